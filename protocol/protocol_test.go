@@ -1,0 +1,102 @@
+package protocol
+
+import (
+	"encoding/json"
+	"testing"
+)
+
+func TestCommand_IsReadAsRubyReadsIt(t *testing.T) {
+	chat := `{"channel":"ChatChannel"}`
+	for text, want := range map[string]Command{
+		`{"command":"subscribe","identifier":"{\"channel\":\"ChatChannel\"}"}`:                                                             {Subscribe, chat},
+		" {\"identifier\" : \"{\\\"channel\\\":\\\"ChatChannel\\\"}\" ,\n\"command\":\"message\", \"x\":[{\"a\":1.5e3},null,\"\\\"]\"]}\t": {Perform, chat},
+		`{"command":"bogus","command":"unsubscribe","identifier":"a"}`:                                                                     {Unsubscribe, "a"},
+		`{"Command":"subscribe","identifier":"a"}`:                                                                                         {Unknown, "a"},
+		`{"command":"subscribe","identifier":"\u003cb\u003e"}`:                                                                             {Subscribe, "<b>"},
+		`{"command":"subscribe"}`:                      {},
+		`{"command":"subscribe","identifier":null}`:    {},
+		`{"command":"subscribe","identifier":{"a":1}}`: {},
+		`{bad`: {}, ``: {}, `null`: {}, `[]`: {}, `5`: {}, `"x"`: {}, `{}`: {}, ` { } `: {},
+	} {
+		if got := ParseCommand([]byte(text)); got != want {
+			t.Errorf("%s: got %+v, want %+v", text, got, want)
+		}
+	}
+}
+
+func TestFrames_AreRailsBytes(t *testing.T) {
+	id := `{"channel":"A","x":"<b>&é/"}`
+	for got, want := range map[string]string{
+		string(Confirm(id)):                             `{"identifier":"{\"channel\":\"A\",\"x\":\"\u003cb\u003e\u0026é/\"}","type":"confirm_subscription"}`,
+		string(Reject("a")):                             `{"identifier":"a","type":"reject_subscription"}`,
+		string(Message("a", []byte(`{"x":1}`))):         `{"identifier":"a","message":{"x":1}}`,
+		string(Ping(1795451915)):                        `{"type":"ping","message":1795451915}`,
+		string(Disconnect{Unauthorized, false}.Frame()): `{"type":"disconnect","reason":"unauthorized","reconnect":false}`,
+		string(Disconnect{ServerRestart, true}.Frame()): `{"type":"disconnect","reason":"server_restart","reconnect":true}`,
+	} {
+		if got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
+func TestRemoteDisconnect_ReconnectsUnlessToldNotTo(t *testing.T) {
+	for payload, want := range map[string]Disconnect{
+		`{"type":"disconnect"}`:                   {Remote, true},
+		`{"type":"disconnect","reconnect":true}`:  {Remote, true},
+		`{"type":"disconnect","reconnect":false}`: {Remote, false},
+	} {
+		if got, ok := ParseRemote([]byte(payload)); !ok || got != want {
+			t.Errorf("%s: got %v %v", payload, got, ok)
+		}
+	}
+	for _, payload := range []string{`{"type":"unknown"}`, `garbage`, `"x"`, `5`, ``} {
+		if _, ok := ParseRemote([]byte(payload)); ok {
+			t.Errorf("%s: taken for a disconnect", payload)
+		}
+	}
+}
+
+func TestNegotiate_TakesTheFirstThatWeSpeakInTheBrowsersOrder(t *testing.T) {
+	for offer, want := range map[string]string{
+		"actioncable-v1-json, actioncable-unsupported":          V1JSON,
+		"foo ,  actioncable-v1-json,bar":                        V1JSON,
+		"actioncable-unsupported, actioncable-v1-json":          Unsupported,
+		"actioncable-v1-json, actioncable-unsupported, tok.abc": V1JSON,
+		"ACTIONCABLE-V1-JSON":                                   "", "foo": "", "": "",
+	} {
+		if got := Negotiate([]string{offer}); got != want {
+			t.Errorf("%q: got %q, want %q", offer, got, want)
+		}
+	}
+}
+
+func FuzzParseCommand(f *testing.F) {
+	f.Add([]byte(`{"command":"subscribe","identifier":"a","data":"{\"a\":[1,2]}"}`))
+	f.Add([]byte(`{"a":[[],{}],"command":"message","identifier":"\u2028"}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		got := ParseCommand(text)
+		var object map[string]json.RawMessage
+		if json.Unmarshal(text, &object) != nil {
+			if got != (Command{}) {
+				t.Fatalf("%q is no object, but read as %+v", text, got)
+			}
+			return
+		}
+		var identifier string
+		if raw, ok := object["identifier"]; ok && raw[0] == '"' {
+			json.Unmarshal(raw, &identifier)
+		}
+		if got.Identifier != identifier {
+			t.Fatalf("%q: identifier %q, want %q", text, got.Identifier, identifier)
+		}
+	})
+}
+
+func BenchmarkParseCommand(b *testing.B) {
+	text := []byte(`{"command":"message","identifier":"{\"channel\":\"ChatChannel\",\"room\":1}","data":"{\"body\":\"hello there\",\"action\":\"speak\"}"}`)
+	b.ReportAllocs()
+	for b.Loop() {
+		ParseCommand(text)
+	}
+}
