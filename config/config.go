@@ -1,0 +1,118 @@
+package config
+
+import "time"
+
+// Config is the whole configuration, checked. Load makes it.
+type Config struct {
+	// Environment is the Rails environment: production, development, …
+	Environment string
+	// Root is the application's directory.
+	Root string
+	// Listen is the address for browsers, "host:port".
+	Listen string
+	// Paths are where browsers find the cable, as Rails' mount_path.
+	Paths []string
+	// Proxy serves every other path from the backend.
+	Proxy bool
+	// PassThrough are classes of channels that are relayed to the application's
+	// own Action Cable, or "all": see [Config.PassesAll].
+	PassThrough []string `mapstructure:"pass_through"`
+
+	TLS TLS
+	// TrustedProxies are networks that are no browsers.
+	TrustedProxies []string `mapstructure:"trusted_proxies"`
+	// AllowedRequestOrigins may connect; empty: Rails decides alone.
+	AllowedRequestOrigins []string `mapstructure:"allowed_request_origins"`
+
+	Backend    Backend
+	Broadcasts Broadcasts
+	JWT        JWT
+	Limits     Limits
+	Ping       Ping
+	Shutdown   Shutdown
+	Log        Log
+	Operations Operations
+
+	// Warnings are for the log: nothing that stops, all that may surprise.
+	Warnings []string `mapstructure:"-"`
+
+	origins map[string]string
+}
+
+// Backend is the Rails application that answers our calls.
+type Backend struct {
+	// URL is http://, https:// or unix:///path/to.sock.
+	URL string
+	// Secret signs the calls. It may be empty: see [Config.RequireSecret].
+	Secret Secret `mapstructure:"-"`
+	// Timeout is for one call, OpenTimeout for the call before the handshake is answered.
+	Timeout     time.Duration
+	OpenTimeout time.Duration `mapstructure:"open_timeout"`
+	// Concurrency is how many calls may be in flight, at least 1.
+	Concurrency int
+	// Queue is how many calls may wait beyond that.
+	Queue int
+}
+
+// Broadcasts is where the application's broadcasts are read.
+type Broadcasts struct {
+	// Adapter is "redis" or "embedded".
+	Adapter string
+	// ChannelPrefix has three states, as in Rails: nil is no prefix, while ""
+	// puts a colon before every stream.
+	ChannelPrefix *string `mapstructure:"channel_prefix"`
+	Redis         Redis
+	Embedded      Embedded
+}
+
+// Embedded is the Redis that catenary itself plays for Rails.
+type Embedded struct {
+	Listen string
+}
+
+// Limits bound what browsers can take. Rails has none of them; the defaults do
+// not touch an honest application.
+type Limits struct {
+	MaxConnections             int   `mapstructure:"max_connections"`
+	MessageBytes               int64 `mapstructure:"message_bytes"`
+	SubscriptionsPerConnection int   `mapstructure:"subscriptions_per_connection"`
+
+	// Of these, 0 is no limit.
+	ConnectionsPerAddress         int `mapstructure:"connections_per_address"`
+	HandshakesPerSecond           int `mapstructure:"handshakes_per_second"`
+	HandshakesPerSecondPerAddress int `mapstructure:"handshakes_per_second_per_address"`
+	CommandsPerSecond             int `mapstructure:"commands_per_second"`
+	// CommandsBurst may come at once.
+	CommandsBurst int `mapstructure:"commands_burst"`
+
+	// PendingBytes may wait for one slow browser.
+	PendingBytes int64 `mapstructure:"pending_bytes"`
+	// PendingCommands of one connection may wait for the backend.
+	PendingCommands int `mapstructure:"pending_commands"`
+}
+
+// Ping is the heartbeat; @rails/actioncable gives up after 6 s of silence.
+type Ping struct {
+	Interval time.Duration
+}
+
+// Shutdown is how catenary ends.
+type Shutdown struct {
+	// Grace is for telling browsers and Rails; platforms often kill after 30 s.
+	Grace time.Duration
+}
+
+// Log is how catenary speaks of itself.
+type Log struct {
+	// Level is debug, info, warn or error.
+	Level string
+	// Format is text or json.
+	Format string
+}
+
+// Operations is the listener for probes and metrics; empty means none.
+type Operations struct {
+	Listen string
+	// Pprof serves profiles there. They show what the process holds in memory.
+	Pprof bool
+}

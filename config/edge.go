@@ -1,0 +1,80 @@
+package config
+
+import (
+	"errors"
+	"path/filepath"
+	"time"
+)
+
+// TLS is what browsers are served with; empty: plain HTTP.
+type TLS struct {
+	Certificate string
+	Key         string
+}
+
+// JWT is which tokens are good, if there is a key to check them with: see
+// [JWT.Given].
+type JWT struct {
+	Secret         Secret   `mapstructure:"-"`
+	RotationSecret Secret   `mapstructure:"-"`
+	PublicKeys     []string `mapstructure:"public_keys"`
+	JWKSURL        string   `mapstructure:"jwks_url"`
+	Algorithms     []string
+	Required       bool
+
+	// Query, Authorization, Subprotocol and Cookie are where tokens are looked
+	// for.
+	Query         string
+	Authorization bool
+	Subprotocol   string
+	Cookie        string
+
+	Issuer         string
+	Audience       []string
+	Scope          string
+	ExpiryRequired bool `mapstructure:"expiry_required"`
+	IDRequired     bool `mapstructure:"id_required"`
+	Leeway         time.Duration
+}
+
+// Given tells whether tokens are checked.
+func (j JWT) Given() bool {
+	return !j.Secret.Missing() || len(j.PublicKeys) > 0 || j.JWKSURL != ""
+}
+
+// finishEdge settles secrets and the places of files.
+func (l *loading) finishEdge() error {
+	l.JWT.Secret = Secret{l.viper.GetString("jwt.secret"), l.origins["jwt.secret"]}
+	l.JWT.RotationSecret = Secret{l.viper.GetString("jwt.rotation_secret"), l.origins["jwt.rotation_secret"]}
+	if l.JWT.Query == "off" {
+		l.JWT.Query = ""
+	}
+	for _, file := range []*string{&l.TLS.Certificate, &l.TLS.Key} {
+		*file = l.below(*file)
+	}
+	for i, file := range l.JWT.PublicKeys {
+		l.JWT.PublicKeys[i] = l.below(file)
+	}
+	if !l.JWT.Secret.Missing() && len(l.JWT.Secret.Reveal()) < 32 {
+		l.warn("jwt.secret is shorter than 32 bytes: whoever has a token can guess it")
+	}
+	switch {
+	case (l.TLS.Certificate == "") != (l.TLS.Key == ""):
+		key := "tls.certificate"
+		if l.TLS.Certificate == "" {
+			key = "tls.key"
+		}
+		return mistake(l.origins[key], key, errors.New("tls.certificate and tls.key are needed both: set the other one too"))
+	case !l.JWT.Given() && l.Given("jwt"):
+		return errors.New("jwt: there is no key to check tokens with: set jwt.secret, jwt.public_keys or jwt.jwks_url")
+	}
+	return nil
+}
+
+// below is the path of a file that the configuration names from the root.
+func (c *Config) below(file string) string {
+	if file == "" || filepath.IsAbs(file) {
+		return file
+	}
+	return filepath.Join(c.Root, filepath.FromSlash(file))
+}

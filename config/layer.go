@@ -1,0 +1,57 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// layer is what one source of configuration says, in the types of Config.
+type layer struct {
+	values map[string]any
+	origin map[string]string // key → place, such as config/catenary.yml:12
+}
+
+func newLayer() *layer {
+	return &layer{values: map[string]any{}, origin: map[string]string{}}
+}
+
+func (l *layer) set(key string, value any, origin string) {
+	l.values[key], l.origin[key] = value, origin
+}
+
+// whereRedisIs are the keys of which a stronger layer replaces all as soon as it
+// says one of the places: a url and another layer's host or password would mix
+// two servers.
+var whereRedisIs = []string{"url", "host", "path", "cluster", "sentinels", "port", "db", "username", "password", "master_name"}
+
+func (l *layer) saysWhereRedisIs() bool {
+	for _, key := range whereRedisIs[:5] {
+		if _, ok := l.values["broadcasts.redis."+key]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// tree turns dotted keys into the nested maps that viper merges.
+func (l *layer) tree() map[string]any {
+	root := map[string]any{}
+	for key, value := range l.values {
+		at, parts := root, strings.Split(key, ".")
+		for _, part := range parts[:len(parts)-1] {
+			next, ok := at[part].(map[string]any)
+			if !ok {
+				next = map[string]any{}
+				at[part] = next
+			}
+			at = next
+		}
+		at[parts[len(parts)-1]] = value
+	}
+	return root
+}
+
+// mistake is a value that cannot stand: where, which key, and what to do.
+func mistake(where, key string, err error) error {
+	return fmt.Errorf("%s: %s: %w", where, key, err)
+}

@@ -1,0 +1,42 @@
+package config
+
+import "strings"
+
+// nearest gives the known name that a misspelt one was most likely meant to
+// be, or "" if none is near.
+func nearest(name string, known []string) string {
+	best, least := "", len(name)/3+2
+	for _, k := range known {
+		d := distance(name, k)
+		if tail := k[strings.LastIndexByte(k, '.')+1:]; tail != k {
+			if last := name[strings.LastIndexByte(name, '.')+1:]; distance(last, tail)+1 < d && len(tail) > 3 {
+				d = distance(last, tail) + 1
+			}
+		}
+		if d < least {
+			best, least = k, d
+		}
+	}
+	return best
+}
+
+// distance is Levenshtein's: how many letters to add, drop or change.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		before := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := before
+			if a[i] != b[j] {
+				cost++
+			}
+			before = row[j+1]
+			row[j+1] = min(cost, row[j]+1, before+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,61 @@
+package config
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// asRails reads files of cable.yml as Rails::Application#config_for does. What
+// Rails itself refuses, for an expression in another section, is null.
+const asRails = `require "json"; require "openssl"; require "active_support/all"; require "active_support/configuration_file"
+module Rails; def self.env; ActiveSupport::StringInquirer.new("production"); end; end
+results = JSON.parse($stdin.read).map do |file|
+  all = ActiveSupport::ConfigurationFile.parse(file) || {}
+  (all["shared"] || {}).deep_merge(all["production"] || {})
+rescue Exception
+  nil
+end
+puts JSON.generate(results)`
+
+func TestCableYML_MeansWhatItMeansToRails(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(fixtures, "good", "cable_*.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := json.Marshal(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []map[string]any
+	if err := json.Unmarshal(runRuby(t, asRails, string(in), append(os.Environ(), production()...)), &told); err != nil {
+		t.Fatal(err)
+	}
+	compared, root := 0, t.TempDir()
+	if err := os.Mkdir(filepath.Join(root, "config"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for i, settings := range told {
+		if settings == nil {
+			continue
+		}
+		compared++
+		theirs := printed(t, mustLoad(t, Input{Root: root, Environ: production(), FromRails: settings}))
+		source, err := os.ReadFile(files[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(root, cableFile), source, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		ours := printed(t, mustLoad(t, Input{Root: root, Environ: production()}))
+		if !maps.Equal(theirs, ours) {
+			t.Errorf("%s: Rails' settings give\n%v\nthe file gives\n%v", files[i], theirs, ours)
+		}
+	}
+	if compared < 12 {
+		t.Errorf("only %d files were compared", compared)
+	}
+}
