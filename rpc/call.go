@@ -1,0 +1,58 @@
+package rpc
+
+import "encoding/json"
+
+// What a call asks Rails to do.
+const (
+	Open    = "open"    // the handshake: run the app's connect
+	Frames  = "frames"  // run the browser's commands
+	Tick    = "tick"    // run a channel's periodic timer
+	Deliver = "message" // run a stream's block for one broadcast
+	Close   = "close"   // run unsubscribed and disconnect
+	State   = "state"   // only tell the state
+)
+
+// Call asks Rails to act on one connection. Field by field it is what
+// docs/rpc.md says; a full call carries Request and what follows it, a short
+// one relies on the objects that the Rails process still holds.
+type Call struct {
+	Connection string
+	Do         string
+	Version    string
+	Want       string
+	Frames     []string
+
+	Channel string // Tick, Deliver
+	Timer   int    // Tick
+	Stream  string // Deliver
+	Payload string // Deliver
+
+	Request  json.RawMessage // nil in a short call; see Request.Encode
+	Protocol string
+	State    string
+	Tags     []string
+	Channels []Channel // in subscription order
+}
+
+// Request is the browser's HTTP request as it came. URL is absolute.
+type Request struct {
+	Method  string      `json:"method"`
+	URL     string      `json:"url"`
+	Headers [][2]string `json:"headers"`
+	IP      string      `json:"ip"`
+}
+
+// Encode writes the request as a call carries it. A connection keeps only
+// this: Rails may have to rebuild its objects from it at any time, and one
+// piece of bytes costs less than the strings it is made of.
+func (r *Request) Encode() json.RawMessage {
+	b, _ := json.Marshal(r) // strings cannot fail
+	return b
+}
+
+// Channel is one subscription in a full call.
+type Channel struct {
+	Identifier string
+	State      string
+	Streams    map[string]*string // name to token, nil for a plain stream
+}

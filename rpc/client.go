@@ -1,0 +1,237 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+)
+
+// Options say where Rails is and how much may be asked of it.
+type Options struct {
+	URL         string        // http://127.0.0.1:3000, https://…, or unix:/path
+	Secret      string        // CATENARY_SECRET or secret_key_base
+	Node        string        // our name, part of the stream of late effects
+	Timeout     time.Duration // from sending a call to having its answer
+	Concurrency int           // calls in flight
+	Queue       int           // calls that may wait for one in flight to end
+	ReplyBytes  int64         // the longest answer that is read
+
+	Observe func(Observation) // is told of every call; may be nil
+}
+
+// Client makes calls to Rails. It is safe for concurrent use.
+type Client struct {
+	options Options
+	signer  *signer
+	pool    *pool
+	lanes   *lanes
+}
+
+// NewClient checks the options; it does not connect.
+func NewClient(o Options) (*Client, error) {
+	p, err := newPool(o.URL)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{
+		options: o,
+		signer:  newSigner(o.Secret),
+		pool:    p,
+		lanes:   &lanes{limit: max(o.Concurrency, 1), maxWait: o.Queue},
+	}, nil
+}
+
+// Call runs calls of different connections in one request, if possible in the
+// process boot, which knows them ("" for any). The reply has as many results
+// as there are calls. An error that is ErrNotSent has not reached Rails. ctx
+// ends the waiting for a turn; once it is its turn, a call is seen through
+// even if nobody waits for it any more: what Rails has begun we must know.
+func (c *Client) Call(ctx context.Context, boot string, calls ...Call) (reply *Reply, err error) {
+	j, asked := &job{done: make(chan struct{})}, time.Now()
+	j.run = func() {
+		turn := time.Now()
+		reply, err = c.make(boot, calls)
+		c.observe(calls, reply, err, turn.Sub(asked), time.Since(turn))
+	}
+	if !c.lanes.submit(j) {
+		c.observe(calls, nil, ErrBusy, 0, 0)
+		return nil, ErrBusy
+	}
+	select {
+	case <-j.done:
+	case <-ctx.Done():
+		if c.lanes.withdraw(j) {
+			err = notSent(context.Cause(ctx))
+			c.observe(calls, nil, err, time.Since(asked), 0)
+			return nil, err
+		}
+		<-j.done
+	}
+	return reply, err
+}
+
+// make makes calls, and makes short ones again elsewhere as long as they have
+// come to a process that does not know them, while the one that does may be
+// found: such an answer says that nothing has run.
+func (c *Client) make(boot string, calls []Call) (*Reply, error) {
+	deadline := time.Now().Add(c.options.Timeout)
+	short := len(calls) > 0 && calls[0].Do != Open && len(calls[0].Request) == 0
+	for tries := 1; ; tries++ {
+		w, err := c.pool.get(boot, short && boot != "", tries > 1, deadline)
+		if err != nil {
+			return nil, err
+		}
+		reply, err := c.over(w, deadline, calls)
+		if err != nil {
+			return nil, err
+		}
+		if !short || boot == "" || reply.Boot == boot || reply.Results[0].Need == "" {
+			return reply, nil
+		}
+		if tries >= searches {
+			c.pool.giveUp(boot)
+		}
+		if c.pool.isGone(boot) {
+			return reply, nil
+		}
+	}
+}
+
+// searches is how many wires are tried in order to reach a process to which
+// there is none: Puma's processes take new ones as they like.
+const searches = 12
+
+// over makes calls over one wire, and gives it back.
+func (c *Client) over(w *wire, deadline time.Time, calls []Call) (*Reply, error) {
+	w.prepare(c.pool.host, c.signer, c.options.Node, calls, time.Now())
+	answer, sent, err := w.post(deadline, c.options.ReplyBytes)
+	if status := new(StatusError); err != nil && !errors.As(err, &status) {
+		c.pool.discard(w)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = timeoutError(c.options.Timeout)
+		}
+		if !sent {
+			err = notSent(err)
+		}
+		return nil, err
+	}
+	var reply *Reply
+	if err == nil {
+		if reply, err = parseReply(answer); err == nil && len(reply.Results) != len(calls) {
+			err = fmt.Errorf("Rails answered %d results to %d calls", len(reply.Results), len(calls))
+		}
+	}
+	if reply != nil {
+		c.pool.learn(w, reply.Boot)
+	}
+	c.pool.put(w)
+	if err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+// Run keeps a wire to every process of Rails until ctx ends, so that those who
+// come are spread over them, and those who are there find the one that holds
+// their objects. It reports processes that are gone.
+func (c *Client) Run(ctx context.Context, gone func(boot string)) error {
+	dials := atStart
+	for dials > 0 && c.explore() == nil {
+		dials--
+	}
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		c.keepWarm()
+		for _, boot := range c.pool.cut() {
+			if !c.search(boot) {
+				c.pool.giveUp(boot)
+				gone(boot)
+				dials = afterEnd
+			}
+		}
+		if dials > 0 && c.explore() == nil {
+			dials--
+		}
+	}
+}
+
+const (
+	atStart  = 10              // new wires: which process takes one cannot be chosen
+	afterEnd = 30              // the same, one a second, once a process has ended: another will take its place
+	warmFor  = 8 * time.Second // how long the last wire to a process may be idle
+)
+
+// explore makes a new wire, which may lead to a process not known yet.
+func (c *Client) explore() error {
+	w, err := c.pool.dial()
+	if err != nil {
+		return err
+	}
+	return c.greet(w)
+}
+
+func (c *Client) greet(w *wire) error {
+	_, err := c.over(w, time.Now().Add(c.options.Timeout), nil)
+	return err
+}
+
+// keepWarm uses the wires that would be closed soon and alone lead to their
+// process.
+func (c *Client) keepWarm() {
+	for _, w := range c.pool.cooling() {
+		c.greet(w)
+	}
+}
+
+// search makes wires until one leads to the process, or it must be gone.
+func (c *Client) search(boot string) (found bool) {
+	for range searches {
+		if c.explore() != nil {
+			return false
+		}
+		if c.pool.wires(boot) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Settings asks Rails what it is. Cable is missing unless the call goes over
+// loopback, a Unix socket or TLS.
+func (c *Client) Settings(ctx context.Context) (*Settings, error) {
+	reply, err := c.Call(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	if reply.Settings == nil {
+		return nil, errors.New("Rails answered without its settings: use the same version of the gem and of catenary")
+	}
+	return reply.Settings, nil
+}
+
+// SetConcurrency changes how many calls may be in flight.
+func (c *Client) SetConcurrency(n int) { c.lanes.setLimit(max(n, 1)) }
+
+// Load tells how many calls are in flight and how many wait.
+func (c *Client) Load() (inFlight, waiting int) { return c.lanes.load() }
+
+// Close closes what is idle. It comes after the last call.
+func (c *Client) Close() {
+	c.lanes.close()
+	c.pool.close()
+}
+
+func notSent(err error) error {
+	if errors.Is(err, ErrNotSent) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", err, ErrNotSent)
+}

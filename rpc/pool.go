@@ -1,0 +1,312 @@
+package rpc
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Puma closes a connection that was idle for 20 seconds (persistent_timeout).
+// We are earlier, so that a call is not written into a closing socket.
+const idleFor = 15 * time.Second
+
+// dialWait is how long Rails may take to accept a connection.
+const dialWait = 5 * time.Second
+
+// pool keeps idle wires by the process that they lead to.
+type pool struct {
+	network, address string
+	tls              *tls.Config // nil: plain
+	host             string      // for the Host header
+
+	mu       sync.Mutex
+	idle     map[string][]*wire // by boot, the last used at the end
+	count    map[string]int     // of wires by boot, those in use too
+	ended    map[string]bool    // processes to which the last wire has ended
+	gone     map[string]bool    // processes that have been searched for in vain
+	returned chan struct{}      // made by who waits, closed when a wire is given back or discarded
+	closed   bool
+}
+
+// enough wires to a process are there if so many are: a call that finds them
+// in use waits for one of them rather than try its luck with a new one.
+const enough = 3
+
+// goneLimit is how many processes are remembered as gone.
+const goneLimit = 100
+
+// newPool reads a backend's URL: http://host:port, https://host or
+// unix:/path/to/puma.sock.
+func newPool(backend string) (*pool, error) {
+	u, err := url.Parse(backend)
+	if err != nil {
+		return nil, fmt.Errorf("backend.url: %w", err)
+	}
+	p := &pool{network: "tcp", address: u.Host, host: u.Host, idle: map[string][]*wire{}, count: map[string]int{}, ended: map[string]bool{}, gone: map[string]bool{}}
+	port := "80"
+	switch u.Scheme {
+	case "http":
+	case "https":
+		port, p.tls = "443", &tls.Config{ServerName: u.Hostname()}
+	case "unix":
+		p.network, p.address, p.host = "unix", u.Path, "localhost"
+		if p.address == "" {
+			return nil, fmt.Errorf("backend.url: unix:%s names no socket: write unix:/path/to/puma.sock", u.Opaque)
+		}
+		return p, nil
+	default:
+		return nil, fmt.Errorf("backend.url: %q is no http:, https: or unix: address: write for example http://127.0.0.1:3000", u.Redacted())
+	}
+	if u.Hostname() == "" {
+		return nil, fmt.Errorf("backend.url: %q names no host: write for example http://127.0.0.1:3000", u.Redacted())
+	}
+	if u.Port() == "" {
+		p.address = net.JoinHostPort(u.Hostname(), port)
+	}
+	return p, nil
+}
+
+// get returns a wire to the process boot if one is idle. If that process must
+// be reached, it makes a new one else, which may lead there, or waits for one
+// that is in use; if not, any other will do.
+func (p *pool) get(boot string, reach, wait bool, deadline time.Time) (*wire, error) {
+	for {
+		w, returned := p.take(boot, reach, wait)
+		switch {
+		case w == nil && returned == nil:
+			return p.dial()
+		case w == nil:
+			select {
+			case <-returned:
+			case <-time.After(time.Until(deadline)):
+				return nil, fmt.Errorf("Rails has answered nobody in time: %w", ErrNotSent)
+			}
+		case w.alive():
+			return w, nil
+		default:
+			p.discard(w)
+		}
+	}
+}
+
+// take returns an idle wire, or nil: then a new one is to be made, or, if there
+// is a channel, one to be awaited.
+func (p *pool) take(boot string, reach, wait bool) (*wire, <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.idle[boot]) == 0 && (!reach || p.gone[boot]) {
+		for boot = range p.idle {
+			break
+		}
+	}
+	wires := p.idle[boot]
+	if len(wires) == 0 {
+		if n := p.count[boot]; reach && (n >= enough || wait && n > 0) {
+			if p.returned == nil {
+				p.returned = make(chan struct{})
+			}
+			return nil, p.returned
+		}
+		return nil, nil
+	}
+	w := wires[len(wires)-1]
+	p.keep(boot, wires[:len(wires)-1])
+	return w, nil
+}
+
+// learn notes where a wire leads.
+func (p *pool) learn(w *wire, boot string) {
+	if w.boot == boot {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.uncount(w)
+	w.boot = boot
+	p.count[boot]++
+	delete(p.gone, boot)
+}
+
+// discard closes a wire that has been taken.
+func (p *pool) discard(w *wire) {
+	p.mu.Lock()
+	p.uncount(w)
+	p.wake()
+	p.mu.Unlock()
+	w.Close()
+}
+
+func (p *pool) uncount(w *wire) {
+	if p.count[w.boot]--; p.count[w.boot] <= 0 {
+		delete(p.count, w.boot)
+		if w.boot != "" && len(p.ended) < goneLimit {
+			p.ended[w.boot] = true
+		}
+	}
+}
+
+// wake tells those who wait for a wire that something has changed.
+func (p *pool) wake() {
+	if p.returned != nil {
+		close(p.returned)
+		p.returned = nil
+	}
+}
+
+// giveUp notes that a process cannot be reached, unless there are wires to it
+// which are only in use.
+func (p *pool) giveUp(boot string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.count[boot] > 0 {
+		return
+	}
+	if len(p.gone) >= goneLimit {
+		clear(p.gone)
+	}
+	p.gone[boot] = true
+}
+
+func (p *pool) isGone(boot string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.gone[boot]
+}
+
+// wires tells how many lead to a process.
+func (p *pool) wires(boot string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.count[boot]
+}
+
+// cooling closes the idle wires that cannot be used any more, and takes, of
+// every process, the one used last if that was long ago.
+func (p *pool) cooling() (taken []*wire) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for boot, wires := range p.idle {
+		usable := wires[:0]
+		for _, w := range wires {
+			if w.alive() {
+				usable = append(usable, w)
+			} else {
+				p.uncount(w)
+				w.Close()
+			}
+		}
+		if last := len(usable) - 1; last >= 0 && time.Since(usable[last].idle) > warmFor {
+			taken = append(taken, usable[last])
+			usable = usable[:last]
+		}
+		p.keep(boot, usable)
+	}
+	return taken
+}
+
+// cut returns the processes to which there were wires and are none.
+func (p *pool) cut() (boots []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for boot := range p.ended {
+		if p.count[boot] == 0 {
+			boots = append(boots, boot)
+		}
+	}
+	clear(p.ended)
+	return boots
+}
+
+func (p *pool) keep(boot string, wires []*wire) {
+	if len(wires) == 0 {
+		delete(p.idle, boot)
+	} else {
+		p.idle[boot] = wires
+	}
+}
+
+func (p *pool) dial() (*wire, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), dialWait)
+	defer cancel()
+	conn, err := (&net.Dialer{KeepAlive: -1}).DialContext(ctx, p.network, p.address)
+	if err == nil && p.tls != nil {
+		secure := tls.Client(conn, p.tls)
+		if err = secure.HandshakeContext(ctx); err != nil {
+			conn.Close()
+		}
+		conn = secure
+	}
+	if err != nil {
+		return nil, fmt.Errorf("connecting to Rails at %s: %w: %w", p.address, err, ErrNotSent)
+	}
+	return &wire{Conn: conn, reader: bufio.NewReaderSize(conn, 4096)}, nil
+}
+
+// put gives a wire back, and closes those that have been idle too long.
+func (p *pool) put(w *wire) {
+	w.idle = time.Now()
+	p.mu.Lock()
+	if w.closing || p.closed {
+		p.mu.Unlock()
+		p.discard(w)
+		return
+	}
+	p.idle[w.boot] = append(p.idle[w.boot], w)
+	p.wake()
+	var stale []*wire
+	for boot, wires := range p.idle {
+		old := 0
+		for old < len(wires) && time.Since(wires[old].idle) > idleFor {
+			old++
+		}
+		stale = append(stale, wires[:old]...)
+		p.keep(boot, wires[old:])
+	}
+	p.mu.Unlock()
+	for _, w := range stale {
+		p.discard(w)
+	}
+}
+
+func (p *pool) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	for _, wires := range p.idle {
+		for _, w := range wires {
+			w.Close()
+		}
+	}
+	p.idle = map[string][]*wire{}
+}
+
+// alive tells whether the other end has left the wire open while it was idle.
+func (w *wire) alive() bool {
+	if time.Since(w.idle) > idleFor {
+		return false
+	}
+	conn, ok := w.Conn.(syscall.Conn)
+	if !ok {
+		return true
+	}
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var n int
+	var peek [1]byte
+	if raw.Read(func(fd uintptr) bool {
+		n, _, err = syscall.Recvfrom(int(fd), peek[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		return true
+	}) != nil {
+		return false
+	}
+	return n <= 0 && errors.Is(err, syscall.EAGAIN) // a byte out of turn or an end is no wire to trust
+}

@@ -1,0 +1,67 @@
+package rpc
+
+// Reply is what Rails answers to the calls of one request, in their order.
+type Reply struct {
+	Boot     string // names the process that answered
+	Results  []Result
+	Settings *Settings
+}
+
+// Result is what one call did.
+type Result struct {
+	Status  int
+	Headers [][2]string // with Body: what the app's middleware answered to the handshake
+	Body    string
+
+	Need     string
+	Ops      []Op
+	Early    string // the last Late that comes before Ops
+	Version  string
+	State    string
+	Kept     bool // the state that we have still holds
+	Tags     []string
+	ID       string
+	Channels map[string]*ChannelOutcome // nil: not subscribed afterwards
+	Warnings []string
+	Error    *Error
+}
+
+// ChannelOutcome is what a call made of one subscription.
+type ChannelOutcome struct {
+	State  string
+	Timers []float64 // seconds between ticks
+}
+
+// Kinds of Error.
+const (
+	Lost     = "lost"     // state, a record or a block is gone: the browser must reconnect
+	Internal = "internal" // the gem failed
+)
+
+// Error is a call that could not be run.
+type Error struct {
+	Kind    string `json:"kind"`
+	Message string `json:"message"`
+}
+
+func (e *Error) Error() string { return "Rails could not run the call (" + e.Kind + "): " + e.Message }
+
+// Settings are what the app tells of itself.
+type Settings struct {
+	Rails       string         `json:"rails"`
+	Gem         string         `json:"gem"`
+	Environment string         `json:"environment"`
+	MountPath   string         `json:"mount_path"`
+	Threads     int            `json:"threads"`
+	Cable       map[string]any `json:"cable"` // secret: may hold a password
+	Identifiers []string       `json:"identifiers"`
+}
+
+// Late are effects that came after the reply, or, with Early, while a long
+// command was still running, as the gem publishes them on the stream
+// _catenary/<node>.
+type Late struct {
+	Connection string
+	Early      string // a name that the command's Result refers to
+	Ops        []Op
+}

@@ -1,0 +1,107 @@
+package rpc
+
+import (
+	"encoding/json"
+	"strconv"
+	"unicode/utf8"
+)
+
+// appendRequest writes the body of a request. Like parseReply, it does without
+// reflection.
+func appendRequest(b []byte, node string, calls []Call) []byte {
+	b = append(b, `{"v":1,"node":`...)
+	b = appendText(b, node)
+	b = append(b, `,"calls":[`...)
+	for i := range calls {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendCall(b, &calls[i])
+	}
+	return append(b, "]}"...)
+}
+
+func appendCall(b []byte, c *Call) []byte {
+	b = appendText(append(b, `{"conn":`...), c.Connection)
+	b = appendText(append(b, `,"do":`...), c.Do)
+	b = appendField(b, `,"ver":`, c.Version)
+	b = appendField(b, `,"want":`, c.Want)
+	if len(c.Frames) > 0 {
+		b = appendTexts(append(b, `,"frames":`...), c.Frames)
+	}
+	switch c.Do {
+	case Tick:
+		b = appendText(append(b, `,"channel":`...), c.Channel)
+		b = strconv.AppendInt(append(b, `,"timer":`...), int64(c.Timer), 10)
+	case Deliver:
+		b = appendText(append(b, `,"channel":`...), c.Channel)
+		b = appendText(append(b, `,"stream":`...), c.Stream)
+		b = appendText(append(b, `,"payload":`...), c.Payload)
+	}
+	if c.Request != nil {
+		b = append(append(b, `,"request":`...), c.Request...)
+		b = appendText(append(b, `,"protocol":`...), c.Protocol)
+		b = appendField(b, `,"state":`, c.State)
+		b = appendTexts(append(b, `,"tags":`...), c.Tags)
+		b = appendChannels(append(b, `,"channels":`...), c.Channels)
+	}
+	return append(b, '}')
+}
+
+// appendChannels keeps the order, in which Rails runs unsubscribed.
+func appendChannels(b []byte, channels []Channel) []byte {
+	b = append(b, '{')
+	for i, channel := range channels {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(appendText(b, channel.Identifier), `:{"streams":`...)
+		streams, _ := json.Marshal(channel.Streams) // texts cannot fail
+		b = append(b, streams...)
+		b = append(appendField(b, `,"state":`, channel.State), '}')
+	}
+	return append(b, '}')
+}
+
+func appendField(b []byte, key, value string) []byte {
+	if value == "" {
+		return b
+	}
+	return appendText(append(b, key...), value)
+}
+
+func appendTexts(b []byte, texts []string) []byte {
+	b = append(b, '[')
+	for i, text := range texts {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendText(b, text)
+	}
+	return append(b, ']')
+}
+
+// appendText writes a text as JSON, in the fewest characters.
+func appendText(b []byte, text string) []byte {
+	if !utf8.ValidString(text) { // from a header: let the library mend it
+		mended, _ := json.Marshal(text)
+		return append(b, mended...)
+	}
+	const hex = "0123456789abcdef"
+	b = append(b, '"')
+	start := 0
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		if c >= ' ' && c != '"' && c != '\\' {
+			continue
+		}
+		b = append(b, text[start:i]...)
+		if c < ' ' {
+			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+		} else {
+			b = append(b, '\\', c)
+		}
+		start = i + 1
+	}
+	return append(append(b, text[start:]...), '"')
+}
