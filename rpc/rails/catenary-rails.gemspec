@@ -1,0 +1,17 @@
+require_relative "lib/catenary/rails/version"
+
+Gem::Specification.new do |spec|
+  spec.name = "catenary-rails"
+  spec.version = Catenary::Rails::VERSION
+  spec.authors = ["The catenary authors"]
+  spec.summary = "Lets catenary serve the WebSockets of a Rails application"
+  spec.description = "Answers the calls of catenary, a server that takes over the WebSocket side of Action Cable: " \
+    "the application's Connection and channels run unchanged, here, only when their own code must run."
+  spec.homepage = "https://github.com/catenary-cable/catenary"
+  spec.license = "MIT"
+  spec.required_ruby_version = ">= 3.0"
+
+  spec.files = Dir["lib/**/*.rb", "README.md", "LICENSE"]
+  spec.add_dependency "actioncable", ">= 6.1"
+  spec.add_dependency "railties", ">= 6.1"
+end

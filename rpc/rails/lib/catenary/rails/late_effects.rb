@@ -1,0 +1,50 @@
+module Catenary
+  module Rails
+    # Publishes the effects that no reply can carry, on the stream of the catenary node that has the connection, through the
+    # application's own pub/sub.
+    class LateEffects
+      # These do not leave the process.
+      LOCAL_ADAPTERS = %w[async inline test].freeze
+
+      def initialize(boot)
+        @boot = boot
+      end
+
+      # Effects that came after the reply.
+      def publish(node, connection, ops)
+        deliver(node, conn: connection, ops: ops) or
+          log :error, "effects on a connection after its command were lost: catenary does not listen to #{stream(node)}"
+      end
+
+      # Effects of a command that is still running. Returns the name of the publication for the reply to refer to, or nil if
+      # nobody received it, so that the reply must carry them.
+      def publish_early(node, connection, ops)
+        name = @boot.next
+        name if deliver(node, conn: connection, early: name, ops: ops)
+      end
+
+      # Whether catenary can hear what the application broadcasts.
+      def heard?
+        !LOCAL_ADAPTERS.include?(ActionCable.server.config.cable["adapter"].to_s)
+      end
+
+      private
+        def deliver(node, message)
+          return false unless heard?
+          # Redis says how many received it; other adapters say nothing of use.
+          ActionCable.server.pubsub.broadcast(stream(node), JSON.generate(message)) != 0
+        rescue => error
+          log :error, "publishing to #{stream(node)} failed: #{error.message} (#{error.class})"
+          false
+        end
+
+        def stream(node)
+          "_catenary/#{node}"
+        end
+
+        def log(level, text)
+          ::Rails.logger&.public_send(level, "[catenary] #{text}")
+        end
+    end
+  end
+end

@@ -1,0 +1,89 @@
+module Catenary
+  module Rails
+    # The objects of the connections that were used last, so that a command need not rebuild them. Those with blocks, which
+    # cannot be rebuilt, are kept until their connection closes; their bounds are against a catenary that vanished.
+    class LiveConnections
+      class Shelf
+        def initialize(limit, seconds)
+          @limit, @seconds = limit, seconds
+          @entries = {} # by name, the least recently used first
+        end
+
+        def delete(name)
+          @entries.delete(name)&.first
+        end
+
+        # Returns how many were thrown out because there are too many.
+        def put(live, now)
+          @entries[live.name] = [live, now]
+          @entries.shift while @entries.any? && @entries.first.last.last < now - @seconds
+          excess = [@entries.size - @limit, 0].max
+          excess.times { @entries.shift }
+          excess
+        end
+
+        def include?(live)
+          @entries.key?(live.name)
+        end
+
+        def size
+          @entries.size
+        end
+      end
+
+      def initialize(config)
+        @config = config
+        @mutex = Mutex.new
+        @generation = 0
+        empty
+      end
+
+      # The objects of that version, which are the caller's until it keeps them again; nil if they are not here.
+      def take(name, version)
+        @mutex.synchronize do
+          live = @pinned.delete(name) || @plain.delete(name)
+          live if live && live.version == version
+        end
+      end
+
+      # For objects that are about to be built; what was built before the last clear is not kept.
+      def generation
+        @mutex.synchronize { @generation }
+      end
+
+      # Returns whether it is kept.
+      def keep(live)
+        now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+        @mutex.synchronize do
+          next if live.generation != @generation
+          shelf = live.pinned? ? @pinned : @plain
+          warn_of_eviction if shelf.put(live, now) > 0 && live.pinned?
+          shelf.include?(live)
+        end
+      end
+
+      # Before the application's classes are unloaded.
+      def clear
+        @mutex.synchronize do
+          @generation += 1
+          empty
+        end
+      end
+
+      def size
+        @mutex.synchronize { @plain.size + @pinned.size }
+      end
+
+      private
+        def warn_of_eviction
+          ::Rails.logger&.warn "[catenary] more than #{@config.pinned_limit} connections have streams with a block: " \
+            "the one unused for longest will have to reconnect (config.catenary.pinned_limit)"
+        end
+
+        def empty
+          @plain = Shelf.new(@config.live_limit, @config.live_seconds)
+          @pinned = Shelf.new(@config.pinned_limit, @config.pinned_seconds)
+        end
+    end
+  end
+end

@@ -1,0 +1,18 @@
+module Catenary
+  module Rails
+    # Prepended to ActionCable::Server::Base. Where the application mounts Action Cable, a handshake of catenary's arrives
+    # after all of the application's middleware. Every other request is served natively.
+    module Mount
+      ARRIVAL = "catenary.arrival"
+
+      def call(env)
+        (arrival = env[ARRIVAL]) ? arrival.call(self, env) : super
+      end
+
+      # See Broadcasts.
+      def pubsub
+        Broadcasts.through(super)
+      end
+    end
+  end
+end

@@ -1,0 +1,78 @@
+module Catenary
+  module Rails
+    # What happens to one connection, in its order. While a command runs it is kept for the reply; what comes later, from a
+    # thread of the application's, is published.
+    class Ops
+      def initialize(connection, late_effects, early_flush)
+        @connection, @late_effects, @early_flush = connection, late_effects, early_flush
+        @mutex = Mutex.new
+        @command = 0
+        @closed = false
+      end
+
+      # A command of that node begins. early: whether its effects may be published while it runs.
+      def begin(node, early: true)
+        @mutex.synchronize do
+          @node, @may_flush = node, early
+          @command += 1
+          @list, @watched, @flushed, @streaming = [], false, nil, false
+        end
+      end
+
+      def record(*op)
+        @mutex.synchronize do
+          if @closed
+            # Natively, too, nothing reaches a closed socket.
+          elsif @list
+            @streaming ||= op.first == "sub"
+            @list << op
+            watch
+          else
+            @late_effects.publish(@node, @connection, [op])
+          end
+        end
+      end
+
+      # Leaves a broadcast to catenary, if the command has opened a stream, and if catenary hears what it publishes itself.
+      # Returns whether it did.
+      def broadcast(stream, payload)
+        @mutex.synchronize do
+          next false unless @list && @streaming && @late_effects.heard? && payload.is_a?(String) && payload.dup.force_encoding("UTF-8").valid_encoding?
+          @list << ["broadcast", stream, payload.dup.force_encoding("UTF-8")]
+          watch
+          true
+        end
+      end
+
+      # Publishes what the command has done so far, if it is still running.
+      def flush(command)
+        @mutex.synchronize do
+          next if command != @command || @list.nil? || @list.empty?
+          if name = @late_effects.publish_early(@node, @connection, @list)
+            @flushed, @list, @watched = name, [], false
+          end
+        end
+      end
+
+      # The command ends. Returns its ops, and the name of the last publication that came before them.
+      def finish
+        @mutex.synchronize do
+          list, @list = @list, nil
+          [list, @flushed]
+        end
+      end
+
+      # The connection is gone; nothing is recorded any more.
+      def close
+        @mutex.synchronize { @closed, @list = true, nil }
+      end
+
+      private
+        def watch
+          return if @watched || !@may_flush
+          @watched = true
+          @early_flush.watch(self, @command)
+        end
+    end
+  end
+end

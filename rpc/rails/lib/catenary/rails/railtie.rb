@@ -1,0 +1,23 @@
+module Catenary
+  module Rails
+    class Railtie < ::Rails::Railtie
+      config.catenary = ActiveSupport::OrderedOptions.new
+      config.catenary.live_limit = 1_000       # connections whose objects a process keeps, about 32 KB each
+      config.catenary.live_seconds = 600       # for which it keeps them unused
+      config.catenary.pinned_limit = 10_000    # the same for connections with streams that have a block
+      config.catenary.pinned_seconds = 24 * 60 * 60
+
+      initializer "catenary.middleware" do |app|
+        secret = Secret.new(app)
+        endpoint = Endpoint.new(app, secret)
+        app.middleware.insert_before 0, Middleware, endpoint, Signature.new(secret)
+        app.reloader.before_class_unload { endpoint.live_connections.clear }
+      end
+
+      initializer "catenary.action_cable" do
+        ActiveSupport.on_load(:action_cable) { ActionCable::Server::Base.prepend Mount }
+        ActiveSupport.on_load(:action_cable_channel) { prepend ChannelStreams }
+      end
+    end
+  end
+end

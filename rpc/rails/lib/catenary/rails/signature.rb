@@ -1,0 +1,41 @@
+require "openssl"
+
+module Catenary
+  module Rails
+    # Checks that a call comes from a holder of the secret, is fresh, and is not a repetition.
+    class Signature
+      WINDOW = 60 # seconds, to either side
+
+      def initialize(secret)
+        @secret = secret
+        @nonces = Nonces.new(2 * WINDOW)
+      end
+
+      # nil, or the text that says why the call is refused.
+      def problem(env, body, now = Time.now.to_i)
+        time, nonce, signature = env.values_at("HTTP_CATENARY_TIME", "HTTP_CATENARY_NONCE", "HTTP_CATENARY_SIGNATURE")
+
+        if time.nil? || nonce.nil? || signature.nil?
+          "the call is not signed: Catenary-Time, Catenary-Nonce and Catenary-Signature are needed"
+        elsif !nonce.match?(/\A\h{32}\z/)
+          "Catenary-Nonce must be 32 hexadecimal digits"
+        elsif !time.match?(/\A\d{1,12}\z/) || (now - time.to_i).abs > WINDOW
+          "the call's time is more than #{WINDOW} s from ours: do the clocks agree?"
+        elsif !same?(signature, expected(time, nonce, body))
+          "the signature is wrong: catenary must have the same secret as the application, here #{@secret.origin}"
+        elsif !@nonces.add?(nonce)
+          "the call is a repetition of an earlier one"
+        end
+      end
+
+      private
+        def expected(time, nonce, body)
+          OpenSSL::HMAC.hexdigest("SHA256", @secret.rpc_key, "v1\n#{time}\n#{nonce}\n".b << body)
+        end
+
+        def same?(given, expected)
+          given.bytesize == expected.bytesize && OpenSSL.fixed_length_secure_compare(given, expected)
+        end
+    end
+  end
+end

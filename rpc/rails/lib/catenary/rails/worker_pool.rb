@@ -1,0 +1,44 @@
+module Catenary
+  module Rails
+    # The worker pool of one connection: Rails' own work with all its callbacks (the executor, log tags, what the application
+    # added), on the thread that answers the call. What is invoked asynchronously runs at the end of the command, or on the
+    # server's real pool if no command is running.
+    class WorkerPool < ActionCable::Server::Worker
+      def initialize(cable)
+        @cable = cable
+        @mutex = Mutex.new
+        @jobs = nil
+      end
+
+      def begin
+        @mutex.synchronize { @jobs = [] }
+      end
+
+      def async_invoke(receiver, method, *args, connection: receiver, &block)
+        job = -> { invoke(receiver, method, *args, connection: connection, &block) }
+        @mutex.synchronize { @jobs&.push(job) } ||
+          @cable.worker_pool.async_invoke(receiver, method, *args, connection: connection, &block)
+      end
+
+      def drain
+        while job = @mutex.synchronize { @jobs.shift }
+          job.call
+        end
+      end
+
+      # Jobs that another thread adds at this moment run here too.
+      def finish
+        while job = @mutex.synchronize { @jobs.shift || (@jobs = nil) }
+          job.call
+        end
+      end
+
+      def halt
+      end
+
+      def stopping?
+        false
+      end
+    end
+  end
+end

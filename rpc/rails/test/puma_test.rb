@@ -1,0 +1,69 @@
+require_relative "test_helper"
+require "net/http"
+
+# The same over TCP, answered by Puma in a process of its own, beside native Action Cable.
+class PumaTest < Minitest::Test
+  ECHO = '{"channel":"EchoChannel","room":"1"}'
+
+  def setup
+    @port = TCPServer.open("127.0.0.1", 0) { |server| server.addr[1] }
+    config = File.expand_path("support/config.ru", __dir__)
+    @pid = spawn({ "TEST_REDIS_URL" => REDIS.url }, "puma", "-q", "-t", "2:2", "-b", "tcp://127.0.0.1:#{@port}", config, %i[out err] => File::NULL)
+    wait
+  end
+
+  def teardown
+    Process.kill(:KILL, @pid)
+    Process.wait(@pid)
+  end
+
+  def test_a_conversation_is_the_same_as_natively
+    frames = [
+      { command: "subscribe", identifier: ECHO }, { command: "message", identifier: ECHO, data: '{"action":"echo","a":1}' },
+      { command: "subscribe", identifier: '{"channel":"RejectChannel"}' }, { command: "message", identifier: ECHO, data: '{"action":"fail_with_argument"}' },
+      { command: "message", identifier: ECHO, data: '{"action":"end_it"}' }
+    ].map { |frame| JSON.generate(frame) }
+
+    assert_equal native(frames), through_calls(frames)
+  end
+
+  def test_the_settings_tell_pumas_threads
+    assert_equal 2, post(v: 1, node: "n", calls: []).fetch("settings").fetch("threads")
+  end
+
+  private
+    def native(frames)
+      socket = NativeSocket.new(@port, "/cable?user=7")
+      [socket.read] + frames.flat_map { |frame| socket.write(frame); socket.read }
+    ensure
+      socket&.close
+    end
+
+    def through_calls(frames)
+      headers = { "Host" => "127.0.0.1:#{@port}", "Origin" => "http://127.0.0.1:#{@port}", "Upgrade" => "websocket", "Connection" => "Upgrade" }
+      request = { method: "GET", url: "http://127.0.0.1:#{@port}/cable?user=7", headers: headers.to_a, ip: "127.0.0.1" }
+      opened = make(do: "open", request: request, protocol: "")
+      results = [opened] + frames.map { |frame| opened = make(do: "frames", ver: opened["ver"], frames: [frame]) }
+      results.flat_map { |result| result["ops"].map { |op| op.last if %w[send confirm reject].include?(op.first) } }.compact
+    end
+
+    def make(**call)
+      post(v: 1, node: "n", calls: [{ conn: "c-1", **call }]).fetch("results").first
+    end
+
+    def post(request)
+      body = JSON.generate(request)
+      answer = Net::HTTP.post(URI("http://127.0.0.1:#{@port}/_catenary"), body, Calls.sign(body))
+      assert_equal "200", answer.code, answer.body
+      JSON.parse(answer.body)
+    end
+
+    def wait
+      400.times do
+        return TCPSocket.new("127.0.0.1", @port).close
+      rescue Errno::ECONNREFUSED
+        sleep 0.05
+      end
+      flunk "Puma does not answer"
+    end
+end

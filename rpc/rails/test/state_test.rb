@@ -1,0 +1,97 @@
+require_relative "test_helper"
+
+class StateTest < CallTest
+  ECHO = '{"channel":"EchoChannel","room":"1"}'
+
+  def setup
+    super
+    @browser = Browser.new(self, "?user=7").opened
+    @browser.subscribe(ECHO)
+  end
+
+  def test_a_short_call_to_a_process_that_does_not_know_the_objects_needs_the_state
+    assert_equal({ "need" => "state" }, call(conn: @browser.name, do: "frames", ver: "b-old-1", frames: ["{}"]))
+  end
+
+  def test_instance_variables_are_the_same_after_a_rebuild
+    @browser.perform(ECHO, "remember", value: { "a" => [1, "ü"] }, friend: "8")
+    @browser.perform(ECHO, "recall")
+    live = @browser.said
+    @browser.forgotten.perform(ECHO, "recall")
+
+    assert_equal 1, live.first.delete("visits")
+    assert_equal 2, @browser.said.first.delete("visits")
+    expected = { "memory" => { "a" => [1, "ü"] }, "set" => [1, "two"], "when" => 300, "started" => "2020-01-01T00:00:00.000Z", "friend" => "8",
+      "self" => true, "user" => "7" }
+    assert_equal expected, @browser.said.first.except("visits")
+    assert_equal expected, live.first.except("visits")
+  end
+
+  def test_nothing_is_repeated_by_a_rebuild
+    Journal.clear
+    @browser.forgotten.perform(ECHO, "echo", a: 1)
+    assert_equal ["send"], @browser.kinds
+    assert_empty Journal.entries - [[:before_command]] # which is of the command itself
+    @browser.perform(ECHO, "stop_everything")
+    assert_equal %w[unsub unsub], @browser.kinds
+  end
+
+  def test_a_value_that_cannot_be_kept_is_unset_with_one_warning
+    @browser.perform(ECHO, "keep_proc")
+    @browser.perform(ECHO, "has_proc")
+    assert_equal [{ "proc" => "Proc" }], @browser.said
+
+    @browser.perform(ECHO, "echo", want: "state")
+    assert_equal ["EchoChannel: @proc (a Proc) cannot be kept between commands when the object must be rebuilt"], @browser.result["warnings"]
+    @browser.forgotten.perform(ECHO, "has_proc")
+    assert_equal [{ "proc" => "NilClass" }], @browser.said
+    assert_nil @browser.result["warnings"]
+  end
+
+  def test_too_much_state_is_lost
+    @browser.perform(ECHO, "keep_much")
+    @browser.perform(ECHO, "echo")
+    assert_equal 1, @browser.ops.size
+    @browser.forgotten.perform(ECHO, "echo")
+    assert_equal "lost", @browser.result["error"]["kind"]
+  end
+
+  def test_a_record_that_is_gone
+    @browser.perform(ECHO, "remember", value: 1, friend: "404")
+    @browser.forgotten.perform(ECHO, "recall")
+    assert_nil @browser.said.first["friend"]
+    assert_match(/@friend is lost/, @browser.result["warnings"].first)
+  end
+
+  def test_an_identifier_that_is_gone_loses_the_connection_but_not_its_end
+    @browser.forgotten
+    User.gone << "7"
+    @browser.perform(ECHO, "echo")
+    assert_equal "lost", @browser.result["error"]["kind"]
+    assert_match(/@current_user/, @browser.result["error"]["message"])
+
+    @browser.still_forgotten.close
+    assert_equal [[:unsubscribed, ECHO, nil], [:disconnect, nil]], Journal.entries.last(2)
+  ensure
+    User.gone.clear
+  end
+
+  def test_a_forged_state_is_lost
+    @browser.forgotten
+    @browser.instance_variable_set(:@state, @browser.state.sub(/..\z/, "xx"))
+    @browser.perform(ECHO, "echo")
+    assert_equal "lost", @browser.result["error"]["kind"]
+  end
+
+  def test_unloading_the_classes_forgets_the_objects
+    ::Rails.application.reloader.prepare!
+    ::Rails.application.reloader.new.class_unload! { }
+    assert_equal "state", @browser.perform(ECHO, "echo")["need"]
+  end
+
+  def test_the_least_recently_used_objects_are_forgotten
+    others = Array.new(60) { Browser.new(self, "?user=1").opened }
+    assert_equal "state", @browser.perform(ECHO, "echo")["need"]
+    refute others.last.frames('{"command":"x"}').key?("need")
+  end
+end

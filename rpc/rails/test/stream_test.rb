@@ -1,0 +1,92 @@
+require_relative "test_helper"
+
+class StreamTest < CallTest
+  BLOCKS = '{"channel":"BlockChannel"}'
+  ECHO = '{"channel":"EchoChannel","room":"1"}'
+  SLOW = '{"channel":"SlowChannel"}'
+  LATE = "test:_catenary/#{NODE}"
+
+  def setup
+    super
+    @browser = Browser.new(self, "?user=7").opened
+  end
+
+  def test_streams_with_a_block_callback_or_coder_have_a_token
+    @browser.subscribe(BLOCKS)
+    tokens = @browser.ops("sub").to_h { |_, _, stream, token| [stream, token.nil?] }
+    assert_equal({ "raw" => false, "decoded" => false, "method" => false, "failing" => false, "plain" => true }, tokens)
+  end
+
+  def test_a_broadcast_runs_the_block_on_the_live_object
+    @browser.subscribe(BLOCKS)
+    @browser.broadcast(BLOCKS, "raw", '{"a":1}')
+    assert_equal [{ "raw" => '{"a":1}', "seen" => 1 }], @browser.said
+    @browser.broadcast(BLOCKS, "raw", "x")
+    assert_equal [{ "raw" => "x", "seen" => 2 }], @browser.said
+    @browser.broadcast(BLOCKS, "decoded", '{"a":1}')
+    assert_equal [{ "decoded" => { "a" => 1 } }], @browser.said
+    @browser.broadcast(BLOCKS, "method", "x")
+    assert_equal [{ "heard" => "x" }], @browser.said
+    @browser.broadcast(BLOCKS, "failing", "x")
+    assert_empty @browser.ops
+    assert_match(/a block failed/, LOG.string)
+  end
+
+  def test_a_broadcast_for_a_stream_that_was_stopped_does_nothing
+    @browser.subscribe(BLOCKS)
+    @browser.perform(BLOCKS, "unfollow", stream: "raw")
+    assert_equal [["unsub", BLOCKS, "raw"]], @browser.ops
+    @browser.broadcast(BLOCKS, "raw", "x")
+    assert_empty @browser.ops
+    assert_nil @browser.result["error"]
+  end
+
+  def test_a_channel_that_redefines_transmit_sees_every_broadcast
+    identifier = '{"channel":"StampedChannel"}'
+    @browser.subscribe(identifier)
+    assert_kind_of String, @browser.ops("sub").first.last
+    @browser.broadcast(identifier, "stamped", '{"a":1}')
+    assert_equal [{ "stamp" => 1, "a" => 1 }], @browser.said
+  end
+
+  def test_blocks_are_not_thrown_out_for_other_connections
+    @browser.subscribe(BLOCKS)
+    60.times { Browser.new(self, "?user=1").opened }
+    @browser.broadcast(BLOCKS, "raw", "x")
+    assert_equal 1, @browser.said.size
+  end
+
+  def test_a_block_that_is_gone_loses_the_connection_but_not_its_end
+    @browser.subscribe(BLOCKS)
+    @browser.forgotten.broadcast(BLOCKS, "raw", "x")
+    assert_equal "lost", @browser.result["error"]["kind"]
+    @browser.still_forgotten.close
+    assert_equal [:disconnect, "7"], Journal.entries.last
+  end
+
+  def test_what_a_thread_does_after_the_reply_is_published
+    @browser.subscribe(ECHO)
+    late = REDIS.published(LATE, count: 2) { @browser.perform(ECHO, "later") }
+    assert_empty @browser.ops
+    assert_equal [@browser.name] * 2, late.map { |message| message["conn"] }
+    assert_equal [["send", { identifier: ECHO, message: { later: true } }.to_json], ["sub", ECHO, "later", nil]], late.flat_map { |message| message["ops"] }
+  end
+
+  def test_the_effects_of_a_slow_command_are_published_early
+    early = REDIS.published(LATE) { @browser.subscribe(SLOW) }.first
+    assert_equal [["sub", SLOW, "slow", nil]], early["ops"]
+    assert_equal early["early"], @browser.result["early"]
+    assert_equal %w[send confirm], @browser.kinds
+  end
+
+  def test_the_reply_of_a_slow_command_has_all_effects_if_nobody_listens
+    @browser.subscribe(SLOW)
+    assert_equal %w[sub send confirm], @browser.kinds
+    assert_nil @browser.result["early"]
+  end
+
+  def test_a_quick_command_has_no_early_effects
+    @browser.subscribe(ECHO)
+    assert_nil @browser.result["early"]
+  end
+end

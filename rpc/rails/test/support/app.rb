@@ -1,0 +1,265 @@
+require "rails"
+require "action_controller/railtie"
+require "active_job/railtie"
+require "action_cable/engine"
+require "catenary-rails"
+require "stringio"
+
+LOG = StringIO.new
+
+# What the application's callbacks did.
+module Journal
+  extend self
+
+  def add(*entry)
+    entries << entry
+  end
+
+  def entries
+    @entries ||= []
+  end
+
+  def clear
+    entries.clear
+  end
+end
+
+# A record that is found by its id, without a database. Id 404 is gone.
+class User
+  include GlobalID::Identification
+  attr_reader :id
+
+  def initialize(id)
+    @id = id
+  end
+
+  def self.find(id)
+    raise "Couldn't find User with 'id'=#{id}" if id.to_s == "404" || gone.include?(id.to_s)
+    new(id.to_s)
+  end
+
+  def self.gone
+    @gone ||= []
+  end
+end
+
+class Current < ActiveSupport::CurrentAttributes
+  attribute :user
+end
+
+module TestApp
+  class Application < ::Rails::Application
+    config.root = File.expand_path("..", __dir__)
+    config.load_defaults "#{::Rails::VERSION::MAJOR}.#{::Rails::VERSION::MINOR}"
+    config.eager_load = false
+    config.consider_all_requests_local = false
+    config.action_dispatch.show_exceptions = ::Rails.version >= "7.1" ? :all : true
+    config.secret_key_base = "0123456789abcdef" * 8
+    config.logger = ActiveSupport::TaggedLogging.new(Logger.new(LOG))
+    config.log_level = :debug
+    config.hosts << "app.test" << "127.0.0.1"
+    config.session_store :cookie_store, key: "_test_session"
+    config.action_cable.cable = { "adapter" => "redis", "url" => REDIS.url, "channel_prefix" => "test" }.with_indifferent_access
+    config.action_cable.allowed_request_origins = ["http://app.test"]
+    config.action_cable.log_tags = ["cable", ->(request) { request.path }]
+    config.catenary.live_limit = 50
+    routes.append do
+      get "login" => ->(env) { env["rack.session"]["user_id"] = env["QUERY_STRING"]; [200, {}, ["hello"]] }
+      get "up" => ->(_env) { [200, {}, ["up"]] }
+    end
+  end
+end
+
+ActionCable.server.config # so that on_load hooks have run
+
+module ApplicationCable
+  class Connection < ActionCable::Connection::Base
+    identified_by :current_user
+    attr_reader :visits
+
+    before_command { Journal.add :before_command } if respond_to?(:before_command) # Rails 7.1
+    rescue_from(KeyError) { |error| Journal.add :rescued, error.message }
+
+    def connect
+      Journal.add :connect, Current.user
+      raise "connect failed" if request.params[:raise]
+      reject_unauthorized_connection if request.params[:reject]
+      id = request.params[:user] || request.session[:user_id] || cookies[:user]
+      self.current_user = User.new(id) if id
+      @visits = 0
+      logger.add_tags "user-#{id}"
+      transmit({ type: "hello", protocol: protocol, ip: request.remote_ip }) if request.params[:hello]
+    end
+
+    def disconnect
+      Journal.add :disconnect, current_user&.id
+    end
+
+    def visit
+      @visits += 1
+    end
+  end
+end
+
+class ApplicationChannel < ActionCable::Channel::Base
+end
+
+class EchoChannel < ApplicationChannel
+  periodically :beat, every: 2.seconds
+  periodically(every: 0.5) { transmit({ block: params[:room] }) }
+  rescue_from(ArgumentError) { |error| transmit({ rescued: error.message }) }
+  after_subscribe { Journal.add :after_subscribe, identifier }
+
+  def subscribed
+    stream_from "echo"
+    stream_for current_user if current_user
+    @started = Time.utc(2020)
+    transmit({ early: true }) if params[:early]
+  end
+
+  def unsubscribed
+    Journal.add :unsubscribed, identifier, Current.user
+  end
+
+  def echo(data)
+    Current.user = "leaked"
+    transmit data.except("action")
+  end
+
+  def remember(data)
+    @memory = data["value"]
+    @set = Set[1, :two]
+    @when = 5.minutes
+    @friend = User.new(data["friend"]) if data["friend"]
+    @self = self
+  end
+
+  def recall
+    transmit({ memory: @memory, set: @set&.to_a, when: @when, started: @started, friend: @friend&.id, self: @self.equal?(self),
+      visits: connection.visit, user: current_user&.id })
+  end
+
+  def keep_proc
+    @proc = -> { 1 }
+  end
+
+  def keep_much
+    @much = "x" * 100_000
+  end
+
+  def has_proc
+    transmit({ proc: @proc.class.name })
+  end
+
+  def fail_with_argument
+    raise ArgumentError, "bad"
+  end
+
+  def fail
+    raise "an action failed"
+  end
+
+  def fail_key
+    raise KeyError, "no key"
+  end
+
+  def follow(data)
+    stream_from data["stream"]
+  end
+
+  def unfollow(data)
+    stop_stream_from data["stream"]
+  end
+
+  def stop_everything
+    stop_all_streams
+  end
+
+  def end_it
+    connection.close
+  end
+
+  def later
+    Thread.new do
+      sleep 0.05
+      transmit({ later: true })
+      stream_from "later"
+    end
+  end
+
+  def slow(data)
+    transmit({ slow: 1 })
+    sleep data["seconds"]
+    transmit({ slow: 2 })
+  end
+
+  private
+    def beat
+      transmit({ beat: params[:room] })
+    end
+end
+
+class RejectChannel < ApplicationChannel
+  def subscribed
+    reject
+  end
+end
+
+class AbortChannel < ApplicationChannel
+  before_subscribe { throw :abort }
+end
+
+class ZombieChannel < ApplicationChannel
+  def subscribed
+    stream_from "zombie"
+    raise "subscribed failed"
+  end
+
+  def speak
+    transmit({ alive: true })
+  end
+end
+
+class BlockChannel < ApplicationChannel
+  def subscribed
+    @seen = 0
+    stream_from("raw") { |payload| transmit({ raw: payload, seen: @seen += 1 }) }
+    stream_from "decoded", coder: ActiveSupport::JSON do |message|
+      transmit({ decoded: message })
+    end
+    stream_from "method", method(:heard)
+    stream_from("failing") { raise "a block failed" }
+    stream_from "plain", coder: ActiveSupport::JSON
+  end
+
+  def unfollow(data)
+    stop_stream_from data["stream"]
+  end
+
+  private
+    def heard(payload)
+      transmit({ heard: payload })
+    end
+end
+
+# Adds something to all that it transmits, broadcasts too.
+class StampedChannel < ApplicationChannel
+  def subscribed
+    stream_from "stamped"
+  end
+
+  private
+    def transmit(data, via: nil)
+      super({ stamp: 1 }.merge(data), via: via)
+    end
+end
+
+class SlowChannel < ApplicationChannel
+  def subscribed
+    stream_from "slow"
+    sleep 0.3
+    transmit({ done: true })
+  end
+end
+
+::Rails.application.initialize!

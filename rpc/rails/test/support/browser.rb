@@ -1,0 +1,112 @@
+# A browser as catenary sees it: remembers of its connection what catenary remembers.
+class Browser
+  include Minitest::Assertions
+  include Calls
+
+  attr_accessor :assertions
+  attr_reader :name, :result, :version, :state, :tags, :channels, :subscriptions
+
+  def initialize(test, query = "", headers: {}, protocol: "actioncable-v1-json", url: nil)
+    @assertions, @test = 0, test
+    @name = "c-#{SecureRandom.hex(4)}"
+    headers = { "Host" => "app.test", "Origin" => "http://app.test", "Connection" => "Upgrade", "Upgrade" => "websocket",
+      "Sec-WebSocket-Version" => "13", "Sec-WebSocket-Key" => "dGhlIHNhbXBsZSBub25jZQ==" }.merge(headers)
+    @full = { request: { method: "GET", url: url || "http://app.test/cable#{query}", headers: headers.to_a, ip: "192.0.2.7" }, protocol: protocol }
+    @subscriptions = {} # identifier => streams
+    @states = {}
+  end
+
+  def open
+    call do: "open", **@full
+  end
+
+  def opened
+    open
+    assert_equal 200, result["status"], result.inspect
+    self
+  end
+
+  def frames(*frames, **more)
+    call do: "frames", ver: version, frames: frames.map { |frame| frame.is_a?(String) ? frame : JSON.generate(frame) }, **more
+  end
+
+  def subscribe(identifier, **more)
+    frames({ command: "subscribe", identifier: identifier }, **more)
+  end
+
+  def unsubscribe(identifier)
+    frames({ command: "unsubscribe", identifier: identifier })
+  end
+
+  def perform(identifier, action, want: nil, **data)
+    frames({ command: "message", identifier: identifier, data: JSON.generate(data.merge(action: action)) }, **{ want: want }.compact)
+  end
+
+  def tick(identifier, timer)
+    call do: "tick", ver: version, channel: identifier, timer: timer
+  end
+
+  def broadcast(identifier, stream, payload)
+    call do: "message", ver: version, channel: identifier, stream: stream, payload: payload
+  end
+
+  def close
+    call do: "close", ver: version
+  end
+
+  # From the next call on the process has forgotten the connection; it is told everything.
+  def forgotten
+    call do: "state", ver: version
+    still_forgotten
+  end
+
+  def still_forgotten
+    @version, @forgotten = "b-other-1", true
+    self
+  end
+
+  # From now on the handshake has another address.
+  def moved_to(url)
+    @full[:request][:url] = url
+  end
+
+  # The messages of the last result's ops.
+  def said
+    ops("send").map { |_, frame| JSON.parse(frame)["message"] }
+  end
+
+  def ops(*kinds)
+    result.fetch("ops").select { |kind,| kinds.empty? || kinds.include?(kind) }
+  end
+
+  def kinds
+    ops.map(&:first)
+  end
+
+  private
+    def call(**call)
+      call = call.merge(@full, state: state, tags: tags, channels: known) if @forgotten && call[:do] != "open"
+      @forgotten = false
+      @result = super(conn: name, **call)
+      learn
+      result
+    end
+
+    def known
+      @subscriptions.to_h { |identifier, streams| [identifier, { state: @states[identifier], streams: streams }] }
+    end
+
+    def learn
+      @version = result["ver"] if result["ver"]
+      @state = result["state"] if result["state"]
+      @tags = result["tags"] if result["tags"]
+      result["ops"]&.each do |kind, identifier, stream, token|
+        (@subscriptions[identifier] ||= {})[stream] = token if kind == "sub"
+        @subscriptions[identifier]&.delete(stream) if kind == "unsub"
+      end
+      result["channels"]&.each do |identifier, outcome|
+        outcome ? (@subscriptions[identifier] ||= {}) : @subscriptions.delete(identifier)
+        @states[identifier] = outcome["state"] if outcome&.key?("state")
+      end
+    end
+end

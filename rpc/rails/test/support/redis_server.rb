@@ -1,0 +1,55 @@
+require "redis"
+require "tmpdir"
+
+# A Redis of our own on a free port, gone with the tests.
+class RedisServer
+  attr_reader :port
+
+  def initialize
+    @port = TCPServer.open("127.0.0.1", 0) { |server| server.addr[1] }
+    @pid = spawn("redis-server", "--port", @port.to_s, "--bind", "127.0.0.1", "--save", "", "--dir", Dir.tmpdir, %i[out err] => File::NULL)
+    owner = Process.pid
+    at_exit { stop if Process.pid == owner }
+    wait
+  end
+
+  def url
+    "redis://127.0.0.1:#{port}/0"
+  end
+
+  def client
+    Redis.new(url: url)
+  end
+
+  # Yields, and returns the payloads that were published on the topic meanwhile, as soon as there are that many.
+  def published(topic, count: 1, seconds: 5)
+    payloads, ready, connection = Queue.new, Queue.new, client
+    listener = Thread.new do
+      connection.subscribe(topic) do |on|
+        on.subscribe { ready << true }
+        on.message { |_, payload| payloads << payload }
+      end
+    end
+    ready.pop
+    yield
+    Timeout.timeout(seconds, nil, "nothing more was published on #{topic}") { Array.new(count) { JSON.parse(payloads.pop) } }
+  ensure
+    listener&.kill
+    connection&.close
+  end
+
+  private
+    def wait
+      500.times do
+        return if client.ping
+      rescue Redis::CannotConnectError
+        sleep 0.02
+      end
+      raise "redis-server does not answer on port #{port}"
+    end
+
+    def stop
+      Process.kill(:TERM, @pid)
+      Process.wait(@pid)
+    end
+end
