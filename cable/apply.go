@@ -1,0 +1,147 @@
+package cable
+
+import (
+	"time"
+
+	"github.com/catenary-cable/catenary/protocol"
+	"github.com/catenary-cable/catenary/rpc"
+)
+
+// apply does what Rails has answered, in its order.
+func (c *Connection) apply(result *rpc.Result, of errand) {
+	for _, warning := range result.Warnings {
+		c.log().Warn("warning from Rails", "warning", warning)
+	}
+	c.server.count.warnings.Add(int64(len(result.Warnings)))
+	c.mu.Lock()
+	c.keep(result)
+	closed := c.do(result.Ops)
+	now := time.Now()
+	for _, t := range of.touched {
+		t.unknown = time.Time{}
+		if t.kind == protocol.Subscribe && !t.live && !t.rejected {
+			t.unknown = now.Add(unknownFor) // unless it stands in what follows
+		}
+	}
+	for identifier, outcome := range result.Channels {
+		c.settle(identifier, outcome)
+	}
+	if of.tick != nil {
+		of.tick.underway = false
+	}
+	for _, s := range of.touched {
+		if s.queued--; s.queued == 0 {
+			s.wanted = s.live
+			if s.forgettable(now) {
+				c.subscriptions.remove(s.subscription)
+			}
+		}
+	}
+	if closed {
+		c.errands = nil // as natively, nothing runs after the close
+	}
+	c.mu.Unlock()
+	if closed {
+		c.end("rails_closed", nil)
+	}
+}
+
+// applyLate does what happened in Rails after a reply, or during a long call.
+func (c *Connection) applyLate(late rpc.Late) {
+	c.mu.Lock()
+	closed := c.do(late.Ops)
+	if late.Early != "" {
+		c.early = late.Early
+	}
+	if c.applied != nil {
+		close(c.applied)
+		c.applied = nil
+	}
+	c.mu.Unlock()
+	if closed {
+		c.end("rails_closed", nil)
+	}
+}
+
+// do runs ops; closed tells that Rails has closed the connection. c.mu is held.
+func (c *Connection) do(ops []rpc.Op) (closed bool) {
+	for _, op := range ops {
+		if op.Kind == rpc.OpPublish { // is for others too
+			c.publish(publication{op.Stream, op.Frame})
+		}
+		if c.ended {
+			continue
+		}
+		switch op.Kind {
+		case rpc.OpSend:
+			c.welcomed = c.welcomed || op.Frame == protocol.Welcome
+			c.write(op.Frame)
+		case rpc.OpConfirm:
+			s := c.subscription(op.Identifier)
+			s.setLive(true)
+			s.confirm = frame(textFrame, op.Frame)
+			s.sendConfirm()
+		case rpc.OpReject:
+			if s := c.subscriptions.find(op.Identifier); s != nil {
+				s.setLive(false)
+				s.rejected = true
+				s.leaveAll()
+			}
+			c.write(op.Frame)
+		case rpc.OpSub:
+			s := c.subscription(op.Identifier)
+			s.setLive(true)
+			s.follow(op.Stream, op.Token)
+		case rpc.OpUnsub:
+			if s := c.subscriptions.find(op.Identifier); s != nil {
+				s.unfollow(op.Stream)
+			}
+		case rpc.OpDrop:
+			c.settle(op.Identifier, nil)
+		case rpc.OpInternal:
+			c.internal = append(c.internal, c.server.hub.listen(op.Stream, c.remote))
+		case rpc.OpClose:
+			if op.Frame != "" {
+				c.write(op.Frame)
+			}
+			return true
+		}
+	}
+	return false
+}
+
+// settle notes what a call has made of a subscription; nil: it is none.
+func (c *Connection) settle(identifier string, outcome *rpc.ChannelOutcome) {
+	if outcome != nil {
+		s := c.subscription(identifier)
+		s.setLive(true)
+		s.unknown = time.Time{}
+		if outcome.State != "" {
+			s.state = outcome.State
+		}
+		if !c.ended {
+			s.setTimers(outcome.Timers)
+		}
+		return
+	}
+	s := c.subscriptions.find(identifier)
+	if s == nil {
+		return
+	}
+	s.setLive(false)
+	s.rejected, s.state = false, ""
+	s.leaveAll()
+}
+
+// subscription returns what is known of an identifier, which is little if the
+// browser has not asked for it.
+func (c *Connection) subscription(identifier string) *subscription {
+	s := c.subscriptions.find(identifier)
+	if s == nil {
+		s = &subscription{connection: c, identifier: identifier}
+		c.subscriptions.add(s)
+	}
+	return s
+}
+
+func (c *Connection) write(text string) { c.socket.write(frame(textFrame, text)) }

@@ -1,0 +1,132 @@
+package cable
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"testing"
+
+	"github.com/catenary-cable/catenary/protocol"
+)
+
+// crowdOf is a stream with n browsers that throw away what they get.
+func crowdOf(b *testing.B, n, identifiers int) *stream {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	s := &stream{name: "room", live: true}
+	for i := range n {
+		browser, err := net.Dial("tcp", listener.Addr().String())
+		if err != nil {
+			b.Fatal(err)
+		}
+		conn, err := listener.Accept()
+		if err != nil {
+			b.Fatal(err)
+		}
+		go io.Copy(io.Discard, browser)
+		b.Cleanup(func() { browser.Close(); conn.Close() })
+		socket := &socket{Conn: conn, fd: descriptor(conn), limit: 1 << 20}
+		s.add(fmt.Sprintf(`{"channel":"RoomChannel","id":%d}`, i%identifiers), &member{to: socket})
+	}
+	listener.Close()
+	return s
+}
+
+// One broadcast to many browsers: one system call each, and little else.
+func BenchmarkDeliver(b *testing.B) {
+	payload := []byte(`{"author":"ada","body":"the wire hangs over the rails","at":"2026-11-23T20:00:00.000Z"}`)
+	for _, c := range []struct{ browsers, identifiers, batch int }{{100, 1, 1}, {1000, 1, 1}, {1000, 1, 16}, {1000, 1000, 1}} {
+		b.Run(fmt.Sprintf("browsers=%d/identifiers=%d/batch=%d", c.browsers, c.identifiers, c.batch), func(b *testing.B) {
+			s := crowdOf(b, c.browsers, c.identifiers)
+			log := slog.New(slog.DiscardHandler)
+			b.ReportAllocs()
+			for b.Loop() {
+				for range c.batch {
+					s.batch = append(s.batch, payload)
+				}
+				s.deliver(log)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*c.browsers*c.batch), "ns/delivery")
+		})
+	}
+}
+
+// The whole way of a broadcast, from its arrival to the last write, without
+// what the kernel does with it: the browsers' sockets are shut.
+func BenchmarkHub(b *testing.B) {
+	payload := []byte(`{"author":"ada","body":"the wire hangs over the rails","at":"2026-11-23T20:00:00.000Z"}`)
+	for _, browsers := range []int{1, 100} {
+		b.Run(fmt.Sprintf("browsers=%d", browsers), func(b *testing.B) {
+			h := NewHub(idle{}, slog.New(slog.DiscardHandler))
+			for range browsers {
+				h.join("room", "a", &member{to: &socket{shut: true}})
+			}
+			shard, ended := h.shard("room"), make(chan struct{})
+			go func() { shard.run(h.log); close(ended) }()
+			b.ReportAllocs()
+			for b.Loop() {
+				h.deliver("room", payload)
+			}
+			shard.stop()
+			<-ended
+		})
+	}
+}
+
+func BenchmarkPing(b *testing.B) {
+	s := crowdOf(b, 1000, 1)
+	b.ReportAllocs()
+	for b.Loop() {
+		s.groups[0].write(frame(textFrame, protocol.Ping(1795451915)))
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*1000), "ns/ping")
+}
+
+// idle is a source that acknowledges at once.
+type idle struct{}
+
+func (idle) Run(ctx context.Context, _ func(string, []byte)) error { <-ctx.Done(); return nil }
+func (idle) Subscribe(_ string, acknowledged func())               { acknowledged() }
+func (idle) Unsubscribe(string)                                    {}
+func (idle) Publish(context.Context, string, []byte) error         { return nil }
+
+// Coming and going costs the same however many streams there are.
+func BenchmarkJoinAndLeave(b *testing.B) {
+	for _, streams := range []int{1, 10_000} {
+		b.Run(fmt.Sprintf("streams=%d", streams), func(b *testing.B) {
+			h := NewHub(idle{}, slog.New(slog.DiscardHandler))
+			to := &socket{}
+			for i := range streams {
+				h.join(fmt.Sprint("room", i), "a", &member{to: to})
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				m := &member{to: to}
+				h.join("another", "a", m)
+				h.leave(m)
+			}
+		})
+	}
+}
+
+func BenchmarkSubscriptionsOfOneConnection(b *testing.B) {
+	for _, n := range []int{1, 1000} {
+		b.Run(fmt.Sprintf("subscriptions=%d", n), func(b *testing.B) {
+			var s subscriptions
+			for i := range n {
+				s.add(&subscription{identifier: fmt.Sprint("a", i)})
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				s.find("a0")
+				one := &subscription{identifier: "b"}
+				s.add(one)
+				s.remove(one)
+			}
+		})
+	}
+}

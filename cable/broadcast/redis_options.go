@@ -1,0 +1,226 @@
+package broadcast
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// RedisOptions says where Redis is and how to behave towards it. The names are
+// those of config/cable.yml; as in the redis gem, a field beside URL wins over
+// what the URL says, and with none of URL, Host, Path, Sentinels and Cluster
+// it is localhost:6379.
+type RedisOptions struct {
+	URL      string // redis://, rediss:// or unix://; query parameters are ignored, as Ruby does
+	Host     string
+	Port     int
+	Path     string // of a Unix socket
+	DB       *int   // pub/sub crosses databases; selected only because Rails does
+	Username string
+	Password string
+
+	TLS RedisTLS
+
+	Sentinels        []string // host:port
+	MasterName       string   // default: the URL's host
+	SentinelUsername string
+	SentinelPassword string
+
+	Cluster []string // host:port of any nodes
+
+	ChannelPrefix *string // nil: none; empty: ":stream"
+	ClientName    string  // CLIENT SETNAME; empty: none
+
+	Timeout       time.Duration // to connect, and for each call and write; default 5 s
+	ProbeEvery    time.Duration // between proofs that broadcasts arrive; default 5 s
+	ProbeDeadline time.Duration // of silence after a probe before the listener is replaced; default 3 s
+	MaxPayload    int           // bytes; a larger broadcast is dropped with a warning; default 16 MiB
+
+	// Lost and Restored tell of each gap in which broadcasts could be missed;
+	// either may be nil. Both are called by Run's goroutine.
+	Lost     func(cause error)
+	Restored func(gap time.Duration)
+}
+
+// RedisTLS is the redis gem's ssl and ssl_params. rediss:// enables it too.
+type RedisTLS struct {
+	Enabled    bool
+	SkipVerify bool   // verify_mode: 0, usual with Heroku's self-signed certificates
+	SkipName   bool   // verify_hostname: false; the certificate must be trusted all the same
+	CAFile     string // PEM, instead of the system's authorities
+	CertFile   string // PEM, of the client
+	KeyFile    string
+	ServerName string // default: the host
+}
+
+func (o RedisOptions) withDefaults() RedisOptions {
+	setDefault(&o.Timeout, 5*time.Second)
+	setDefault(&o.ProbeEvery, 5*time.Second)
+	setDefault(&o.ProbeDeadline, 3*time.Second)
+	setDefault(&o.MaxPayload, 16<<20)
+	if o.Lost == nil {
+		o.Lost = func(error) {}
+	}
+	if o.Restored == nil {
+		o.Restored = func(time.Duration) {}
+	}
+	return o
+}
+
+func setDefault[T int | time.Duration](field *T, value T) {
+	if *field <= 0 {
+		*field = value
+	}
+}
+
+// server merges URL and fields into what go-redis calls a single server.
+func (o RedisOptions) server() (*redis.Options, error) {
+	server := &redis.Options{Addr: "localhost:6379"}
+	if o.URL != "" {
+		var err error
+		if server, err = parseRedisURL(o.URL); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case o.Path != "":
+		server.Network, server.Addr, server.TLSConfig = "unix", o.Path, nil
+	case o.Host != "" || o.Port != 0:
+		host, port, err := net.SplitHostPort(server.Addr)
+		if err != nil {
+			host, port = "localhost", "6379"
+		}
+		if o.Host != "" {
+			host = o.Host
+		}
+		if o.Port != 0 {
+			port = strconv.Itoa(o.Port)
+		}
+		server.Network, server.Addr = "tcp", net.JoinHostPort(host, port)
+	}
+	if o.Username != "" {
+		server.Username = o.Username
+	}
+	if o.Password != "" {
+		server.Password = o.Password
+	}
+	if o.DB != nil {
+		server.DB = *o.DB
+	}
+	if o.TLS.Enabled || server.TLSConfig != nil {
+		var err error
+		if server.TLSConfig, err = o.TLS.config(server.Addr); err != nil {
+			return nil, err
+		}
+	}
+	return server, nil
+}
+
+// parseRedisURL never repeats the URL in its error: it may hold a password.
+func parseRedisURL(raw string) (*redis.Options, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return nil, errors.New("the Redis URL cannot be parsed: write redis://[user:password@]host[:port][/db], " +
+			"rediss:// for TLS or unix:///path, and percent-encode special characters in the password")
+	}
+	u.RawQuery = ""
+	server, err := redis.ParseURL(u.String())
+	if err != nil {
+		u.User = nil
+		return nil, fmt.Errorf("the Redis URL %s is not understood: write redis://[user:password@]host[:port][/db], "+
+			"rediss:// for TLS or unix:///path", u)
+	}
+	return server, nil
+}
+
+func (t RedisTLS) config(addr string) (*tls.Config, error) {
+	name := t.ServerName
+	if name == "" {
+		name, _, _ = net.SplitHostPort(addr)
+	}
+	config := &tls.Config{ServerName: name, InsecureSkipVerify: t.SkipVerify, MinVersion: tls.VersionTLS12}
+	if t.CAFile != "" {
+		pem, err := os.ReadFile(t.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading the CA file for Redis: %w", err)
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("the CA file for Redis, %s, holds no PEM certificate", t.CAFile)
+		}
+	}
+	if t.SkipName && !t.SkipVerify {
+		config.InsecureSkipVerify = true // checks the name too; what follows checks the rest
+		config.VerifyConnection = func(state tls.ConnectionState) error {
+			options := x509.VerifyOptions{Roots: config.RootCAs, Intermediates: x509.NewCertPool()}
+			for _, one := range state.PeerCertificates[1:] {
+				options.Intermediates.AddCert(one)
+			}
+			_, err := state.PeerCertificates[0].Verify(options)
+			return err
+		}
+	}
+	if t.CertFile != "" || t.KeyFile != "" {
+		certificate, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading the client certificate for Redis: %w", err)
+		}
+		config.Certificates = []tls.Certificate{certificate}
+	}
+	return config, nil
+}
+
+// client opens nothing yet. RESP2 is enough for pub/sub and spoken by all.
+func (o RedisOptions) client() (redis.UniversalClient, error) {
+	server, err := o.server()
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case len(o.Sentinels) > 0:
+		master := o.MasterName
+		if master == "" {
+			master, _, _ = net.SplitHostPort(server.Addr)
+		}
+		if tls := server.TLSConfig; tls != nil && o.TLS.ServerName == "" {
+			tls.ServerName = "" // the master's own address, which Sentinel tells
+		}
+		return redis.NewFailoverClient(&redis.FailoverOptions{
+			MasterName: master, SentinelAddrs: o.Sentinels,
+			SentinelUsername: o.SentinelUsername, SentinelPassword: o.SentinelPassword,
+			Username: server.Username, Password: server.Password, DB: server.DB, TLSConfig: server.TLSConfig,
+			ClientName: o.ClientName, Protocol: 2, MaxRetries: -1, DialerRetries: 1,
+			DialTimeout: o.Timeout, ReadTimeout: o.Timeout, WriteTimeout: o.Timeout, ContextTimeoutEnabled: true,
+			DisableIdentity: true,
+		}), nil
+	case len(o.Cluster) > 0:
+		if tls := server.TLSConfig; tls != nil && o.TLS.ServerName == "" {
+			tls.ServerName = ""
+		}
+		return redis.NewClusterClient(&redis.ClusterOptions{
+			Addrs: o.Cluster, Username: server.Username, Password: server.Password, TLSConfig: server.TLSConfig,
+			ClientName: o.ClientName, Protocol: 2, MaxRetries: -1, DialerRetries: 1,
+			DialTimeout: o.Timeout, ReadTimeout: o.Timeout, WriteTimeout: o.Timeout, ContextTimeoutEnabled: true,
+			DisableIdentity: true, MaintNotificationsConfig: noMaintenance(),
+		}), nil
+	}
+	server.ClientName, server.Protocol = o.ClientName, 2
+	server.MaxRetries, server.DialerRetries = -1, 1 // a PUBLISH sent twice would be heard twice
+	server.DialTimeout, server.ReadTimeout, server.WriteTimeout = o.Timeout, o.Timeout, o.Timeout
+	server.ContextTimeoutEnabled, server.DisableIdentity = true, true
+	server.MaintNotificationsConfig = noMaintenance()
+	return redis.NewClient(server), nil
+}
+
+func noMaintenance() *maintnotifications.Config {
+	return &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+}

@@ -1,0 +1,327 @@
+package cable
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/catenary-cable/catenary/rpc"
+	"github.com/gorilla/websocket"
+)
+
+func TestConnection_ConfirmsOnlyOnceTheStreamIsLive(t *testing.T) {
+	w := newWorld(t)
+	b := w.welcomed()
+	w.source.hold()
+	b.subscribe("chat room")
+	b.subscribe("echo")
+	b.expect(confirmed("echo")) // what streams nothing need not wait
+	w.source.release()
+	b.expect(confirmed("chat room"))
+	w.source.publish <- [2]string{"room", `{"x":1}`}
+	b.expect(message("chat room", `{"x":1}`))
+}
+
+func TestConnection_AsksRailsOnceHoweverOftenTheBrowserSubscribes(t *testing.T) {
+	w := newWorld(t)
+	w.rails.onCall(func(call asked) map[string]any {
+		if call.Do == rpc.Frames {
+			time.Sleep(100 * time.Millisecond)
+		}
+		return behave(call)
+	})
+	b := w.welcomed()
+	for range 5 {
+		b.subscribe("chat room")
+	}
+	b.send(`{"command":"message","identifier":"chat room","data":"1"}`)
+	b.expect(confirmed("chat room"), message("chat room", "1"))
+	b.subscribe("chat room")
+	b.send(`{"command":"message","identifier":"chat room","data":"2"}`)
+	b.expect(message("chat room", "2"))
+	if n := frames(w.rails, "subscribe"); n != 1 {
+		t.Fatalf("Rails was asked %d times", n)
+	}
+}
+
+func TestConnection_SubscribesAnewAfterAnUnsubscribeStillUnderWay(t *testing.T) {
+	w := newWorld(t)
+	b := w.welcomed()
+	b.subscribe("chat room")
+	b.expect(confirmed("chat room"))
+	b.send(`{"command":"unsubscribe","identifier":"chat room"}`)
+	b.subscribe("chat room")
+	b.expect(confirmed("chat room"))
+	w.source.publish <- [2]string{"room", `1`}
+	b.expect(message("chat room", `1`))
+	b.send(`{"command":"unsubscribe","identifier":"chat room"}`)
+	w.eventually("the stream is left", func() bool { return !w.source.has("room") })
+}
+
+func TestConnection_EvaluatesARejectedSubscriptionAgainButNotAnUnknownChannel(t *testing.T) {
+	w := newWorld(t)
+	b := w.welcomed()
+	for range 2 {
+		b.subscribe("reject me")
+		b.expect(`{"identifier":"reject me","type":"reject_subscription"}`)
+	}
+	for range 3 {
+		b.subscribe("unknown")
+		b.subscribe("echo")
+		time.Sleep(20 * time.Millisecond)
+	}
+	b.expect(confirmed("echo"))
+	b.send(`{"command":"message","identifier":"echo","data":"1"}`)
+	b.expect(message("echo", "1"))
+	if n := frames(w.rails, "unknown"); n != 1 {
+		t.Fatalf("Rails was asked %d times for a channel that it does not know", n)
+	}
+}
+
+func TestConnection_RunsCommandsInOrderAndTakesThoseThatWaitTogether(t *testing.T) {
+	w := newWorld(t)
+	b := w.welcomed()
+	b.subscribe("echo")
+	b.expect(confirmed("echo"))
+	for i := range 200 {
+		b.send(fmt.Sprintf(`{"command":"message","identifier":"echo","data":"%d"}`, i))
+	}
+	for i := range 200 {
+		b.expect(message("echo", fmt.Sprint(i)))
+	}
+	if n := len(w.rails.made(rpc.Frames)); n > 150 {
+		t.Errorf("%d calls for 201 commands", n)
+	}
+}
+
+func TestConnection_RepeatsTheCallInFullIfRailsHasForgottenIt(t *testing.T) {
+	w := newWorld(t)
+	b := w.welcomed()
+	b.subscribe("chat room")
+	b.expect(confirmed("chat room"))
+	w.rails.onCall(func(call asked) map[string]any {
+		if call.Request == nil {
+			return map[string]any{"need": "state"}
+		}
+		return behave(call)
+	})
+	b.send(`{"command":"message","identifier":"chat room","data":"1"}`)
+	b.expect(message("chat room", "1"))
+	calls := w.rails.made(rpc.Frames)
+	full := calls[len(calls)-1]
+	if full.State != "s" || full.Protocol != "actioncable-v1-json" || !strings.Contains(string(full.Request), `/cable"`) {
+		t.Fatalf("the full call lacks something: %+v", full)
+	}
+}
+
+func TestConnection_WaitsForARailsThatIsRestarted(t *testing.T) {
+	w := newWorld(t)
+	b := w.welcomed()
+	b.subscribe("echo")
+	b.expect(confirmed("echo"))
+	address := w.rails.Listener.Addr().String()
+	w.rails.CloseClientConnections()
+	w.rails.Listener.Close()
+	b.send(`{"command":"message","identifier":"echo","data":"1"}`)
+	time.Sleep(300 * time.Millisecond)
+	listener := listenOn(t, address)
+	again := &http.Server{Handler: w.rails}
+	go again.Serve(listener)
+	t.Cleanup(func() { again.Close() })
+	b.expect(message("echo", "1"))
+	b.ws.Close()
+	w.eventually("Rails knows of the end", func() bool { return len(w.rails.made(rpc.Close)) == 1 })
+}
+
+func TestConnection_TellsTheBrowserToReconnectWhenRailsIsGone(t *testing.T) {
+	w := newWorld(t, func(l *Limits) { l.CallWait, l.CloseCallWait = 200*time.Millisecond, 200*time.Millisecond })
+	b := w.welcomed()
+	w.rails.Listener.Close()
+	w.rails.CloseClientConnections()
+	b.subscribe("echo")
+	b.expect(`{"type":"disconnect","reason":"server_restart","reconnect":true}`)
+	b.expectClose(websocket.CloseNormalClosure)
+	w.eventually("the lost close call is counted", func() bool { return w.server.count.closesLost.Load() == 1 })
+}
+
+func TestConnection_EndsForEveryBrowserOfTheUserAtARemoteDisconnect(t *testing.T) {
+	w := newWorld(t)
+	browsers := []*browser{w.welcomed(), w.welcomed(), w.welcomed()}
+	w.source.publish <- [2]string{"action_cable/user", `{"type":"disconnect","reconnect":false}`}
+	for _, b := range browsers {
+		b.expect(`{"type":"disconnect","reason":"remote","reconnect":false}`)
+		b.expectClose(websocket.CloseNormalClosure)
+	}
+	w.eventually("Rails knows of every end", func() bool { return len(w.rails.made(rpc.Close)) == 3 })
+	w.eventually("the internal stream is left", func() bool { return !w.source.has("action_cable/user") })
+}
+
+func TestConnection_RunsWhatTheBrowserSaidBeforeItLeft(t *testing.T) {
+	w := newWorld(t)
+	w.rails.onCall(func(call asked) map[string]any {
+		time.Sleep(30 * time.Millisecond)
+		return behave(call)
+	})
+	b := w.welcomed()
+	b.subscribe("echo")
+	b.send(`{"command":"message","identifier":"echo","data":"1"}`)
+	b.ws.Close()
+	w.eventually("Rails knows of the end", func() bool { return len(w.rails.made(rpc.Close)) == 1 })
+	if frames(w.rails, "subscribe") != 1 || frames(w.rails, "message") != 1 {
+		t.Fatal("a command was lost")
+	}
+}
+
+func TestConnection_ClosesWithRailsCodesForWhatIsNoMessage(t *testing.T) {
+	for what, c := range map[string]struct {
+		kind int
+		text string
+		code int
+	}{
+		"too long": {websocket.TextMessage, strings.Repeat("x", 5000), websocket.CloseMessageTooBig},
+		"no UTF-8": {websocket.TextMessage, "\xff\xfe", websocket.CloseInvalidFramePayloadData},
+	} {
+		t.Run(what, func(t *testing.T) {
+			b := newWorld(t).welcomed()
+			b.ws.WriteMessage(c.kind, []byte(c.text))
+			b.expectClose(c.code)
+		})
+	}
+}
+
+func TestConnection_IgnoresBinaryMessagesAndAnswersPings(t *testing.T) {
+	b := newWorld(t).welcomed()
+	pong := make(chan string, 1)
+	b.ws.SetPongHandler(func(data string) error { pong <- data; return nil })
+	b.ws.WriteMessage(websocket.BinaryMessage, []byte(`{"command":"subscribe","identifier":"echo"}`))
+	b.ws.WriteControl(websocket.PingMessage, []byte("here?"), time.Now().Add(time.Second))
+	b.subscribe("echo 2")
+	b.expect(confirmed("echo 2"))
+	if got := <-pong; got != "here?" {
+		t.Fatalf("pong %q", got)
+	}
+}
+
+func TestServer_RefusesMoreSubscriptionsThanItsLimit(t *testing.T) {
+	w := newWorld(t)
+	b := w.welcomed()
+	for i := range 10 {
+		b.subscribe(fmt.Sprint("echo", i))
+		b.expect(confirmed(fmt.Sprint("echo", i)))
+	}
+	b.subscribe("echo")
+	b.expect(`{"identifier":"echo","type":"reject_subscription"}`)
+}
+
+func TestServer_RefusesMoreConnectionsThanItsLimit(t *testing.T) {
+	w := newWorld(t, func(l *Limits) { l.Connections = 1 })
+	w.welcomed()
+	_, response, err := websocket.DefaultDialer.Dial(w.url, nil)
+	if err == nil || response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "" {
+		t.Fatalf("%v %v", err, response)
+	}
+}
+
+func TestServer_AnswersTheHandshakeWithWhatRailsMiddlewareAnswered(t *testing.T) {
+	w := newWorld(t)
+	w.rails.onCall(func(asked) map[string]any {
+		return map[string]any{"status": 301, "headers": [][2]string{{"Location", "https://example.test/cable"}}, "body": "moved"}
+	})
+	_, response, err := websocket.DefaultDialer.Dial(w.url, nil)
+	if err == nil || response.StatusCode != http.StatusMovedPermanently || response.Header.Get("Location") != "https://example.test/cable" {
+		t.Fatalf("%v %v", err, response)
+	}
+}
+
+func TestServer_TellsEveryBrowserAndRailsWhenItIsStopped(t *testing.T) {
+	w := newWorld(t)
+	browsers := []*browser{w.welcomed(), w.welcomed()}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if left, err := w.server.Drain(ctx); err != nil {
+		t.Fatal(left, err)
+	}
+	for _, b := range browsers {
+		b.expect(`{"type":"disconnect","reason":"server_restart","reconnect":true}`)
+		b.expectClose(websocket.CloseNormalClosure)
+	}
+	if n := len(w.rails.made(rpc.Close)); n != 2 {
+		t.Fatalf("Rails knows of %d ends", n)
+	}
+}
+
+// frames counts the commands that Rails got and that contain word.
+func frames(r *rails, word string) (n int) {
+	for _, call := range r.made(rpc.Frames) {
+		for _, text := range call.Frames {
+			if strings.Contains(text, word) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+func TestConnection_FetchesTheStateOnceThingsAreQuiet(t *testing.T) {
+	w := newWorld(t)
+	w.rails.onCall(func(call asked) map[string]any {
+		result := behave(call)
+		if call.Want == "" {
+			delete(result, "state")
+		}
+		return result
+	})
+	b := w.welcomed()
+	b.subscribe("echo")
+	b.expect(confirmed("echo"))
+	for range 5 {
+		b.send(`{"command":"message","identifier":"echo","data":"1"}`)
+		b.expect(message("echo", "1"))
+	}
+	w.eventually("the state is fetched", func() bool { return len(w.rails.made(rpc.State)) == 1 })
+	for _, call := range w.rails.made(rpc.Frames)[1:] {
+		if call.Want != "" {
+			t.Error("an action asked for the state")
+		}
+	}
+}
+
+func TestConnection_ReconnectsIfTheLatestStateIsLost(t *testing.T) {
+	w := newWorld(t)
+	w.rails.onCall(func(call asked) map[string]any {
+		result := behave(call)
+		if call.Want == "" {
+			delete(result, "state")
+		}
+		return result
+	})
+	b := w.welcomed()
+	b.subscribe("echo")
+	b.send(`{"command":"message","identifier":"echo","data":"1"}`)
+	b.expect(confirmed("echo"), message("echo", "1"))
+	w.rails.onCall(func(asked) map[string]any { return map[string]any{"need": "state"} })
+	b.send(`{"command":"message","identifier":"echo","data":"2"}`)
+	b.expect(`{"type":"disconnect","reason":"server_restart","reconnect":true}`)
+	w.rails.onCall(behave)
+}
+
+func TestConnection_SubscribesAfterAnUnsubscribeOfWhatDidNotStand(t *testing.T) {
+	w := newWorld(t)
+	w.rails.onCall(func(call asked) map[string]any {
+		if call.Do == rpc.Frames {
+			time.Sleep(30 * time.Millisecond)
+		}
+		return behave(call)
+	})
+	b := w.welcomed()
+	for range 3 {
+		b.send(`{"command":"unsubscribe","identifier":"echo"}`)
+		b.send(`{"command":"unsubscribe","identifier":"echo"}`)
+		time.Sleep(10 * time.Millisecond)
+		b.subscribe("echo")
+		b.expect(confirmed("echo"))
+	}
+}

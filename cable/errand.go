@@ -1,0 +1,174 @@
+package cable
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/catenary-cable/catenary/protocol"
+	"github.com/catenary-cable/catenary/rpc"
+)
+
+// errand is a call that a connection has to make. A connection makes one at a
+// time, in order; commands that come meanwhile ride together in the next.
+type errand struct {
+	call    rpc.Call
+	touched []touch
+	tick    *timer // whose tick this is
+}
+
+// touch is a command of an errand's that may change a subscription, which
+// counts it as queued.
+type touch struct {
+	*subscription
+	kind protocol.Kind
+}
+
+// send queues an errand, and starts the runner if there is none. c.mu is held.
+func (c *Connection) send(e errand) {
+	if last := len(c.errands) - 1; last >= 0 && e.call.Do == rpc.Frames && c.errands[last].call.Do == rpc.Frames {
+		c.errands[last].call.Frames = append(c.errands[last].call.Frames, e.call.Frames...)
+		c.errands[last].touched = append(c.errands[last].touched, e.touched...)
+	} else {
+		c.errands = append(c.errands, e)
+	}
+	if !c.running {
+		c.running = true
+		go c.runErrands()
+	}
+}
+
+// waitForRoom holds up the browser's reader while too many of its commands
+// wait: a greedy client is read more slowly, and nothing is dropped.
+func (c *Connection) waitForRoom() {
+	for len(c.errands) > 0 && len(c.errands[len(c.errands)-1].call.Frames) >= c.server.limits.Commands && !c.ended {
+		if c.room == nil {
+			c.room = make(chan struct{})
+		}
+		room := c.room
+		c.mu.Unlock()
+		<-room
+		c.mu.Lock()
+	}
+}
+
+// runErrands makes the calls until none is left. Of a connection that has
+// ended Rails is told then.
+func (c *Connection) runErrands() {
+	for {
+		c.mu.Lock()
+		if len(c.errands) == 0 {
+			c.errands, c.running = nil, false
+			ended := c.ended
+			c.mu.Unlock()
+			if ended {
+				c.server.closer.add(c)
+			}
+			return
+		}
+		e := c.errands[0]
+		c.errands = c.errands[1:]
+		if c.room != nil {
+			close(c.room)
+			c.room = nil
+		}
+		c.mu.Unlock()
+		c.run(e)
+	}
+}
+
+func (c *Connection) run(e errand) {
+	e.call.Want = c.wants(e)
+	result, err := c.call(e.call)
+	if err == nil && result.Error != nil {
+		err = result.Error
+	}
+	if err != nil {
+		c.failed(err)
+		return
+	}
+	c.awaitEarly(result.Early)
+	c.apply(result, e)
+}
+
+// call makes one call: short if Rails may still hold the objects, else in
+// full. While Rails cannot be reached it tries again for as long as it may.
+func (c *Connection) call(call rpc.Call) (*rpc.Result, error) {
+	call.Connection = c.id
+	ctx, cancel := context.WithTimeoutCause(c.server.context, c.server.limits.CallWait, errors.New("Rails could not be reached in time"))
+	defer cancel()
+	result, err := c.ask(ctx, call)
+	if err != nil || result.Need != rpc.State {
+		return result, err
+	}
+	if c.isStale() {
+		return nil, errLost
+	}
+	c.fill(&call)
+	if result, err = c.ask(ctx, call); err == nil && result.Need != "" {
+		err = fmt.Errorf("Rails asks for %q after a full call", result.Need)
+	}
+	return result, err
+}
+
+func (c *Connection) ask(ctx context.Context, call rpc.Call) (*rpc.Result, error) {
+	call.Version = c.version
+	reply, err := c.server.callUntilSent(ctx, c.boot, false, call)
+	if err != nil {
+		return nil, err
+	}
+	result := &reply.Results[0]
+	if result.Need == "" {
+		c.boot, c.version = reply.Boot, result.Version
+	}
+	return result, nil
+}
+
+// fill makes a call a full one: all that Rails needs in order to rebuild.
+func (c *Connection) fill(call *rpc.Call) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	call.Request, call.Protocol, call.State, call.Tags = c.request, c.protocol, c.state, c.tags
+	for _, s := range c.subscriptions.all() {
+		if !s.live {
+			continue
+		}
+		channel := rpc.Channel{Identifier: s.identifier, State: s.state, Streams: map[string]*string{}}
+		for _, m := range s.streams {
+			channel.Streams[m.stream.name] = m.token
+		}
+		call.Channels = append(call.Channels, channel)
+	}
+}
+
+// awaitEarly waits for the effects that Rails published while a long command was
+// still running: they come before those of its reply.
+func (c *Connection) awaitEarly(name string) {
+	if name == "" {
+		return
+	}
+	late := time.NewTimer(earlyWait)
+	defer late.Stop()
+	for {
+		c.mu.Lock()
+		if c.early == name || c.ended {
+			c.mu.Unlock()
+			return
+		}
+		if c.applied == nil {
+			c.applied = make(chan struct{})
+		}
+		applied := c.applied
+		c.mu.Unlock()
+		select {
+		case <-applied:
+		case <-late.C:
+			c.log().Warn("effects that Rails published during a command have not come")
+			return
+		}
+	}
+}
+
+// earlyWait is how long a reply waits for what was published before it.
+const earlyWait = 2 * time.Second

@@ -1,0 +1,315 @@
+package cable
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/catenary-cable/catenary/rpc"
+	"github.com/gorilla/websocket"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// asked is a call as Rails reads it.
+type asked struct {
+	Do, Want string
+	Frames   []string
+	Request  json.RawMessage
+	Protocol string
+	State    string
+}
+
+// rails answers calls over real HTTP as an app would, in a few lines of Go. The
+// real one answers in cmd/catenary's tests.
+type rails struct {
+	*httptest.Server
+	answer func(asked) map[string]any
+
+	mu    sync.Mutex
+	calls []asked
+}
+
+func newRails(t *testing.T) *rails {
+	r := &rails{answer: behave}
+	r.Server = httptest.NewServer(r)
+	t.Cleanup(r.Close)
+	return r
+}
+
+func (r *rails) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	var request struct{ Calls []asked }
+	body, _ := io.ReadAll(req.Body)
+	json.Unmarshal(body, &request)
+	results := []any{}
+	for _, call := range request.Calls {
+		r.mu.Lock()
+		r.calls = append(r.calls, call)
+		answer := r.answer
+		r.mu.Unlock()
+		results = append(results, answer(call))
+	}
+	json.NewEncoder(w).Encode(map[string]any{"v": 1, "boot": "b", "results": results})
+}
+
+// made returns the calls so far, of one kind.
+func (r *rails) made(do string) (calls []asked) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, call := range r.calls {
+		if call.Do == do {
+			calls = append(calls, call)
+		}
+	}
+	return calls
+}
+
+func (r *rails) onCall(answer func(asked) map[string]any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.answer = answer
+}
+
+// behave is an app whose channels stream what their identifier says, reject if
+// it says so, and echo.
+func behave(call asked) map[string]any {
+	result := map[string]any{"status": 200, "ver": "1", "state": "s"}
+	ops, channels := []any{}, map[string]any{}
+	switch call.Do {
+	case rpc.Open:
+		ops = append(ops, []any{"internal", "action_cable/user"}, []any{"welcome"})
+	case rpc.Frames:
+		for _, text := range call.Frames {
+			var f struct{ Command, Identifier, Data string }
+			json.Unmarshal([]byte(text), &f)
+			kind, stream, _ := strings.Cut(f.Identifier, " ")
+			switch {
+			case f.Command == "message":
+				ops = append(ops, []any{"message", f.Identifier, json.RawMessage(f.Data)})
+			case f.Command == "unsubscribe":
+				ops = append(ops, []any{"unsub", f.Identifier, stream})
+				channels[f.Identifier] = nil
+			case kind == "reject":
+				ops = append(ops, []any{"reject", f.Identifier})
+				channels[f.Identifier] = nil
+			case kind == "unknown":
+				channels[f.Identifier] = nil
+			default:
+				if stream != "" {
+					ops = append(ops, []any{"sub", f.Identifier, stream, nil})
+				}
+				ops = append(ops, []any{"confirm", f.Identifier})
+				channels[f.Identifier] = map[string]any{"state": "c"}
+			}
+		}
+	}
+	result["ops"], result["channels"] = ops, channels
+	return result
+}
+
+// memory is a Source in the test's hands.
+type memory struct {
+	mu      sync.Mutex
+	held    bool // acknowledgements wait for release
+	waiting []func()
+	streams map[string]bool
+	publish chan [2]string
+}
+
+func newMemory() *memory { return &memory{streams: map[string]bool{}, publish: make(chan [2]string)} }
+
+func (m *memory) Run(ctx context.Context, deliver func(string, []byte)) error {
+	for {
+		select {
+		case p := <-m.publish:
+			deliver(p[0], []byte(p[1]))
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (m *memory) Subscribe(stream string, acknowledged func()) {
+	m.mu.Lock()
+	m.streams[stream] = true
+	held := m.held
+	if held {
+		m.waiting = append(m.waiting, acknowledged)
+	}
+	m.mu.Unlock()
+	if !held {
+		acknowledged()
+	}
+}
+
+func (m *memory) Unsubscribe(stream string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.streams, stream)
+}
+
+func (m *memory) Publish(_ context.Context, stream string, payload []byte) error {
+	m.publish <- [2]string{stream, string(payload)}
+	return nil
+}
+
+func (m *memory) hold() { m.mu.Lock(); m.held = true; m.mu.Unlock() }
+
+func (m *memory) release() {
+	m.mu.Lock()
+	waiting := m.waiting
+	m.held, m.waiting = false, nil
+	m.mu.Unlock()
+	for _, acknowledged := range waiting {
+		acknowledged()
+	}
+}
+
+func (m *memory) has(stream string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.streams[stream]
+}
+
+// world is a server with everything around it.
+type world struct {
+	*testing.T
+	rails  *rails
+	source *memory
+	server *Server
+	url    string
+}
+
+var testLimits = Limits{
+	Connections: 2000, MessageBytes: 4096, Subscriptions: 10, Commands: 100, PendingBytes: 1 << 20,
+	OpenWait: 2 * time.Second, CallWait: 3 * time.Second, CloseCallWait: 3 * time.Second, CloseWait: 500 * time.Millisecond,
+}
+
+// newWorld starts a server that ends with the test, and without leaving
+// anything behind.
+func newWorld(t *testing.T, change ...func(*Limits)) *world { return newWorldAt(t, Edge{}, change...) }
+
+func newWorldAt(t *testing.T, edge Edge, change ...func(*Limits)) *world {
+	limits := testLimits
+	for _, f := range change {
+		f(&limits)
+	}
+	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	w := &world{T: t, rails: newRails(t), source: newMemory()}
+	client, err := rpc.NewClient(rpc.Options{URL: w.rails.URL, Secret: "x", Node: "n", Timeout: 5 * time.Second, Concurrency: 20, Queue: 5000, ReplyBytes: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hub := NewHub(w.source, log)
+	if w.server, err = NewServer(Options{Backend: client, Hub: hub, Node: "n", Mount: "/cable", Limits: limits, Log: log, Edge: edge}); err != nil {
+		t.Fatal(err)
+	}
+	front := httptest.NewServer(w.server)
+	w.url = "ws" + strings.TrimPrefix(front.URL, "http") + "/cable"
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { hub.Run(ctx) })
+	running.Go(func() { w.server.Run(ctx) })
+	t.Cleanup(func() {
+		grace, done := context.WithTimeout(context.Background(), 10*time.Second)
+		defer done()
+		if left, err := w.server.Drain(grace); err != nil {
+			t.Errorf("%d connections are left after the end: %v", left, err)
+		}
+		cancel()
+		running.Wait()
+		front.Close()
+		client.Close()
+	})
+	return w
+}
+
+// browser is a client. Pings are not shown to it.
+type browser struct {
+	*testing.T
+	ws *websocket.Conn
+}
+
+func (w *world) browser() *browser {
+	w.Helper()
+	dialer := websocket.Dialer{Subprotocols: []string{"actioncable-v1-json", "actioncable-unsupported"}, ReadBufferSize: 1 << 16}
+	ws, response, err := dialer.Dial(w.url, nil)
+	if err != nil {
+		w.Fatalf("handshake: %v %v", err, response)
+	}
+	b := &browser{w.T, ws}
+	w.Cleanup(func() { ws.Close() })
+	return b
+}
+
+func (w *world) welcomed() *browser {
+	w.Helper()
+	b := w.browser()
+	b.expect(`{"type":"welcome"}`)
+	return b
+}
+
+func (b *browser) send(text string) {
+	b.Helper()
+	if err := b.ws.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
+		b.Fatal(err)
+	}
+}
+
+func (b *browser) subscribe(identifier string) {
+	b.send(`{"command":"subscribe","identifier":"` + identifier + `"}`)
+}
+
+func (b *browser) next() (string, error) {
+	b.ws.SetReadDeadline(time.Now().Add(5 * time.Second))
+	for {
+		_, text, err := b.ws.ReadMessage()
+		if err != nil || !strings.HasPrefix(string(text), `{"type":"ping"`) {
+			return string(text), err
+		}
+	}
+}
+
+func (b *browser) expect(frames ...string) {
+	b.Helper()
+	for _, want := range frames {
+		if got, err := b.next(); err != nil || got != want {
+			b.Fatalf("got %s (%v), want %s", got, err, want)
+		}
+	}
+}
+
+func (b *browser) expectClose(code int) {
+	b.Helper()
+	if got, err := b.next(); !websocket.IsCloseError(err, code) {
+		b.Fatalf("got %s (%v), want a close with code %d", got, err, code)
+	}
+}
+
+func confirmed(identifier string) string {
+	return `{"identifier":"` + identifier + `","type":"confirm_subscription"}`
+}
+
+func message(identifier, json string) string {
+	return `{"identifier":"` + identifier + `","message":` + json + `}`
+}
+
+// eventually waits for what happens behind the browser's back.
+func (w *world) eventually(what string, holds func() bool) {
+	w.Helper()
+	for range 500 {
+		if holds() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	w.Fatalf("never: %s", what)
+}

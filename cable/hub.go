@@ -1,0 +1,99 @@
+package cable
+
+import (
+	"context"
+	"hash/maphash"
+	"log/slog"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// shards is how many streams can be delivered side by side. A stream always
+// belongs to the same shard, which keeps its order.
+const shards = 16
+
+// Hub brings every broadcast to the connections that stream it. The first
+// member of a stream subscribes to it at the source, the last to leave
+// unsubscribes, as in Rails'
+// actioncable/lib/action_cable/subscription_adapter/subscriber_map.rb.
+type Hub struct {
+	source Source
+	log    *slog.Logger
+	seed   maphash.Seed
+	shards [shards]shard
+}
+
+// NewHub makes a hub; Run makes it work.
+func NewHub(source Source, log *slog.Logger) *Hub {
+	h := &Hub{source: source, log: log, seed: maphash.MakeSeed()}
+	for i := range h.shards {
+		h.shards[i].init()
+	}
+	return h
+}
+
+// Run reads the source and delivers until ctx ends.
+func (h *Hub) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for i := range h.shards {
+		shard := &h.shards[i]
+		group.Go(func() error { shard.run(h.log); return nil })
+	}
+	group.Go(func() error {
+		defer func() {
+			for i := range h.shards {
+				h.shards[i].stop()
+			}
+		}()
+		return h.source.Run(ctx, h.deliver)
+	})
+	return group.Wait()
+}
+
+// deliver hands a broadcast to its stream's shard. It waits if that shard has
+// fallen far behind, so that memory stays bounded.
+func (h *Hub) deliver(name string, payload []byte) {
+	shard := h.shard(name)
+	if s := shard.find(name); s != nil {
+		shard.push(s, payload)
+	}
+}
+
+// join makes m a member of a stream under identifier ("" with a callback). It
+// reports whether the stream is live; if not, m.subscription is told when it is.
+func (h *Hub) join(name, identifier string, m *member) (live bool) {
+	shard := h.shard(name)
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	s := shard.streams[name]
+	if s == nil {
+		s = &stream{name: name}
+		shard.streams[name] = s
+		h.source.Subscribe(name, s.acknowledge)
+	}
+	return s.add(identifier, m)
+}
+
+// leave ends a membership, once. Nothing is delivered to it afterwards.
+func (h *Hub) leave(m *member) {
+	s := m.stream
+	shard := h.shard(s.name)
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	if !m.left && s.remove(m) == 0 {
+		delete(shard.streams, s.name)
+		h.source.Unsubscribe(s.name)
+	}
+}
+
+// listen calls f with every payload of an internal stream, until the member
+// leaves.
+func (h *Hub) listen(name string, f func(payload []byte)) *member {
+	m := &member{callback: f}
+	h.join(name, "", m)
+	return m
+}
+
+func (h *Hub) shard(name string) *shard {
+	return &h.shards[maphash.String(h.seed, name)%shards]
+}

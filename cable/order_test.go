@@ -1,0 +1,128 @@
+package cable
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+func listenOn(t *testing.T, address string) net.Listener {
+	t.Helper()
+	for range 50 {
+		if listener, err := net.Listen("tcp", address); err == nil {
+			return listener
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Fatalf("%s is still taken", address)
+	return nil
+}
+
+// Broadcasts take the direct way into the socket until it is full, then the
+// queue, then the direct way again. A browser that reads in jerks makes
+// them change often; an inversion between the two would show here.
+func TestBroadcasts_ArriveInOrderWhileTheSocketFillsAndEmpties(t *testing.T) {
+	w := newWorld(t, func(l *Limits) { l.PendingBytes = 256 << 20 })
+	b := w.welcomed()
+	b.subscribe("chat room")
+	b.expect(confirmed("chat room"))
+	const messages = 5000
+	filler := strings.Repeat("x", 4000)
+	go func() {
+		for i := range messages {
+			w.source.publish <- [2]string{"room", fmt.Sprintf(`[%d,"%s"]`, i, filler)}
+		}
+	}()
+	for i := range messages {
+		if i%500 == 0 {
+			time.Sleep(100 * time.Millisecond) // the kernel's buffers fill
+		}
+		b.expect(message("chat room", fmt.Sprintf(`[%d,"%s"]`, i, filler)))
+	}
+}
+
+func TestBroadcasts_ReachEveryoneOnceWhileOthersComeAndGo(t *testing.T) {
+	w := newWorld(t)
+	stays := w.welcomed()
+	stays.subscribe("chat room")
+	stays.expect(confirmed("chat room"))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := range 20 {
+			b := w.welcomed()
+			b.subscribe(fmt.Sprint("chat", i%3, " room"))
+			b.ws.ReadMessage()
+			b.ws.Close()
+		}
+	}()
+	for i := range 500 {
+		w.source.publish <- [2]string{"room", fmt.Sprint(i)}
+		stays.expect(message("chat room", fmt.Sprint(i)))
+	}
+	<-done
+}
+
+func TestBroadcasts_PassASlowBrowserByAndItMayComeBack(t *testing.T) {
+	w := newWorld(t, func(l *Limits) { l.PendingBytes = 64 << 10 })
+	slow, quick := w.welcomed(), w.welcomed()
+	for _, b := range []*browser{slow, quick} {
+		b.subscribe("chat room")
+		b.expect(confirmed("chat room"))
+	}
+	filler := strings.Repeat("x", 60<<10)
+	given := func() bool {
+		w.server.count.mu.Lock()
+		defer w.server.count.mu.Unlock()
+		return w.server.count.ends["slow"] == 1
+	}
+	for i := 0; !given() && i < 2000; i++ {
+		payload := fmt.Sprintf(`[%d,"%s"]`, i, filler)
+		w.source.publish <- [2]string{"room", payload}
+		quick.expect(message("chat room", payload))
+	}
+	if !given() {
+		t.Fatal("the slow browser was never given up")
+	}
+}
+
+func TestBroadcasts_ThatAreNoJSONAreDropped(t *testing.T) {
+	w := newWorld(t)
+	b := w.welcomed()
+	b.subscribe("chat room")
+	b.expect(confirmed("chat room"))
+	for _, payload := range []string{"", "{bad", "NaN", "\"\xff\"", "raw text"} {
+		w.source.publish <- [2]string{"room", payload}
+	}
+	w.source.publish <- [2]string{"room", ` 12345678901234567890123 `}
+	b.expect(message("chat room", ` 12345678901234567890123 `))
+}
+
+func TestBroadcasts_GoToEachIdentifierOfAStream(t *testing.T) {
+	w := newWorld(t, func(l *Limits) { l.Subscriptions = 100 })
+	b := w.welcomed()
+	want := map[string]bool{}
+	for i := range 30 {
+		identifier := fmt.Sprint("chat", i, " room")
+		b.subscribe(identifier)
+		b.expect(confirmed(identifier))
+		want[message(identifier, "1")] = true
+	}
+	for i := 0; i < 30; i += 2 {
+		identifier := fmt.Sprint("chat", i, " room")
+		b.send(`{"command":"unsubscribe","identifier":"` + identifier + `"}`)
+		delete(want, message(identifier, "1"))
+	}
+	b.subscribe("echo")
+	b.expect(confirmed("echo"))
+	w.source.publish <- [2]string{"room", "1"}
+	for range 15 {
+		got, err := b.next()
+		if err != nil || !want[got] {
+			t.Fatalf("got %s (%v)", got, err)
+		}
+		delete(want, got)
+	}
+}

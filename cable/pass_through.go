@@ -1,0 +1,194 @@
+package cable
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/catenary-cable/catenary/protocol"
+	"github.com/catenary-cable/catenary/rpc"
+	"github.com/gorilla/websocket"
+)
+
+// All in place of channels passes whole connections through.
+const All = "all"
+
+// dialsAtOnce bounds the handshakes with the app that are under way. When Puma
+// is back, all browsers' upstreams come at the same time.
+const dialsAtOnce = 64
+
+// PassThrough is what catenary leaves to the app's own Action Cable under Puma,
+// and the way there.
+type PassThrough struct {
+	whole    bool
+	channels map[string]bool
+	address  string // ws:// or wss:// and the host
+	dialer   websocket.Dialer
+	dials    chan struct{}
+}
+
+// NewPassThrough passes some channels through, by their classes, or All. The
+// backend is http://host:port, https://host or unix:/path/to/puma.sock.
+func NewPassThrough(backend string, channels ...string) (*PassThrough, error) {
+	u, err := url.Parse(backend)
+	if err != nil {
+		return nil, fmt.Errorf("backend.url: %w", err)
+	}
+	p := &PassThrough{channels: map[string]bool{}, dials: make(chan struct{}, dialsAtOnce)}
+	p.dialer.WriteBufferPool = &sync.Pool{}
+	switch u.Scheme {
+	case "http":
+		p.address = "ws://" + u.Host
+	case "https":
+		p.address = "wss://" + u.Host
+	case "unix":
+		p.address = "ws://localhost"
+		p.dialer.NetDialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", u.Path)
+		}
+	default:
+		return nil, fmt.Errorf("backend.url: %q is no http:, https: or unix: address: write for example http://127.0.0.1:3000", u.Redacted())
+	}
+	for _, channel := range channels {
+		p.whole = p.whole || channel == All
+		p.channels[strings.TrimPrefix(channel, "::")] = true
+	}
+	return p, nil
+}
+
+// all tells whether whole connections are passed through.
+func (p *PassThrough) all() bool { return p != nil && p.whole }
+
+// path is the one to ask the app for. What is relayed as a whole keeps the
+// browser's own, as a proxy would.
+func (p *PassThrough) path(r *http.Request, mount string) string {
+	if p.all() {
+		return r.URL.EscapedPath()
+	}
+	return mount
+}
+
+// takes tells whether a command is about a channel that is passed through. The
+// identifier is read as Rails reads it, in
+// actioncable/lib/action_cable/connection/subscriptions.rb.
+func (p *PassThrough) takes(command protocol.Command) bool {
+	if p == nil || p.whole || command.Kind == protocol.Unknown {
+		return p.all()
+	}
+	var fields map[string]json.RawMessage // and no struct, whose fields would match "Channel" too
+	var channel string
+	if json.Unmarshal([]byte(command.Identifier), &fields) != nil || json.Unmarshal(fields["channel"], &channel) != nil {
+		return false
+	}
+	return p.channels[strings.TrimPrefix(channel, "::")]
+}
+
+// open dials until the app answers or ctx ends: Puma may be starting. A refusal
+// is the app's HTTP answer in place of a WebSocket; of its body the first
+// kilobyte is kept, which no browser shows anyway.
+func (p *PassThrough) open(ctx context.Context, request *rpc.Request) (ws *websocket.Conn, refusal *rpc.Result, err error) {
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		if ws, refusal, err = p.dial(ctx, request); err == nil {
+			return ws, refusal, nil
+		}
+		if waitErr := sleep(ctx, pause); waitErr != nil {
+			return nil, nil, fmt.Errorf("opening the app's own Action Cable: %w", errors.Join(waitErr, err))
+		}
+	}
+}
+
+const (
+	firstPause   = 50 * time.Millisecond
+	longestPause = 2 * time.Second
+)
+
+// sleep waits about as long as pause, so that those who were cut off together
+// do not come back together.
+func sleep(ctx context.Context, pause time.Duration) error {
+	select {
+	case <-time.After(pause/2 + rand.N(pause)):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (p *PassThrough) dial(ctx context.Context, request *rpc.Request) (*websocket.Conn, *rpc.Result, error) {
+	select {
+	case p.dials <- struct{}{}:
+		defer func() { <-p.dials }()
+	case <-ctx.Done():
+		return nil, nil, context.Cause(ctx)
+	}
+	u, err := url.Parse(request.URL)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the browser's URL: %w", err)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, dialWait, errors.New("the handshake took too long"))
+	defer cancel()
+	ws, response, err := p.dialer.DialContext(ctx, p.address+u.RequestURI(), p.headers(request, u.Scheme))
+	if err == nil {
+		return ws, nil, nil
+	}
+	if response == nil || response.StatusCode == http.StatusSwitchingProtocols || unavailable(response.StatusCode) {
+		return nil, nil, err
+	}
+	refusal := &rpc.Result{Status: response.StatusCode}
+	body, _ := io.ReadAll(response.Body)
+	refusal.Body = string(body)
+	for name, values := range response.Header {
+		for _, value := range values {
+			refusal.Headers = append(refusal.Headers, [2]string{name, value})
+		}
+	}
+	return nil, refusal, nil
+}
+
+// dialWait is for one attempt, from connecting to the app's 101.
+const dialWait = 10 * time.Second
+
+// unavailable tells the answers of a proxy between us and the app that is being
+// restarted.
+func unavailable(status int) bool {
+	return status == http.StatusBadGateway || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
+}
+
+// headers are the browser's own, with what every proxy adds: whom it speaks for.
+func (p *PassThrough) headers(request *rpc.Request, scheme string) http.Header {
+	header := http.Header{}
+	for _, h := range request.Headers {
+		switch name := http.CanonicalHeaderKey(h[0]); name {
+		case "Connection", "Upgrade", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Content-Length",
+			"Sec-Websocket-Key", "Sec-Websocket-Version", "Sec-Websocket-Extensions":
+		default:
+			header.Add(name, h[1])
+		}
+	}
+	if request.IP != "" {
+		header.Set("X-Forwarded-For", strings.Join(append(header.Values("X-Forwarded-For"), request.IP), ", "))
+	}
+	secure := strings.HasPrefix(p.address, "wss:")
+	if (scheme == "https") != secure && !saysScheme(header) {
+		header.Set("X-Forwarded-Proto", scheme)
+	}
+	return header
+}
+
+// saysScheme tells whether a proxy before us has said how the browser came.
+func saysScheme(header http.Header) bool {
+	for _, name := range []string{"X-Forwarded-Proto", "X-Forwarded-Scheme", "X-Forwarded-Ssl", "Forwarded"} {
+		if header.Get(name) != "" {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,129 @@
+package cable
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/gorilla/websocket"
+)
+
+// reader is the way in from one browser. gorilla/websocket does the framing.
+// Where the poller watches the socket, a goroutine and a buffer exist only
+// while there is something to read; elsewhere, and for a browser that has
+// sent half a message, the goroutine waits.
+type reader struct {
+	ws     *websocket.Conn
+	socket *socket
+	buffer bufio.Reader // gorilla reads through it; its memory is lent, see lend
+	fd     int          // the socket's, which the poller knows it by
+	poller *poller      // nil: run returns at the end only
+
+	owner *Connection // receives each text, and is told once when there is nothing more to read
+}
+
+// start begins to read. The buffer has been lent for the handshake.
+func (r *reader) start(p *poller) {
+	if r.fd >= 0 {
+		takeBack(&r.buffer)
+		r.poller = p
+		if p.watch(r) == nil {
+			return
+		}
+		r.poller = nil
+		lend(&r.buffer, r.socket)
+	}
+	go r.run()
+}
+
+// read is called when the socket has something to read.
+func (r *reader) read() {
+	lend(&r.buffer, r.socket)
+	r.run()
+}
+
+// run reads messages until the socket has no more at hand.
+func (r *reader) run() {
+	for {
+		text, err := r.message()
+		if err != nil {
+			if r.poller != nil {
+				r.poller.forget(r)
+			}
+			takeBack(&r.buffer)
+			r.owner.left(err)
+			return
+		}
+		if text != nil {
+			r.owner.receive(text)
+		}
+		if r.poller != nil && r.buffer.Buffered() == 0 {
+			takeBack(&r.buffer)
+			r.poller.arm(r)
+			return
+		}
+	}
+}
+
+// message returns the next text, or nil for a binary message, which Rails'
+// own server does not understand either.
+func (r *reader) message() ([]byte, error) {
+	kind, from, err := r.ws.NextReader()
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(from)
+	switch {
+	case err != nil:
+		return nil, err
+	case kind != websocket.TextMessage:
+		return nil, nil
+	case !utf8.Valid(text):
+		return nil, errNotUTF8
+	}
+	return text, nil
+}
+
+var errNotUTF8 = &websocket.CloseError{Code: websocket.CloseInvalidFramePayloadData, Text: "Could not decode a text frame as UTF-8"}
+
+// lend gives an empty reader memory. gorilla holds the *bufio.Reader for good,
+// so it is its content that is swapped.
+func lend(empty *bufio.Reader, source io.Reader) {
+	lent := buffers.Get().(*bufio.Reader)
+	lent.Reset(source)
+	*empty, *lent = *lent, bufio.Reader{}
+	husks.Put(lent)
+}
+
+// takeBack is lend's reverse. Nothing may be buffered.
+func takeBack(full *bufio.Reader) {
+	back := husks.Get().(*bufio.Reader)
+	*back, *full = *full, bufio.Reader{}
+	back.Reset(nil)
+	buffers.Put(back)
+}
+
+// buffers are what is lent; husks are readers whose memory is lent.
+var (
+	buffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 4096) }}
+	husks   = sync.Pool{New: func() any { return new(bufio.Reader) }}
+)
+
+// why says in one word how reading ended, for logs and metrics.
+func why(err error) string {
+	var closed *websocket.CloseError
+	switch {
+	case errors.As(err, &closed) && closed.Code == websocket.CloseAbnormalClosure:
+		return "browser_lost"
+	case errors.As(err, &closed):
+		return "browser_closed"
+	case errors.Is(err, websocket.ErrReadLimit):
+		return "message_too_long"
+	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.As(err, new(*net.OpError)):
+		return "browser_lost"
+	}
+	return "protocol_error"
+}

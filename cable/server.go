@@ -1,0 +1,347 @@
+package cable
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/catenary-cable/catenary/protocol"
+	"github.com/catenary-cable/catenary/rpc"
+	"github.com/gorilla/websocket"
+)
+
+// Options are what a Server needs. All of it belongs to the caller.
+type Options struct {
+	Backend *rpc.Client
+	Hub     *Hub
+	Node    string // our name among others, also in connections' ids
+	Mount   string // where Rails mounts Action Cable, "/cable"
+	Limits  Limits
+	Ping    time.Duration // between pings; 0: BeatInterval
+	Log     *slog.Logger
+
+	PassThrough *PassThrough // nil: nothing is left to the app's own Action Cable
+	Edge        Edge
+	Secret      string // signs what nodes ask of each other, see Dismissal
+
+	// HandshakeSettled is told of every handshake about which Rails was asked,
+	// and how long that took: opened, refused (by Rails), unavailable (Rails)
+	// or lost (the browser has gone). It may be nil.
+	HandshakeSettled func(outcome string, took time.Duration)
+}
+
+// Server accepts connections and knows those that are open. It is the
+// handler of the cable's path.
+type Server struct {
+	backend *rpc.Client
+	hub     *Hub
+	node    string
+	mount   string
+	limits  Limits
+	log     *slog.Logger
+	poller  *poller
+
+	passThrough *PassThrough
+	edge        Edge
+	settled     func(outcome string, took time.Duration)
+	gate        *gate
+	turnedAway  *tally // handshakes, by why
+	slowed      *tally // commands, by limit
+	started     time.Time
+
+	heartbeat heartbeat
+	holders   holders
+
+	dismissals dismissals
+	closer     closer
+	publisher  publisher
+	pace       pace // of those whose objects are lost
+	count      counters
+	serial     atomic.Int64
+	context    context.Context // of all calls; ended last
+	cancel     context.CancelFunc
+
+	mu          sync.Mutex
+	connections map[string]*Connection // by id, until Rails knows of their end
+	opening     int                    // handshakes under way
+	asking      int                    // of these, those that Rails has been asked about
+	calmer      sync.Cond              // signalled when Rails has answered one
+	draining    bool
+	empty       chan struct{} // closed when draining and the last is gone
+}
+
+// NewServer makes a server; Run makes it work.
+func NewServer(o Options) (*Server, error) {
+	p, err := newPoller()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		backend: o.Backend, hub: o.Hub, node: o.Node, mount: o.Mount, limits: o.Limits, log: o.Log, poller: p, passThrough: o.PassThrough,
+		dismissals: dismissals{secret: o.Secret}, edge: o.Edge, gate: newGate(o.Limits), started: time.Now(),
+		turnedAway: newTally("handshakes are turned away", o.Log, turnedAway[:]...), slowed: newTally("a browser's commands are slowed down", o.Log, "commands_per_second"),
+		connections: map[string]*Connection{}, empty: make(chan struct{}),
+	}
+	s.holders.init()
+	s.heartbeat.interval = cmp.Or(o.Ping, BeatInterval)
+	s.closer.server = s
+	s.count.ends = zeros(endings[:])
+	if s.settled = o.HandshakeSettled; s.settled == nil {
+		s.settled = func(string, time.Duration) {}
+	}
+	s.calmer.L = &s.mu
+	s.publisher = publisher{source: o.Hub.source, count: &s.count, log: o.Log, queue: make(chan publication, publishQueue)}
+	s.context, s.cancel = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// Run keeps the connections alive until ctx ends.
+func (s *Server) Run(ctx context.Context) error {
+	defer s.cancel()
+	defer s.hub.leave(s.hub.listen("_catenary/"+s.node, s.late))
+	if s.edge.Tokens != nil {
+		defer s.hub.leave(s.hub.listen(DismissalStream, s.dismiss))
+	}
+	go s.heartbeat.run(ctx)
+	go s.publisher.run(ctx)
+	go s.holders.run(ctx)
+	go s.backend.Run(ctx, s.processGone)
+	return s.poller.run(ctx)
+}
+
+// ServeHTTP opens a connection. Rails is asked before the 101, so that what
+// its middleware answers can be the handshake's answer.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !upgradable(r) {
+		s.turnedAway.note("no_upgrade")
+		pageNotFound(w)
+		return
+	}
+	if refuseMalformed(w, r) {
+		s.turnedAway.note("malformed")
+		return
+	}
+	if !s.edge.Origins.allow(r) {
+		s.turnedAway.add("origin")
+		pageNotFound(w)
+		return
+	}
+	address := s.edge.Proxies.client(r)
+	if err := s.admit(address); err != nil {
+		if over := (*overLimit)(nil); errors.As(err, &over) {
+			s.tooMany(w, over)
+			return
+		}
+		s.turnedAway.note("stopping")
+		s.unavailable(w)
+		return
+	}
+	c := s.newConnection(r)
+	c.address = address
+	if !s.identify(c, w, r) {
+		return
+	}
+	began := time.Now()
+	opened, err := c.open(r.Context())
+	switch {
+	case err != nil:
+		s.settleOpening(c, false)
+		s.log.Warn("handshake failed", "error", err)
+		s.turnedAway.note(unavailability(err))
+		s.unavailable(w)
+		s.settled("unavailable", time.Since(began))
+		return
+	case opened.Status != http.StatusOK:
+		s.settleOpening(c, false)
+		s.count.refused.Add(1)
+		relay(w, opened)
+		s.settled("refused", time.Since(began))
+		return
+	}
+	s.settleOpening(c, true)
+	ws, err := c.upgrade(w, r)
+	if err != nil {
+		c.end("browser_lost", nil)
+		s.settled("lost", time.Since(began))
+		return
+	}
+	s.count.opened.Add(1)
+	s.settled("opened", time.Since(began))
+	c.start(ws, opened)
+}
+
+func (s *Server) newConnection(r *http.Request) *Connection {
+	c := &Connection{
+		server:   s,
+		id:       s.node + ":" + strconv.FormatInt(s.serial.Add(1), 36),
+		request:  describe(r, s.passThrough.path(r, s.mount)).Encode(),
+		protocol: protocol.Negotiate(r.Header.Values("Sec-WebSocket-Protocol")),
+		phase:    -1,
+	}
+	c.socket = socket{fd: -1, corked: true, limit: s.limits.PendingBytes, owner: c}
+	c.reader = reader{socket: &c.socket, owner: c}
+	if s.passThrough.all() {
+		c.upstream = newUpstream(c, true)
+	}
+	return c
+}
+
+// upgrade answers the handshake with the 101.
+func (c *Connection) upgrade(w http.ResponseWriter, r *http.Request) (*websocket.Conn, error) {
+	header := http.Header{}
+	if c.protocol != "" {
+		header.Set("Sec-Websocket-Protocol", c.protocol)
+	}
+	ws, err := upgrader.Upgrade(&hijacked{w, &c.socket, &c.reader.buffer}, r, header)
+	if err != nil {
+		c.socket.Close()
+		return nil, err
+	}
+	c.reader.ws, c.reader.fd = ws, c.socket.fd
+	return ws, nil
+}
+
+// open asks Rails whether the connection may be, by running its connect.
+func (c *Connection) open(ctx context.Context) (*rpc.Result, error) {
+	if c.upstream != nil {
+		return c.upstream.open(ctx)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, c.server.limits.OpenWait, errors.New("Rails could not be reached in time"))
+	defer cancel()
+	c.server.beginAsking()
+	defer c.server.endAsking()
+	opened, err := c.ask(ctx, rpc.Call{Connection: c.id, Do: rpc.Open, Want: rpc.State, Request: c.request, Protocol: c.protocol})
+	if err == nil && opened.Error != nil {
+		err = opened.Error
+	}
+	if err != nil {
+		return nil, fmt.Errorf("asking Rails to open a connection: %w", err)
+	}
+	c.name, c.tags = opened.ID, opened.Tags
+	return opened, nil
+}
+
+// admit makes sure that there is room for one connection more.
+func (s *Server) admit(address netip.Addr) (err error) {
+	if err := s.gate.enter(address); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			s.gate.leave(address)
+		}
+	}()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining {
+		return errors.New("the server is being stopped")
+	}
+	if len(s.connections)+s.opening >= s.limits.Connections {
+		return &overLimit{"max_connections", http.StatusServiceUnavailable}
+	}
+	s.opening++
+	return nil
+}
+
+// settleOpening ends a handshake, of which a connection may have come.
+func (s *Server) settleOpening(c *Connection, opened bool) {
+	if !opened {
+		s.gate.leave(c.address)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.opening--
+	if opened {
+		s.connections[c.id] = c
+	}
+	s.checkEmpty()
+}
+
+// remove forgets a connection, of whose end Rails knows.
+func (s *Server) remove(c *Connection) {
+	s.gate.leave(c.address)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.connections, c.id)
+	s.checkEmpty()
+}
+
+func (s *Server) checkEmpty() {
+	if s.draining && s.opening == 0 && len(s.connections) == 0 {
+		select {
+		case <-s.empty:
+		default:
+			close(s.empty)
+		}
+	}
+}
+
+// late applies what happened to a connection in Rails after the reply.
+func (s *Server) late(payload []byte) {
+	late, err := rpc.ParseLate(payload)
+	if err != nil {
+		s.log.Warn("late effects cannot be read", "error", err)
+		return
+	}
+	s.mu.Lock()
+	c := s.connections[late.Connection]
+	s.mu.Unlock()
+	if c != nil {
+		c.applyLate(late)
+	}
+}
+
+// Drain tells every browser to come back, elsewhere or later, and returns
+// when Rails knows of every end, or with ctx's error and the number of those
+// of which it does not.
+func (s *Server) Drain(ctx context.Context) (left int, err error) {
+	s.mu.Lock()
+	s.draining = true
+	open := make([]*Connection, 0, len(s.connections))
+	for _, c := range s.connections {
+		open = append(open, c)
+	}
+	s.checkEmpty()
+	s.mu.Unlock()
+	for _, c := range open {
+		c.end("server_restart", &protocol.Disconnect{Reason: protocol.ServerRestart, Reconnect: true})
+	}
+	select {
+	case <-s.empty:
+		return 0, nil
+	case <-ctx.Done():
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.connections), context.Cause(ctx)
+	}
+}
+
+// unavailable is the answer when the fault is ours or Rails'. Clients come back
+// by themselves.
+func (s *Server) unavailable(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter/time.Second)))
+	http.Error(w, "Service unavailable", http.StatusServiceUnavailable)
+}
+
+const retryAfter = 5 * time.Second
+
+// relay answers the handshake with what Rails' middleware has answered.
+func relay(w http.ResponseWriter, result *rpc.Result) {
+	for _, header := range result.Headers {
+		switch http.CanonicalHeaderKey(header[0]) {
+		case "Content-Length", "Transfer-Encoding", "Connection":
+		default:
+			w.Header().Add(header[0], header[1])
+		}
+	}
+	w.WriteHeader(result.Status)
+	w.Write([]byte(result.Body))
+}

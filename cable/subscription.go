@@ -1,0 +1,136 @@
+package cable
+
+import (
+	"time"
+
+	"github.com/catenary-cable/catenary/protocol"
+)
+
+// subscription is what we know of one identifier on one connection. Whether
+// the browser may subscribe is decided when its command arrives (wanted),
+// while Rails' view (live) follows when the command has run: so a repeated
+// subscribe never reaches Rails, however slow the first one is. c.mu guards it.
+type subscription struct {
+	connection *Connection
+	identifier string
+
+	wanted   bool      // the browser's last command was a subscribe
+	queued   int       // commands about it that Rails has not answered
+	live     bool      // Rails holds it
+	rejected bool      // in the call that is being applied
+	unknown  time.Time // until then, subscribing again is not worth a call
+
+	state   string    // Rails' own, see docs/rpc.md
+	streams []*member // by name
+	waiting int       // streams not yet acknowledged
+	confirm []byte    // the confirmation, held back until waiting is 0
+	timers  []*timer  // in Rails' order
+}
+
+// unknownFor is how long a subscribe to something that is no channel is
+// remembered: clients repeat it twice a second for ever.
+const unknownFor = 5 * time.Second
+
+// setLive notes whether Rails holds it. At the connection's end all are counted
+// off.
+func (s *subscription) setLive(live bool) {
+	if s.live == live {
+		return
+	}
+	s.live = live
+	switch count := &s.connection.server.count.subscriptions; {
+	case s.connection.ended:
+	case live:
+		count.Add(1)
+	default:
+		count.Add(-1)
+	}
+}
+
+// follow starts a stream; token is nil for a plain one.
+func (s *subscription) follow(name string, token *string) {
+	if s.find(name) >= 0 {
+		return
+	}
+	c := s.connection
+	m := &member{to: &c.socket, subscription: s, token: token}
+	if token != nil {
+		m.callback = func(payload []byte) { c.deliverTo(s, name, payload) }
+	}
+	s.streams = append(s.streams, m)
+	if !c.server.hub.join(name, s.identifier, m) {
+		s.waiting, m.waiting = s.waiting+1, true // acknowledged needs c.mu, so it comes later
+		c.pending++
+	}
+}
+
+// unfollow stops a stream.
+func (s *subscription) unfollow(name string) {
+	i := s.find(name)
+	if i < 0 {
+		return
+	}
+	s.leave(s.streams[i])
+	last := len(s.streams) - 1
+	s.streams[i] = s.streams[last]
+	s.streams[last] = nil
+	s.streams = s.streams[:last]
+}
+
+func (s *subscription) find(name string) int {
+	for i, m := range s.streams {
+		if m.stream.name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+func (s *subscription) leave(m *member) {
+	s.connection.server.hub.leave(m)
+	s.waited(m)
+}
+
+// waited notes that a stream is not waited for any more.
+func (s *subscription) waited(m *member) {
+	if m.waiting {
+		m.waiting = false
+		s.waiting--
+		s.connection.pending--
+		s.connection.publishHeld()
+	}
+}
+
+// leaveAll stops all streams and timers and forgets a confirmation not yet sent.
+func (s *subscription) leaveAll() {
+	s.stopTimers()
+	for _, m := range s.streams {
+		s.leave(m)
+	}
+	s.streams, s.confirm = nil, nil
+}
+
+// acknowledged is called by the hub when a stream is live.
+func (s *subscription) acknowledged(m *member) {
+	s.connection.mu.Lock()
+	defer s.connection.mu.Unlock()
+	s.waited(m)
+	s.sendConfirm()
+}
+
+func (s *subscription) sendConfirm() {
+	if s.waiting == 0 && s.confirm != nil {
+		s.connection.socket.write(s.confirm)
+		s.confirm = nil
+	}
+}
+
+// wants tells whether a subscribe is worth a call to Rails.
+func (s *subscription) wants(kind protocol.Kind, now time.Time) bool {
+	return kind != protocol.Subscribe || !s.wanted && now.After(s.unknown)
+}
+
+// forgettable tells that nothing is known of it that a new one would not know.
+func (s *subscription) forgettable(now time.Time) bool {
+	return !s.wanted && !s.live && s.queued == 0 && now.After(s.unknown)
+}

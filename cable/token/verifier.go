@@ -1,0 +1,138 @@
+package token
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// longest bounds a token: nothing that signs in a user needs more.
+const longest = 8 << 10
+
+// Options are which tokens are good. Of an empty field nothing is asked.
+type Options struct {
+	Places
+
+	// Algorithms that are allowed; empty: the usual one of each key.
+	Algorithms     []string
+	Secret         string
+	RotationSecret string   // the one before, or the one to come
+	PublicKeyFiles []string // PEM; tried one after the other
+	JWKSURL        string
+
+	Issuer         string
+	Audience       []string // the token must be for one of them
+	Scope          string
+	ExpiryOptional bool
+	IDRequired     bool // "jti"
+	Leeway         time.Duration
+
+	Optional bool // a handshake without a token is let through, for Rails to decide
+	Log      *slog.Logger
+}
+
+// Verifier checks the tokens of handshakes. Run must run if there is a JWKS.
+type Verifier struct {
+	options    Options
+	keys       keys
+	algorithms []string
+	parser     *jwt.Parser
+}
+
+// New reads the key files; its errors say which setting is wrong.
+func New(o Options) (*Verifier, error) {
+	keys, algorithms, err := readKeys(o)
+	if err != nil {
+		return nil, err
+	}
+	options := []jwt.ParserOption{jwt.WithValidMethods(algorithms), jwt.WithJSONNumber(), jwt.WithLeeway(o.Leeway)}
+	if !o.ExpiryOptional {
+		options = append(options, jwt.WithExpirationRequired())
+	}
+	if o.Issuer != "" {
+		options = append(options, jwt.WithIssuer(o.Issuer))
+	}
+	if len(o.Audience) > 0 {
+		options = append(options, jwt.WithAudience(o.Audience...))
+	}
+	return &Verifier{options: o, keys: keys, algorithms: algorithms, parser: jwt.NewParser(options...)}, nil
+}
+
+// Run keeps the keys of a JWKS fresh until ctx ends.
+func (v *Verifier) Run(ctx context.Context) error {
+	if v.keys.jwks == nil {
+		return nil
+	}
+	if err := v.keys.jwks.run(ctx); err != nil {
+		return fmt.Errorf("fetching the keys of tokens (jwt.jwks_url): %w", err)
+	}
+	return nil
+}
+
+// Verify checks the handshake's token. The error is a Refusal or
+// ErrUnavailable. Without a token, where it is optional, both are nil.
+func (v *Verifier) Verify(r *http.Request) (*Claims, error) {
+	text, err := v.options.find(r)
+	if err == Missing && v.options.Optional {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return v.check(text)
+}
+
+func (v *Verifier) check(text string) (*Claims, error) {
+	if len(text) > longest {
+		return nil, TooLong
+	}
+	all := jwt.MapClaims{}
+	token, err := v.parser.ParseWithClaims(text, all, v.keys.keysFor)
+	if err != nil {
+		return nil, v.refusal(token, err)
+	}
+	claims, err := newClaims(all, v.options.Leeway)
+	switch {
+	case err != nil:
+		return nil, err
+	case v.options.Scope != "" && !hasScope(all, v.options.Scope):
+		return nil, Scope
+	case v.options.IDRequired && claims.ID == "":
+		return nil, ClaimMissing
+	}
+	return claims, nil
+}
+
+// refusal turns golang-jwt's error, which quotes the token, into our word.
+func (v *Verifier) refusal(token *jwt.Token, err error) error {
+	var own Refusal
+	switch {
+	case errors.Is(err, ErrUnavailable):
+		return ErrUnavailable
+	case errors.As(err, &own):
+		return own
+	case errors.Is(err, jwt.ErrTokenMalformed):
+		return Malformed
+	case token != nil && (token.Method == nil || !slices.Contains(v.algorithms, token.Method.Alg())):
+		return Algorithm
+	case errors.Is(err, jwt.ErrTokenSignatureInvalid), errors.Is(err, jwt.ErrTokenUnverifiable):
+		return Signature
+	case errors.Is(err, jwt.ErrTokenExpired):
+		return Expired
+	case errors.Is(err, jwt.ErrTokenNotValidYet):
+		return TooEarly
+	case errors.Is(err, jwt.ErrTokenInvalidIssuer):
+		return Issuer
+	case errors.Is(err, jwt.ErrTokenInvalidAudience):
+		return Audience
+	case errors.Is(err, jwt.ErrTokenRequiredClaimMissing):
+		return ClaimMissing
+	}
+	return Malformed
+}
