@@ -1,0 +1,204 @@
+// @anycable/core, unmodified, in its plain mode, actioncable-v1-json. Run as: node anycable.mjs HOST:PORT APPLICATION
+import { createRequire } from "node:module"
+import process from "node:process"
+
+const [server, application] = process.argv.slice(2)
+const npm = new URL("../npm/", import.meta.url)
+const WebSocket = createRequire(npm)("ws")
+const { createCable, createConsumer } = await import(new URL("node_modules/@anycable/core/index.js", npm))
+
+// As in a browser, with what went over the wire.
+class PageSocket extends WebSocket {
+  constructor(url, protocols) {
+    super(url, protocols, { origin: `http://${server}` })
+    Object.assign(this, { sent: [], heard: [] })
+    this.addEventListener("message", ({ data }) => this.heard.push(JSON.parse(data)))
+    sockets.push(this)
+  }
+
+  send(text) {
+    this.sent.push(JSON.parse(text))
+    super.send(text)
+  }
+}
+
+const sockets = []
+const complaints = []
+const complain = level => (text, details) => {
+  if (details?.identifier !== "RejectChannel") complaints.push(`${level}: ${text} ${JSON.stringify(details ?? "")}`)
+}
+const logger = { debug() {}, info() {}, warn: complain("warn"), error: complain("error"), log() {} }
+const options = { websocketImplementation: PageSocket, logger, reconnectStrategy: () => 200 }
+const url = user => `ws://${server}/cable?uid=${user}`
+
+const sleep = seconds => new Promise(resolve => setTimeout(resolve, seconds * 1000))
+
+async function until(what, condition) {
+  for (const deadline = Date.now() + 10_000; !condition(); await sleep(0.02)) {
+    if (Date.now() > deadline) throw new Error(`not within 10 s: ${what}`)
+  }
+}
+
+function equal(what, got, want) {
+  if (JSON.stringify(got) !== JSON.stringify(want)) throw new Error(`${what}: ${JSON.stringify(got)} instead of ${JSON.stringify(want)}`)
+}
+
+const post = (path, body) => fetch(`${application}${path}`, { method: "POST", body: JSON.stringify(body) })
+const of = user => sockets.filter(socket => new URL(socket.url).searchParams.get("uid") === user)
+const commands = user => of(user).flatMap(socket => socket.sent).map(({ command }) => command)
+
+// The messages of a channel, and what became of it.
+function watch(channel) {
+  const seen = { messages: [], connects: [], disconnects: [], closes: [] }
+  channel.on("message", message => seen.messages.push(message))
+  channel.on("connect", event => seen.connects.push(event.reconnect))
+  channel.on("disconnect", event => seen.disconnects.push(event?.reason))
+  channel.on("close", event => seen.closes.push(event?.reason ?? null))
+  return seen
+}
+
+async function subscribesPerformsAndReceives() {
+  const cable = createCable(url("talks"), options)
+  const echo = cable.subscribeTo("EchoChannel", { room: 1 })
+  const seen = watch(echo)
+  await echo.ensureSubscribed()
+  await echo.perform("echo", { n: 1 })
+  await until("the echo", () => seen.messages.length === 1)
+  equal("the echo", seen.messages, [{ n: 1, action: "echo" }])
+  await echo.send({ n: 2 })
+  await until("receive", () => seen.messages.length === 2)
+
+  const stream = cable.subscribeTo("StreamChannel", { s: ["anycable"] })
+  const streamed = watch(stream)
+  await stream.ensureSubscribed()
+  await post("/broadcast", { stream: "anycable", message: { n: 3 } })
+  await until("the broadcast", () => streamed.messages.length === 1)
+  equal("the broadcast", streamed.messages, [{ n: 3 }])
+  equal("sub-protocol", of("talks")[0].protocol, "actioncable-v1-json")
+
+  stream.disconnect()
+  await until("the unsubscribe", () => commands("talks").includes("unsubscribe"))
+  await sleep(0.3)
+  await post("/broadcast", { stream: "anycable", message: { n: 4 } })
+  const again = cable.subscribeTo("StreamChannel", { s: ["anycable"] })
+  const anew = watch(again)
+  await again.ensureSubscribed()
+  await post("/broadcast", { stream: "anycable", message: { n: 5 } })
+  await until("the broadcast to the new channel", () => anew.messages.length)
+  equal("after the unsubscribe", [streamed.messages.length, anew.messages], [1, [{ n: 5 }]])
+  cable.disconnect()
+}
+
+async function isRejected() {
+  const cable = createCable(url("rejected"), options)
+  const channel = cable.subscribeTo("RejectChannel")
+  const seen = watch(channel)
+  const error = await channel.ensureSubscribed().then(() => null, error => error)
+  equal("the error", error?.name, "SubscriptionRejectedError")
+  equal("closes", seen.closes.length, 1)
+  await sleep(1)
+  equal("commands", commands("rejected"), ["subscribe"])
+  cable.disconnect()
+}
+
+async function twoChannelsOfOneIdentifierShareIt() {
+  const cable = createCable(url("shares"), options)
+  const first = cable.subscribeTo("EchoChannel"), second = cable.subscribeTo("EchoChannel")
+  const seen = [watch(first), watch(second)]
+  await Promise.all([first.ensureSubscribed(), second.ensureSubscribed()])
+  await first.perform("echo", { n: 1 })
+  await until("the echo on both", () => seen.every(({ messages }) => messages.length === 1))
+  equal("commands", commands("shares"), ["subscribe", "message"])
+  cable.disconnect()
+}
+
+async function comesBackAfterARemoteDisconnect() {
+  const cable = createCable(url("returns"), options)
+  const stream = cable.subscribeTo("StreamChannel", { s: ["returns"] })
+  const seen = watch(stream)
+  await stream.ensureSubscribed()
+  await post("/broadcast", { stream: topic("returns"), message: { type: "disconnect", reconnect: true } })
+  await until("connected again", () => seen.connects.length === 2)
+  equal("connects", seen.connects, [false, true])
+  equal("disconnects", seen.disconnects, ["remote"])
+  await post("/broadcast", { stream: "returns", message: { n: 1 } })
+  await until("the broadcast", () => seen.messages.length === 1)
+  cable.disconnect()
+}
+
+async function staysAwayAfterARemoteDisconnect() {
+  const cable = createCable(url("stays"), options)
+  const closes = []
+  cable.on("close", event => closes.push(event?.reason))
+  await cable.subscribeTo("EchoChannel").ensureSubscribed()
+  await post("/broadcast", { stream: topic("stays"), message: { type: "disconnect", reconnect: false } })
+  await until("closed", () => closes.length)
+  equal("closes", closes, ["remote"])
+  await sleep(2)
+  equal("sockets", of("stays").length, 1)
+}
+
+async function unauthorizedStaysAway() {
+  const cable = createCable(`${url("unauthorized")}&mode=reject`, options)
+  const error = await cable.connect().then(() => null, error => error)
+  equal("the error", error?.reason, "unauthorized")
+  await sleep(1)
+  equal("sockets", of("unauthorized").length, 1)
+}
+
+async function comesBackAfterALostSocket() {
+  const cable = createCable(url("lost"), options)
+  const stream = cable.subscribeTo("StreamChannel", { s: ["lost"] })
+  const seen = watch(stream)
+  await stream.ensureSubscribed()
+  of("lost")[0].terminate()
+  await until("connected again", () => seen.connects.length === 2)
+  await post("/broadcast", { stream: "lost", message: { n: 1 } })
+  await until("the broadcast", () => seen.messages.length)
+  equal("messages", seen.messages, [{ n: 1 }])
+  cable.disconnect()
+}
+
+// Its stand-in for Rails' own consumer.
+async function playsRailsConsumer() {
+  const consumer = createConsumer(url("consumer"), options)
+  const received = []
+  let connected = 0
+  const subscription = consumer.subscriptions.create("EchoChannel", { connected: () => connected++, received: message => received.push(message) })
+  await until("connected", () => connected)
+  subscription.perform("echo", { n: 1 })
+  await until("the echo", () => received.length)
+  subscription.unsubscribe()
+  await until("the unsubscribe", () => commands("consumer").includes("unsubscribe"))
+  consumer.disconnect()
+}
+
+// Its monitor counts a connection as dead after two missing pings, and whatever it does not know it complains about.
+async function staysQuiet() {
+  const cable = createCable(url("quiet"), options)
+  const echo = cable.subscribeTo("EchoChannel")
+  const seen = watch(echo)
+  await echo.ensureSubscribed()
+  await sleep(8)
+  equal("connects", seen.connects, [false])
+  equal("commands", commands("quiet"), ["subscribe"])
+  equal("what is heard besides pings", of("quiet")[0].heard.map(({ type }) => type).filter(type => type !== "ping"), ["welcome", "confirm_subscription"])
+  cable.disconnect()
+}
+
+const topic = user => `action_cable/${Buffer.from(`gid://app/User/${user}`).toString("base64url")}`
+
+const scenarios = [subscribesPerformsAndReceives, isRejected, twoChannelsOfOneIdentifierShareIt, comesBackAfterARemoteDisconnect,
+  staysAwayAfterARemoteDisconnect, unauthorizedStaysAway, comesBackAfterALostSocket, playsRailsConsumer, staysQuiet]
+const results = await Promise.all(scenarios.map(async scenario => {
+  try {
+    await scenario()
+    console.log(`ok ${scenario.name}`)
+    return true
+  } catch (error) {
+    console.log(`not ok ${scenario.name}: ${error.stack}`)
+    return false
+  }
+}))
+for (const complaint of complaints) console.log(`the client complains: ${complaint}`)
+process.exit(results.every(Boolean) && complaints.length === 0 ? 0 : 1)

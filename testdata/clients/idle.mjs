@@ -1,0 +1,26 @@
+// A minute on the wire: pings alone keep a client, and 20 messages a second, which the caller publishes on the stream
+// "flow", do not keep the pings away. Run as: node idle.mjs VERSION HOST:PORT APPLICATION
+import { Page, equal, run, sleep, until } from "./client.mjs"
+
+// case 153
+async function idles() {
+  const page = new Page("idles")
+  const echo = page.subscribe("EchoChannel")
+  await until("connected", () => echo.connected.length)
+  await sleep(60)
+  equal("sockets", page.sockets.length, 1)
+  equal("disconnected", echo.disconnected.length, 0)
+}
+
+// case 153
+async function isBusy() {
+  const page = new Page("busy")
+  const stream = page.subscribe({ channel: "StreamChannel", s: ["flow"] })
+  await until("connected", () => stream.connected.length)
+  await sleep(60)
+  equal("sockets", page.sockets.length, 1)
+  equal("disconnected", stream.disconnected.length, 0)
+  if (stream.received.length < 600) throw new Error(`only ${stream.received.length} messages`)
+}
+
+run([idles, isBusy])

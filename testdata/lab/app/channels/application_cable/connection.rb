@@ -1,0 +1,41 @@
+module ApplicationCable
+  # ?uid=7&tenant=acme&sleep=0.5&mode=reject
+  class Connection < ActionCable::Connection::Base
+    identified_by :user, :tenant
+    include Witnessed
+
+    def connect
+      sleep request.params[:sleep].to_f
+      identify
+      be_witnessed
+      record "connect"
+
+      case request.params[:mode]
+      when "reject"       then reject_unauthorized_connection
+      when "raise"        then raise "connect failed, as asked"
+      when "close"        then close
+      when "close_custom" then close(reason: "custom", reconnect: false)
+      when "transmit"     then transmit({ hello: 1 })
+      end
+    end
+
+    def disconnect
+      record "disconnect"
+    end
+
+    private
+      def identify
+        case request.params[:mode]
+        when "anon"
+        when "str"
+          self.user, self.tenant = "plain", :sym
+        else
+          self.user, self.tenant = User.new(request.params[:uid] || 1), request.params[:tenant]
+        end
+      end
+
+      def record(event)
+        Rails.configuration.event_log.add event: event, user: user.try(:id) || user, tenant: tenant, query: request.query_string
+      end
+  end
+end

@@ -1,0 +1,3 @@
+class BeforeRejectChannel < ApplicationCable::Channel
+  before_subscribe { reject }
+end

@@ -1,0 +1,6 @@
+class Chats::FooBarChannel < ApplicationCable::Channel
+  def subscribed
+    super
+    stream_for params[:x]
+  end
+end

@@ -1,0 +1,14 @@
+# Remembers between commands, as applications do: a number, a record, and a value made from the connection.
+class CounterChannel < ApplicationCable::Channel
+  def subscribed
+    super
+    @owner = User.new(params[:owner] || 1)
+    @count = 0
+    @greeting ||= "hello #{tenant}"
+  end
+
+  def increment
+    @count += 1
+    transmit({ count: @count, owner: @owner.id, greeting: @greeting })
+  end
+end

@@ -1,0 +1,6 @@
+class ModelChannel < ApplicationCable::Channel
+  def subscribed
+    super
+    stream_for User.new(params[:id])
+  end
+end

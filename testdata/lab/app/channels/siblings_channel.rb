@@ -1,0 +1,6 @@
+# Looks at the other subscriptions of its connection.
+class SiblingsChannel < ApplicationCable::Channel
+  def list
+    transmit({ siblings: connection.subscriptions.identifiers })
+  end
+end

@@ -1,0 +1,20 @@
+# A record without a database: whoever is asked for exists.
+class User
+  include GlobalID::Identification
+
+  attr_reader :id
+
+  def self.find(id)
+    new id
+  end
+
+  def initialize(id)
+    @id = id.to_s
+  end
+
+  def ==(other)
+    other.is_a?(User) && other.id == id
+  end
+  alias eql? ==
+  delegate :hash, to: :id
+end

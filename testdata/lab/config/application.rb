@@ -1,0 +1,48 @@
+ENV["RAILS_ENV"] ||= "test"
+
+require "logger"
+require "rails"
+require "action_controller/railtie"
+require "action_cable/engine"
+require "global_id/railtie"
+
+# Without the gem on the load path this is the reference: native Action Cable. With it, the very same application behind catenary.
+begin
+  require "catenary-rails"
+rescue LoadError => error
+  raise unless error.path == "catenary-rails"
+end
+
+require_relative "../app/models/event_log"
+require_relative "environment_variables"
+require_relative "witness"
+
+module App
+  class Application < Rails::Application
+    config.root = File.expand_path("..", __dir__)
+    # Also decides the digest of signed stream names: SHA-1 below 7.0, SHA-256 from there on.
+    config.load_defaults "#{Rails::VERSION::MAJOR}.#{Rails::VERSION::MINOR}"
+    config.cache_classes = ENV["LAB_RELOAD"] != "true" # where nothing is edited: a reload would end native connections
+    config.eager_load = config.cache_classes
+    config.secret_key_base = ENV.fetch("SECRET_KEY_BASE") { "0123456789abcdef" * 8 }
+    config.hosts.clear
+    config.global_id.app = "app"
+
+    config.logger = ActiveSupport::TaggedLogging.new(Logger.new($stdout, progname: "lab"))
+    config.log_level = ENV.fetch("LAB_LOG_LEVEL") { "debug" }.to_sym
+
+    config.event_log = EventLog.new(ENV["LAB_LOG"])
+
+    config.action_cable.cable = EnvironmentVariables.cable
+    config.action_cable.allowed_request_origins = EnvironmentVariables.allowed_origins
+    config.action_cable.allow_same_origin_as_host = ENV["LAB_SAME_ORIGIN"] != "false"
+    config.action_cable.disable_request_forgery_protection = ENV["LAB_DISABLE_FORGERY_PROTECTION"] == "true"
+
+    config.action_cable.worker_pool_size = ENV["LAB_WORKERS"].to_i if ENV["LAB_WORKERS"]
+    config.catenary.live_limit = ENV["LAB_LIVE_LIMIT"].to_i if ENV["LAB_LIVE_LIMIT"] && defined?(Catenary)
+
+    config.action_controller.allow_forgery_protection = false
+
+    initializer("witness") { |app| Witness.watch(app) } if Witness.wanted?
+  end
+end

@@ -1,0 +1,16 @@
+# The variants of the application that tests start, as told by the environment.
+module EnvironmentVariables
+  extend self
+
+  # LAB_CHANNEL_PREFIX has three states: absent, empty (topics are called ":name") and text.
+  def cable
+    { adapter: "redis", url: ENV.fetch("REDIS_URL") { "redis://localhost:6379/1" } }.with_indifferent_access.tap do |cable|
+      cable[:channel_prefix] = ENV["LAB_CHANNEL_PREFIX"] if ENV.key?("LAB_CHANNEL_PREFIX")
+    end
+  end
+
+  # LAB_ALLOWED_ORIGINS is a list parted by blanks; what stands between slashes is a regular expression.
+  def allowed_origins
+    ENV.fetch("LAB_ALLOWED_ORIGINS", "").split.map { |origin| origin.match?(%r{\A/.*/\z}) ? Regexp.new(origin[1..-2]) : origin }
+  end
+end

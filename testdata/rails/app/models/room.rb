@@ -1,0 +1,5 @@
+class Room < ApplicationRecord
+  has_many :messages
+
+  validates :name, presence: true
+end

@@ -1,0 +1,17 @@
+# Opening the application is all the set-up there is: a new database gets its tables and rooms here, from one process at a time.
+Rails.application.config.after_initialize do
+  path = File.expand_path(ActiveRecord::Base.connection_db_config.database, Rails.root)
+  FileUtils.mkdir_p File.dirname(path)
+
+  File.open("#{path}.lock", "w") do |lock|
+    lock.flock File::LOCK_EX
+
+    unless ActiveRecord::Base.connection.table_exists?(:rooms)
+      ActiveRecord::Schema.verbose = false
+      load Rails.root.join("db/schema.rb")
+      load Rails.root.join("db/seeds.rb")
+    end
+  end
+
+  ActiveRecord::Base.connection_handler.clear_active_connections!
+end

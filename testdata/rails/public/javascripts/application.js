@@ -1,0 +1,3 @@
+import "./room.js"
+import "./notifications.js"
+import "./word_count.js"
