@@ -1,0 +1,33 @@
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.PHONY: build demo test conformance cost bench bench-go
+
+# The binary, in bin/catenary.
+build:
+	go build -o bin/catenary ./cmd/catenary
+
+# A real Rails app, catenary and a page to open. Needs no Redis.
+demo:
+	script/demo
+
+# Everything, as CI runs it.
+test:
+	script/test
+
+# The transcripts alone, against Rails and against catenary, on both versions of Rails.
+conformance:
+	script/install rails redis trixie
+	RAILS=6.1 go test ./cmd/catenary -run Conformance -v -count=1 | grep -vE '^ *(=== |--- PASS)'
+	RAILS=7.2 go test ./cmd/catenary -run Conformance -v -count=1 | grep -vE '^ *(=== |--- PASS)'
+
+# Rails' CPU for a command, natively and through catenary: writes docs/cost.md.
+cost:
+	script/cost
+
+# Rails' own Action Cable and catenary, measured turn by turn: writes docs/bench.md and docs/bench.svg.
+bench:
+	script/bench
+
+# Go's benchmarks of two commits: make bench-go OLD=v0.1.0 NEW=HEAD. By default the last commit and the work tree.
+bench-go:
+	script/bench-go $(or $(OLD),HEAD) $(or $(NEW),.)

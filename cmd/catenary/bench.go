@@ -1,0 +1,108 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/catenary-cable/catenary/cmd/catenary/bench"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+const benchHelp = `catenary bench measures a server that speaks Action Cable: catenary, or Rails
+itself. It needs a channel that streams from what its identifier says:
+
+    class BenchChannel < ApplicationCable::Channel
+      def subscribed; stream_from params[:stream]; end
+      def echo(data); transmit data; end
+      def broadcast(data); ActionCable.server.broadcast params[:stream], data; end
+    end
+
+"catenary bench URL" measures everything, "catenary bench fanout URL" one
+scenario. Broadcasts go through the action, which measures Rails too, or with
+--redis-url straight through Redis. With --pid it also tells what the server's
+processes, with their children, spend: memory and CPU.
+
+    catenary bench ws://localhost:3000/cable --pid $(cat tmp/pids/server.pid)
+    catenary bench fanout wss://staging.example/cable --connections 1000 --rate 20
+
+Measure servers that are yours, and not while they serve others.`
+
+// benchCommand measures a server from outside.
+func benchCommand(stdout, stderr io.Writer) *cobra.Command {
+	var o bench.Options
+	var asJSON bool
+	measure := func(scenarios ...string) func(*cobra.Command, []string) error {
+		return func(c *cobra.Command, args []string) error {
+			o.URL, o.Scenarios = args[0], scenarios
+			report, err := bench.Run(c.Context(), o, bench.NewProgress(stderr))
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return report.WriteJSON(stdout)
+			}
+			return report.WriteTable(stdout)
+		}
+	}
+	root := &cobra.Command{
+		Use:   "bench URL",
+		Short: "measure an Action Cable server, catenary or Rails itself",
+		Long:  benchHelp,
+		Args:  oneURL,
+		RunE: func(c *cobra.Command, args []string) error {
+			all := bench.Scenarios()
+			if len(o.Processes) == 0 {
+				all = all[1:] // without a process, there is little to see in idle connections
+			}
+			return measure(all...)(c, args)
+		},
+	}
+	scenarios := map[string]string{
+		"idle":   "what connections cost that do nothing",
+		"fanout": "broadcasts to all subscribers: latency and deliveries a second",
+		"echo":   "actions that transmit their data back: round trips",
+		"storm":  "everybody connects and subscribes at once",
+	}
+	for name, short := range scenarios {
+		root.AddCommand(&cobra.Command{Use: name + " URL", Short: short, Args: oneURL, RunE: measure(name)})
+	}
+	for _, command := range append(root.Commands(), root) {
+		registerBenchFlags(command.Flags(), &o)
+		command.Flags().BoolVar(&asJSON, "json", false, "print JSON, on one line, instead of a table")
+	}
+	root.AddCommand(compareCommand(stdout))
+	return root
+}
+
+func oneURL(c *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("which server? For example: %s ws://localhost:3000/cable", c.CommandPath())
+	}
+	return nil
+}
+
+func registerBenchFlags(f *pflag.FlagSet, o *bench.Options) {
+	f.StringVar(&o.Identifier, "identifier", `{"channel":"BenchChannel","stream":"{stream}"}`, "the subscription; {stream} and {i}, the client's number, are filled in")
+	f.StringVar(&o.Origin, "origin", "", "the Origin that clients claim (default the server's own)")
+	f.StringArrayVar(&o.Header, "header", nil, "a header of the handshake, 'Name: value'; {i} is filled in")
+	f.StringVar(&o.Cookie, "cookie", "", "the cookies of the handshake; {i} is filled in")
+	f.IntVarP(&o.Connections, "connections", "n", 500, "how many clients")
+	f.IntVar(&o.Streams, "streams", 1, "over how many streams they are spread")
+	f.IntVarP(&o.Messages, "messages", "m", 200, "how many messages are sent")
+	f.IntVar(&o.Size, "size", 150, "bytes of a message")
+	f.Float64Var(&o.Rate, "rate", 0, "messages a second; 0 sends the next when one has arrived everywhere")
+	f.IntVar(&o.InFlight, "in-flight", 1, "messages under way at once, without --rate")
+	f.StringVar(&o.Data, "data", `{"bench":"{payload}"}`, "a message, if the channel asks for a certain form")
+	f.IntVar(&o.AtOnce, "at-once", 50, "connections that are opened at the same time, except in a storm")
+	f.StringVar(&o.RedisURL, "redis-url", "", "publish in this Redis, as Rails does, not through an action")
+	f.StringVar(&o.RedisChannel, "redis-channel", "{stream}", "where in Redis; put the app's channel_prefix in front, as app_production:{stream}")
+	f.StringVar(&o.BroadcastAction, "broadcast-action", "broadcast", "the action that broadcasts its data")
+	f.StringVar(&o.Action, "action", "echo", "the action that transmits its data back")
+	f.StringArrayVar(&o.Processes, "pid", nil, "the server's process on this machine, 123 or puma=123; may be repeated")
+	f.DurationVar(&o.Hold, "hold", 10*time.Second, "how long idle connections are watched")
+	f.DurationVar(&o.Settle, "settle", time.Second, "pause between opening and measuring")
+	f.DurationVar(&o.Timeout, "timeout", 30*time.Second, "for a connection to be confirmed")
+	f.DurationVar(&o.Patience, "patience", 5*time.Second, "how long to wait for deliveries that do not come")
+}

@@ -1,0 +1,106 @@
+package bench
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// run is one run of the bench against one server.
+type run struct {
+	Options
+	target    *target
+	processes []process
+	progress  *Progress
+}
+
+// Run measures the scenarios one after the other.
+func Run(ctx context.Context, o Options, progress *Progress) (*Report, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	target, err := newTarget(o)
+	if err != nil {
+		return nil, err
+	}
+	r := &run{Options: o, target: target, progress: progress}
+	for _, text := range o.Processes {
+		p, err := parseProcess(text)
+		if err != nil {
+			return nil, err
+		}
+		r.processes = append(r.processes, p)
+	}
+	report := &Report{URL: target.url.Scheme + "://" + target.url.Host + target.url.Path, At: time.Now().UTC().Truncate(time.Second)}
+	scenarios := map[string]func(context.Context) (map[string]float64, error){
+		"idle": r.idle, "fanout": r.fanout, "echo": r.echo, "storm": r.storm,
+	}
+	for _, name := range Scenarios() {
+		if !slices.Contains(o.Scenarios, name) {
+			continue
+		}
+		figures, err := scenarios[name](ctx)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		report.Results = append(report.Results, Result{Scenario: name, Settings: o.settings(name), Figures: figures})
+	}
+	return report, nil
+}
+
+// streamNames are new at each run, so that nobody else's messages come in.
+func (r *run) streamNames() []string {
+	names, random := make([]string, r.Streams), strings.ToLower(rand.Text()[:8])
+	for i := range names {
+		names[i] = fmt.Sprintf("catenary-bench-%s-%d", random, i)
+	}
+	return names
+}
+
+// opened is a crowd of which every client is confirmed.
+func (r *run) opened(ctx context.Context, connections int, streams []string, heard func(*client, []byte)) (*crowd, error) {
+	c := newCrowd(r.target, connections, streams, heard)
+	err := r.progress.during(fmt.Sprintf("opening %d connections", connections), connections, func() int { return int(c.confirmed.Load()) }, func() error {
+		c.open(ctx, r.AtOnce)
+		return c.complete()
+	})
+	if err == nil {
+		err = r.wait(ctx, "letting the server settle", r.Settle)
+	}
+	if err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (r *run) wait(ctx context.Context, why string, d time.Duration) error {
+	return r.progress.during(why, int(d/(100*time.Millisecond)), elapsed(), func() error {
+		select {
+		case <-time.After(d):
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	})
+}
+
+// play sends a round to an open crowd, with the bar.
+func (r *run) play(ctx context.Context, title string, p *round, send func(int, string) error) error {
+	total := 0
+	for i := range p.owed {
+		total += int(p.owed[i].Load())
+	}
+	err := r.progress.during(title, total, func() int { return int(p.delivered.Load()) }, func() error { return p.run(ctx, send) })
+	if errors.Is(err, errNothing) && r.RedisURL != "" {
+		return errors.New("the messages do not arrive: is --redis-url the Redis to which the app publishes, does --redis-channel have the app's channel_prefix, and does the channel stream from what --identifier gives it?")
+	}
+	if errors.Is(err, errNothing) {
+		return errors.New("the messages do not arrive: does the channel have the action, and does it send its data as it is?")
+	}
+	return err
+}

@@ -1,0 +1,106 @@
+package bench
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/catenary-cable/catenary/protocol"
+	"github.com/gorilla/websocket"
+)
+
+// A client is one connection with one confirmed subscription. One goroutine
+// reads, one at a time writes.
+type client struct {
+	number     int
+	identifier string
+	socket     *websocket.Conn
+	timeout    time.Duration
+
+	// Owned by the goroutine that reads.
+	receipt  receipt
+	lastPing time.Time
+}
+
+// subscribe is done once the server has confirmed.
+func (c *client) subscribe() error {
+	c.socket.SetReadDeadline(time.Now().Add(c.timeout))
+	defer c.socket.SetReadDeadline(time.Time{})
+	if err := c.await("welcome"); err != nil {
+		return err
+	}
+	if err := c.send("subscribe", ""); err != nil {
+		return err
+	}
+	return c.await("confirm_subscription")
+}
+
+// await passes over pings and what the channel transmits while it subscribes.
+func (c *client) await(kind string) error {
+	for {
+		_, text, err := c.socket.ReadMessage()
+		if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
+			return fmt.Errorf("no %s within %v: does --identifier name a channel of the app? Rails says nothing about one that it does not know", kind, c.timeout)
+		}
+		if err != nil {
+			return fmt.Errorf("wait for %s: %w", kind, err)
+		}
+		var frame struct{ Type, Reason string }
+		if err := json.Unmarshal(text, &frame); err != nil {
+			return fmt.Errorf("the server does not speak Action Cable: %w", err)
+		}
+		switch frame.Type {
+		case kind:
+			return nil
+		case "reject_subscription":
+			return errors.New("the channel has rejected the subscription: is --identifier right?")
+		case "disconnect":
+			return fmt.Errorf("the server has disconnected us: %s", frame.Reason)
+		}
+	}
+}
+
+// perform runs an action of the channel. data is a JSON object.
+func (c *client) perform(action, data string) error {
+	member := `{"action":` + string(protocol.Quote(action))
+	if data = data[1:]; data != "}" {
+		member += ","
+	}
+	return c.send("message", `,"data":`+string(protocol.Quote(member+data)))
+}
+
+func (c *client) send(command, more string) error {
+	c.socket.SetWriteDeadline(time.Now().Add(c.timeout))
+	text := `{"command":"` + command + `","identifier":` + string(protocol.Quote(c.identifier)) + more + `}`
+	if err := c.socket.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
+		return fmt.Errorf("send %s: %w", command, err)
+	}
+	return nil
+}
+
+// listen hands every frame to heard until the socket is closed. It holds one of
+// the buffers only while a frame is being read, so that an idle client has none.
+func (c *client) listen(buffers *sync.Pool, heard func(c *client, frame []byte)) error {
+	for {
+		_, reader, err := c.socket.NextReader()
+		if err != nil {
+			return err
+		}
+		buffer := buffers.Get().(*bytes.Buffer)
+		buffer.Reset()
+		_, err = buffer.ReadFrom(reader)
+		if err == nil {
+			heard(c, buffer.Bytes())
+		}
+		buffers.Put(buffer)
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (c *client) close() { c.socket.Close() }

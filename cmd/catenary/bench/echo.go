@@ -1,0 +1,19 @@
+package bench
+
+import (
+	"context"
+	"time"
+)
+
+// echo measures actions whose data comes back to the one who performs them.
+func (r *run) echo(ctx context.Context) (map[string]float64, error) {
+	crowd, current, err := r.audience(ctx, r.streamNames())
+	if err != nil {
+		return nil, err
+	}
+	defer crowd.close()
+	performer := actionPublisher{crowd, r.Action}
+	return r.rounds(ctx, crowd, current, r.Connections, func(client int, message string) error {
+		return performer.publish(ctx, client, message)
+	}, "round_trips", "cpu_us_per_round_trip", time.Microsecond, 1)
+}

@@ -1,0 +1,66 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// idle measures what a connection costs that has subscribed and then only hears
+// pings: the growth of the server's memory, and CPU.
+func (r *run) idle(ctx context.Context) (map[string]float64, error) {
+	first, err := r.opened(ctx, min(r.Connections, 10), r.streamNames(), func(*client, []byte) {})
+	if err != nil {
+		return nil, err
+	}
+	first.close() // what only the first connections cost has been paid
+	if err := r.wait(ctx, "letting the server settle", r.Settle); err != nil {
+		return nil, err
+	}
+	base := r.memory()
+	var pings atomic.Int64
+	var gaps histogram
+	crowd, err := r.opened(ctx, r.Connections, r.streamNames(), func(c *client, frame []byte) {
+		if !bytes.HasPrefix(frame, []byte(`{"type":"ping"`)) {
+			return
+		}
+		now := time.Now()
+		if !c.lastPing.IsZero() {
+			gaps.add(now.Sub(c.lastPing))
+		}
+		c.lastPing = now
+		pings.Add(1)
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer crowd.close()
+	before, usage := pings.Load(), startUsage(r.processes)
+	if err := r.wait(ctx, fmt.Sprintf("watching %d idle connections", r.Connections), r.Hold); err != nil {
+		return nil, err
+	}
+	figures := map[string]float64{
+		"connections":     float64(r.Connections),
+		"pings":           float64(pings.Load() - before),
+		"ping_gap_max_ms": milliseconds(gaps.max()),
+		"dropped":         float64(crowd.dropped.Load()),
+	}
+	usage.record(figures, "cpu_us_per_ping", time.Microsecond, figures["pings"])
+	for i, after := range r.memory() {
+		each := (after - base[i]) / float64(r.Connections)
+		figures["memory_kb_per_connection"] += each
+		if len(base) > 1 {
+			figures["memory_kb_per_connection."+r.processes[i].name] = each
+		}
+	}
+	return figures, nil
+}
+
+func (r *run) memory() (kb []float64) {
+	for _, p := range r.processes {
+		kb = append(kb, p.memory())
+	}
+	return kb
+}

@@ -1,0 +1,63 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Progress tells the user what is going on: with a bar that moves on a
+// terminal, with a line for each step elsewhere.
+type Progress struct {
+	to       io.Writer
+	terminal bool
+}
+
+// NewProgress writes to a stream, usually standard error.
+func NewProgress(to io.Writer) *Progress {
+	file, ok := to.(*os.File)
+	if !ok {
+		return &Progress{to: to}
+	}
+	info, err := file.Stat()
+	return &Progress{to: to, terminal: err == nil && info.Mode()&os.ModeCharDevice != 0}
+}
+
+// during shows how count approaches total while work runs.
+func (p *Progress) during(title string, total int, count func() int, work func() error) error {
+	if !p.terminal {
+		fmt.Fprintf(p.to, "%s\n", title)
+		return work()
+	}
+	done := make(chan struct{})
+	var drawing sync.WaitGroup
+	drawing.Go(func() {
+		for ; ; p.draw(title, count(), total) {
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-done:
+				fmt.Fprint(p.to, "\r\x1b[K")
+				return
+			}
+		}
+	})
+	err := work()
+	close(done)
+	drawing.Wait()
+	return err
+}
+
+func (p *Progress) draw(title string, count, total int) {
+	const width = 30
+	filled := min(width*count/max(total, 1), width)
+	fmt.Fprintf(p.to, "\r\x1b[K%s %s%s %d of %d", title, strings.Repeat("█", filled), strings.Repeat("░", width-filled), count, total)
+}
+
+// elapsed is a count for steps that only take time, in tenths of a second.
+func elapsed() func() int {
+	began := time.Now()
+	return func() int { return int(time.Since(began) / (100 * time.Millisecond)) }
+}

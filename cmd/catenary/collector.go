@@ -1,0 +1,96 @@
+package main
+
+import (
+	"github.com/catenary-cable/catenary/cable"
+	"github.com/catenary-cable/catenary/rpc"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// collector turns the plain numbers of the server, of the hub and of the calls
+// to Rails into metrics, when it is asked for them.
+type collector struct {
+	server  *cable.Server
+	hub     *cable.Hub
+	backend *rpc.Client
+}
+
+func newCollector(server *cable.Server, hub *cable.Hub, backend *rpc.Client) *collector {
+	return &collector{server, hub, backend}
+}
+
+func (c *collector) Describe(descriptions chan<- *prometheus.Desc) {
+	prometheus.DescribeByCollect(c, descriptions)
+}
+
+func (c *collector) Collect(found chan<- prometheus.Metric) {
+	server, hub := c.server.Stats(), c.hub.Stats()
+	inFlight, waiting := c.backend.Load()
+	draining := 0
+	if server.Draining {
+		draining = 1
+	}
+	for _, m := range []prometheus.Metric{
+		gauge("catenary_draining", "1 once catenary is being stopped.", draining),
+		gauge("catenary_connections", "Connections, those too of whose end Rails has yet to hear.", server.Connections),
+		gauge("catenary_handshakes", "Handshakes under way.", server.Handshakes),
+		gauge("catenary_subscriptions", "Subscriptions that Rails holds.", server.Subscriptions),
+		gauge("catenary_streams", "Streams with members here, catenary's own too.", hub.Streams),
+		gauge("catenary_calls_in_flight", "Calls that Rails is working on.", inFlight),
+		gauge("catenary_calls_waiting", "Calls that wait for their turn.", waiting),
+
+		counter("catenary_connections_opened_total", "Connections that were opened.", float64(server.Opened)),
+		counter("catenary_handshakes_refused_total", "Handshakes that Rails has refused.", float64(server.Refused)),
+		counter("catenary_subscriptions_refused_total", "Subscribes over limits.subscriptions_per_connection.", float64(server.SubscriptionsRefused)),
+		counter("catenary_commands_repeated_total", "Subscribes to what was subscribed to, which cost no call.", float64(server.Repeated)),
+		counter("catenary_close_calls_lost_total", "Ends of connections of which Rails could not be told.", float64(server.ClosesLost)),
+		counter("catenary_broadcasts_received_total", "Broadcasts that came for a stream with members, catenary's own too.", float64(hub.Broadcasts)),
+		counter("catenary_broadcasts_invalid_total", "Broadcasts dropped because they are no JSON, as Rails does.", float64(hub.Invalid)),
+		counter("catenary_broadcasts_lost_total", "Broadcasts that Rails left to catenary to publish, and that could not be.", float64(server.BroadcastsLost)),
+		counter("catenary_deliveries_total", "Frames of broadcasts handed to sockets.", float64(hub.Deliveries)),
+		counter("catenary_pings_total", "Pings handed to sockets.", float64(server.Pings)),
+		counter("catenary_rails_warnings_total", "Warnings that Rails has sent with its answers.", float64(server.Warnings)),
+		latencies("catenary_broadcast_seconds", "Seconds from a broadcast's arrival at catenary to its last write to a socket.", &hub.Latencies),
+	} {
+		found <- m
+	}
+	counters(found, "catenary_connections_ended_total", "Ends of connections, by why.", "why", server.Ends)
+	counters(found, "catenary_handshakes_turned_away_total", "Handshakes that catenary has turned away, by why.", "why", server.TurnedAway)
+	counters(found, "catenary_commands_total", "Commands of browsers, by kind.", "kind", server.Commands)
+	counters(found, "catenary_commands_slowed_total", "Commands that were read later because they were over a limit, by limit.", "limit", server.Slowed)
+}
+
+func gauge(name, help string, value int) prometheus.Metric {
+	return prometheus.MustNewConstMetric(prometheus.NewDesc(name, help, nil, nil), prometheus.GaugeValue, float64(value))
+}
+
+func counter(name, help string, value float64) prometheus.Metric {
+	return prometheus.MustNewConstMetric(prometheus.NewDesc(name, help, nil, nil), prometheus.CounterValue, value)
+}
+
+func counters(found chan<- prometheus.Metric, name, help, label string, values map[string]int64) {
+	description := prometheus.NewDesc(name, help, []string{label}, nil)
+	for kind, value := range values {
+		found <- prometheus.MustNewConstMetric(description, prometheus.CounterValue, float64(value), kind)
+	}
+}
+
+func latencies(name, help string, l *cable.Latencies) prometheus.Metric {
+	upTo, all := l.Buckets()
+	return prometheus.MustNewConstHistogram(prometheus.NewDesc(name, help, nil, nil), all, l.Sum.Seconds(), upTo)
+}
+
+func (r *readiness) Describe(descriptions chan<- *prometheus.Desc) {
+	prometheus.DescribeByCollect(r, descriptions)
+}
+
+// Collect tells of each part whether it is ready.
+func (r *readiness) Collect(found chan<- prometheus.Metric) {
+	description := prometheus.NewDesc("catenary_ready", "1 if the part is ready: rails answers, broadcasts arrive.", []string{"part"}, nil)
+	for part, err := range map[string]error{"rails": r.rails.ready(), "broadcasts": r.broadcasts()} {
+		value := 1.0
+		if err != nil {
+			value = 0
+		}
+		found <- prometheus.MustNewConstMetric(description, prometheus.GaugeValue, value, part)
+	}
+}

@@ -1,0 +1,31 @@
+package main
+
+import (
+	"io"
+
+	"github.com/catenary-cable/catenary/config"
+	"github.com/spf13/cobra"
+)
+
+// configCommand prints what serve would work with.
+func configCommand(environ []string, stdout io.Writer) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "config",
+		Short: "print the effective configuration, without its secrets",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := config.Load(config.Input{Environ: environ, Flags: c.Flags()})
+			if err != nil {
+				return err
+			}
+			text, err := cfg.Redacted()
+			if err != nil {
+				return err
+			}
+			_, err = io.WriteString(stdout, text)
+			return err
+		},
+	}
+	config.RegisterFlags(c.Flags())
+	return c
+}

@@ -1,0 +1,32 @@
+package main
+
+import (
+	"log/slog"
+
+	"github.com/catenary-cable/catenary/cable"
+	"github.com/catenary-cable/catenary/cable/token"
+	"github.com/catenary-cable/catenary/config"
+)
+
+// newEdge is what is decided about handshakes before Rails is asked.
+func newEdge(cfg *config.Config, log *slog.Logger) (edge cable.Edge, err error) {
+	if edge.Origins, err = cable.ParseOrigins(cfg.AllowedRequestOrigins); err != nil {
+		return edge, err
+	}
+	if edge.Proxies, err = cable.ParseProxies(cfg.TrustedProxies); err != nil {
+		return edge, err
+	}
+	j := cfg.JWT
+	if !j.Given() {
+		return edge, nil
+	}
+	edge.Tokens, err = token.New(token.Options{
+		Places:     token.Places{Query: j.Query, Authorization: j.Authorization, Subprotocol: j.Subprotocol, Cookie: j.Cookie},
+		Algorithms: j.Algorithms, Secret: j.Secret.Reveal(), RotationSecret: j.RotationSecret.Reveal(),
+		PublicKeyFiles: j.PublicKeys, JWKSURL: j.JWKSURL,
+		Issuer: j.Issuer, Audience: j.Audience, Scope: j.Scope,
+		ExpiryOptional: !j.ExpiryRequired, IDRequired: j.IDRequired, Leeway: j.Leeway,
+		Optional: !j.Required, Log: log,
+	})
+	return edge, err
+}

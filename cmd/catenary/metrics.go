@@ -1,0 +1,118 @@
+package main
+
+import (
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/catenary-cable/catenary/cable"
+	"github.com/catenary-cable/catenary/rpc"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// meters are what /metrics serves, docs/metrics.md lists them. No label's
+// value comes from a browser or from Rails: the number of series is bounded,
+// and nothing secret can be among them.
+type meters struct {
+	registry   *prometheus.Registry
+	calls      *prometheus.HistogramVec
+	waits      *prometheus.HistogramVec
+	handshakes *prometheus.HistogramVec
+	gaps       gaps
+}
+
+func newMeters(ready *readiness) *meters {
+	m := &meters{
+		registry:   prometheus.NewRegistry(),
+		calls:      histogram("catenary_call_seconds", "Seconds that calls to Rails took once it was their turn, by what they do and how they came out.", "do", "outcome"),
+		waits:      histogram("catenary_call_wait_seconds", "Seconds that calls to Rails waited for their turn, by what they do.", "do"),
+		handshakes: histogram("catenary_handshake_seconds", "Seconds from asking Rails about a handshake to the answer to the browser, by outcome.", "outcome"),
+	}
+	m.registry.MustRegister(
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		m.calls, m.waits, m.handshakes, &m.gaps, ready, buildInfo(),
+	)
+	return m
+}
+
+func histogram(name, help string, labels ...string) *prometheus.HistogramVec {
+	buckets := []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
+}
+
+// open adds what there is once catenary knows where broadcasts are published.
+func (m *meters) open(server *cable.Server, hub *cable.Hub, backend *rpc.Client) {
+	m.registry.MustRegister(newCollector(server, hub, backend))
+}
+
+func (m *meters) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
+}
+
+func (m *meters) called(o rpc.Observation) {
+	m.calls.WithLabelValues(o.Do, o.Outcome).Observe(o.Took.Seconds())
+	if o.Outcome != rpc.Busy { // it has not waited
+		m.waits.WithLabelValues(o.Do).Observe(o.Waited.Seconds())
+	}
+}
+
+func (m *meters) handshake(outcome string, took time.Duration) {
+	m.handshakes.WithLabelValues(outcome).Observe(took.Seconds())
+}
+
+func buildInfo() prometheus.Collector {
+	revision, golang := "", ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		golang = info.GoVersion
+		for _, setting := range info.Settings {
+			if setting.Key == "vcs.revision" {
+				revision = setting.Value
+			}
+		}
+	}
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "catenary_build_info", Help: "1, with what this catenary was built of.",
+		ConstLabels: prometheus.Labels{"version": version, "revision": revision, "go": golang},
+	}, func() float64 { return 1 })
+}
+
+// gaps are the times in which broadcasts could be missed.
+type gaps struct {
+	mu      sync.Mutex
+	count   int
+	closed  time.Duration
+	current time.Time // the beginning of the one that lasts; zero: none
+}
+
+func (g *gaps) lost(error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.count++
+	g.current = time.Now()
+}
+
+func (g *gaps) restored(gap time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed += gap
+	g.current = time.Time{}
+}
+
+func (g *gaps) Describe(descriptions chan<- *prometheus.Desc) {
+	prometheus.DescribeByCollect(g, descriptions)
+}
+
+// Collect counts the gap that lasts too.
+func (g *gaps) Collect(found chan<- prometheus.Metric) {
+	g.mu.Lock()
+	count, seconds := g.count, g.closed
+	if !g.current.IsZero() {
+		seconds += time.Since(g.current)
+	}
+	g.mu.Unlock()
+	found <- counter("catenary_broadcast_gaps_total", "Gaps in which broadcasts could be missed, because Redis was lost.", float64(count))
+	found <- counter("catenary_broadcast_gap_seconds_total", "Seconds of these gaps, of one that lasts too.", seconds.Seconds())
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"sync/atomic"
+	"time"
+)
+
+// readiness knows whether browsers should be sent here.
+type readiness struct {
+	rails    *railsState
+	source   atomic.Pointer[source] // nil until it is known where broadcasts are published
+	draining atomic.Bool
+}
+
+func (r *readiness) open(s source) { r.source.Store(&s) }
+
+func (r *readiness) drain() { r.draining.Store(true) }
+
+// check returns nil, or why not and what to do.
+func (r *readiness) check() error {
+	if r.draining.Load() {
+		return errors.New("catenary is being stopped")
+	}
+	return errors.Join(r.rails.ready(), r.broadcasts())
+}
+
+// broadcasts returns nil if they arrive.
+func (r *readiness) broadcasts() error {
+	source := r.source.Load()
+	if source == nil {
+		return errors.New("catenary waits for Rails to tell where broadcasts are published")
+	}
+	return (*source).Ready()
+}
+
+// serveOperations answers probes on a listener of its own, away from browsers.
+func serveOperations(ctx context.Context, listener net.Listener, profiles bool, ready *readiness, metrics http.Handler, secret string) error {
+	if listener == nil {
+		return nil
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /live", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "live") })
+	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, r *http.Request) {
+		if err := ready.check(); err != nil {
+			http.Error(w, "not ready: "+err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ready")
+	})
+	mux.Handle("GET /metrics", metrics)
+	mux.HandleFunc("POST /disconnect", func(w http.ResponseWriter, r *http.Request) {
+		var to publisher
+		if source := ready.source.Load(); source != nil {
+			to, _ = (*source).(publisher)
+		}
+		if to == nil {
+			http.Error(w, "catenary does not know, or not yet, where the app publishes broadcasts", http.StatusServiceUnavailable)
+			return
+		}
+		serveDisconnect(w, r, to, secret)
+	})
+	if profiles {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	}
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 2 * time.Minute}
+	stop := context.AfterFunc(ctx, func() { server.Close() })
+	defer stop()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serving operations on %s: %w", listener.Addr(), err)
+	}
+	return nil
+}

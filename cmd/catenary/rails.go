@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/catenary-cable/catenary/config"
+	"github.com/catenary-cable/catenary/rpc"
+)
+
+// railsState is what we know of the app: whether it answers, and with what
+// settings.
+type railsState struct {
+	backend *rpc.Client
+	log     *slog.Logger
+	probe   func(context.Context) error // in place of the gem, where there is none
+
+	mu    sync.Mutex
+	known bool
+	err   error // why it does not answer; nil if it does
+}
+
+// complete waits for Rails and asks it for what the files leave open.
+func (r *railsState) complete(ctx, running context.Context, input config.Input, cfg *config.Config, unresolved error) (*config.Config, error) {
+	r.log.Info("catenary waits for Rails to tell where broadcasts are published", "why", unresolved)
+	for {
+		settings, err := r.ask(ctx)
+		if err == nil {
+			return completed(input, cfg, settings)
+		}
+		select {
+		case <-time.After(500 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("stopped while waiting for Rails: %w", err)
+		case <-running.Done():
+			return nil, context.Cause(running)
+		}
+	}
+}
+
+func completed(input config.Input, cfg *config.Config, settings *rpc.Settings) (*config.Config, error) {
+	if settings.Cable == nil {
+		return nil, errors.New("Rails does not tell where broadcasts are published, because the call does not go over loopback, a Unix socket or TLS: set broadcasts.redis.url")
+	}
+	input.FromRails, input.RailsMountPath, input.RailsThreads = settings.Cable, settings.MountPath, settings.Threads
+	told, err := config.Load(input)
+	if err != nil {
+		return nil, err
+	}
+	told.Proxy, told.Backend = cfg.Proxy, cfg.Backend // a command that we have started has its own address and secret
+	return told, nil
+}
+
+func (r *railsState) ask(ctx context.Context) (*rpc.Settings, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	settings, err := r.settings(ctx)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil && (r.err == nil || r.err.Error() != err.Error()) {
+		level := slog.LevelWarn
+		if !r.known && errors.Is(err, rpc.ErrNotSent) {
+			level = slog.LevelInfo // it is probably still booting
+		}
+		r.log.Log(ctx, level, "Rails does not answer catenary", "error", err)
+	}
+	if err == nil && (!r.known || r.err != nil) {
+		r.log.Info("Rails answers", "rails", settings.Rails, "gem", settings.Gem, "environment", settings.Environment)
+	}
+	r.known, r.err = r.known || err == nil, err
+	return settings, err
+}
+
+func (r *railsState) settings(ctx context.Context) (*rpc.Settings, error) {
+	if r.probe != nil {
+		return &rpc.Settings{}, r.probe(ctx)
+	}
+	return r.backend.Settings(ctx)
+}
+
+// watch asks Rails now and then: at first for its threads, of which one must be
+// left to the web, and always in order to be able to say whether it answers.
+func (r *railsState) watch(ctx context.Context, cfg *config.Config) {
+	for pause := time.Duration(0); ; pause = r.pause() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+		settings, err := r.ask(ctx)
+		if err == nil && settings.Threads > 1 && !cfg.Given("backend.concurrency") {
+			r.backend.SetConcurrency(settings.Threads - 1)
+		}
+		if err == nil && settings.Environment != "" && settings.Environment != cfg.Environment {
+			r.log.Warn("Rails and catenary run in different environments: start both with the same RAILS_ENV", "rails", settings.Environment, "catenary", cfg.Environment)
+		}
+	}
+}
+
+func (r *railsState) pause() time.Duration {
+	if r.ready() != nil {
+		return 500 * time.Millisecond
+	}
+	return 10 * time.Second
+}
+
+// ready is nil if Rails has answered lately.
+func (r *railsState) ready() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.known && r.err == nil {
+		return errors.New("Rails has not been asked yet")
+	}
+	return r.err
+}

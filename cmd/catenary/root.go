@@ -1,0 +1,51 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/catenary-cable/catenary/config"
+	"github.com/spf13/cobra"
+)
+
+// version is set by the build.
+var version = "0.1.0"
+
+const help = `catenary takes over the WebSocket side of a Rails app.
+
+It speaks Action Cable's protocol to browsers, asks the app over HTTP (gem
+catenary-rails), and hears broadcasts where Rails publishes them. Start it in
+the app's directory, beside Puma:
+
+    catenary
+
+or let it start Puma and serve everything on one port:
+
+    catenary -- bin/rails server`
+
+func rootCommand(environ []string, stdout, stderr io.Writer) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "catenary [flags] [-- command that starts Rails]",
+		Short:         "the WebSocket server beside a Rails app",
+		Long:          help,
+		Version:       version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 && c.ArgsLenAtDash() != 0 {
+				return fmt.Errorf("unknown command %q: catenary --help lists them; a command that starts Rails stands behind --", args[0])
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			return serve(c.Context(), config.Input{Environ: environ, Flags: c.Flags()}, args, environ, stderr)
+		},
+	}
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	config.RegisterFlags(root.Flags())
+	root.AddCommand(configCommand(environ, stdout), benchCommand(stdout, stderr))
+	root.AddCommand(auditCommand(stdout))
+	root.AddCommand(disconnectCommand(environ))
+	return root
+}

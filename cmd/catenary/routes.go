@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+
+	"context"
+
+	"github.com/catenary-cable/catenary/config"
+)
+
+// routes sends the cable's paths to the cable, and the rest to Rails if
+// catenary is the front.
+func routes(cfg *config.Config, cable http.Handler) (http.Handler, error) {
+	paths := map[string]bool{}
+	for _, path := range cfg.Paths {
+		path = "/" + strings.Trim(path, "/")
+		paths[path], paths[path+"/"] = true, true
+	}
+	rest := http.NotFoundHandler()
+	if cfg.Proxy {
+		proxy, err := proxyTo(cfg.Backend.URL)
+		if err != nil {
+			return nil, err
+		}
+		rest = proxy
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if paths[r.URL.Path] {
+			cable.ServeHTTP(w, r)
+		} else {
+			rest.ServeHTTP(w, r)
+		}
+	}), nil
+}
+
+// proxyTo passes requests on to Rails as they are, with the Host that the
+// browser named. Calls of our own kind are not passed: they come from us only.
+func proxyTo(backend string) (http.Handler, error) {
+	target, err := url.Parse(backend)
+	if err != nil {
+		return nil, fmt.Errorf("backend.url: %w", err)
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = 64
+	if target.Scheme == "unix" {
+		socket := target.Path
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+		}
+		target = &url.URL{Scheme: "http", Host: "localhost"}
+	}
+	proxy := &httputil.ReverseProxy{
+		Transport: transport,
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			r.Out.Host = r.In.Host
+			r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
+			r.SetXForwarded()
+			if proto := r.In.Header.Get("X-Forwarded-Proto"); proto != "" {
+				r.Out.Header.Set("X-Forwarded-Proto", proto)
+			}
+		},
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			http.Error(w, "Rails does not answer. It may be starting: try again in a moment.", http.StatusBadGateway)
+		},
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.TrimRight(r.URL.Path, "/") == "/_catenary" {
+			http.NotFound(w, r)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}), nil
+}

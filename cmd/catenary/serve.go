@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/catenary-cable/catenary/cable"
+	"github.com/catenary-cable/catenary/config"
+	"github.com/catenary-cable/catenary/rpc"
+	"golang.org/x/sync/errgroup"
+)
+
+// serve runs the server until ctx ends, and then stops it in order: no more
+// handshakes; every browser is told; Rails knows of every end; the command
+// that we have started; the source of broadcasts last.
+func serve(ctx context.Context, input config.Input, command, environ []string, stderr io.Writer) error {
+	cfg, unresolved, err := load(input, len(command) > 0)
+	if err != nil {
+		return err
+	}
+	log := newLogger(cfg.Log, stderr)
+	for _, warning := range cfg.Warnings {
+		log.Warn("configuration", "warning", warning)
+	}
+	edge, err := newEdge(cfg, log)
+	if err != nil {
+		return err
+	}
+	shared := cfg.Backend.Secret // by all nodes; for a command that we start there is a fresh one
+	// Taken first: a port that is not ours to have should not cost a Rails boot.
+	listener, err := listen("listen", cfg.Listen)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	if listener, err = secure(listener, cfg.TLS, log); err != nil {
+		return err
+	}
+	var operations net.Listener
+	if cfg.Operations.Listen != "" {
+		if operations, err = listen("operations.listen", cfg.Operations.Listen); err != nil {
+			return err
+		}
+		defer operations.Close()
+	}
+
+	stopping, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	group, running := errgroup.WithContext(stopping)
+
+	if len(command) > 0 {
+		child, err := newChild(command, cfg, environ, stderr)
+		if err != nil {
+			return err
+		}
+		group.Go(func() error { return child.run(running) })
+	}
+	if shared.Missing() {
+		shared = cfg.Backend.Secret
+	}
+	rails := &railsState{log: log, probe: probeOf(cfg)}
+	ready := &readiness{rails: rails}
+	meters := newMeters(ready)
+	backend, err := newBackend(cfg, meters.called)
+	if err != nil {
+		return err
+	}
+	defer backend.Close()
+	rails.backend = backend
+	front := newFront(log)
+	group.Go(func() error {
+		return serveOperations(running, operations, cfg.Operations.Pprof, ready, meters.handler(), shared.Reveal())
+	})
+	group.Go(func() error { return front.serve(listener) })
+	defer front.close()
+
+	if unresolved != nil {
+		if cfg, err = rails.complete(ctx, running, input, cfg, unresolved); err != nil {
+			return err
+		}
+	}
+	source, err := sourceFor(cfg, &meters.gaps, log)
+	if err != nil {
+		return err
+	}
+	passThrough, err := newPassThrough(cfg)
+	if err != nil {
+		return err
+	}
+	hub := cable.NewHub(source, log)
+	server, err := cable.NewServer(cable.Options{
+		Backend: backend, Hub: hub, Node: node(), Mount: cfg.Paths[0], Limits: limits(cfg), Ping: cfg.Ping.Interval, Log: log, Edge: edge, Secret: shared.Reveal(),
+		PassThrough: passThrough, HandshakeSettled: meters.handshake,
+	})
+	if err != nil {
+		return err
+	}
+	handler, err := routes(cfg, server)
+	if err != nil {
+		return err
+	}
+	group.Go(func() error { giveBackMemory(running, variable(environ, "GOGC")); return nil })
+	group.Go(func() error { return hub.Run(running) })
+	group.Go(func() error { return server.Run(running) })
+	if edge.Tokens != nil {
+		group.Go(func() error { return edge.Tokens.Run(running) })
+	}
+	group.Go(func() error { rails.watch(running, cfg); return nil })
+	meters.open(server, hub, backend)
+	front.open(handler, server.Calm)
+	ready.open(source)
+	log.Info("catenary listens", "address", listener.Addr().String(), "paths", strings.Join(cfg.Paths, " "), "backend", cfg.Backend.URL, "broadcasts", cfg.Broadcasts.Adapter, "operations", cfg.Operations.Listen)
+
+	select {
+	case <-ctx.Done():
+	case <-running.Done(): // a part has failed, or Rails has ended
+	}
+	ready.drain()
+	log.Info("catenary stops", "grace", cfg.Shutdown.Grace)
+	grace, done := context.WithTimeout(context.WithoutCancel(ctx), cfg.Shutdown.Grace)
+	defer done()
+	if left, err := server.Drain(grace); err != nil {
+		log.Warn("grace is over before Rails knew of every end", "connections", left)
+	}
+	front.close()
+	cancel(errStopped)
+	if err := group.Wait(); err != nil && !errors.Is(err, errStopped) {
+		return err
+	}
+	return nil
+}
+
+var errStopped = errors.New("catenary has stopped")
+
+// load reads the configuration. If config/cable.yml is missing, or says what
+// only Ruby can evaluate, unresolved says so: Rails has to be asked where
+// broadcasts are published. Behind a command that starts Rails, catenary is
+// the one front, so it serves every path.
+func load(input config.Input, front bool) (cfg *config.Config, unresolved, err error) {
+	cfg, err = config.Load(input)
+	if only := new(config.UnresolvedERBError); errors.As(err, &only) {
+		unresolved = only
+		input.FromRails = map[string]any{"adapter": "redis"} // stands in until Rails is asked
+		cfg, err = config.Load(input)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg.Proxy = cfg.Proxy || front
+	_, missing := os.Stat(filepath.Join(cfg.Root, "config", "cable.yml"))
+	if missing != nil && !cfg.Given("broadcasts.channel_prefix") {
+		unresolved = errors.New("config/cable.yml is not here, and no setting says which prefix broadcasts have")
+	}
+	if cfg.PassesAll() {
+		unresolved = nil // broadcasts are the app's own affair
+	}
+	return cfg, unresolved, nil
+}
+
+func newLogger(cfg config.Log, to io.Writer) *slog.Logger {
+	var level slog.Level
+	level.UnmarshalText([]byte(cfg.Level)) // config has checked it
+	options := &slog.HandlerOptions{Level: level}
+	if cfg.Format == "json" {
+		return slog.New(slog.NewJSONHandler(to, options))
+	}
+	return slog.New(slog.NewTextHandler(to, options))
+}
+
+func listen(key, address string) (net.Listener, error) {
+	// Keep-alive probes would tell nothing that the pings do not.
+	config := net.ListenConfig{KeepAlive: -1}
+	listener, err := config.Listen(context.Background(), "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %s cannot be had: %w: stop what uses it, or choose another address", key, address, err)
+	}
+	return listener, nil
+}
+
+func newBackend(cfg *config.Config, observe func(rpc.Observation)) (*rpc.Client, error) {
+	if err := cfg.RequireSecret(); err != nil && !cfg.PassesAll() {
+		return nil, err
+	}
+	return rpc.NewClient(rpc.Options{
+		URL: cfg.Backend.URL, Secret: cfg.Backend.Secret.Reveal(), Node: node(), Timeout: cfg.Backend.Timeout,
+		Concurrency: cfg.Backend.Concurrency, Queue: cfg.Backend.Queue, ReplyBytes: 16 << 20, Observe: observe,
+	})
+}
+
+func limits(cfg *config.Config) cable.Limits {
+	return cable.Limits{
+		Connections:   cfg.Limits.MaxConnections,
+		MessageBytes:  cfg.Limits.MessageBytes,
+		Subscriptions: cfg.Limits.SubscriptionsPerConnection,
+		Commands:      cfg.Limits.PendingCommands,
+		PendingBytes:  int(cfg.Limits.PendingBytes),
+
+		ConnectionsPerAddress: cfg.Limits.ConnectionsPerAddress,
+		Handshakes:            cfg.Limits.HandshakesPerSecond,
+		HandshakesPerAddress:  cfg.Limits.HandshakesPerSecondPerAddress,
+		CommandRate:           cfg.Limits.CommandsPerSecond,
+		CommandBurst:          cfg.Limits.CommandsBurst,
+
+		OpenWait:      cfg.Backend.OpenTimeout,
+		CallWait:      cfg.Backend.Timeout,
+		CloseCallWait: 2 * time.Minute,
+		CloseWait:     5 * time.Second,
+	}
+}
+
+// node names this process among others. It is made anew at every start:
+// connections do not outlive the process either.
+var node = func() func() string {
+	var random [4]byte
+	rand.Read(random[:])
+	name := "n-" + hex.EncodeToString(random[:])
+	return func() string { return name }
+}()

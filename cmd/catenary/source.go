@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+
+	"github.com/catenary-cable/catenary/cable"
+	"github.com/catenary-cable/catenary/cable/broadcast"
+	"github.com/catenary-cable/catenary/config"
+)
+
+// source is a cable.Source that can say whether broadcasts arrive.
+type source interface {
+	cable.Source
+	Ready() error
+}
+
+// newSource makes the source that the configuration names. It tells gaps of
+// those in its broadcasts.
+func newSource(cfg config.Broadcasts, gaps *gaps, log *slog.Logger) (source, error) {
+	if cfg.Adapter == "embedded" {
+		e, err := broadcast.NewEmbedded(broadcast.EmbeddedOptions{Address: cfg.Embedded.Listen, ChannelPrefix: cfg.ChannelPrefix}, log)
+		if err != nil {
+			return nil, fmt.Errorf("broadcasts.embedded: %w", err)
+		}
+		if err := e.Listen(); err != nil {
+			return nil, fmt.Errorf("broadcasts.embedded: %w", err)
+		}
+		return e, nil
+	}
+	r := cfg.Redis
+	options := broadcast.RedisOptions{
+		URL: r.URL, ChannelPrefix: cfg.ChannelPrefix, Timeout: r.ConnectTimeout, ClientName: "catenary",
+		TLS: broadcast.RedisTLS{
+			Enabled: r.SSL, SkipVerify: r.SSLParams.VerifyMode == "none", SkipName: !r.SSLParams.VerifyHostname,
+			CAFile: r.SSLParams.CAFile, CertFile: r.SSLParams.Cert, KeyFile: r.SSLParams.Key,
+		},
+		Username: r.Username, Password: r.Password, MasterName: r.MasterName,
+		SentinelUsername: r.SentinelUsername, SentinelPassword: r.SentinelPassword, Cluster: r.Cluster,
+		Lost: gaps.lost, Restored: gaps.restored,
+	}
+	for _, s := range r.Sentinels {
+		options.Sentinels = append(options.Sentinels, net.JoinHostPort(s.Host, strconv.Itoa(s.Port)))
+	}
+	redis, err := broadcast.NewRedis(options, log)
+	if err != nil {
+		return nil, fmt.Errorf("broadcasts.redis: %w", err)
+	}
+	return redis, nil
+}

@@ -1,0 +1,272 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// TestTurboStreams drives the unmodified npm bundle of turbo-rails in a real browser.
+func TestTurboStreams(t *testing.T) {
+	t.Parallel()
+	w := startTurbo(t)
+	page := newUser(t, chromium(t))
+
+	t.Run("broadcasts append, replace and remove", func(t *testing.T) { w.in(t).changesThePage(page.in(t)) })
+	t.Run("a forged name is rejected and asked for once", func(t *testing.T) { w.in(t).rejectsForgedNames(page.in(t)) })
+	t.Run("twins cost no call", func(t *testing.T) { w.in(t).twinsCostNothing(page.in(t)) })
+	t.Run("after twenty quick visits everything arrives once", func(t *testing.T) { w.in(t).survivesQuickVisits(page.in(t)) })
+}
+
+// A turboWorld has a page's server and somebody who counts the browsers' commands on their way to Rails.
+type turboWorld struct {
+	t     *testing.T
+	world *world
+	calls *callCounter
+}
+
+func startTurbo(t *testing.T) *turboWorld {
+	w := &world{}
+	t.Cleanup(w.close)
+	var err error
+	if w.redis, err = startRedis(); err != nil {
+		t.Fatal(err)
+	}
+	if w.app, err = startApp("lab", true, "REDIS_URL="+w.redis.url()); err != nil {
+		t.Fatal(err)
+	}
+	calls, counted := countCalls(t, w.app)
+	if w.catenary, err = startCatenary(counted, "--proxy"); err != nil {
+		t.Fatal(err)
+	}
+	w.address = w.catenary.address
+	return &turboWorld{t, w, calls}
+}
+
+func (w *turboWorld) in(t *testing.T) *turboWorld { return &turboWorld{t, w.world, w.calls} }
+
+func (w *turboWorld) changesThePage(page *tab) {
+	page.open(w.page("first", "streams=news"))
+	w.awaitSources(page, 1, 1)
+	w.broadcast("news", turboStream("append", "messages", `<p id="one" class="message">1</p>`))
+	w.broadcast("news", turboStream("append", "messages", `<p id="two" class="message">2 &amp; &lt;</p>`))
+	page.expectText("#two", "2 & <")
+	w.broadcast("news", turboStream("replace", "one", `<p id="one" class="message">changed</p>`))
+	page.expectText("#one", "changed")
+	w.broadcast("news", turboStream("remove", "one", ""))
+	page.expectThat("no #one", `document.getElementById("one") === null`)
+	w.expectMessages(page, "2 & <")
+}
+
+func (w *turboWorld) rejectsForgedNames(page *tab) {
+	before := w.calls.count("subscribe")
+	page.open(w.page("forged", "streams=news&forged=news"))
+	w.awaitSources(page, 2, 1)
+	time.Sleep(2 * time.Second) // the guarantor repeats what is not answered every half second
+	if n := w.calls.count("subscribe") - before; n != 2 {
+		w.t.Errorf("%d subscribes went to Rails, not 2", n)
+	}
+	w.awaitSources(page, 2, 1)
+	w.broadcast("news", turboStream("append", "messages", `<p class="message">once</p>`))
+	page.expectText(".message", "once")
+	w.expectMessages(page, "once")
+}
+
+// Two sources with the same name are one subscription of the client. The one that comes later is never confirmed, and so
+// the client repeats its subscribe for ever.
+func (w *turboWorld) twinsCostNothing(page *tab) {
+	before := w.calls.count("subscribe")
+	page.open(w.page("twins", "streams=twin+twin"))
+	w.awaitSources(page, 2, 2)
+	evaluate[bool](page, `
+		const send = WebSocket.prototype.send
+		sent = 0
+		WebSocket.prototype.send = function(text) { sent++; send.call(this, text) }
+		document.body.append(document.querySelector("turbo-cable-stream-source").cloneNode())
+		document.querySelector("turbo-cable-stream-source:last-of-type").removeAttribute("connected")
+		true`)
+	page.expectThat("three more subscribes", "sent >= 3")
+	if n := w.calls.count("subscribe") - before; n != 1 {
+		w.t.Errorf("%d subscribes went to Rails, not 1", n)
+	}
+	w.broadcast("twin", turboStream("append", "messages", `<p class="message">for each</p>`))
+	page.expectText(".message", "for each")
+	w.expectMessages(page, "for each", "for each", "for each")
+
+	// Without one of them the others go on: the client unsubscribes with the last.
+	unsubscribed := w.calls.count("unsubscribe")
+	evaluate[bool](page, `document.querySelector("turbo-cable-stream-source").remove(); document.getElementById("messages").replaceChildren(); true`)
+	w.broadcast("twin", turboStream("append", "messages", `<p class="message">for two</p>`))
+	page.expectText(".message", "for two")
+	w.expectMessages(page, "for two", "for two")
+	if n := w.calls.count("unsubscribe") - unsubscribed; n != 0 {
+		w.t.Errorf("%d unsubscribes went to Rails", n)
+	}
+}
+
+// Every visit unsubscribes from all, and subscribes to all of the next page, among them what was just left.
+func (w *turboWorld) survivesQuickVisits(page *tab) {
+	if err := w.world.app.ask("DELETE /events"); err != nil {
+		w.t.Fatal(err)
+	}
+	page.open(w.page("0", "streams=shared+room0"))
+	w.awaitSources(page, 2, 2)
+	for round := range 3 {
+		for visit := range 20 {
+			room := (visit + 1) % 3
+			evaluate[bool](page, fmt.Sprintf(`Turbo.visit("/pages/%d?streams=shared+room%[1]d"); true`, room))
+			time.Sleep(time.Duration(20+visit*7) * time.Millisecond)
+			w.broadcast("shared", turboStream("append", "messages", `<p class="meanwhile">.</p>`))
+		}
+		page.expectThat("the last page", `document.title === "2" && !document.documentElement.hasAttribute("data-turbo-preview")`)
+		w.awaitSources(page, 2, 2)
+		time.Sleep(500 * time.Millisecond)
+		var want []string
+		for i := range 5 {
+			for _, stream := range []string{"shared", "room0", "room1", "room2"} {
+				text := fmt.Sprintf("%d %s %d", round, stream, i)
+				w.broadcast(stream, turboStream("append", "messages", `<p class="message">`+text+`</p>`))
+				if stream == "shared" || stream == "room2" {
+					want = append(want, text)
+				}
+			}
+		}
+		page.expectText(".message", want[len(want)-1])
+		w.expectMessages(page, want...)
+		if sockets := evaluate[int](page, `performance.getEntriesByType("navigation").length`); sockets != 1 {
+			w.t.Errorf("the page was loaded anew")
+		}
+		evaluate[bool](page, `document.getElementById("messages").replaceChildren(); true`)
+	}
+	w.expectSameSubscriptions(page)
+}
+
+// expectSameSubscriptions expects Rails to have the subscriptions that the page's client has. (They can be more than the
+// page's sources: one that is removed while it still waits for the consumer forgets to unsubscribe. And the browser may keep
+// pages that were left, with their sockets, and let go of them at any time.)
+func (w *turboWorld) expectSameSubscriptions(page *tab) {
+	w.t.Helper()
+	evaluate[bool](page, `import("/turbo.js").then(({ cable }) => cable.getConsumer()).then(found => consumer = found); true`)
+	page.expectThat("the consumer", `typeof consumer === "object"`)
+	want := evaluate[[]string](page, `[...new Set(consumer.subscriptions.subscriptions.map(({ identifier }) => identifier))].sort()`)
+	events, err := w.world.app.events("1", false)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	standing := map[string]int{}
+	for _, event := range events {
+		switch name, identifier, _ := strings.Cut(event, " "); name {
+		case "subscribed":
+			standing[identifier]++
+		case "unsubscribed":
+			standing[identifier]--
+		}
+	}
+	var got []string
+	for identifier, n := range standing {
+		if n > 0 {
+			got = append(got, identifier)
+		}
+		if n > 1 {
+			w.t.Errorf("subscribed ran %d times more than unsubscribed for %s", n, identifier)
+		}
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, want) {
+		w.t.Errorf("Rails has the subscriptions\n%q, the client\n%q", got, want)
+	}
+	w.t.Logf("%d events, %d subscriptions stand", len(events), len(got))
+}
+
+func (w *turboWorld) page(name, query string) string {
+	return "http://" + w.world.address + "/pages/" + name + "?" + query
+}
+
+// awaitSources waits until of so many stream sources so many are connected.
+func (w *turboWorld) awaitSources(page *tab, all, connected int) {
+	w.t.Helper()
+	page.expectThat(fmt.Sprintf("%d of %d stream sources connected", connected, all), fmt.Sprintf(
+		`document.querySelectorAll("turbo-cable-stream-source").length === %d && document.querySelectorAll("turbo-cable-stream-source[connected]").length === %d`,
+		all, connected))
+}
+
+func (w *turboWorld) broadcast(stream, html string) {
+	w.t.Helper()
+	message, _ := json.Marshal(map[string]string{"stream": stream, "message": html})
+	if _, err := w.world.app.request("POST", "/broadcast", string(message)); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// expectMessages expects the page to show these messages, and still only these a while later.
+func (w *turboWorld) expectMessages(page *tab, want ...string) {
+	w.t.Helper()
+	time.Sleep(silence)
+	got := evaluate[[]string](page, `[...document.querySelectorAll(".message")].map(message => message.textContent)`)
+	if strings.Join(got, "|") != strings.Join(want, "|") {
+		w.t.Errorf("the page shows\n%q and not\n%q", got, want)
+	}
+}
+
+func turboStream(action, target, content string) string {
+	return fmt.Sprintf(`<turbo-stream action="%s" target="%s"><template>%s</template></turbo-stream>`, action, target, content)
+}
+
+// A callCounter sits between catenary and Rails, and counts the commands of browsers.
+type callCounter struct {
+	mu    sync.Mutex
+	calls map[string]int // by command
+}
+
+// countCalls returns the application as seen through a counter.
+func countCalls(t *testing.T, a *app) (*callCounter, *app) {
+	c := &callCounter{calls: map[string]int{}}
+	target, err := url.Parse(a.url())
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.Out.Host = r.In.Host
+	}}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/_catenary" {
+			body, _ := io.ReadAll(r.Body)
+			c.see(body)
+			r.Body = io.NopCloser(bytes.NewReader(body))
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return c, &app{address: server.Listener.Addr().String()}
+}
+
+func (c *callCounter) see(body []byte) {
+	var request struct{ Calls []struct{ Frames []string } }
+	json.Unmarshal(body, &request)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, call := range request.Calls {
+		for _, frame := range call.Frames {
+			var command struct{ Command string }
+			json.Unmarshal([]byte(frame), &command)
+			c.calls[command.Command]++
+		}
+	}
+}
+
+func (c *callCounter) count(command string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.calls[command]
+}
