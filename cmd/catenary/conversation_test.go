@@ -35,7 +35,7 @@ func (c *conversation) play(t *testing.T, steps []step) {
 			group++
 		}
 		if err := c.take(steps[:group]); err != nil {
-			t.Fatalf("line %d: %s> %s\n%v", steps[0].line, steps[0].speaker, short(steps[0].text), err)
+			t.Fatalf("line %d: %s> %s\n%v\nthe server wrote at last:\n%s", steps[0].line, steps[0].speaker, short(steps[0].text), err, c.world.server().output.tail())
 		}
 		if steps[0].speaker != "server" {
 			c.last = time.Now()

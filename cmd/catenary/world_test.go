@@ -92,12 +92,16 @@ func (w *world) operate(text string) error {
 	if verb, _ := action(text); verb != "stop" {
 		return fmt.Errorf("an operator cannot %q", text)
 	}
-	server := w.app.process
-	if w.catenary != nil {
-		server = w.catenary.process
-	}
-	server.signal(syscall.SIGTERM)
+	w.server().signal(syscall.SIGTERM)
 	return nil
+}
+
+// server is the process that browsers talk to.
+func (w *world) server() *process {
+	if w.catenary != nil {
+		return w.catenary.process
+	}
+	return w.app.process
 }
 
 // restartServer kills the server and starts it again at the same address.
