@@ -106,30 +106,37 @@ func (p *process) waitFor(timeout time.Duration, ready func() error) error {
 	deadline := time.Now().Add(timeout)
 	for {
 		err := ready()
+		select {
+		case <-p.ended: // even if ready says nil: it is another process that answers
+			return fmt.Errorf("%s ended: %v\n%s", p.command.Path, p.err, p.output.tail())
+		default:
+		}
 		if err == nil {
 			return nil
 		}
-		select {
-		case <-p.ended:
-			return fmt.Errorf("%s ended: %v\n%s", p.command.Path, p.err, p.output.tail())
-		case <-time.After(50 * time.Millisecond):
-		}
+		time.Sleep(50 * time.Millisecond)
 		if time.Now().After(deadline) {
 			return fmt.Errorf("%s is not ready after %v: %w\n%s", p.command.Path, timeout, err, p.output.tail())
 		}
 	}
 }
 
-// freeAddress is an address on loopback where nothing listens, below the ports that the kernel gives to clients.
+// freeAddress is an address on loopback where nothing listens, below the ports that the kernel gives to clients. Puma
+// takes seconds to listen on its own, so none is given twice.
 func freeAddress() string {
 	for {
 		address := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))
+		if _, again := addresses.LoadOrStore(address, true); again {
+			continue
+		}
 		if listener, err := net.Listen("tcp", address); err == nil {
 			listener.Close()
 			return address
 		}
 	}
 }
+
+var addresses sync.Map
 
 // says is nil once the process has written text.
 func says(p *process, text string) error {
