@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"os/exec"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -58,11 +59,14 @@ func newChild(command []string, cfg *config.Config, environ []string, stderr io.
 	c := exec.Command(command[0], command[1:]...)
 	c.Env, c.Stdout, c.Stderr, c.Dir = environ, stderr, stderr, cfg.Root
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for us to pass on, when the browsers have been told
+	tieToUs(c.SysProcAttr)
 	return &child{command: c, grace: cfg.Shutdown.Grace}, nil
 }
 
 // run starts the command and waits for its end. When ctx ends, so must it.
 func (c *child) run(ctx context.Context) error {
+	runtime.LockOSThread() // tieToUs means the thread, which must live as long as we do
+	defer runtime.UnlockOSThread()
 	if err := c.command.Start(); err != nil {
 		return fmt.Errorf("starting Rails: %w", err)
 	}

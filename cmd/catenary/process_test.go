@@ -53,7 +53,7 @@ func (o *output) String() string {
 // tail is the end of the output, for failures.
 func (o *output) tail() string {
 	lines := strings.Split(strings.TrimSpace(o.String()), "\n")
-	return strings.Join(lines[max(0, len(lines)-25):], "\n")
+	return strings.Join(lines[max(0, len(lines)-100):], "\n")
 }
 
 // start runs a program in dir. env are additions to the environment. It is killed with the test binary at the latest.

@@ -78,8 +78,9 @@ func serve(ctx context.Context, input config.Input, command, environ []string, s
 	defer backend.Close()
 	rails.backend = backend
 	front := newFront(log)
+	profiles := cfg.Operations.Pprof // cfg itself is another one once Rails has told the rest
 	group.Go(func() error {
-		return serveOperations(running, operations, cfg.Operations.Pprof, ready, meters.handler(), shared.Reveal())
+		return serveOperations(running, operations, profiles, ready, meters.handler(), shared.Reveal())
 	})
 	group.Go(func() error { return front.serve(listener) })
 	defer front.close()
