@@ -23,5 +23,13 @@ func runTests(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(buildFolder)
-	return m.Run()
+	status := m.Run()
+	if race := races.String(); race != "" {
+		fmt.Fprintln(os.Stderr, "a catenary that the tests have run found this:\n"+race)
+		return 1
+	}
+	return status
 }
+
+// races are what the race detector has said in the processes that the tests have started, whose end no test may see.
+var races output

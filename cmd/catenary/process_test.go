@@ -69,6 +69,9 @@ func start(dir string, env []string, name string, arguments ...string) (*process
 	}
 	go func() {
 		p.err = command.Wait()
+		if _, race, found := strings.Cut(p.output.String(), "WARNING: DATA RACE"); found {
+			races.Write([]byte(race))
+		}
 		close(p.ended)
 	}()
 	return p, nil
