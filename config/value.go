@@ -2,8 +2,6 @@ package config
 
 import (
 	"fmt"
-	"net"
-	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -174,55 +172,6 @@ func formatSize(n int64) string {
 	return strconv.FormatInt(n, 10)
 }
 
-// parseAddress takes host:port, :port, a port alone, or off.
-func parseAddress(t string) (string, error) {
-	if t == "off" || t == "false" || t == "" {
-		return "", nil
-	}
-	if !strings.Contains(t, ":") {
-		t = ":" + t
-	}
-	_, port, err := net.SplitHostPort(t)
-	if err == nil {
-		var n int
-		if n, err = strconv.Atoi(port); err == nil && (n < 0 || n > 65535) {
-			err = fmt.Errorf("out of range")
-		}
-	}
-	if err != nil {
-		return "", fmt.Errorf("is not an address: write for example :8080 or 127.0.0.1:8080")
-	}
-	return t, nil
-}
-
-func checkHTTPURL(t string) error {
-	u, err := url.Parse(t)
-	switch {
-	case err != nil:
-	case u.User != nil:
-		return fmt.Errorf("names a user: leave it out, calls are signed with the secret")
-	case (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "":
-		return nil
-	case u.Scheme == "unix" && u.Path+u.Opaque != "":
-		return nil
-	}
-	return fmt.Errorf("is not the URL of a backend: write for example http://127.0.0.1:3000 or unix:///run/puma.sock")
-}
-
-// checkKeysURL refuses a way on which keys could be exchanged.
-func checkKeysURL(t string) error {
-	u, err := url.Parse(t)
-	if err == nil && u.User == nil && (u.Scheme == "https" && u.Hostname() != "" || u.Scheme == "http" && loopback(u.Hostname())) || t == "" {
-		return nil
-	}
-	return fmt.Errorf("is not the URL of keys: write https://…, or http:// on this machine, without a user")
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
 func parseList(n *yaml.Node) ([]string, error) {
 	var items []string
 	switch {
@@ -292,26 +241,3 @@ func shape(n *yaml.Node) string {
 }
 
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
-
-// Unquoted texts of which Ruby's YAML 1.1 makes something else than they say.
-var (
-	rubyTruth  = regexp.MustCompile(`^(?i:yes|no|on|off)$`)
-	rubyNumber = regexp.MustCompile(`^[-+]?(0[0-7_]+|0x[0-9a-fA-F_]+|0b[01_]+|0o[0-7_]+|[0-9][0-9,]*_[0-9,_]*|[0-9]+(,[0-9]+)+|[0-9][0-9_]*(:[0-5]?[0-9])+)$`)
-	rubySymbol = regexp.MustCompile(`^:[A-Za-z_]\w*$`)
-)
-
-// rubyReads warns of an unquoted text that Rails would read as another value.
-func rubyReads(n *yaml.Node) string {
-	if n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
-		return ""
-	}
-	switch {
-	case rubyTruth.MatchString(n.Value):
-		return "Ruby reads this word as true or false"
-	case rubyNumber.MatchString(n.Value):
-		return "Ruby reads this as another number"
-	case rubySymbol.MatchString(n.Value):
-		return "Ruby reads this as a symbol"
-	}
-	return ""
-}
