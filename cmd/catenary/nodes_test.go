@@ -1,0 +1,148 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// A cluster is an app with several nodes of catenary behind a load balancer.
+type cluster struct {
+	*edge
+	balancer *balancer
+}
+
+func startCluster(t *testing.T, nodes int, settings string, flags ...string) *cluster {
+	t.Helper()
+	t.Parallel()
+	e := startEdge(t, nodes, settings, flags...)
+	return &cluster{e, startBalancer(t, e.nodes)}
+}
+
+// arrives is a browser that the load balancer has sent somewhere.
+func (c *cluster) arrives(path string) *browser {
+	c.Helper()
+	b, err := dial(c.balancer.address, handshake("GET", path, c.balancer.address, nil))
+	if err != nil {
+		c.Fatal(err)
+	}
+	c.Cleanup(b.close)
+	c.hears(b, welcome)
+	return b
+}
+
+func (c *cluster) arrive(n int, path string) (browsers []*browser) {
+	c.Helper()
+	for range n {
+		browsers = append(browsers, c.arrives(path))
+	}
+	return browsers
+}
+
+func (c *cluster) subscribes(b *browser, identifier string) {
+	c.Helper()
+	b.send(command("subscribe", identifier, nil))
+	c.hears(b, confirmation(identifier))
+}
+
+// performs sends an action, and expects this message for the identifier.
+func (c *cluster) performs(b *browser, identifier, action, message string) {
+	c.Helper()
+	b.send(command("message", identifier, action))
+	c.hears(b, messageFor(identifier, message))
+}
+
+func messageFor(identifier, message string) string {
+	return strings.TrimSuffix(confirmation(identifier), `"type":"confirm_subscription"}`) + `"message":` + message + "}"
+}
+
+// mustAsk runs what could stand behind "app>" in a transcript.
+func (e *edge) mustAsk(text string) {
+	e.Helper()
+	if err := e.app.ask(text); err != nil {
+		e.Fatal(err)
+	}
+}
+
+// isSpread expects as many connections on every node.
+func (c *cluster) isSpread(each int) {
+	c.Helper()
+	for i, node := range c.nodes {
+		err := node.process.waitFor(patience, func() error {
+			text, err := get("http://" + node.operations + "/metrics")
+			if err == nil && !strings.Contains(text, fmt.Sprintf("\ncatenary_connections %d\n", each)) {
+				err = fmt.Errorf("node %d has not %d connections", i, each)
+			}
+			return err
+		})
+		if err != nil {
+			c.Fatal(err)
+		}
+	}
+}
+
+func TestNodes_ShareOneRedisAndNothingElse(t *testing.T) {
+	for _, nodes := range []int{2, 3} {
+		t.Run(fmt.Sprint(nodes), func(t *testing.T) { shareOneRedis(t, nodes) })
+	}
+}
+
+func shareOneRedis(t *testing.T, nodes int) {
+	c := startCluster(t, nodes, "")
+	const news, counter, late = `{"channel":"StreamChannel","s":["news"]}`, `{"channel":"CounterChannel"}`, `{"channel":"LateChannel"}`
+
+	// A broadcast reaches every browser, wherever it is, once.
+	browsers := c.arrive(2*nodes, "/cable?uid=7")
+	c.isSpread(2)
+	for _, b := range browsers {
+		c.subscribes(b, news)
+	}
+	c.mustAsk(`POST /broadcast {"stream":"news","message":{"n":1}}`)
+	c.mustAsk(`POST /broadcast {"stream":"news","message":{"n":2}}`)
+	for _, b := range browsers {
+		c.hears(b, messageFor(news, `{"n":1}`), messageFor(news, `{"n":2}`))
+	}
+
+	// The same user's connections are strangers to each other: their objects, live or rebuilt, are not mixed up.
+	count := func(n int) {
+		t.Helper()
+		for i, b := range browsers {
+			c.performs(b, counter, `{"action":"increment"}`, fmt.Sprintf(`{"count":%d,"owner":"1","greeting":"hello "}`, n+i))
+		}
+	}
+	for i, b := range browsers {
+		c.subscribes(b, counter)
+		for n := range i {
+			c.performs(b, counter, `{"action":"increment"}`, fmt.Sprintf(`{"count":%d,"owner":"1","greeting":"hello "}`, n+1))
+		}
+	}
+	count(1) // live
+	for _, b := range browsers {
+		c.subscribes(b, late) // brings the state of all channels to catenary
+	}
+	c.app.restart(t)
+	count(2) // rebuilt
+	count(3)
+
+	// What a thread does after its command is over goes to the node that has the browser, and to nobody else.
+	for i, b := range browsers {
+		b.send(command("message", late, fmt.Sprintf(`{"action":"say","n":%d,"s":0.2}`, i)))
+	}
+	for i, b := range browsers {
+		c.hears(b, messageFor(late, fmt.Sprintf(`{"late":%d}`, i)))
+	}
+
+	// A remote disconnect, from the application or from the command line, reaches every node.
+	stranger := c.arrives("/cable?uid=8")
+	gone := `{"type":"disconnect","reason":"remote","reconnect":true}`
+	c.mustAsk(`POST /disconnect {"uid":7,"tenant":null}`)
+	for _, b := range browsers {
+		c.hears(b, gone, "(close 1000)")
+	}
+	browsers = c.arrive(nodes, "/cable?uid=7")
+	c.run("--identifier", "gid://app/User/7")
+	for _, b := range browsers {
+		c.hears(b, gone, "(close 1000)")
+	}
+	c.subscribes(stranger, news) // lives on
+}
