@@ -44,10 +44,7 @@ func Load(in Input) (*Config, error) {
 		return nil, err
 	}
 	rails := in.railsLayer()
-	l := &loading{Config: &Config{origins: map[string]string{}}, viper: viper.New()}
-	for _, s := range settings() {
-		l.viper.SetDefault(s.key, s.def)
-	}
+	l := newLoading()
 
 	// where the files are, and which section of them, has to be known first
 	l.merge(rails, env, flags)
@@ -81,6 +78,32 @@ type loading struct {
 	*Config
 	viper    *viper.Viper
 	mistakes []error
+}
+
+func newLoading() *loading {
+	l := &loading{Config: &Config{origins: map[string]string{}}, viper: viper.New()}
+	for _, s := range settings() {
+		l.viper.SetDefault(s.key, s.def)
+	}
+	return l
+}
+
+// PublishedTo is where an application publishes whose
+// ActionCable.server.config.cable the gem has told, whatever catenary was told
+// otherwise.
+func PublishedTo(fromRails map[string]any) (Broadcasts, error) {
+	l := newLoading()
+	cable, err := l.cableLayer(fromRails, evaluator{})
+	if err != nil {
+		return Broadcasts{}, err
+	}
+	l.merge(cable.layer)
+	if err := l.viper.Unmarshal(l.Config); err != nil {
+		return Broadcasts{}, fmt.Errorf("config: put together: %w", err)
+	}
+	l.note(l.finishRedis(environ{}))
+	l.Broadcasts.Adapter = cable.adapter
+	return l.Broadcasts, errors.Join(l.mistakes...)
 }
 
 func (l *loading) note(err error) {

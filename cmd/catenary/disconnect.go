@@ -63,11 +63,7 @@ func disconnectCommand(environ []string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if cfg.Broadcasts.Adapter == "embedded" { // the server plays Redis
-				cfg.Broadcasts.Adapter = "redis"
-				cfg.Broadcasts.Redis = config.Redis{URL: "redis://" + cfg.Broadcasts.Embedded.Listen, ConnectTimeout: cfg.Broadcasts.Redis.ConnectTimeout}
-			}
-			source, err := newSource(cfg.Broadcasts, &gaps{}, slog.New(slog.DiscardHandler))
+			source, err := newSource(fromOutside(cfg.Broadcasts), &gaps{}, slog.New(slog.DiscardHandler))
 			if err != nil {
 				return err
 			}

@@ -45,7 +45,7 @@ func rootCommand(environ []string, stdout, stderr io.Writer) *cobra.Command {
 	root.SetErr(stderr)
 	config.RegisterFlags(root.Flags())
 	root.AddCommand(configCommand(environ, stdout), benchCommand(stdout, stderr))
-	root.AddCommand(auditCommand(stdout))
+	root.AddCommand(auditCommand(stdout), doctorCommand(environ, stdout))
 	root.AddCommand(disconnectCommand(environ))
 	return root
 }

@@ -50,3 +50,13 @@ func newSource(cfg config.Broadcasts, gaps *gaps, log *slog.Logger) (source, err
 	}
 	return redis, nil
 }
+
+// fromOutside is the source as a process beside the server reaches it: the
+// embedded one plays Redis.
+func fromOutside(cfg config.Broadcasts) config.Broadcasts {
+	if cfg.Adapter == "embedded" {
+		cfg.Adapter = "redis"
+		cfg.Redis = config.Redis{URL: "redis://" + cfg.Embedded.Listen, ConnectTimeout: cfg.Redis.ConnectTimeout}
+	}
+	return cfg
+}

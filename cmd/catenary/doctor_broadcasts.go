@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+
+	"github.com/catenary-cable/catenary/cmd/catenary/doctor"
+	"github.com/catenary-cable/catenary/config"
+	"github.com/catenary-cable/catenary/rpc"
+)
+
+// broadcasts compares where Rails publishes with where catenary listens, and
+// sends one of our own on the way. settings are nil if Rails does not tell,
+// unresolved says that catenary would have to be told.
+func (e *examination) broadcasts(ctx context.Context, settings *rpc.Settings, unresolved error) {
+	if e.cfg.PassesAll() {
+		return
+	}
+	ours := e.cfg.Broadcasts
+	switch {
+	case settings != nil && settings.Cable != nil:
+		rails, err := config.PublishedTo(settings.Cable)
+		if err == nil && unresolved != nil {
+			var told *config.Config
+			if told, err = completed(e.input, e.cfg, settings); err == nil {
+				ours = told.Broadcasts
+			}
+		}
+		if err != nil {
+			e.found("broadcasts", err, "")
+			return
+		}
+		if f := compare(ours, rails); f.Text != "" {
+			e.tell(f)
+		}
+	case unresolved != nil:
+		e.tell(doctor.Finding{Step: "broadcasts", Verdict: doctor.Skipped, Text: "only Rails could tell where they are published: " + unresolved.Error()})
+		return
+	}
+	ours = fromOutside(ours)
+	source, err := newSource(ours, &gaps{}, slog.New(slog.DiscardHandler))
+	if err == nil {
+		err = doctor.RoundTrip(ctx, source)
+	}
+	e.found("broadcasts", err, fmt.Sprintf("what is published at %s with %s arrives", ours.Redis, prefixed(ours.ChannelPrefix)))
+}
+
+// compare finds what keeps catenary from hearing what Rails publishes.
+func compare(ours, rails config.Broadcasts) doctor.Finding {
+	if rails.Adapter != "redis" {
+		return doctor.Finding{Step: "broadcasts", Verdict: doctor.Bad, Text: fmt.Sprintf("Rails publishes with the adapter %s, which nobody else can hear: write adapter: redis in config/cable.yml", rails.Adapter)}
+	}
+	if a, b := prefixed(ours.ChannelPrefix), prefixed(rails.ChannelPrefix); a != b {
+		return doctor.Finding{Step: "broadcasts", Verdict: doctor.Bad, Text: fmt.Sprintf("Rails publishes with %s, catenary listens with %s: leave it to config/cable.yml", b, a)}
+	}
+	at := ours.Redis.String()
+	if ours.Adapter == "embedded" {
+		at = "redis://" + ours.Embedded.Listen
+	}
+	if server(at) != server(rails.Redis.String()) {
+		return doctor.Finding{Step: "broadcasts", Verdict: doctor.Doubt, Text: fmt.Sprintf("Rails publishes at %s, catenary listens at %s: that must be one Redis", rails.Redis, at)}
+	}
+	return doctor.Finding{}
+}
+
+// server is the part of a URL that counts: pub/sub is the same in all databases.
+func server(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		return text
+	}
+	host := strings.Replace(u.Hostname(), "localhost", "127.0.0.1", 1)
+	if u.Port() == "" {
+		return host + ":6379"
+	}
+	return host + ":" + u.Port()
+}
+
+func prefixed(prefix *string) string {
+	if prefix == nil {
+		return "no channel_prefix"
+	}
+	return fmt.Sprintf("the channel_prefix %q", *prefix)
+}
