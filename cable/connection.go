@@ -54,7 +54,7 @@ type Connection struct {
 	running       bool          // errands are being made
 	pending       int           // streams not yet acknowledged
 	held          []publication // until they are
-	room          chan struct{} // closed when an errand has left the queue
+	room          room          // in the queue of errands, or of what is passed through
 	early         string        // the last effects that came before their reply
 	applied       chan struct{} // closed when early changes
 }
@@ -227,10 +227,7 @@ func (c *Connection) end(why string, d *protocol.Disconnect) {
 			c.server.hub.leave(m) // the names stay: Rails must be told which there were
 		}
 	}
-	if c.room != nil {
-		close(c.room)
-		c.room = nil
-	}
+	c.room.make()
 	if c.stale != nil {
 		c.stale.Stop()
 	}

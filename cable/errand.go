@@ -43,13 +43,7 @@ func (c *Connection) send(e errand) {
 // wait: a greedy client is read more slowly, and nothing is dropped.
 func (c *Connection) waitForRoom() {
 	for len(c.errands) > 0 && len(c.errands[len(c.errands)-1].call.Frames) >= c.server.limits.Commands && !c.ended {
-		if c.room == nil {
-			c.room = make(chan struct{})
-		}
-		room := c.room
-		c.mu.Unlock()
-		<-room
-		c.mu.Lock()
+		c.room.await(&c.mu)
 	}
 }
 
@@ -69,10 +63,7 @@ func (c *Connection) runErrands() {
 		}
 		e := c.errands[0]
 		c.errands = c.errands[1:]
-		if c.room != nil {
-			close(c.room)
-			c.room = nil
-		}
+		c.room.make()
 		c.mu.Unlock()
 		c.run(e)
 	}

@@ -56,20 +56,7 @@ func (u *upstream) send(command protocol.Command, text []byte) {
 func (u *upstream) waitForRoom() {
 	c := u.connection
 	for u.queued >= c.server.limits.PendingBytes && !c.ended {
-		if c.room == nil {
-			c.room = make(chan struct{})
-		}
-		room := c.room
-		c.mu.Unlock()
-		<-room
-		c.mu.Lock()
-	}
-}
-
-func (u *upstream) makeRoom() {
-	if c := u.connection; c.room != nil {
-		close(c.room)
-		c.room = nil
+		c.room.await(&c.mu)
 	}
 }
 
@@ -97,7 +84,7 @@ func (u *upstream) flush() {
 		err := write(ws, next.text)
 		c.mu.Lock()
 		u.queued -= len(next.text)
-		u.makeRoom()
+		c.room.make()
 		if err != nil && u.ws == ws {
 			u.ready = false
 		}

@@ -180,5 +180,5 @@ func (u *upstream) reject() {
 	clear(u.subscriptions)
 	u.order, u.queue = nil, nil
 	u.calm()
-	u.makeRoom()
+	u.connection.room.make()
 }
