@@ -48,7 +48,7 @@ func BenchmarkDeliver(b *testing.B) {
 				for range c.batch {
 					s.batch = append(s.batch, payload)
 				}
-				s.deliver(log)
+				s.deliver(0, log)
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*c.browsers*c.batch), "ns/delivery")
 		})

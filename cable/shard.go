@@ -97,8 +97,9 @@ func (s *shard) run(log *slog.Logger) {
 			d.stream.batch = append(d.stream.batch, d.payload)
 		}
 		deliveries, invalid := 0, 0
+		now := batch[len(batch)-1].arrived
 		for _, stream := range order {
-			d, i := stream.deliver(log)
+			d, i := stream.deliver(now, log)
 			deliveries, invalid = deliveries+d, invalid+i
 			stream.delivered = time.Since(s.started)
 		}

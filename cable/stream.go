@@ -21,12 +21,14 @@ type stream struct {
 	batch     [][]byte      // what to deliver next
 	delivered time.Duration // when the last batch was, since the shard's start
 
-	mu        sync.Mutex
-	live      bool
-	waiting   []*member         // for live
-	groups    []*group          // one an identifier
-	index     map[string]*group // of groups, once they are many
-	callbacks []*member
+	mu            sync.Mutex
+	live          bool
+	waiting       []*member         // for live
+	groups        []*group          // one an identifier
+	index         map[string]*group // of groups, once they are many
+	callbacks     []*member
+	subscriptions int // of the members; the others are our own
+	traffic       traffic
 }
 
 // group are the members of a stream under one identifier. They get the same
@@ -46,6 +48,9 @@ func (s *stream) add(identifier string, m *member) (live bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m.stream = s
+	if m.subscription != nil {
+		s.subscriptions++
+	}
 	if m.callback != nil {
 		m.at = int32(len(s.callbacks))
 		s.callbacks = append(s.callbacks, m)
@@ -64,6 +69,9 @@ func (s *stream) remove(m *member) (left int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m.left = true
+	if m.subscription != nil {
+		s.subscriptions--
+	}
 	if m.callback != nil {
 		last := len(s.callbacks) - 1
 		s.callbacks[last].at = m.at
@@ -125,10 +133,10 @@ func (s *stream) acknowledge() {
 	}
 }
 
-// deliver sends the batch to every member. A frame is built once for all
-// members under the same identifier. It returns how many frames were handed to
-// sockets, and how many payloads were no JSON.
-func (s *stream) deliver(log *slog.Logger) (deliveries, invalid int) {
+// deliver sends the batch, which was there by now, to every member. A frame is
+// built once for all members under the same identifier. It returns how many
+// frames were handed to sockets, and how many payloads were no JSON.
+func (s *stream) deliver(now time.Duration, log *slog.Logger) (deliveries, invalid int) {
 	batch := s.batch
 	s.batch = nil
 	s.mu.Lock()
@@ -148,6 +156,7 @@ func (s *stream) deliver(log *slog.Logger) (deliveries, invalid int) {
 		}
 		invalid = len(batch) - len(plain)
 	}
+	s.traffic.add(now, len(batch), deliveries+len(batch)*len(callbacks))
 	s.mu.Unlock()
 	// Callbacks may come back to the hub, so they run without the lock.
 	for _, payload := range batch {

@@ -113,6 +113,8 @@ type Log struct {
 // Operations is the listener for probes and metrics; empty means none.
 type Operations struct {
 	Listen string
+	// Status serves a page there that shows how catenary is doing.
+	Status bool
 	// Pprof serves profiles there. They show what the process holds in memory.
 	Pprof bool
 }

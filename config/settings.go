@@ -124,8 +124,9 @@ func settings() []setting {
 		{key: "log.level", kind: text, def: "info", choices: []string{"debug", "info", "warn", "error"}, variables: []string{"RAILS_LOG_LEVEL"},
 			usage: "least important line that is written"},
 		{key: "log.format", kind: text, def: "text", choices: []string{"text", "json"}, usage: "how a line looks"},
+		{key: "operations.status", kind: boolean, def: true, usage: "serve a status page at / there, and what catenary top shows"},
 		{key: "operations.pprof", kind: boolean, def: false, usage: "serve Go's profiles below /debug/pprof/ there"},
-		{key: "operations.listen", kind: address, def: "127.0.0.1:9394", usage: "address for probes and metrics, or off"},
+		{key: "operations.listen", kind: address, def: "127.0.0.1:9394", usage: "address for probes, metrics and the status page, or off"},
 	}
 }
 

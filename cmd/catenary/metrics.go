@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/catenary-cable/catenary/cable"
@@ -22,6 +23,7 @@ type meters struct {
 	waits      *prometheus.HistogramVec
 	handshakes *prometheus.HistogramVec
 	gaps       gaps
+	running    atomic.Pointer[collector] // nil until it is known where broadcasts are published
 }
 
 func newMeters(ready *readiness) *meters {
@@ -45,7 +47,9 @@ func histogram(name, help string, labels ...string) *prometheus.HistogramVec {
 
 // open adds what there is once catenary knows where broadcasts are published.
 func (m *meters) open(server *cable.Server, hub *cable.Hub, backend *rpc.Client) {
-	m.registry.MustRegister(newCollector(server, hub, backend))
+	c := newCollector(server, hub, backend)
+	m.running.Store(c)
+	m.registry.MustRegister(c)
 }
 
 func (m *meters) handler() http.Handler {
@@ -105,14 +109,19 @@ func (g *gaps) Describe(descriptions chan<- *prometheus.Desc) {
 	prometheus.DescribeByCollect(g, descriptions)
 }
 
-// Collect counts the gap that lasts too.
-func (g *gaps) Collect(found chan<- prometheus.Metric) {
+// told counts the gap that lasts too.
+func (g *gaps) told() (count int, all time.Duration, lasting bool) {
 	g.mu.Lock()
-	count, seconds := g.count, g.closed
-	if !g.current.IsZero() {
-		seconds += time.Since(g.current)
+	defer g.mu.Unlock()
+	all = g.closed
+	if lasting = !g.current.IsZero(); lasting {
+		all += time.Since(g.current)
 	}
-	g.mu.Unlock()
+	return g.count, all, lasting
+}
+
+func (g *gaps) Collect(found chan<- prometheus.Metric) {
+	count, seconds, _ := g.told()
 	found <- counter("catenary_broadcast_gaps_total", "Gaps in which broadcasts could be missed, because Redis was lost.", float64(count))
 	found <- counter("catenary_broadcast_gap_seconds_total", "Seconds of these gaps, of one that lasts too.", seconds.Seconds())
 }

@@ -9,6 +9,8 @@ import (
 	"net/http/pprof"
 	"sync/atomic"
 	"time"
+
+	"github.com/catenary-cable/catenary/cmd/catenary/status"
 )
 
 // readiness knows whether browsers should be sent here.
@@ -40,7 +42,8 @@ func (r *readiness) broadcasts() error {
 }
 
 // serveOperations answers probes on a listener of its own, away from browsers.
-func serveOperations(ctx context.Context, listener net.Listener, profiles bool, ready *readiness, metrics http.Handler, secret string) error {
+// Without a recorder there is no status page.
+func serveOperations(ctx context.Context, listener net.Listener, profiles bool, ready *readiness, metrics http.Handler, recorder *status.Recorder, secret string) error {
 	if listener == nil {
 		return nil
 	}
@@ -65,6 +68,9 @@ func serveOperations(ctx context.Context, listener net.Listener, profiles bool, 
 		}
 		serveDisconnect(w, r, to, secret)
 	})
+	if recorder != nil {
+		recorder.Register(mux)
+	}
 	if profiles {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/catenary-cable/catenary/cable"
+	"github.com/catenary-cable/catenary/cmd/catenary/status"
 	"github.com/catenary-cable/catenary/config"
 	"github.com/catenary-cable/catenary/rpc"
 	"golang.org/x/sync/errgroup"
@@ -79,8 +80,13 @@ func serve(ctx context.Context, input config.Input, command, environ []string, s
 	rails.backend = backend
 	front := newFront(log)
 	profiles := cfg.Operations.Pprof // cfg itself is another one once Rails has told the rest
+	var recorder *status.Recorder
+	if operations != nil && cfg.Operations.Status {
+		recorder = newRecorder(meters, ready)
+		group.Go(func() error { recorder.Run(running); return nil })
+	}
 	group.Go(func() error {
-		return serveOperations(running, operations, profiles, ready, meters.handler(), shared.Reveal())
+		return serveOperations(running, operations, profiles, ready, meters.handler(), recorder, shared.Reveal())
 	})
 	group.Go(func() error { return front.serve(listener) })
 	defer front.close()

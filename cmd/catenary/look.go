@@ -1,0 +1,95 @@
+package main
+
+import (
+	"runtime/metrics"
+	"syscall"
+	"time"
+
+	"github.com/catenary-cable/catenary/cable"
+	"github.com/catenary-cable/catenary/cmd/catenary/status"
+	"github.com/catenary-cable/catenary/rpc"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+)
+
+// newRecorder makes what the status page shows.
+func newRecorder(m *meters, ready *readiness) *status.Recorder {
+	return status.NewRecorder(status.Options{
+		Node: node(), Version: version,
+		Look: func() status.Totals { return m.look(ready) },
+		Streams: func(n int) (found cable.StreamsByTraffic) {
+			if c := m.running.Load(); c != nil {
+				found = c.hub.StreamsByTraffic(n)
+			}
+			return found
+		},
+	})
+}
+
+// look takes the numbers of now, which are those of /metrics.
+func (m *meters) look(ready *readiness) status.Totals {
+	totals := status.Totals{At: time.Now(), Calls: callsByKind(m.calls), Memory: memoryNow(), CPU: processorTime()}
+	if err := ready.check(); err != nil {
+		totals.NotReady = err.Error()
+	}
+	count, duration, lasting := m.gaps.told()
+	totals.Gaps = status.Gaps{Count: count, Seconds: duration.Seconds(), Lasting: lasting}
+	if c := m.running.Load(); c != nil {
+		totals.Server, totals.Hub = c.server.Stats(), c.hub.Stats()
+		totals.InFlight, totals.Waiting = c.backend.Load()
+	}
+	return totals
+}
+
+// callsByKind reads the histograms of calls, which know their kind and how they
+// came out.
+func callsByKind(histograms *prometheus.HistogramVec) map[string]status.Calls {
+	found := make(chan prometheus.Metric)
+	go func() { histograms.Collect(found); close(found) }()
+	byKind := map[string]status.Calls{}
+	for metric := range found {
+		var read dto.Metric
+		if metric.Write(&read) != nil {
+			continue
+		}
+		upTo := map[float64]uint64{}
+		for _, bucket := range read.Histogram.Bucket {
+			upTo[bucket.GetUpperBound()] = bucket.GetCumulativeCount()
+		}
+		var do, outcome string
+		for _, label := range read.Label {
+			switch label.GetName() {
+			case "do":
+				do = label.GetValue()
+			case "outcome":
+				outcome = label.GetValue()
+			}
+		}
+		calls := byKind[do]
+		calls.Took = calls.Took.Plus(status.NewHistogram(upTo, read.Histogram.GetSampleCount()))
+		if outcome != rpc.Answered && outcome != rpc.NeedsState {
+			calls.Failed += read.Histogram.GetSampleCount()
+		}
+		byKind[do] = calls
+	}
+	return byKind
+}
+
+func memoryNow() status.Memory {
+	samples := []metrics.Sample{
+		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/total:bytes"},
+		{Name: "/memory/classes/heap/released:bytes"}, {Name: "/sched/goroutines:goroutines"},
+	}
+	metrics.Read(samples)
+	return status.Memory{
+		Heap: samples[0].Value.Uint64(), Held: samples[1].Value.Uint64() - samples[2].Value.Uint64(), Goroutines: samples[3].Value.Uint64(),
+	}
+}
+
+func processorTime() time.Duration {
+	var used syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &used) != nil {
+		return 0
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}

@@ -1,0 +1,111 @@
+// The page of an operator: it draws what /status/events sends, ten minutes of points at first, then a status each second.
+import { Chart, bytes, element, milliseconds, short } from "./chart.js"
+
+const kept = 600 // points
+const rate = (value) => value === undefined ? "–" : `${short(value)}/s`
+
+const charts = [
+  new Chart({ title: "Browsers", series: [["connections", "connections"], ["subscriptions", "subscriptions"]] }),
+  new Chart({ title: "They come and go", format: rate, series: [["opened", "come"], ["ended", "go"], ["turned_away", "are turned away"]] }),
+  new Chart({ title: "Deliveries", format: rate, series: [["deliveries", "frames of broadcasts to browsers"]] }),
+  new Chart({ title: "Broadcasts and commands", format: rate, series: [["broadcasts", "broadcasts come"], ["commands", "browsers' commands"]] }),
+  new Chart({ title: "Broadcast, until its last write", format: milliseconds, series: [["broadcast_time", "95 % take less"]] }),
+  new Chart({ title: "Calls to Rails", format: milliseconds, series: [["call_time", "95 % take less"]] }),
+  new Chart({ title: "Calls to Rails now", series: [["in_flight", "in flight"], ["waiting", "wait for their turn"]] }),
+  new Chart({ title: "Processors in use", least: .01, series: [["cpu", "CPU"]] }),
+  new Chart({ title: "Memory", format: bytes, least: 16, unit: 2 ** 20, series: [["memory", "had from the system"]] }),
+]
+
+let points = [], status = null, pointed = null // pointed: where the pointer is on the line of time
+const $ = (id) => document.getElementById(id)
+
+$("charts").append(...charts.map((chart) => chart.card))
+for (const chart of charts) {
+  chart.plot.addEventListener("pointermove", (event) => { pointed = chart.place(event); draw() })
+  chart.plot.addEventListener("pointerleave", () => { pointed = null; draw() })
+}
+new ResizeObserver(() => draw()).observe($("charts"))
+
+function draw() {
+  if (points.length === 0) return
+  const until = points.at(-1).at
+  const span = Math.min(kept * 1000, Math.max(60000, until - points[0].at))
+  const from = until - span
+  let at = points.at(-1)
+  if (pointed !== null) {
+    const time = from + span * pointed
+    at = points.reduce((near, point) => Math.abs(point.at - time) < Math.abs(near.at - time) ? point : near)
+  }
+  for (const chart of charts) chart.draw(points.filter((point) => point.at >= from), from, until, at)
+  $("clock").textContent = new Date(at.at).toLocaleTimeString()
+}
+
+function show() {
+  const state = status.draining ? ["not-ready", "being stopped"] : status.not_ready ? ["not-ready", "not ready"] : ["ready", "ready"]
+  tell(...state, status.not_ready ?? "")
+  $("node").textContent = `${status.node} · version ${status.version}`
+  $("all").textContent = `${short(status.streams.all)} streams`
+  const stream = [["stream"], ["members"], ["deliveries/s"]]
+  table("busiest", stream, status.streams.busiest, "no stream has subscribers", (s) => [s.name, short(s.members), short(s.pace)], (s) => s.pace)
+  table("largest", stream, status.streams.largest, "no stream has subscribers", (s) => [s.name, short(s.members), short(s.pace)], (s) => s.members)
+  table("calls", [["call"], ["a second"], ["median, ms"], ["95 %, ms"], ["failed"]], status.calls, "none yet",
+    (c) => [c.do, short(c.pace), short(c.median), short(c.slow), c.failed])
+  const happened = [["why"], ["last minute"], ["in all"]]
+  const lately = (c) => [c.why, short(c.lately), short(c.all)]
+  table("handshakes", [["outcome"], ...happened.slice(1)], status.handshakes, "none yet", lately, (c) => c.lately)
+  table("ends", happened, status.ends, "none yet", lately, (c) => c.lately)
+  const up = Math.round((status.now.at - status.started) / 1000)
+  const { gaps, memory } = status
+  const missed = gaps.count === 0 ? "none" : `${gaps.count}, ${Math.round(gaps.seconds)} s${gaps.lasting ? ", one lasts" : ""}`
+  table("about", null, [
+    ["up for", up < 120 ? `${up} s` : up < 7200 ? `${Math.floor(up / 60)} min` : `${Math.floor(up / 3600)} h`],
+    ["broadcast gaps", missed],
+    ["Go's heap", bytes(memory.heap)],
+    ["goroutines", short(memory.goroutines)],
+  ], "", (row) => row)
+}
+
+// table fills a table. Names of streams come from the app: they are text, never markup.
+function table(id, heads, rows, none, cells, size) {
+  const body = (rows ?? []).map((row) => {
+    const line = element("tr", "", ...cells(row).map((cell) => element("td", "", String(cell))))
+    line.firstChild.title = line.firstChild.textContent
+    return line
+  })
+  if (size && body.length) {
+    const most = Math.max(...rows.map(size))
+    rows.forEach((row, i) => {
+      if (!most) return
+      const bar = element("span", "bar")
+      bar.style.width = `${100 * size(row) / most}%`
+      body[i].firstChild.classList.add("named")
+      body[i].firstChild.append(bar)
+    })
+  }
+  if (id === "calls") rows.forEach((call, i) => body[i].lastChild.classList.toggle("some", call.failed > 0))
+  if (body.length === 0) body.push(element("tr", "", element("td", "none", none)))
+  else if (heads) body.unshift(element("tr", "", ...heads.map((head) => element("th", "", ...head))))
+  $(id).replaceChildren(...body)
+}
+
+function tell(state, text, why = "") {
+  Object.assign($("state"), { textContent: text }).dataset.state = state
+  Object.assign($("why"), { textContent: why, hidden: why === "" })
+}
+
+function listen() {
+  const events = new EventSource("status/events")
+  events.addEventListener("history", (event) => { points = JSON.parse(event.data) ?? []; draw() })
+  events.addEventListener("status", (event) => {
+    status = JSON.parse(event.data)
+    points.push(status.now)
+    if (points.length > kept) points.shift()
+    draw()
+    show()
+  })
+  events.onerror = () => {
+    tell("lost", "no answer", "catenary does not answer this page: it is stopped or restarting, or too many pages watch it. The page goes on by itself once it does.")
+    if (events.readyState === EventSource.CLOSED) setTimeout(listen, 5000) // else it tries again by itself
+  }
+}
+listen()

@@ -1,0 +1,61 @@
+package status
+
+import (
+	"time"
+
+	"github.com/catenary-cable/catenary/cable"
+)
+
+// Totals are the program's numbers at one moment. What is no number of now
+// counts from the start, so that of two of them the difference tells what has
+// happened between.
+type Totals struct {
+	At       time.Time
+	NotReady string // why not and what to do; empty: it is ready
+	Server   cable.Stats
+	Hub      cable.HubStats
+	InFlight int // calls that Rails is working on
+	Waiting  int // calls that wait for their turn
+	Calls    map[string]Calls
+	Gaps     Gaps
+	Memory   Memory
+	CPU      time.Duration // that the process has used
+}
+
+// Calls are the calls to Rails of one kind.
+type Calls struct {
+	Took   Histogram
+	Failed uint64 // of these, those that were not answered
+}
+
+// Gaps are the times in which broadcasts could be missed.
+type Gaps struct {
+	Count   int     `json:"count"`
+	Seconds float64 `json:"seconds"` // of all, of one that lasts too
+	Lasting bool    `json:"lasting"`
+}
+
+// Memory is the process' own.
+type Memory struct {
+	Heap       uint64 `json:"heap"` // bytes in use
+	Held       uint64 `json:"held"` // bytes had from the system
+	Goroutines uint64 `json:"goroutines"`
+}
+
+// handshakes are all that came, by what became of them.
+func (t *Totals) handshakes() map[string]int64 {
+	all := map[string]int64{"opened": t.Server.Opened, "refused": t.Server.Refused}
+	for why, n := range t.Server.TurnedAway {
+		all[why] = n
+	}
+	return all
+}
+
+func (t *Totals) commands() int64 { return sum(t.Server.Commands) }
+
+func sum(counts map[string]int64) (all int64) {
+	for _, n := range counts {
+		all += n
+	}
+	return all
+}
