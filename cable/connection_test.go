@@ -241,7 +241,7 @@ func TestServer_TellsEveryBrowserAndRailsWhenItIsStopped(t *testing.T) {
 	browsers := []*browser{w.welcomed(), w.welcomed()}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	if left, err := w.server.Drain(ctx); err != nil {
+	if left, err := w.server.Drain(ctx, 0); err != nil {
 		t.Fatal(left, err)
 	}
 	for _, b := range browsers {

@@ -288,7 +288,7 @@ func TestServer_KeepsNoPlaceOfABrowserTurnedAway(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	if left, err := w.server.Drain(ctx); err != nil {
+	if left, err := w.server.Drain(ctx, 0); err != nil {
 		t.Errorf("%d are left: %v", left, err)
 	}
 }

@@ -221,7 +221,7 @@ func newWorldAt(t *testing.T, edge Edge, change ...func(*Limits)) *world {
 	t.Cleanup(func() {
 		grace, done := context.WithTimeout(context.Background(), 10*time.Second)
 		defer done()
-		if left, err := w.server.Drain(grace); err != nil {
+		if left, err := w.server.Drain(grace, 0); err != nil {
 			t.Errorf("%d connections are left after the end: %v", left, err)
 		}
 		cancel()

@@ -166,7 +166,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.settled("refused", time.Since(began))
 		return
 	}
-	s.settleOpening(c, true)
+	if stopping := s.settleOpening(c, true); stopping {
+		c.socket.Close()
+		c.end("server_restart", nil)
+		s.turnedAway.note("stopping")
+		s.unavailable(w)
+		s.settled("unavailable", time.Since(began))
+		return
+	}
 	ws, err := c.upgrade(w, r)
 	if err != nil {
 		c.end("browser_lost", nil)
@@ -251,8 +258,9 @@ func (s *Server) admit(address netip.Addr) (err error) {
 	return nil
 }
 
-// settleOpening ends a handshake, of which a connection may have come.
-func (s *Server) settleOpening(c *Connection, opened bool) {
+// settleOpening ends a handshake, of which a connection may have come. It
+// reports whether the server is being stopped: then Drain does not know of it.
+func (s *Server) settleOpening(c *Connection, opened bool) (stopping bool) {
 	if !opened {
 		s.gate.leave(c.address)
 	}
@@ -263,6 +271,7 @@ func (s *Server) settleOpening(c *Connection, opened bool) {
 		s.connections[c.id] = c
 	}
 	s.checkEmpty()
+	return s.draining
 }
 
 // remove forgets a connection, of whose end Rails knows.
@@ -296,31 +305,6 @@ func (s *Server) late(payload []byte) {
 	s.mu.Unlock()
 	if c != nil {
 		c.applyLate(late)
-	}
-}
-
-// Drain tells every browser to come back, elsewhere or later, and returns
-// when Rails knows of every end, or with ctx's error and the number of those
-// of which it does not.
-func (s *Server) Drain(ctx context.Context) (left int, err error) {
-	s.mu.Lock()
-	s.draining = true
-	open := make([]*Connection, 0, len(s.connections))
-	for _, c := range s.connections {
-		open = append(open, c)
-	}
-	s.checkEmpty()
-	s.mu.Unlock()
-	for _, c := range open {
-		c.end("server_restart", &protocol.Disconnect{Reason: protocol.ServerRestart, Reconnect: true})
-	}
-	select {
-	case <-s.empty:
-		return 0, nil
-	case <-ctx.Done():
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return len(s.connections), context.Cause(ctx)
 	}
 }
 

@@ -27,6 +27,7 @@ type Client struct {
 	signer  *signer
 	pool    *pool
 	lanes   *lanes
+	opening average
 }
 
 // NewClient checks the options; it does not connect.

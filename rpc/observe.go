@@ -29,14 +29,16 @@ const SettingsOnly = "settings"
 
 // observe runs in the lane where it can: the stacks of those who wait stay small.
 func (c *Client) observe(calls []Call, reply *Reply, err error, waited, took time.Duration) {
-	if c.options.Observe == nil {
-		return
-	}
-	do := SettingsOnly
+	o := Observation{Do: SettingsOnly, Outcome: outcome(reply, err), Waited: waited, Took: took}
 	if len(calls) > 0 {
-		do = calls[0].Do
+		o.Do = calls[0].Do
 	}
-	c.options.Observe(Observation{Do: do, Outcome: outcome(reply, err), Waited: waited, Took: took})
+	if o.Do == Open && o.Outcome == Answered {
+		c.opening.add(took)
+	}
+	if c.options.Observe != nil {
+		c.options.Observe(o)
+	}
 }
 
 func outcome(reply *Reply, err error) string {

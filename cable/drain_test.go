@@ -1,0 +1,159 @@
+package cable
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/catenary-cable/catenary/rpc"
+	"github.com/gorilla/websocket"
+)
+
+func TestDrain_TellsASmallCrowdAtRailsPaceAndABigOneInTheTimeThereIs(t *testing.T) {
+	for _, c := range []struct {
+		browsers     int
+		every, over  time.Duration
+		first, whole time.Duration
+	}{
+		{browsers: 1, every: 10 * time.Millisecond, over: time.Minute},
+		{browsers: 20, every: 5 * time.Millisecond, over: time.Minute, first: 5 * time.Millisecond, whole: 95 * time.Millisecond},
+		{browsers: 10_000, every: 5 * time.Millisecond, over: 15 * time.Second, first: 1500 * time.Microsecond, whole: 15*time.Second - 1500*time.Microsecond},
+		{browsers: 100, every: 5 * time.Millisecond}, // there is no time: all at once
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			begin := time.Now()
+			var told []time.Duration
+			spread(t.Context(), c.browsers, min(c.every, c.over/time.Duration(c.browsers)), func(i int) {
+				if i != len(told) {
+					t.Errorf("%d comes after %d", i, len(told))
+				}
+				told = append(told, time.Since(begin))
+			})
+			if len(told) != c.browsers || told[0] != 0 || told[len(told)-1] != c.whole || len(told) > 1 && told[1] != c.first {
+				t.Errorf("of %d browsers, %d were told: after %v … %v", c.browsers, len(told), told[:min(2, len(told))], told[len(told)-1])
+			}
+		})
+	}
+}
+
+func TestDrain_TellsTheRestAtOnceIfTheTimeIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 95*time.Millisecond)
+		defer cancel()
+		begin, told := time.Now(), []time.Duration{}
+		spread(ctx, 1000, 10*time.Millisecond, func(int) { told = append(told, time.Since(begin)) })
+		if len(told) != 1000 || slices.Max(told) != 95*time.Millisecond {
+			t.Errorf("%d were told, the last after %v", len(told), slices.Max(told))
+		}
+	})
+}
+
+func TestDrain_TakesItsPaceFromWhatRailsNeedsToOpenAConnection(t *testing.T) {
+	w := newWorld(t)
+	w.rails.onCall(func(call asked) map[string]any {
+		if call.Do == rpc.Open {
+			time.Sleep(50 * time.Millisecond)
+		}
+		return behave(call)
+	})
+	for range 5 {
+		w.welcomed()
+	}
+	if every := w.server.drainEvery(5, time.Hour); every < 50*time.Millisecond {
+		t.Errorf("one every %v, though Rails needs 50 ms for each", every)
+	}
+	if every := w.server.drainEvery(5, 50*time.Millisecond); every != 10*time.Millisecond {
+		t.Errorf("one every %v does not fit", every)
+	}
+}
+
+// Who has not been told yet notices nothing, and who comes is sent elsewhere.
+func TestDrain_ServesThoseWhoseTurnHasNotCome(t *testing.T) {
+	w := newWorld(t)
+	w.rails.onCall(func(call asked) map[string]any {
+		if call.Do == rpc.Open {
+			time.Sleep(200 * time.Millisecond)
+		}
+		return behave(call)
+	})
+	browsers := []*browser{w.welcomed(), w.welcomed(), w.welcomed()}
+	for _, b := range browsers {
+		b.subscribe("chat room")
+		b.expect(confirmed("chat room"))
+	}
+	drained := make(chan error)
+	go func() {
+		_, err := w.server.Drain(w.Context(), time.Minute)
+		drained <- err
+	}()
+	w.eventually("one has been told", func() bool { return w.server.Stats().Ends["server_restart"] == 1 })
+	w.source.publish <- [2]string{"room", `1`}
+	if response := w.refused(); response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "" {
+		t.Errorf("who comes is answered %v", response)
+	}
+	if err := <-drained; err != nil {
+		t.Fatal(err)
+	}
+	heard := 0
+	for _, b := range browsers {
+		got, err := b.next()
+		if got == message("chat room", `1`) {
+			heard++
+			got, err = b.next()
+		}
+		if got != `{"type":"disconnect","reason":"server_restart","reconnect":true}` {
+			t.Errorf("%s %v", got, err)
+		}
+	}
+	if heard != 2 {
+		t.Errorf("%d heard what was broadcast after the first had been told", heard)
+	}
+}
+
+// Rails had been asked before the signal came. It has run connect, so it must
+// hear of the end too.
+func TestDrain_RefusesAHandshakeThatIsUnderWay(t *testing.T) {
+	w := newWorld(t)
+	asking, answer := make(chan bool), make(chan bool)
+	w.rails.onCall(func(call asked) map[string]any {
+		if call.Do == rpc.Open {
+			close(asking)
+			<-answer
+		}
+		return behave(call)
+	})
+	refused := make(chan *http.Response)
+	go func() { refused <- w.refused() }()
+	<-asking
+	drained := make(chan error)
+	ctx, cancel := context.WithTimeout(w.Context(), 5*time.Second)
+	defer cancel()
+	go func() {
+		_, err := w.server.Drain(ctx, time.Minute)
+		drained <- err
+	}()
+	w.eventually("it is being stopped", func() bool { return w.server.Stats().Draining })
+	close(answer)
+	if response := <-refused; response == nil || response.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("the handshake was answered %v", response)
+	}
+	if err := <-drained; err != nil {
+		t.Fatal("it does not end:", err)
+	}
+	if n := len(w.rails.made(rpc.Close)); n != 1 {
+		t.Errorf("Rails knows of %d ends", n)
+	}
+}
+
+// refused makes a handshake that is to be refused, and returns the answer; nil if it is not.
+func (w *world) refused() *http.Response {
+	ws, response, err := websocket.DefaultDialer.Dial(w.url, nil)
+	if err == nil {
+		ws.Close()
+		return nil
+	}
+	return response
+}
