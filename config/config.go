@@ -98,8 +98,13 @@ type Ping struct {
 
 // Shutdown is how catenary ends.
 type Shutdown struct {
-	// Grace is for telling browsers and Rails; platforms often kill after 30 s.
+	// Grace is for all of it; platforms often kill after 30 s.
 	Grace time.Duration
+	// Delay comes first: load balancers notice, and nothing else changes.
+	Delay time.Duration
+	// Drain is the longest time over which browsers are told, one by one. The
+	// rest of the grace is for Rails, to hear of their ends.
+	Drain time.Duration
 }
 
 // Log is how catenary speaks of itself.

@@ -120,7 +120,11 @@ func settings() []setting {
 
 		{key: "ping.interval", kind: duration, def: 3 * time.Second, min: int64(100 * time.Millisecond), max: int64(5 * time.Second),
 			usage: "between pings; clients give up after 6s"},
-		{key: "shutdown.grace", kind: duration, def: 25 * time.Second, usage: "for telling browsers and Rails at the end"},
+		{key: "shutdown.grace", kind: duration, def: 25 * time.Second, usage: "for the whole stop, and then it ends in any case"},
+		{key: "shutdown.delay", kind: duration, def: time.Duration(0),
+			usage: "from the stop's beginning, when /ready says no, to refusing handshakes: so long load balancers may need to notice"},
+		{key: "shutdown.drain", kind: duration, def: 15 * time.Second, note: "less if the grace is short",
+			usage: "longest time over which browsers are told to come back, one by one"},
 		{key: "log.level", kind: text, def: "info", choices: []string{"debug", "info", "warn", "error"}, variables: []string{"RAILS_LOG_LEVEL"},
 			usage: "least important line that is written"},
 		{key: "log.format", kind: text, def: "text", choices: []string{"text", "json"}, usage: "how a line looks"},

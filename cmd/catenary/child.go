@@ -6,10 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/url"
+	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -21,8 +25,16 @@ import (
 // gets a port of its own, and the embedded source's address.
 type child struct {
 	command *exec.Cmd
-	grace   time.Duration
+	log     *slog.Logger
 }
+
+// leastGrace is what Rails is left with for its end, however much of the grace
+// ours has taken.
+const leastGrace = 5 * time.Second
+
+// passedOn are signals that mean Rails alone. To Puma they are: read the logs'
+// names anew, a phased restart, a restart. Browsers notice neither.
+var passedOn = []os.Signal{syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2}
 
 // childError is a command that ended before we told it to.
 type childError struct {
@@ -34,7 +46,7 @@ func (e *childError) Error() string {
 	return fmt.Sprintf("%s has ended with status %d", e.command, e.status)
 }
 
-func newChild(command []string, cfg *config.Config, environ []string, stderr io.Writer) (*child, error) {
+func newChild(command []string, cfg *config.Config, environ []string, stderr io.Writer, log *slog.Logger) (*child, error) {
 	u, err := url.Parse(cfg.Backend.URL)
 	if err != nil {
 		return nil, fmt.Errorf("backend.url: %w", err)
@@ -47,7 +59,7 @@ func newChild(command []string, cfg *config.Config, environ []string, stderr io.
 		u.Host = net.JoinHostPort("127.0.0.1", port)
 		cfg.Backend.URL = u.String()
 	}
-	environ = append(without(environ, "PORT"), "PORT="+u.Port())
+	environ = append(without(environ, append(systemdVariables, "PORT")...), "PORT="+u.Port())
 	if cfg.Backend.Secret.Source() != "CATENARY_SECRET" { // both are ours to start, so they can share a fresh one
 		secret := rand.Text()
 		cfg.Backend.Secret = config.NewSecret(secret, "this start")
@@ -60,7 +72,7 @@ func newChild(command []string, cfg *config.Config, environ []string, stderr io.
 	c.Env, c.Stdout, c.Stderr, c.Dir = environ, stderr, stderr, cfg.Root
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for us to pass on, when the browsers have been told
 	tieToUs(c.SysProcAttr)
-	return &child{command: c, grace: cfg.Shutdown.Grace}, nil
+	return &child{c, log}, nil
 }
 
 // run starts the command and waits for its end. When ctx ends, so must it.
@@ -72,26 +84,52 @@ func (c *child) run(ctx context.Context) error {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- c.command.Wait() }()
-	select {
-	case err := <-ended:
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
-			return &childError{strings.Join(c.command.Args, " "), max(exit.ExitCode(), 1)}
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, passedOn...)
+	defer signal.Stop(signals)
+	for {
+		select {
+		case err := <-ended:
+			return c.hasEnded(err)
+		case one := <-signals:
+			c.log.Info("passed on to Rails", "signal", one)
+			c.command.Process.Signal(one)
+		case <-ctx.Done():
+			c.stop(ctx, ended)
+			return nil
 		}
-		if err != nil {
-			return fmt.Errorf("waiting for Rails: %w", err)
-		}
-		return &childError{strings.Join(c.command.Args, " "), 0}
-	case <-ctx.Done():
 	}
+}
+
+// hasEnded is the error for an end that nobody has asked for.
+func (c *child) hasEnded(err error) error {
+	end := &childError{command: strings.Join(c.command.Args, " ")}
+	if exit := new(exec.ExitError); errors.As(err, &exit) {
+		end.status = exit.ExitCode()
+		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+			end.status = 128 + int(status.Signal()) // as a shell would report it
+		}
+	} else if err != nil {
+		return fmt.Errorf("waiting for Rails: %w", err)
+	}
+	c.log.Error("Rails has ended, and so catenary stops", "command", end.command, "status", end.status)
+	return end
+}
+
+// stop tells Rails to end, and everything that it has started, and sees to it.
+func (c *child) stop(ctx context.Context, ended <-chan error) {
 	syscall.Kill(-c.command.Process.Pid, syscall.SIGTERM)
+	grace := leastGrace
+	if end := (*stopped)(nil); errors.As(context.Cause(ctx), &end) {
+		grace = max(grace, time.Until(end.by))
+	}
 	select {
 	case <-ended:
-	case <-time.After(c.grace):
+	case <-time.After(grace):
+		c.log.Warn("Rails does not end, and is killed", "after", grace)
 		syscall.Kill(-c.command.Process.Pid, syscall.SIGKILL)
 		<-ended
 	}
-	return nil
 }
 
 func freePort() (string, error) {
@@ -114,10 +152,11 @@ func variable(environ []string, name string) (value string) {
 	return value
 }
 
-func without(environ []string, name string) []string {
+func without(environ []string, names ...string) []string {
 	kept := make([]string, 0, len(environ)+2)
 	for _, variable := range environ {
-		if !strings.HasPrefix(variable, name+"=") {
+		name, _, _ := strings.Cut(variable, "=")
+		if !slices.Contains(names, name) {
 			kept = append(kept, variable)
 		}
 	}

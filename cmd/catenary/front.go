@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,15 +12,22 @@ import (
 )
 
 // front is the listener for browsers. It answers from the start, with 503 until
-// it is open: who comes early is told, and not left waiting.
+// it is open: who comes early is told, and not left waiting. A listener that is
+// lent stays open between us and our successor: there, who comes early or late
+// waits in it, and is told nothing.
 type front struct {
-	server  *http.Server
+	listener net.Listener
+	lent     bool
+	server   *http.Server
+	left     atomic.Bool
+
+	opened  chan struct{} // closed by open
 	handler atomic.Pointer[http.Handler]
 	calm    atomic.Pointer[func()]
 }
 
-func newFront(log *slog.Logger) *front {
-	f := &front{}
+func newFront(listener net.Listener, lent bool, log *slog.Logger) *front {
+	f := &front{listener: listener, lent: lent, opened: make(chan struct{})}
 	f.server = &http.Server{
 		Handler: f, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
@@ -32,6 +40,7 @@ func newFront(log *slog.Logger) *front {
 func (f *front) open(handler http.Handler, calm func()) {
 	f.calm.Store(&calm)
 	f.handler.Store(&handler)
+	close(f.opened)
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -43,11 +52,37 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.Error(w, "catenary waits for Rails to start", http.StatusServiceUnavailable)
 }
 
-func (f *front) serve(listener net.Listener) error {
-	if err := f.server.Serve(&patient{listener, f}); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serving browsers on %s: %w", listener.Addr(), err)
+func (f *front) serve(ctx context.Context) error {
+	if f.lent {
+		select {
+		case <-f.opened:
+		case <-ctx.Done():
+			return nil
+		}
 	}
-	return nil
+	err := f.server.Serve(&patient{f.listener, f})
+	if errors.Is(err, http.ErrServerClosed) || f.left.Load() {
+		return nil
+	}
+	return fmt.Errorf("serving browsers on %s: %w", f.listener.Addr(), err)
+}
+
+// leave lets those who come from now on wait for our successor, if there may be
+// one, unless it is the whole web that comes.
+func (f *front) leave(web bool) {
+	if f.lent && !web {
+		f.left.Store(true)
+		f.listener.Close()
+	}
+}
+
+// stop ends the listener. Requests of the web that are under way are seen through
+// for as long as ctx allows; handshakes have been refused already.
+func (f *front) stop(ctx context.Context, web bool) {
+	if web {
+		f.server.Shutdown(ctx)
+	}
+	f.server.Close()
 }
 
 func (f *front) close() { f.server.Close() }

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 )
 
 func main() {
@@ -26,21 +24,6 @@ func main() {
 		fmt.Fprintln(os.Stderr, "catenary:", err)
 		os.Exit(1)
 	}
-}
-
-// untilSignal returns a context that the first signal ends, for a graceful stop.
-// The second ends the program at once, however soon it comes.
-func untilSignal() context.Context {
-	ctx, stop := context.WithCancel(context.Background())
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		<-signals
-		stop()
-		second := (<-signals).(syscall.Signal)
-		os.Exit(128 + int(second)) // as a shell would report it
-	}()
-	return ctx
 }
 
 // statusError ends the program with a status of its own.

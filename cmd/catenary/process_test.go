@@ -61,11 +61,15 @@ func start(dir string, env []string, name string, arguments ...string) (*process
 	command := exec.Command(name, arguments...)
 	command.Dir = dir
 	command.Env = append(os.Environ(), env...)
+	return startCommand(command)
+}
+
+func startCommand(command *exec.Cmd) (*process, error) {
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	p := &process{command: command, output: &output{}, ended: make(chan struct{})}
 	command.Stdout, command.Stderr = p.output, p.output
 	if err := command.Start(); err != nil {
-		return nil, fmt.Errorf("start %s, perhaps it is not installed: run script/install: %w", name, err)
+		return nil, fmt.Errorf("start %s, perhaps it is not installed: run script/install: %w", command.Path, err)
 	}
 	go func() {
 		p.err = command.Wait()

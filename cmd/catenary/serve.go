@@ -5,10 +5,8 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,6 +23,8 @@ import (
 // handshakes; every browser is told; Rails knows of every end; the command
 // that we have started; the source of broadcasts last.
 func serve(ctx context.Context, input config.Input, command, environ []string, stderr io.Writer) error {
+	ctx, ignore := untilHangup(ctx, len(command) > 0)
+	defer ignore()
 	cfg, unresolved, err := load(input, len(command) > 0)
 	if err != nil {
 		return err
@@ -39,28 +39,22 @@ func serve(ctx context.Context, input config.Input, command, environ []string, s
 	}
 	shared := cfg.Backend.Secret // by all nodes; for a command that we start there is a fresh one
 	// Taken first: a port that is not ours to have should not cost a Rails boot.
-	listener, err := listen("listen", cfg.Listen)
+	sockets, err := openSockets(cfg)
+	defer sockets.close()
 	if err != nil {
 		return err
 	}
-	defer listener.Close()
-	if listener, err = secure(listener, cfg.TLS, log); err != nil {
+	listener, err := secure(sockets.browsers, cfg.TLS, log)
+	if err != nil {
 		return err
-	}
-	var operations net.Listener
-	if cfg.Operations.Listen != "" {
-		if operations, err = listen("operations.listen", cfg.Operations.Listen); err != nil {
-			return err
-		}
-		defer operations.Close()
 	}
 
 	stopping, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer cancel(nil)
 	group, running := errgroup.WithContext(stopping)
+	defer func() { cancel(nil); group.Wait() }() // if we do not come as far as to stop in order
 
 	if len(command) > 0 {
-		child, err := newChild(command, cfg, environ, stderr)
+		child, err := newChild(command, cfg, environ, stderr, log)
 		if err != nil {
 			return err
 		}
@@ -78,21 +72,25 @@ func serve(ctx context.Context, input config.Input, command, environ []string, s
 	}
 	defer backend.Close()
 	rails.backend = backend
-	front := newFront(log)
+	front := newFront(listener, sockets.lent, log)
+	service := &service{log: log, ready: ready, alive: meters.look}
 	profiles := cfg.Operations.Pprof // cfg itself is another one once Rails has told the rest
 	var recorder *status.Recorder
-	if operations != nil && cfg.Operations.Status {
+	if sockets.operations != nil && cfg.Operations.Status {
 		recorder = newRecorder(meters, ready)
 		group.Go(func() error { recorder.Run(running); return nil })
 	}
 	group.Go(func() error {
-		return serveOperations(running, operations, profiles, ready, meters.handler(), recorder, shared.Reveal())
+		return serveOperations(running, sockets.operations, profiles, ready, meters.handler(), recorder, shared.Reveal())
 	})
-	group.Go(func() error { return front.serve(listener) })
+	group.Go(func() error { return front.serve(running) })
 	defer front.close()
+	group.Go(func() error { return service.run(running) })
 
 	if unresolved != nil {
-		if cfg, err = rails.complete(ctx, running, input, cfg, unresolved); err != nil {
+		if cfg, err = rails.complete(ctx, running, input, cfg, unresolved); ctx.Err() != nil {
+			return nil // we need not wait any more
+		} else if err != nil {
 			return err
 		}
 	}
@@ -132,22 +130,13 @@ func serve(ctx context.Context, input config.Input, command, environ []string, s
 	case <-ctx.Done():
 	case <-running.Done(): // a part has failed, or Rails has ended
 	}
-	ready.drain()
-	log.Info("catenary stops", "grace", cfg.Shutdown.Grace)
-	grace, done := context.WithTimeout(context.WithoutCancel(ctx), cfg.Shutdown.Grace)
-	defer done()
-	if left, err := server.Drain(grace); err != nil {
-		log.Warn("grace is over before Rails knew of every end", "connections", left)
-	}
-	front.close()
-	cancel(errStopped)
-	if err := group.Wait(); err != nil && !errors.Is(err, errStopped) {
+	end := stop(running, cfg, ready, service, front, server, log)
+	cancel(end)
+	if err := group.Wait(); err != nil && !errors.Is(err, end) {
 		return err
 	}
 	return nil
 }
-
-var errStopped = errors.New("catenary has stopped")
 
 // load reads the configuration. If config/cable.yml is missing, or says what
 // only Ruby can evaluate, unresolved says so: Rails has to be asked where
@@ -182,16 +171,6 @@ func newLogger(cfg config.Log, to io.Writer) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(to, options))
 	}
 	return slog.New(slog.NewTextHandler(to, options))
-}
-
-func listen(key, address string) (net.Listener, error) {
-	// Keep-alive probes would tell nothing that the pings do not.
-	config := net.ListenConfig{KeepAlive: -1}
-	listener, err := config.Listen(context.Background(), "tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %s cannot be had: %w: stop what uses it, or choose another address", key, address, err)
-	}
-	return listener, nil
 }
 
 func newBackend(cfg *config.Config, observe func(rpc.Observation)) (*rpc.Client, error) {
