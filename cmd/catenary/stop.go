@@ -29,10 +29,12 @@ func stop(running context.Context, cfg *config.Config, ready *readiness, service
 	grace, done := context.WithDeadline(context.Background(), end.by)
 	defer done()
 
-	over := cfg.Shutdown.Drain
 	select {
 	case <-time.After(cfg.Shutdown.Delay):
 	case <-running.Done():
+	}
+	over := cfg.Shutdown.Drain
+	if running.Err() != nil {
 		over = 0
 	}
 	front.leave(cfg.Proxy)
