@@ -52,8 +52,8 @@ func (m *meters) open(server *cable.Server, hub *cable.Hub, backend *rpc.Client)
 	m.registry.MustRegister(c)
 }
 
-// look takes every number there is, and with it every lock.
-func (m *meters) look() { m.registry.Gather() }
+// gather takes every number there is, and with it every lock.
+func (m *meters) gather() { m.registry.Gather() }
 
 func (m *meters) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})

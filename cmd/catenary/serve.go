@@ -73,7 +73,7 @@ func serve(ctx context.Context, input config.Input, command, environ []string, s
 	defer backend.Close()
 	rails.backend = backend
 	front := newFront(listener, sockets.lent, log)
-	service := &service{log: log, ready: ready, alive: meters.look}
+	service := &service{log: log, ready: ready, alive: meters.gather}
 	profiles := cfg.Operations.Pprof // cfg itself is another one once Rails has told the rest
 	var recorder *status.Recorder
 	if sockets.operations != nil && cfg.Operations.Status {
