@@ -99,7 +99,7 @@ func (c *Connection) do(ops []rpc.Op) (closed bool) {
 		case rpc.OpDrop:
 			c.settle(op.Identifier, nil)
 		case rpc.OpInternal:
-			c.internal = append(c.internal, c.server.hub.listen(op.Stream, c.remote))
+			c.listen(op.Stream)
 		case rpc.OpClose:
 			if op.Frame != "" {
 				c.write(op.Frame)
@@ -108,6 +108,17 @@ func (c *Connection) do(ops []rpc.Op) (closed bool) {
 		}
 	}
 	return false
+}
+
+// listen hears of remote disconnects on an internal stream. Rails names it again
+// if the connection was identified without it.
+func (c *Connection) listen(stream string) {
+	for _, m := range c.internal {
+		if m.stream.name == stream {
+			return
+		}
+	}
+	c.internal = append(c.internal, c.server.hub.listen(stream, c.remote))
 }
 
 // settle notes what a call has made of a subscription; nil: it is none.

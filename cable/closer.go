@@ -27,6 +27,10 @@ type closer struct {
 
 // add takes a connection that has made all its other calls.
 func (cl *closer) add(c *Connection) {
+	if c.isUnknownToRails() {
+		cl.server.remove(c)
+		return
+	}
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
 	cl.waiting = append(cl.waiting, c)

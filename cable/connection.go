@@ -28,6 +28,8 @@ type Connection struct {
 	address  netip.Addr    // that it is counted by; zero: none
 	claims   *token.Claims // nil: it came without a token
 
+	identities json.RawMessage // from the token, for Rails; nil: the app's connect has run
+
 	socket socket // the way out
 	reader reader // the way in
 	beat   member // place in the heartbeat

@@ -4,14 +4,13 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/catenary-cable/catenary/cable/token"
 	"github.com/catenary-cable/catenary/protocol"
 )
 
@@ -122,14 +121,10 @@ func (s *Server) dismiss(payload []byte) {
 // the values of what the connection is identified by: Global IDs
 // ("gid://app/User/7") or texts (actioncable/lib/action_cable/connection/identification.rb).
 func RemoteDisconnect(identifiers []string, reconnect bool) (stream string, payload []byte) {
-	var parts []string
+	var identities []token.Identity
 	for _, identifier := range identifiers {
-		if strings.HasPrefix(identifier, "gid://") {
-			identifier = base64.RawURLEncoding.EncodeToString([]byte(identifier))
-		}
-		parts = append(parts, identifier)
+		identities = append(identities, token.Identity{Value: identifier, Record: strings.HasPrefix(identifier, "gid://")})
 	}
-	slices.Sort(parts)
 	payload, _ = json.Marshal(map[string]any{"type": "disconnect", "reconnect": reconnect})
-	return "action_cable/" + strings.Join(parts, ":"), payload
+	return internalStream + connectionIdentifier(identities), payload
 }

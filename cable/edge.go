@@ -39,7 +39,7 @@ func (s *Server) identify(c *Connection, w http.ResponseWriter, r *http.Request)
 		return false
 	}
 	c.claims = claims
-	return true
+	return claims == nil || len(claims.Identities) == 0 || s.assume(c, w, r)
 }
 
 // turnAway ends a connection as Rails' reject_unauthorized_connection does, of

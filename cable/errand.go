@@ -89,6 +89,9 @@ func (c *Connection) call(call rpc.Call) (*rpc.Result, error) {
 	call.Connection = c.id
 	ctx, cancel := context.WithTimeoutCause(c.server.context, c.server.limits.CallWait, errors.New("Rails could not be reached in time"))
 	defer cancel()
+	if c.isUnknownToRails() {
+		c.fill(&call)
+	}
 	result, err := c.ask(ctx, call)
 	if err != nil || result.Need != rpc.State {
 		return result, err
@@ -121,6 +124,7 @@ func (c *Connection) fill(call *rpc.Call) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	call.Request, call.Protocol, call.State, call.Tags = c.request, c.protocol, c.state, c.tags
+	call.Identities = c.identities
 	for _, s := range c.subscriptions.all() {
 		if !s.live {
 			continue

@@ -36,6 +36,37 @@ func ParseOrigins(items []string) (*Origins, error) {
 	return o, nil
 }
 
+// ParseRailsOrigins reads what the app tells of its own list. Unread are the
+// regular expressions that mean, or may mean, something else in Go: nobody
+// comes in by them.
+func ParseRailsOrigins(items []string) (o *Origins, unread []string) {
+	o = &Origins{}
+	for _, item := range items {
+		m := rubyPattern.FindStringSubmatch(item)
+		if m == nil {
+			o.texts = append(o.texts, item)
+			continue
+		}
+		source := inherited.Replace(m[1])
+		pattern, err := regexp.Compile(source)
+		if err == nil && strings.Contains(m[2], "i") {
+			pattern, err = regexp.Compile("(?i:" + source + ")")
+		}
+		if err != nil || strings.Contains(m[2], "x") || otherInGo.MatchString(source) {
+			unread = append(unread, item)
+			continue
+		}
+		o.patterns = append(o.patterns, pattern)
+	}
+	return o, unread
+}
+
+var (
+	rubyPattern = regexp.MustCompile(`(?s)^/(.*)/([imxn]*)$`)                 // Regexp#inspect
+	inherited   = strings.NewReplacer("(?-mix:", "(?-i:", "(?i-mx:", "(?i:")  // Regexp#to_s, as in Regexp.union
+	otherInGo   = regexp.MustCompile(`&&|\[[^\]]*\[|\(\?[a-zA-Z-]*\)|\\[QE]`) // classes in classes, flags in mid-pattern, quoting
+)
+
 // allow tells whether the handshake's page may connect. As in Rails a handshake
 // without Origin comes from nowhere.
 func (o *Origins) allow(r *http.Request) bool {

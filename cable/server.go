@@ -51,6 +51,7 @@ type Server struct {
 
 	passThrough *PassThrough
 	edge        Edge
+	rules       atomic.Pointer[Rules] // nil: not known
 	settled     func(outcome string, took time.Duration)
 	gate        *gate
 	turnedAway  *tally // handshakes, by why
@@ -177,11 +178,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ws, err := c.upgrade(w, r)
 	if err != nil {
 		c.end("browser_lost", nil)
-		s.settled("lost", time.Since(began))
+		if c.identities == nil {
+			s.settled("lost", time.Since(began))
+		}
 		return
 	}
 	s.count.opened.Add(1)
-	s.settled("opened", time.Since(began))
+	if c.identities == nil {
+		s.settled("opened", time.Since(began))
+	}
 	c.start(ws, opened)
 }
 
@@ -220,6 +225,9 @@ func (c *Connection) upgrade(w http.ResponseWriter, r *http.Request) (*websocket
 func (c *Connection) open(ctx context.Context) (*rpc.Result, error) {
 	if c.upstream != nil {
 		return c.upstream.open(ctx)
+	}
+	if c.identities != nil {
+		return c.assumed(), nil
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, c.server.limits.OpenWait, errors.New("Rails could not be reached in time"))
 	defer cancel()

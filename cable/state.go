@@ -22,7 +22,7 @@ var errLost = errors.New("the Rails process that held the latest state is gone")
 
 // wants says whether a call should bring the state.
 func (c *Connection) wants(e errand) string {
-	if len(e.touched) > 0 || e.call.Do == rpc.State {
+	if len(e.touched) > 0 || e.call.Do == rpc.State || c.isUnknownToRails() {
 		return rpc.State
 	}
 	return ""
@@ -30,6 +30,9 @@ func (c *Connection) wants(e errand) string {
 
 // keep notes the connection's state, or that we have lost step. c.mu is held.
 func (c *Connection) keep(result *rpc.Result) {
+	if result.Tags != nil {
+		c.tags = result.Tags
+	}
 	switch {
 	case result.State != "":
 		c.state = result.State

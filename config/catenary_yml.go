@@ -29,6 +29,9 @@ func (l *loading) catenaryLayer(e evaluator) (*layer, error) {
 	}
 	slices.Sort(known)
 	mistakes := s.misplaced(known)
+	if err := s.gather("jwt.identify"); err != nil {
+		mistakes = append(mistakes, err)
+	}
 	for _, entry := range s.entries {
 		setting, ok := byKey[entry.key]
 		if !ok || setting.outside {

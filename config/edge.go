@@ -35,6 +35,10 @@ type JWT struct {
 	ExpiryRequired bool `mapstructure:"expiry_required"`
 	IDRequired     bool `mapstructure:"id_required"`
 	Leeway         time.Duration
+
+	// Identify are what connections are identified by, in place of the app's
+	// connect: "current_user=gid://app/User/{sub}".
+	Identify []string
 }
 
 // Given tells whether tokens are checked.
@@ -67,6 +71,8 @@ func (l *loading) finishEdge() error {
 		return mistake(l.origins[key], key, errors.New("tls.certificate and tls.key are needed both: set the other one too"))
 	case !l.JWT.Given() && l.Given("jwt"):
 		return errors.New("jwt: there is no key to check tokens with: set jwt.secret, jwt.public_keys or jwt.jwks_url")
+	case len(l.JWT.Identify) > 0 && l.PassesAll():
+		return mistake(l.origins["jwt.identify"], "jwt.identify", errors.New("with pass_through: all the app's own connect runs: leave one of them out"))
 	}
 	return nil
 }

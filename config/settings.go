@@ -105,6 +105,8 @@ func settings() []setting {
 		{key: "jwt.expiry_required", kind: boolean, def: true, usage: "refuse a token without exp"},
 		{key: "jwt.id_required", kind: boolean, def: false, usage: "refuse a token without jti"},
 		{key: "jwt.leeway", kind: duration, def: time.Duration(0), max: int64(time.Hour), usage: "how far clocks may differ"},
+		{key: "jwt.identify", kind: identities, def: []string(nil),
+			usage: "identifiers of identified_by, made of claims in place of connect: current_user=gid://app/User/{sub}; a mapping in the file"},
 
 		{key: "limits.max_connections", kind: integer, def: 100_000, min: 1, usage: "browsers at once"},
 		{key: "limits.connections_per_address", kind: integer, def: 5000, usage: "browsers at once from one address; 0 is no limit"},

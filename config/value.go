@@ -22,6 +22,7 @@ const (
 	size
 	list
 	channels
+	identities
 	address
 	httpURL
 	redisURL
@@ -39,6 +40,8 @@ func (s setting) parse(n *yaml.Node) (any, error) {
 		return parseList(n)
 	case s.kind == channels:
 		return parseChannels(n)
+	case s.kind == identities:
+		return parseIdentities(n)
 	case s.kind == sentinels:
 		return parseSentinels(n)
 	case n.Kind != yaml.ScalarNode:

@@ -32,6 +32,8 @@ type Call struct {
 	State    string
 	Tags     []string
 	Channels []Channel // in subscription order
+
+	Identities json.RawMessage // in place of the app's connect; see docs/rpc.md
 }
 
 // Request is the browser's HTTP request as it came. URL is absolute.

@@ -55,6 +55,13 @@ type Settings struct {
 	Threads     int            `json:"threads"`
 	Cable       map[string]any `json:"cable"` // secret: may hold a password
 	Identifiers []string       `json:"identifiers"`
+	Identify    []string       `json:"identify"` // of these, those that catenary may set
+
+	// How the app decides about the origin of a handshake.
+	AllowedRequestOrigins           []string `json:"allowed_request_origins"`
+	AllowSameOriginAsHost           bool     `json:"allow_same_origin_as_host"`
+	DisableRequestForgeryProtection bool     `json:"disable_request_forgery_protection"`
+	AssumeSSL                       bool     `json:"assume_ssl"`
 }
 
 // Late are effects that came after the reply, or, with Early, while a long

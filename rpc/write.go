@@ -44,6 +44,9 @@ func appendCall(b []byte, c *Call) []byte {
 		b = appendField(b, `,"state":`, c.State)
 		b = appendTexts(append(b, `,"tags":`...), c.Tags)
 		b = appendChannels(append(b, `,"channels":`...), c.Channels)
+		if c.Identities != nil {
+			b = append(append(b, `,"identities":`...), c.Identities...)
+		}
 	}
 	return append(b, '}')
 }

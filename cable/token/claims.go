@@ -14,6 +14,8 @@ type Claims struct {
 	Subject string    // "sub", a number as it is written
 	ID      string    // "jti"
 	Expires time.Time // with the leeway; zero: never
+
+	Identities []Identity // where they are made of claims
 }
 
 // newClaims reads the claims of a token whose signature and times are good.

@@ -3,7 +3,8 @@
 // claims, and says in one word why not.
 //
 // What the token's holder may do is left to the application: its connect runs
-// as before. So is revocation, of which only the application's database knows.
+// as before, or an Identity takes its place. So is revocation, of which only the
+// application's database knows.
 //
 // Nothing here puts a token, or a part of one, into an error or a log line.
 package token

@@ -21,7 +21,7 @@ const (
 	Issuer       Refusal = "token_issuer"
 	Audience     Refusal = "token_audience"
 	Scope        Refusal = "token_scope"
-	ClaimMissing Refusal = "token_claim_missing" // exp, iss, aud or jti, of those that are asked for
+	ClaimMissing Refusal = "token_claim_missing" // exp, iss, aud or jti, of those that are asked for; or one of an identity
 )
 
 // ErrUnavailable says that the keys could not be had, so that nothing can be

@@ -31,6 +31,7 @@ type Options struct {
 	Scope          string
 	ExpiryOptional bool
 	IDRequired     bool // "jti"
+	Identify       []Template
 	Leeway         time.Duration
 
 	Optional bool // a handshake without a token is let through, for Rails to decide
@@ -106,7 +107,8 @@ func (v *Verifier) check(text string) (*Claims, error) {
 	case v.options.IDRequired && claims.ID == "":
 		return nil, ClaimMissing
 	}
-	return claims, nil
+	claims.Identities, err = identify(v.options.Identify, all)
+	return claims, err
 }
 
 // refusal turns golang-jwt's error, which quotes the token, into our word.

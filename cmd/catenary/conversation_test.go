@@ -81,7 +81,7 @@ func (c *conversation) take(group []step) error {
 // browserDoes is everything that can stand behind "browser>".
 func (c *conversation) browserDoes(s step) error {
 	if request := regexp.MustCompile(`^([A-Z]+) (/\S*)$`).FindStringSubmatch(s.text); request != nil {
-		b, err := dial(c.world.address, handshake(request[1], request[2], c.world.address, s.more))
+		b, err := dial(c.world.address, c.world.handshake(request[1], request[2], s.more))
 		if err == nil {
 			c.browsers[s.name] = b
 		}

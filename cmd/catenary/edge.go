@@ -26,7 +26,7 @@ func newEdge(cfg *config.Config, log *slog.Logger) (edge cable.Edge, err error) 
 		PublicKeyFiles: j.PublicKeys, JWKSURL: j.JWKSURL,
 		Issuer: j.Issuer, Audience: j.Audience, Scope: j.Scope,
 		ExpiryOptional: !j.ExpiryRequired, IDRequired: j.IDRequired, Leeway: j.Leeway,
-		Optional: !j.Required, Log: log,
+		Identify: templates(j.Identify), Optional: !j.Required, Log: log,
 	})
 	return edge, err
 }

@@ -40,7 +40,13 @@ type edge struct {
 // startEdge writes config/catenary.yml below a root of catenary's own.
 func startEdge(t *testing.T, nodes int, settings string, flags ...string) *edge {
 	t.Helper()
-	e := &edge{T: t, root: t.TempDir()}
+	return startEdgeOn(t, nodes, []string{"LAB_DISABLE_FORGERY_PROTECTION=true"}, settings, flags...)
+}
+
+// startEdgeOn does so with an app of this environment.
+func startEdgeOn(t *testing.T, nodes int, env []string, settings string, flags ...string) *edge {
+	t.Helper()
+	e := &edge{T: t}
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -48,22 +54,31 @@ func startEdge(t *testing.T, nodes int, settings string, flags ...string) *edge 
 		}
 	}
 	var err error
-	must(os.Mkdir(filepath.Join(e.root, "config"), 0o755))
-	must(os.WriteFile(filepath.Join(e.root, "config", "catenary.yml"), []byte("shared:\n"+settings), 0o600))
+	e.root, err = configure(settings)
+	must(err)
+	t.Cleanup(func() { os.RemoveAll(e.root) })
 	e.redis, err = startRedis()
 	must(err)
 	t.Cleanup(e.redis.close)
 	must(os.WriteFile(filepath.Join(e.root, "config", "cable.yml"), []byte("development:\n  adapter: redis\n  url: "+e.redis.url()+"\n"), 0o600))
-	e.app, err = startApp("lab", true, "REDIS_URL="+e.redis.url(), "LAB_DISABLE_FORGERY_PROTECTION=true")
+	e.app, err = startApp("lab", true, append(env, "REDIS_URL="+e.redis.url())...)
 	must(err)
 	t.Cleanup(e.app.close)
 	for range nodes {
-		c, err := startCatenary(e.app, append([]string{"--root", e.root}, flags...)...)
-		must(err)
-		t.Cleanup(c.process.kill)
-		e.nodes = append(e.nodes, c)
+		e.start(e.app, flags...)
 	}
 	return e
+}
+
+// start starts one node more.
+func (e *edge) start(before *app, flags ...string) {
+	e.Helper()
+	c, err := startCatenary(before, append([]string{"--root", e.root}, flags...)...)
+	if err != nil {
+		e.Fatal(err)
+	}
+	e.Cleanup(c.process.kill)
+	e.nodes = append(e.nodes, c)
 }
 
 func (e *edge) connect(node int, path string, changes ...string) *browser {

@@ -22,6 +22,18 @@ type railsState struct {
 	mu    sync.Mutex
 	known bool
 	err   error // why it does not answer; nil if it does
+
+	consult func(*rpc.Settings) error // is told all that the app tells; may be nil
+	unfit   error                     // what it says of that
+}
+
+// tell has the app's settings told to f, whose error is why catenary is not ready.
+func (r *railsState) tell(f func(*rpc.Settings) error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.consult = f; f != nil {
+		r.unfit = errRulesUnknown
+	}
 }
 
 // complete waits for Rails and asks it for what the files leave open.
@@ -72,6 +84,12 @@ func (r *railsState) ask(ctx context.Context) (*rpc.Settings, error) {
 		r.log.Info("Rails answers", "rails", settings.Rails, "gem", settings.Gem, "environment", settings.Environment)
 	}
 	r.known, r.err = r.known || err == nil, err
+	if err == nil && r.consult != nil {
+		before := r.unfit
+		if r.unfit = r.consult(settings); r.unfit != nil && (before == nil || before.Error() != r.unfit.Error()) {
+			r.log.Error("catenary cannot serve with these settings of the app", "error", r.unfit)
+		}
+	}
 	return settings, err
 }
 
@@ -115,5 +133,8 @@ func (r *railsState) ready() error {
 	if !r.known && r.err == nil {
 		return errors.New("Rails has not been asked yet")
 	}
-	return r.err
+	if r.err != nil {
+		return r.err
+	}
+	return r.unfit
 }

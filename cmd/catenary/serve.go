@@ -110,6 +110,7 @@ func serve(ctx context.Context, input config.Input, command, environ []string, s
 	if err != nil {
 		return err
 	}
+	rails.tell(identifying(cfg.JWT.Identify, server, log))
 	handler, err := routes(cfg, server)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -187,6 +188,14 @@ func parseCondition(text string) (condition, error) {
 	}
 	version, err := strconv.ParseFloat(m[2], 64)
 	return condition{m[1], version}, err
+}
+
+// identifiable tells whether it can be played where connect and disconnect do not run: it neither asks for something of
+// them nor looks at the callbacks that have run.
+func (tr transcript) identifiable() bool {
+	return !slices.ContainsFunc(tr.steps, func(s step) bool {
+		return s.speaker == "browser" && regexp.MustCompile(`^GET .*\b(mode|tenant|sleep)=`).MatchString(s.text) || s.speaker == "app" && strings.Contains(s.text, " of user ")
+	})
 }
 
 // stepsFor are the steps that hold for a server with an application on this Rails.

@@ -222,9 +222,10 @@ func turboStream(action, target, content string) string {
 	return fmt.Sprintf(`<turbo-stream action="%s" target="%s"><template>%s</template></turbo-stream>`, action, target, content)
 }
 
-// A callCounter sits between catenary and Rails, and counts the commands of browsers.
+// A callCounter sits between catenary and Rails, and counts calls, and the commands of browsers.
 type callCounter struct {
 	mu    sync.Mutex
+	all   int            // calls about connections
 	calls map[string]int // by command
 }
 
@@ -256,6 +257,7 @@ func (c *callCounter) see(body []byte) {
 	json.Unmarshal(body, &request)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.all += len(request.Calls)
 	for _, call := range request.Calls {
 		for _, frame := range call.Frames {
 			var command struct{ Command string }
@@ -263,6 +265,12 @@ func (c *callCounter) see(body []byte) {
 			c.calls[command.Command]++
 		}
 	}
+}
+
+func (c *callCounter) total() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.all
 }
 
 func (c *callCounter) count(command string) int {

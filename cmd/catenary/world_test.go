@@ -1,21 +1,29 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 )
 
 // A world is all that a transcript needs: Redis, the fixture application, and a server that speaks Action Cable, which
 // is the application itself ("rails") or catenary in front of it ("catenary", or "rebuilt" if the application keeps no objects
-// between commands).
+// between commands, or "identified" if tokens take the place of connect).
 type world struct {
 	redis    *redisServer
 	app      *app
 	catenary *catenary
 	address  string // of the server
+	root     string // of catenary's configuration; "" if it has none
 }
 
 // worlds are the kinds of applications that transcripts ask for with "world:", and their environment. Of each there is
@@ -47,12 +55,20 @@ func startWorld(server, kind string) (w *world, err error) {
 	if server == "rebuilt" {
 		env = append(env, "LAB_LIVE_LIMIT=0")
 	}
+	var flags []string
+	if server == "identified" {
+		env = append(env, "LAB_IDENTIFY=user")
+		if w.root, err = configure(jwtSettings("    identify:\n      user: gid://app/User/{sub}\n")); err != nil {
+			return w, err
+		}
+		flags = []string{"--root", w.root, "--broadcasts-redis-url", w.redis.url()}
+	}
 	if w.app, err = startApp("lab", server != "rails", env...); err != nil {
 		return w, err
 	}
 	w.address = w.app.address
 	if server != "rails" {
-		if w.catenary, err = startCatenary(w.app); err != nil {
+		if w.catenary, err = startCatenary(w.app, flags...); err != nil {
 			return w, err
 		}
 		w.address = w.catenary.address
@@ -76,6 +92,42 @@ func (w *world) close() {
 	if w.redis != nil {
 		w.redis.close()
 	}
+	if w.root != "" {
+		os.RemoveAll(w.root)
+	}
+}
+
+// configure makes a root with config/catenary.yml, which the caller removes.
+func configure(settings string) (root string, err error) {
+	if root, err = os.MkdirTemp(buildFolder, "root"); err == nil {
+		err = os.Mkdir(filepath.Join(root, "config"), 0o755)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(root, "config", "catenary.yml"), []byte("shared:\n"+settings), 0o600)
+	}
+	return root, err
+}
+
+// handshake is the request of a browser; where tokens identify, it has one for the user that the path asks for.
+func (w *world) handshake(method, path string, changes []string) string {
+	if w.root != "" {
+		if u, err := url.Parse(path); err == nil {
+			changes = append(slices.Clone(changes), "Authorization: Bearer "+signToken(jwt.MapClaims{"sub": cmp.Or(u.Query().Get("uid"), "1")}))
+		}
+	}
+	return handshake(method, path, w.address, changes)
+}
+
+// signToken makes a token that is good for an hour.
+func signToken(claims jwt.MapClaims) string {
+	if claims["exp"] == nil {
+		claims["exp"] = time.Now().Unix() + 3600
+	}
+	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(tokenSecret))
+	if err != nil {
+		panic(err)
+	}
+	return token
 }
 
 // ask runs what stands behind "app>": an HTTP request to the application, or a look at the callbacks that have run.

@@ -39,7 +39,10 @@ module App
     config.action_cable.disable_request_forgery_protection = ENV["LAB_DISABLE_FORGERY_PROTECTION"] == "true"
 
     config.action_cable.worker_pool_size = ENV["LAB_WORKERS"].to_i if ENV["LAB_WORKERS"]
+    config.catenary.identify = ENV["LAB_IDENTIFY"].split.map(&:to_sym) if ENV["LAB_IDENTIFY"] && defined?(Catenary)
     config.catenary.live_limit = ENV["LAB_LIVE_LIMIT"].to_i if ENV["LAB_LIVE_LIMIT"] && defined?(Catenary)
+
+    config.action_dispatch.rescue_responses["User::NotFound"] = :not_found
 
     config.action_controller.allow_forgery_protection = false
 

@@ -33,8 +33,11 @@ class User
     @id = id
   end
 
+  class NotFound < StandardError; end
+
   def self.find(id)
-    raise "Couldn't find User with 'id'=#{id}" if id.to_s == "404" || gone.include?(id.to_s)
+    raise NotFound, "Couldn't find User with 'id'=#{id}" if id.to_s == "404" || gone.include?(id.to_s)
+    raise "the database is down" if id.to_s == "500"
     new(id.to_s)
   end
 
@@ -62,7 +65,9 @@ module TestApp
     config.action_cable.cable = { "adapter" => "redis", "url" => REDIS.url, "channel_prefix" => "test" }.with_indifferent_access
     config.action_cable.allowed_request_origins = ["http://app.test"]
     config.action_cable.log_tags = ["cable", ->(request) { request.path }]
+    config.action_dispatch.rescue_responses["User::NotFound"] = :not_found
     config.catenary.live_limit = 50
+    config.catenary.identify = [:current_user]
     routes.append do
       get "login" => ->(env) { env["rack.session"]["user_id"] = env["QUERY_STRING"]; [200, {}, ["hello"]] }
       get "up" => ->(_env) { [200, {}, ["up"]] }

@@ -65,6 +65,12 @@ class Browser
     self
   end
 
+  # Catenary has welcomed it, and tells what it is identified by.
+  def identified(identities = { current_user: { gid: "gid://test-app/User/7" } })
+    @full[:identities] = identities
+    still_forgotten
+  end
+
   # From now on the handshake has another address.
   def moved_to(url)
     @full[:request][:url] = url
@@ -85,7 +91,7 @@ class Browser
 
   private
     def call(**call)
-      call = call.merge(@full, state: state, tags: tags, channels: known) if @forgotten && call[:do] != "open"
+      call = call.merge(@full, { state: state, tags: tags }.compact, channels: known) if @forgotten && call[:do] != "open"
       @forgotten = false
       @result = super(conn: name, **call)
       learn

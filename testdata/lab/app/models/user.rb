@@ -1,10 +1,13 @@
-# A record without a database: whoever is asked for exists.
+# A record without a database: whoever is asked for exists, but "nobody".
 class User
   include GlobalID::Identification
+
+  class NotFound < StandardError; end
 
   attr_reader :id
 
   def self.find(id)
+    raise NotFound if id == "nobody"
     new id
   end
 

@@ -11,6 +11,9 @@ module Catenary
         @call["do"] == "open" ? open : continue
       rescue Lost => error
         failure "lost", error.message
+      rescue Identities::Refused => error
+        ::Rails.logger&.error "[catenary] #{error.message}"
+        failure "refused", error.message
       rescue StandardError, ScriptError => error
         log error
         failure "internal", "#{error.message} (#{error.class})"
@@ -22,15 +25,28 @@ module Catenary
           return answered(answer) unless live&.accepted?
 
           ops, = live.command(@node, early: false) { live.open }
-          reply(live, ops, nil).merge!(tags: live.logger.tags.map(&:to_s), id: live.connection.connection_identifier)
+          introduce live, reply(live, ops, nil)
+        end
+
+        def introduce(live, reply)
+          reply.merge!(tags: live.logger.tags.map(&:to_s), id: live.connection.connection_identifier)
         end
 
         def continue
           live = @endpoint.live_connections.take(@call["conn"], @call["ver"])
           live ||= @call["request"] ? restore : (return { need: "state" })
 
-          ops, early = live.command(@node, early: !closing?) { act(live) }
-          closing? ? { status: 200, ops: [], warnings: @warnings } : reply(live, ops, early)
+          ops, early = live.command(@node, early: !closing?) do
+            live.open if unopened?
+            act(live) if live.alive? || !unopened?
+          end
+          return { status: 200, ops: [], warnings: @warnings } if closing?
+          unopened? ? introduce(live, reply(live, ops, early)) : reply(live, ops, early)
+        end
+
+        # Whether this is the first call for a connection that catenary has identified.
+        def unopened?
+          identities && @call["request"] && @call["state"].nil?
         end
 
         def act(live)
@@ -57,9 +73,12 @@ module Catenary
         end
 
         def restore
-          live, answer = enter { [-1, {}, []] }
+          opens = unopened? # or is refused, before any middleware could answer for it
+          live, answer = enter { |live| opens ? live.process : [-1, {}, []] }
           live ||= build(ActionCable.server, handshake.env) if closing?
           raise Lost, "the application's middleware now answers #{answer.first} to the handshake" unless live
+          raise Lost, "Action Cable answers #{answer.first} to the handshake" if opens && !live.accepted?
+          return live if opens
 
           live.command(@node, early: false) do
             Restoration.new(live, @call, @endpoint.state, @warnings, lenient: closing?).run
@@ -73,7 +92,12 @@ module Catenary
         end
 
         def build(cable, env)
-          LiveConnection.new(@call.fetch("conn"), env, cable, @call["protocol"], @endpoint)
+          LiveConnection.new(@call.fetch("conn"), env, cable, @call["protocol"], @endpoint, identities)
+        end
+
+        def identities
+          return unless values = @call["identities"]
+          @identities ||= Identities.new(values, allowed: @endpoint.identify, identifiers: ActionCable.server.connection_identifiers)
         end
 
         def closing?

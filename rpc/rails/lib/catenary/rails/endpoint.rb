@@ -16,6 +16,11 @@ module Catenary
         @settings = Settings.new(app)
       end
 
+      # The identifiers that catenary may set.
+      def identify
+        @app.config.catenary.identify
+      end
+
       # body: the JSON of a request whose signature is right. trusted: whether the reply may carry a password. Returns the
       # HTTP status and the reply.
       def answer(body, env, trusted:)

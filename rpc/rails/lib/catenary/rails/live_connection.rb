@@ -5,13 +5,16 @@ module Catenary
       attr_reader :name, :connection, :server, :ops, :coder
       attr_accessor :version, :generation
 
-      def initialize(name, env, cable, protocol, endpoint)
+      # identities: nil if the application's own connect runs.
+      def initialize(name, env, cable, protocol, endpoint, identities = nil)
         @name = name
         @ops = Ops.new(name, endpoint.late_effects, endpoint.early_flush)
         @server = Server.new(cable, @ops, endpoint.boot)
         @socket = Socket.new(@ops, protocol)
         @coder = Coder.new
+        env[Identities::ENV_KEY] = identities if identities
         @connection, @driver = Versions.build(@server, env, @socket, @coder)
+        @connection.extend(Identified) if identities
       end
 
       # Has Rails check the origin and log the request. Returns its Rack response; see accepted?.
@@ -21,6 +24,11 @@ module Catenary
 
       def accepted?
         @socket.accepted?
+      end
+
+      # Whether the browser is still there.
+      def alive?
+        @socket.alive?
       end
 
       # Runs the block as a command of that node. Returns its ops, and the name of the last early publication.

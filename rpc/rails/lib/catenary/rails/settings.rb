@@ -12,12 +12,21 @@ module Catenary
           {
             rails: ::Rails.version, gem: VERSION, environment: ::Rails.env.to_s, mount_path: mount_path, threads: threads,
             cable: (plain(cable) if trusted), identifiers: ActionCable.server.connection_identifiers.to_a,
-            allowed_request_origins: Array(config.allowed_request_origins).map { |origin| origin.is_a?(String) ? origin : origin.inspect }
-          }.compact
+            identify: Array(@app.config.catenary.identify)
+          }.merge!(origins).compact
         end
       end
 
       private
+        def origins
+          {
+            allowed_request_origins: Array(config.allowed_request_origins).map { |origin| origin.is_a?(String) ? origin : origin.inspect },
+            allow_same_origin_as_host: config.allow_same_origin_as_host || nil,
+            disable_request_forgery_protection: config.disable_request_forgery_protection || nil,
+            assume_ssl: (@app.config.respond_to?(:assume_ssl) && @app.config.assume_ssl) || nil
+          }
+        end
+
         def config
           ActionCable.server.config
         end
