@@ -97,6 +97,7 @@ func behave(call asked) map[string]any {
 			case f.Command == "unsubscribe":
 				ops = append(ops, []any{"unsub", f.Identifier, stream})
 				channels[f.Identifier] = nil
+			case f.Command != "subscribe": // Rails logs it
 			case kind == "reject":
 				ops = append(ops, []any{"reject", f.Identifier})
 				channels[f.Identifier] = nil
