@@ -11,7 +11,7 @@ import (
 // TestConformance plays every transcript against Rails' own Action Cable under Puma, which is the reference, and twice
 // against catenary in front of the same application: once as usual, and once rebuilding the application's objects from
 // their state at every command, as happens when Puma restarts or has several processes. SERVER=rails runs one of them;
-// SERVER=identified plays what it can with tokens in place of connect.
+// SERVER=identified plays all that can be played with tokens in place of connect, of which some is always played.
 func TestConformance(t *testing.T) {
 	transcripts := readTranscripts(t, projectRoot+"/testdata/transcripts")
 	differences := readDifferences(t)
@@ -54,7 +54,7 @@ func servers() []string {
 	if server := os.Getenv("SERVER"); server != "" {
 		return []string{server}
 	}
-	return []string{"rails", "catenary", "rebuilt"}
+	return []string{"rails", "catenary", "rebuilt", "identified"}
 }
 
 func converse(t *testing.T, find func(server, kind string) (*world, error), server string, tr transcript) {
