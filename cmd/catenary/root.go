@@ -46,6 +46,6 @@ func rootCommand(environ []string, stdout, stderr io.Writer) *cobra.Command {
 	config.RegisterFlags(root.Flags())
 	root.AddCommand(configCommand(environ, stdout), benchCommand(stdout, stderr))
 	root.AddCommand(auditCommand(stdout), doctorCommand(environ, stdout))
-	root.AddCommand(disconnectCommand(environ))
+	root.AddCommand(disconnectCommand(environ), topCommand(environ, stdout))
 	return root
 }

@@ -1,0 +1,154 @@
+package top
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/catenary-cable/catenary/cmd/catenary/status"
+)
+
+// rows are what is drawn as lines over time.
+var rows = []struct {
+	name   string
+	format func(float64) string
+	value  func(status.Point) float64
+}{
+	{"connections", short, func(p status.Point) float64 { return float64(p.Connections) }},
+	{"subscriptions", short, func(p status.Point) float64 { return float64(p.Subscriptions) }},
+	{"browsers come", rate, func(p status.Point) float64 { return p.Opened }},
+	{"browsers go", rate, func(p status.Point) float64 { return p.Ended }},
+	{"turned away", rate, func(p status.Point) float64 { return p.TurnedAway }},
+	{"commands", rate, func(p status.Point) float64 { return p.Commands }},
+	{"broadcasts", rate, func(p status.Point) float64 { return p.Broadcasts }},
+	{"deliveries", rate, func(p status.Point) float64 { return p.Deliveries }},
+	{"broadcast, 95 %", milliseconds, func(p status.Point) float64 { return orNone(p.BroadcastTime) }},
+	{"call to Rails, 95 %", milliseconds, func(p status.Point) float64 { return orNone(p.CallTime) }},
+	{"calls that wait", short, func(p status.Point) float64 { return float64(p.Waiting) }},
+	{"processors", short, func(p status.Point) float64 { return p.CPU }},
+	{"memory", bytes, func(p status.Point) float64 { return float64(p.Memory) }},
+}
+
+// paint is how parts of a frame look; its zero value is for what is no
+// terminal.
+type paint struct{ bold, soft, good, bad, end string }
+
+var ansi = paint{"\x1b[1m", "\x1b[2m", "\x1b[32m", "\x1b[1;31m", "\x1b[0m"}
+
+// frame draws all there is to see within so many columns and lines. lost is why
+// catenary does not answer any more, if so.
+func frame(s status.Status, points []status.Point, lost error, width, height int, p paint) []string {
+	lines := head(s, lost, width, p)
+	for _, row := range rows {
+		label := fmt.Sprintf("%-20s%10s  ", row.name, row.format(row.value(s.Now)))
+		lines = append(lines, p.soft+label[:20]+p.end+cut(label[20:], width-20)+sparkline(points, width-utf8.RuneCountInString(label), row.value))
+	}
+	lines = append(lines, "")
+	left, right := causes(s, p), streams(s, p, width-leftWidth)
+	if width < 2*leftWidth {
+		left, right = append(append(left, ""), right...), nil
+	}
+	for i := range max(len(left), len(right)) {
+		var l, r string
+		if i < len(left) {
+			l = left[i]
+		}
+		if i < len(right) {
+			r = right[i]
+		}
+		lines = append(lines, pad(l, leftWidth)+r)
+	}
+	return lines[:min(len(lines), height)]
+}
+
+func head(s status.Status, lost error, width int, p paint) []string {
+	state, why := p.good+"ready"+p.end, ""
+	switch {
+	case lost != nil:
+		state, why = p.bad+"no answer"+p.end, lost.Error()
+	case s.Draining:
+		state, why = p.bad+"being stopped"+p.end, s.NotReady
+	case s.NotReady != "":
+		state, why = p.bad+"not ready"+p.end, s.NotReady
+	}
+	now := time.UnixMilli(s.Now.At)
+	title := fmt.Sprintf(" %s  version %s  up %s  %s", status.Printable(s.Node), status.Printable(s.Version), age(now.Sub(time.UnixMilli(s.Started))), now.Format(time.TimeOnly))
+	gaps := ""
+	if s.Gaps.Count > 0 {
+		gaps = fmt.Sprintf("broadcast gaps: %d, %.0f s", s.Gaps.Count, s.Gaps.Seconds)
+	}
+	if why == "" {
+		why = gaps
+	}
+	why = status.Printable(strings.ReplaceAll(why, "\n", "; "))
+	return []string{p.bold + "catenary" + p.end + cut(title, width-22) + "  " + state, cut(why, width)}
+}
+
+// leftWidth is the width of the left half, in columns.
+const leftWidth = 38
+
+func causes(s status.Status, p paint) []string {
+	lines := []string{p.bold + fmt.Sprintf("%-10s%8s%6s%6s%6s", "calls", "/s", "ms", "95 %", "fail") + p.end}
+	for _, c := range s.Calls {
+		fail := fmt.Sprintf("%6d", c.Failed)
+		if c.Failed > 0 {
+			fail = p.bad + fail + p.end
+		}
+		lines = append(lines, fmt.Sprintf("%-10s%8s%6s%6s", cut(status.Printable(c.Do), 10), short(c.Pace), trimmed(orNone(c.Median)), trimmed(orNone(c.Slow)))+fail)
+	}
+	for _, list := range []struct {
+		name   string
+		counts []status.Count
+	}{{"ends", s.Ends}, {"handshakes", s.Handshakes}} {
+		if len(list.counts) == 0 {
+			continue
+		}
+		lines = append(lines, p.bold+fmt.Sprintf("%-20s%8s%8s", list.name, "/min", "in all")+p.end)
+		for _, c := range list.counts {
+			lines = append(lines, fmt.Sprintf("%-20s%8s%8s", cut(status.Printable(c.Why), 20), short(float64(c.Lately)), short(float64(c.All))))
+		}
+	}
+	return lines
+}
+
+// streams has the names last: a terminal may show some characters wider than
+// one.
+func streams(s status.Status, p paint, width int) []string {
+	lines := []string{p.bold + fmt.Sprintf("%8s%8s  %s", "frames/s", "members", "stream, of "+short(float64(s.Streams.All))) + p.end}
+	for _, stream := range s.Streams.Busiest {
+		lines = append(lines, fmt.Sprintf("%8s%8s  %s", short(stream.Pace), short(float64(stream.Members)), cut(status.Printable(stream.Name), width-18)))
+	}
+	return lines
+}
+
+// cut leaves at most so many characters of a text without colours.
+func cut(text string, width int) string {
+	if n := utf8.RuneCountInString(text); n <= width {
+		return text
+	}
+	if width < 1 {
+		return ""
+	}
+	return string([]rune(text)[:width-1]) + "…"
+}
+
+// pad fills up to so many columns, in which colours have no width.
+func pad(text string, width int) string {
+	return text + strings.Repeat(" ", max(0, width-columns(text)))
+}
+
+func columns(text string) (n int) {
+	colour := false
+	for _, r := range text {
+		switch {
+		case r == '\x1b':
+			colour = true
+		case colour:
+			colour = r != 'm'
+		default:
+			n++
+		}
+	}
+	return n
+}
