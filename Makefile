@@ -1,6 +1,6 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: build demo test conformance cost bench bench-go
+.PHONY: build demo test attack conformance cost bench bench-go
 
 # The binary, in bin/catenary.
 build:
@@ -13,6 +13,10 @@ demo:
 # Everything, as CI runs it.
 test:
 	script/test
+
+# What hostile clients do, in full, and how many attacks held and fell.
+attack:
+	script/attack
 
 # The transcripts alone, against Rails and against catenary, on both versions of Rails.
 conformance:

@@ -53,6 +53,7 @@ type Connection struct {
 	subscriptions subscriptions
 	internal      []*member // listening for remote disconnects
 	errands       []errand
+	waiting       int           // bytes of the browser's commands among them
 	running       bool          // errands are being made
 	pending       int           // streams not yet acknowledged
 	held          []publication // until they are
@@ -65,7 +66,8 @@ type Connection struct {
 // has done.
 func (c *Connection) start(ws *websocket.Conn, opened *rpc.Result) {
 	ws.SetReadLimit(c.server.limits.MessageBytes)
-	ws.SetPingHandler(func(data string) error { c.socket.write(frame(pongFrame, data)); return nil })
+	ws.SetPingHandler(func(data string) error { c.keepPace(); c.socket.write(frame(pongFrame, data)); return nil })
+	ws.SetPongHandler(func(string) error { c.keepPace(); return nil })
 	ws.SetCloseHandler(c.answerClose)
 	c.hold()
 	if c.upstream != nil { // everything is relayed, the welcome too
@@ -113,8 +115,7 @@ func (c *Connection) receive(text []byte) {
 	if command.Kind == protocol.Subscribe || command.Kind == protocol.Unsubscribe {
 		s := c.subscriptions.find(command.Identifier)
 		if s == nil && command.Kind == protocol.Subscribe {
-			if !c.admits() {
-				c.server.count.subscriptionsRefused.Add(1)
+			if !c.admits(len(command.Identifier)) {
 				c.write(string(protocol.Reject(command.Identifier)))
 				return
 			}
@@ -133,12 +134,32 @@ func (c *Connection) receive(text []byte) {
 	c.send(e)
 }
 
-// admits tells whether there may be one subscription more.
-func (c *Connection) admits() bool {
-	if c.subscriptions.len() >= c.server.limits.Subscriptions {
+// admits tells whether there may be one subscription more, which keeps so many
+// bytes.
+func (c *Connection) admits(bytes int) bool {
+	if c.overLimit(bytes) != "" {
 		c.subscriptions.purge(time.Now())
 	}
-	return c.subscriptions.len() < c.server.limits.Subscriptions
+	limit := c.overLimit(bytes)
+	if limit != "" {
+		c.server.refused.add(limit)
+	}
+	return limit == ""
+}
+
+// overLimit names the limit that one subscription more would be over.
+func (c *Connection) overLimit(bytes int) string {
+	count, bytes := c.subscriptions.len(), bytes+c.subscriptions.bytes()
+	if c.upstream != nil {
+		count, bytes = count+len(c.upstream.order), bytes+c.upstream.bytes()
+	}
+	switch limits := &c.server.limits; {
+	case count >= limits.Subscriptions:
+		return "subscriptions_per_connection"
+	case bytes > limits.SubscriptionBytes:
+		return "subscription_bytes"
+	}
+	return ""
 }
 
 // deliverTo takes a broadcast to a stream's block, which runs in Rails.

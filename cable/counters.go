@@ -12,15 +12,14 @@ import (
 
 // counters are what the server has seen since it started.
 type counters struct {
-	opened               atomic.Int64
-	refused              atomic.Int64    // handshakes that Rails' answer ended
-	subscriptions        atomic.Int64    // now, that Rails holds
-	subscriptionsRefused atomic.Int64    // over the limit
-	commands             [4]atomic.Int64 // by protocol.Kind
-	repeated             atomic.Int64    // subscribes that cost no call
-	warnings             atomic.Int64    // from Rails
-	closesLost           atomic.Int64    // close calls that never reached Rails
-	broadcastsLost       atomic.Int64    // that Rails has left to us, and that could not be published
+	opened         atomic.Int64
+	refused        atomic.Int64    // handshakes that Rails' answer ended
+	subscriptions  atomic.Int64    // now, that Rails holds
+	commands       [4]atomic.Int64 // by protocol.Kind
+	repeated       atomic.Int64    // subscribes that cost no call
+	warnings       atomic.Int64    // from Rails
+	closesLost     atomic.Int64    // close calls that never reached Rails
+	broadcastsLost atomic.Int64    // that Rails has left to us, and that could not be published
 
 	mu   sync.Mutex
 	ends map[string]int64 // by why
@@ -28,7 +27,7 @@ type counters struct {
 
 // turnedAway are why handshakes are, apart from Rails' refusals.
 var turnedAway = [...]string{
-	"no_upgrade", "malformed", "origin", // the request
+	"incomplete", "no_upgrade", "malformed", "origin", // the request
 	"connections_per_address", "handshakes_per_second_per_address", "handshakes_per_second", "max_connections", // limits
 	string(token.Missing), string(token.Repeated), string(token.TooLong), string(token.Malformed), string(token.Algorithm),
 	string(token.UnknownKey), string(token.Signature), string(token.Expired), string(token.TooEarly), string(token.Issuer),

@@ -33,18 +33,33 @@ func (c *Connection) send(e errand) {
 	} else {
 		c.errands = append(c.errands, e)
 	}
+	c.waiting += e.bytes()
 	if !c.running {
 		c.running = true
 		go c.runErrands()
 	}
 }
 
-// waitForRoom holds up the browser's reader while too many of its commands
-// wait: a greedy client is read more slowly, and nothing is dropped.
+// bytes are those of the browser's commands.
+func (e *errand) bytes() (sum int) {
+	for _, text := range e.call.Frames {
+		sum += len(text)
+	}
+	return sum
+}
+
+// waitForRoom holds up the browser's reader while too many of its commands, or
+// too long ones, wait: a greedy client is read more slowly, and nothing is
+// dropped.
 func (c *Connection) waitForRoom() {
-	for len(c.errands) > 0 && len(c.errands[len(c.errands)-1].call.Frames) >= c.server.limits.Commands && !c.ended {
+	for c.crowded() && !c.ended {
 		c.room.await(&c.mu)
 	}
+}
+
+func (c *Connection) crowded() bool {
+	last, limits := len(c.errands)-1, &c.server.limits
+	return last >= 0 && (len(c.errands[last].call.Frames) >= limits.Commands || c.waiting >= int(limits.MessageBytes))
 }
 
 // runErrands makes the calls until none is left. Of a connection that has
@@ -63,6 +78,7 @@ func (c *Connection) runErrands() {
 		}
 		e := c.errands[0]
 		c.errands = c.errands[1:]
+		c.waiting -= e.bytes()
 		c.room.make()
 		c.mu.Unlock()
 		c.run(e)

@@ -8,8 +8,10 @@ type Limits struct {
 	Connections   int   // open at once; more are answered 503
 	MessageBytes  int64 // the longest message from a browser; a longer one closes its connection with 1009
 	Subscriptions int   // of one connection; more are rejected
-	Commands      int   // of one connection waiting for Rails; then its socket is read no further
+	Commands      int   // of one connection waiting for Rails, also MessageBytes of them; then its socket is read no further
 	PendingBytes  int   // waiting to be written to one browser; over it, the browser is told to reconnect
+
+	SubscriptionBytes int // identifiers of one connection's subscriptions; more are rejected
 
 	ConnectionsPerAddress int // open at once; more are answered 429. 0, here and below: no limit
 	Handshakes            int // per second; more are answered 503
@@ -21,4 +23,5 @@ type Limits struct {
 	CallWait      time.Duration // for a Rails that cannot be reached; then the browser is told to reconnect
 	CloseCallWait time.Duration // the same for the call that says that a browser has left; then it is counted as lost
 	CloseWait     time.Duration // for the browser's answer to our close frame
+	MessageWait   time.Duration // for the rest of a message that has begun; then the connection ends
 }

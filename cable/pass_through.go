@@ -131,7 +131,7 @@ func (p *PassThrough) dial(ctx context.Context, request *rpc.Request) (*websocke
 	}
 	u, err := url.Parse(request.URL)
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading the browser's URL: %w", err)
+		return nil, nil, fmt.Errorf("reading the browser's URL: %w", errors.Unwrap(err)) // which does not quote it: there may be a token in it
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, dialWait, errors.New("the handshake took too long"))
 	defer cancel()

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 	"unicode/utf8"
 
 	"github.com/gorilla/websocket"
@@ -59,6 +60,8 @@ func (r *reader) run() {
 		}
 		if text != nil {
 			r.owner.receive(text)
+		} else {
+			r.owner.keepPace()
 		}
 		if r.poller != nil && r.buffer.Buffered() == 0 {
 			takeBack(&r.buffer)
@@ -75,8 +78,13 @@ func (r *reader) message() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	begun, wait := time.Now(), r.owner.server.limits.MessageWait
+	r.socket.SetReadDeadline(begun.Add(wait))
 	text, err := io.ReadAll(from)
+	r.socket.SetReadDeadline(time.Time{})
 	switch {
+	case err != nil && time.Since(begun) >= wait:
+		return nil, errTooSlow
 	case err != nil:
 		return nil, err
 	case kind != websocket.TextMessage:
@@ -88,6 +96,10 @@ func (r *reader) message() ([]byte, error) {
 }
 
 var errNotUTF8 = &websocket.CloseError{Code: websocket.CloseInvalidFramePayloadData, Text: "Could not decode a text frame as UTF-8"}
+
+// errTooSlow is a message of which the rest has not come in time: it holds
+// memory.
+var errTooSlow = errors.New("the rest of a message has not come")
 
 // lend gives an empty reader memory. gorilla holds the *bufio.Reader for good,
 // so it is its content that is swapped.
@@ -120,6 +132,8 @@ func why(err error) string {
 		return "browser_lost"
 	case errors.As(err, &closed):
 		return "browser_closed"
+	case err == errTooSlow:
+		return "slow"
 	case errors.Is(err, websocket.ErrReadLimit):
 		return "message_too_long"
 	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.As(err, new(*net.OpError)):

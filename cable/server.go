@@ -56,6 +56,7 @@ type Server struct {
 	gate        *gate
 	turnedAway  *tally // handshakes, by why
 	slowed      *tally // commands, by limit
+	refused     *tally // subscriptions, by limit
 	started     time.Time
 
 	heartbeat heartbeat
@@ -89,6 +90,7 @@ func NewServer(o Options) (*Server, error) {
 		backend: o.Backend, hub: o.Hub, node: o.Node, mount: o.Mount, limits: o.Limits, log: o.Log, poller: p, passThrough: o.PassThrough,
 		dismissals: dismissals{secret: o.Secret}, edge: o.Edge, gate: newGate(o.Limits), started: time.Now(),
 		turnedAway: newTally("handshakes are turned away", o.Log, turnedAway[:]...), slowed: newTally("a browser's commands are slowed down", o.Log, "commands_per_second"),
+		refused:     newTally("subscriptions are refused", o.Log, "subscriptions_per_connection", "subscription_bytes"),
 		connections: map[string]*Connection{}, empty: make(chan struct{}),
 	}
 	s.holders.init()
@@ -155,8 +157,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err != nil:
 		s.settleOpening(c, false)
-		s.log.Warn("handshake failed", "error", err)
-		s.turnedAway.note(unavailability(err))
+		s.turnedAway.add(unavailability(err), "error", err)
 		s.unavailable(w)
 		s.settled("unavailable", time.Since(began))
 		return
@@ -189,6 +190,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	c.start(ws, opened)
 }
+
+// Incomplete notes a request that has not come as a whole: its head was too
+// long, too slow, or none.
+func (s *Server) Incomplete() { s.turnedAway.add("incomplete") }
 
 func (s *Server) newConnection(r *http.Request) *Connection {
 	c := &Connection{

@@ -15,7 +15,7 @@ type Stats struct {
 	TurnedAway map[string]int64 // handshakes, without or despite Rails, by why
 	Ends       map[string]int64 // of connections, by why
 
-	SubscriptionsRefused int64            // over the limit
+	SubscriptionsRefused map[string]int64 // by limit
 	Commands             map[string]int64 // by kind
 	Repeated             int64            // of these, subscribes that cost no call
 	Slowed               map[string]int64 // commands, by limit
@@ -34,7 +34,7 @@ func (s *Server) Stats() Stats {
 		Opened: s.count.opened.Load(), Refused: s.count.refused.Load(),
 		TurnedAway: s.turnedAway.counts(), Ends: s.count.ending(),
 
-		SubscriptionsRefused: s.count.subscriptionsRefused.Load(), Slowed: s.slowed.counts(),
+		SubscriptionsRefused: s.refused.counts(), Slowed: s.slowed.counts(),
 		Repeated: s.count.repeated.Load(), Commands: map[string]int64{},
 
 		ClosesLost: s.count.closesLost.Load(), BroadcastsLost: s.count.broadcastsLost.Load(),

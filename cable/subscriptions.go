@@ -56,3 +56,12 @@ func (s *subscriptions) purge(now time.Time) {
 
 func (s *subscriptions) all() []*subscription { return s.list }
 func (s *subscriptions) len() int             { return len(s.list) }
+
+// bytes are those of the identifiers. It is asked when one more is to come, which
+// costs a call.
+func (s *subscriptions) bytes() (sum int) {
+	for _, one := range s.list {
+		sum += len(one.identifier)
+	}
+	return sum
+}

@@ -47,7 +47,9 @@ func (t *tally) note(kind string) {
 	t.count[kind]++
 }
 
-func (t *tally) add(kind string) {
+// add counts trouble. What else there is to say of it, the log hears of the one
+// that it is told of.
+func (t *tally) add(kind string, more ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.count[kind]++
@@ -55,7 +57,7 @@ func (t *tally) add(kind string) {
 	if !last.at.IsZero() && now.Sub(last.at) < tellEvery {
 		return
 	}
-	t.log.Warn(t.message, "why", kind, "times", t.count[kind]-last.count)
+	t.log.Warn(t.message, append([]any{"why", kind, "times", t.count[kind] - last.count}, more...)...)
 	t.told[kind] = told{now, t.count[kind]}
 }
 

@@ -27,8 +27,7 @@ func (u *upstream) ask(command protocol.Command, text []byte) *relayed {
 	switch command.Kind {
 	case protocol.Subscribe:
 		if s == nil {
-			if len(u.order)+c.subscriptions.len() >= c.server.limits.Subscriptions {
-				c.server.count.subscriptionsRefused.Add(1)
+			if !c.admits(len(text)) {
 				c.write(string(protocol.Reject(command.Identifier)))
 				return nil
 			}
@@ -48,6 +47,14 @@ func (u *upstream) ask(command protocol.Command, text []byte) *relayed {
 		s.wanted = false
 	}
 	return s
+}
+
+// bytes are what is kept in order to subscribe again.
+func (u *upstream) bytes() (sum int) {
+	for _, s := range u.order {
+		sum += len(s.subscribe)
+	}
+	return sum
 }
 
 // written notes a command that goes out to the app.

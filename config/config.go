@@ -87,6 +87,13 @@ type Limits struct {
 
 	// PendingBytes may wait for one slow browser.
 	PendingBytes int64 `mapstructure:"pending_bytes"`
+	// HeaderBytes and HeaderTimeout bound the head of a request.
+	HeaderBytes   int64         `mapstructure:"header_bytes"`
+	HeaderTimeout time.Duration `mapstructure:"header_timeout"`
+	// MessageTimeout is for the rest of a text of which the beginning has come.
+	MessageTimeout time.Duration `mapstructure:"message_timeout"`
+	// SubscriptionBytes are the identifiers of one connection's subscriptions.
+	SubscriptionBytes int64 `mapstructure:"subscription_bytes"`
 	// PendingCommands of one connection may wait for the backend.
 	PendingCommands int `mapstructure:"pending_commands"`
 }

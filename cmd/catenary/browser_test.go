@@ -51,8 +51,11 @@ const (
 
 // dial makes the handshake of request with the server at address. The request goes out as written; headers keep
 // their case and order.
-func dial(address, request string) (*browser, error) {
-	conn, err := net.DialTimeout("tcp", address, 5*time.Second)
+func dial(address, request string) (*browser, error) { return dialFrom("", address, request) }
+
+// dialFrom does so from an address of this machine's, "" for any.
+func dialFrom(from, address, request string) (*browser, error) {
+	conn, err := connect(from, address)
 	if err != nil {
 		return nil, fmt.Errorf("dial the server: %w", err)
 	}
@@ -79,6 +82,15 @@ func dial(address, request string) (*browser, error) {
 	}
 	go b.listen(reader)
 	return b, nil
+}
+
+// connect makes a TCP connection from an address of this machine's, of which loopback has many; "" is any.
+func connect(from, address string) (net.Conn, error) {
+	dialer := net.Dialer{Timeout: 5 * time.Second}
+	if from != "" {
+		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(from)}
+	}
+	return dialer.Dial("tcp", address)
 }
 
 func (b *browser) listen(reader *bufio.Reader) {

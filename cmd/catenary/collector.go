@@ -40,7 +40,6 @@ func (c *collector) Collect(found chan<- prometheus.Metric) {
 
 		counter("catenary_connections_opened_total", "Connections that were opened.", float64(server.Opened)),
 		counter("catenary_handshakes_refused_total", "Handshakes that Rails has refused.", float64(server.Refused)),
-		counter("catenary_subscriptions_refused_total", "Subscribes over limits.subscriptions_per_connection.", float64(server.SubscriptionsRefused)),
 		counter("catenary_commands_repeated_total", "Subscribes to what was subscribed to, which cost no call.", float64(server.Repeated)),
 		counter("catenary_close_calls_lost_total", "Ends of connections of which Rails could not be told.", float64(server.ClosesLost)),
 		counter("catenary_broadcasts_received_total", "Broadcasts that came for a stream with members, catenary's own too.", float64(hub.Broadcasts)),
@@ -56,6 +55,7 @@ func (c *collector) Collect(found chan<- prometheus.Metric) {
 	counters(found, "catenary_connections_ended_total", "Ends of connections, by why.", "why", server.Ends)
 	counters(found, "catenary_handshakes_turned_away_total", "Handshakes that catenary has turned away, by why.", "why", server.TurnedAway)
 	counters(found, "catenary_commands_total", "Commands of browsers, by kind.", "kind", server.Commands)
+	counters(found, "catenary_subscriptions_refused_total", "Subscribes over a limit, by limit.", "limit", server.SubscriptionsRefused)
 	counters(found, "catenary_commands_slowed_total", "Commands that were read later because they were over a limit, by limit.", "limit", server.Slowed)
 }
 

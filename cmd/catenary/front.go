@@ -7,8 +7,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/catenary-cable/catenary/config"
 )
 
 // front is the listener for browsers. It answers from the start, with 503 until
@@ -24,32 +27,59 @@ type front struct {
 	opened  chan struct{} // closed by open
 	handler atomic.Pointer[http.Handler]
 	calm    atomic.Pointer[func()]
+
+	begun      sync.Map // connections that have begun a request, until it is there as a whole
+	incomplete atomic.Pointer[func()]
 }
 
-func newFront(listener net.Listener, lent bool, log *slog.Logger) *front {
+func newFront(listener net.Listener, lent bool, limits config.Limits, log *slog.Logger) *front {
 	f := &front{listener: listener, lent: lent, opened: make(chan struct{})}
 	f.server = &http.Server{
-		Handler: f, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		Handler: f, ReadHeaderTimeout: limits.HeaderTimeout, IdleTimeout: time.Minute, MaxHeaderBytes: int(limits.HeaderBytes),
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), ConnState: f.watch,
+		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, conn)
+		},
 	}
 	return f
 }
 
+// connKey is where a request's context has its connection.
+type connKey struct{}
+
 // open sends requests to the handler from now on. calm is called before each
-// accept, and returns when there is room for one more.
-func (f *front) open(handler http.Handler, calm func()) {
+// accept, and returns when there is room for one more; incomplete after each
+// request that has not come as a whole.
+func (f *front) open(handler http.Handler, calm, incomplete func()) {
 	f.calm.Store(&calm)
+	f.incomplete.Store(&incomplete)
 	f.handler.Store(&handler)
 	close(f.opened)
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.begun.Delete(r.Context().Value(connKey{}))
 	if handler := f.handler.Load(); handler != nil {
 		(*handler).ServeHTTP(w, r)
 		return
 	}
 	w.Header().Set("Retry-After", "2")
 	http.Error(w, "catenary waits for Rails to start", http.StatusServiceUnavailable)
+}
+
+// watch finds the requests that net/http answers by itself or gives up: it tells
+// of a request's first byte, and of the connection's end.
+func (f *front) watch(conn net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateActive:
+		f.begun.Store(conn, true)
+	case http.StateClosed:
+		if _, begun := f.begun.LoadAndDelete(conn); begun {
+			if incomplete := f.incomplete.Load(); incomplete != nil {
+				(*incomplete)()
+			}
+		}
+	}
 }
 
 func (f *front) serve(ctx context.Context) error {

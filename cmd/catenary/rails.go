@@ -103,6 +103,7 @@ func (r *railsState) settings(ctx context.Context) (*rpc.Settings, error) {
 // watch asks Rails now and then: at first for its threads, of which one must be
 // left to the web, and always in order to be able to say whether it answers.
 func (r *railsState) watch(ctx context.Context, cfg *config.Config) {
+	told := "" // environment that the log has heard of
 	for pause := time.Duration(0); ; pause = r.pause() {
 		select {
 		case <-ctx.Done():
@@ -113,7 +114,8 @@ func (r *railsState) watch(ctx context.Context, cfg *config.Config) {
 		if err == nil && settings.Threads > 1 && !cfg.Given("backend.concurrency") {
 			r.backend.SetConcurrency(settings.Threads - 1)
 		}
-		if err == nil && settings.Environment != "" && settings.Environment != cfg.Environment {
+		if err == nil && settings.Environment != "" && settings.Environment != cfg.Environment && settings.Environment != told {
+			told = settings.Environment
 			r.log.Warn("Rails and catenary run in different environments: start both with the same RAILS_ENV", "rails", settings.Environment, "catenary", cfg.Environment)
 		}
 	}

@@ -1,21 +1,21 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"strings"
 
-	"context"
-
 	"github.com/catenary-cable/catenary/config"
 )
 
 // routes sends the cable's paths to the cable, and the rest to Rails if
 // catenary is the front.
-func routes(cfg *config.Config, cable http.Handler) (http.Handler, error) {
+func routes(cfg *config.Config, cable http.Handler, trouble *log.Logger) (http.Handler, error) {
 	paths := map[string]bool{}
 	for _, path := range cfg.Paths {
 		path = "/" + strings.Trim(path, "/")
@@ -23,7 +23,7 @@ func routes(cfg *config.Config, cable http.Handler) (http.Handler, error) {
 	}
 	rest := http.NotFoundHandler()
 	if cfg.Proxy {
-		proxy, err := proxyTo(cfg.Backend.URL)
+		proxy, err := proxyTo(cfg.Backend.URL, trouble)
 		if err != nil {
 			return nil, err
 		}
@@ -40,7 +40,7 @@ func routes(cfg *config.Config, cable http.Handler) (http.Handler, error) {
 
 // proxyTo passes requests on to Rails as they are, with the Host that the
 // browser named. Calls of our own kind are not passed: they come from us only.
-func proxyTo(backend string) (http.Handler, error) {
+func proxyTo(backend string, trouble *log.Logger) (http.Handler, error) {
 	target, err := url.Parse(backend)
 	if err != nil {
 		return nil, fmt.Errorf("backend.url: %w", err)
@@ -55,7 +55,7 @@ func proxyTo(backend string) (http.Handler, error) {
 		target = &url.URL{Scheme: "http", Host: "localhost"}
 	}
 	proxy := &httputil.ReverseProxy{
-		Transport: transport,
+		Transport: transport, ErrorLog: trouble,
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
 			r.Out.Host = r.In.Host

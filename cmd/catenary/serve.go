@@ -72,7 +72,7 @@ func serve(ctx context.Context, input config.Input, command, environ []string, s
 	}
 	defer backend.Close()
 	rails.backend = backend
-	front := newFront(listener, sockets.lent, log)
+	front := newFront(listener, sockets.lent, cfg.Limits, log)
 	service := &service{log: log, ready: ready, alive: meters.gather}
 	profiles := cfg.Operations.Pprof // cfg itself is another one once Rails has told the rest
 	var recorder *status.Recorder
@@ -111,7 +111,7 @@ func serve(ctx context.Context, input config.Input, command, environ []string, s
 		return err
 	}
 	rails.tell(identifying(cfg.JWT.Identify, server, log))
-	handler, err := routes(cfg, server)
+	handler, err := routes(cfg, server, front.server.ErrorLog)
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func serve(ctx context.Context, input config.Input, command, environ []string, s
 	}
 	group.Go(func() error { rails.watch(running, cfg); return nil })
 	meters.open(server, hub, backend)
-	front.open(handler, server.Calm)
+	front.open(handler, server.Calm, server.Incomplete)
 	ready.open(source)
 	log.Info("catenary listens", "address", listener.Addr().String(), "paths", strings.Join(cfg.Paths, " "), "backend", cfg.Backend.URL, "broadcasts", cfg.Broadcasts.Adapter, "operations", cfg.Operations.Listen)
 
@@ -191,6 +191,9 @@ func limits(cfg *config.Config) cable.Limits {
 		Subscriptions: cfg.Limits.SubscriptionsPerConnection,
 		Commands:      cfg.Limits.PendingCommands,
 		PendingBytes:  int(cfg.Limits.PendingBytes),
+
+		SubscriptionBytes: int(cfg.Limits.SubscriptionBytes),
+		MessageWait:       cfg.Limits.MessageTimeout,
 
 		ConnectionsPerAddress: cfg.Limits.ConnectionsPerAddress,
 		Handshakes:            cfg.Limits.HandshakesPerSecond,

@@ -1,0 +1,81 @@
+package cable
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/catenary-cable/catenary/rpc"
+)
+
+func TestLimits_IdentifiersOfAConnectionAreBoundedInBytes(t *testing.T) {
+	w := newWorld(t, func(l *Limits) { l.SubscriptionBytes = 300 })
+	b := w.welcomed()
+	long := strings.Repeat("x", 100)
+	b.subscribe("a " + long)
+	b.subscribe("b " + long)
+	b.expect(confirmed("a "+long), confirmed("b "+long))
+	b.subscribe("c " + long)
+	b.expect(`{"identifier":"c ` + long + `","type":"reject_subscription"}`)
+	b.subscribe("short")
+	b.expect(confirmed("short"))
+	b.send(`{"command":"unsubscribe","identifier":"a ` + long + `"}`)
+	w.eventually("an unsubscribe makes room", func() bool { return w.server.Stats().Subscriptions == 2 })
+	b.subscribe("c " + long)
+	b.expect(confirmed("c " + long))
+	if n := w.server.Stats().SubscriptionsRefused["subscription_bytes"]; n != 1 {
+		t.Errorf("%d refusals are counted", n)
+	}
+}
+
+// A browser whose commands Rails works off slowly is read no further, long before memory is short.
+func TestLimits_CommandsThatWaitAreBoundedInBytes(t *testing.T) {
+	w := newWorld(t, func(l *Limits) { l.Commands = 10_000 })
+	release := make(chan bool)
+	w.rails.onCall(func(call asked) map[string]any {
+		if call.Do == rpc.Frames {
+			<-release
+		}
+		return behave(call)
+	})
+	b := w.welcomed()
+	const texts = 200
+	text := func(n int) string {
+		return fmt.Sprintf(`{"command":"message","identifier":"%s","data":"%d"}`, strings.Repeat("x", 1000), n)
+	}
+	for n := range texts {
+		b.send(text(n))
+	}
+	w.eventually("the first command is in Rails", func() bool { return len(w.rails.made(rpc.Frames)) == 1 })
+	w.server.mu.Lock()
+	var c *Connection
+	for _, c = range w.server.connections {
+	}
+	w.server.mu.Unlock()
+	w.eventually("the queue is full", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.waiting > 2*4096 {
+			t.Fatalf("%d bytes wait", c.waiting)
+		}
+		return c.room.made != nil
+	})
+	close(release)
+	for n := range texts {
+		b.expect(message(strings.Repeat("x", 1000), fmt.Sprint(n)))
+	}
+	if c.mu.Lock(); c.waiting != 0 {
+		t.Errorf("in the end %d bytes wait", c.waiting)
+	}
+	c.mu.Unlock()
+}
+
+func TestLimits_AMessageMustEndOnceItHasBegun(t *testing.T) {
+	w := newWorld(t, func(l *Limits) { l.MessageWait = 300 * time.Millisecond })
+	half, idle := w.welcomed(), w.welcomed()
+	half.ws.NetConn().Write([]byte{0x81, 0x80 | 100, 1, 2, 3, 4, 'x'}) // one byte of a hundred
+	w.eventually("it is given up", func() bool { return w.server.Stats().Ends["slow"] == 1 })
+	idle.subscribe("room") // silence is no message
+	idle.expect(confirmed("room"))
+}
