@@ -108,7 +108,7 @@ func (c *Connection) receive(text []byte) {
 	c.server.count.commands[command.Kind].Add(1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.waitForRoom(); c.ended || c.passThrough(command, text) {
+	if c.waitForRoom(); c.ended || c.passThrough(command, text) || c.verify(command) {
 		return
 	}
 	e := errand{call: rpc.Call{Do: rpc.Frames, Frames: []string{string(text)}}}

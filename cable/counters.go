@@ -14,7 +14,7 @@ import (
 type counters struct {
 	opened         atomic.Int64
 	refused        atomic.Int64    // handshakes that Rails' answer ended
-	subscriptions  atomic.Int64    // now, that Rails holds
+	subscriptions  atomic.Int64    // now, that stand
 	commands       [4]atomic.Int64 // by protocol.Kind
 	repeated       atomic.Int64    // subscribes that cost no call
 	warnings       atomic.Int64    // from Rails

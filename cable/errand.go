@@ -142,7 +142,7 @@ func (c *Connection) fill(call *rpc.Call) {
 	call.Request, call.Protocol, call.State, call.Tags = c.request, c.protocol, c.state, c.tags
 	call.Identities = c.identities
 	for _, s := range c.subscriptions.all() {
-		if !s.live {
+		if !s.live || s.verified {
 			continue
 		}
 		channel := rpc.Channel{Identifier: s.identifier, State: s.state, Streams: map[string]*string{}}

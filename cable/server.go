@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/catenary-cable/catenary/cable/turbo"
 	"github.com/catenary-cable/catenary/protocol"
 	"github.com/catenary-cable/catenary/rpc"
 	"github.com/gorilla/websocket"
@@ -51,12 +52,14 @@ type Server struct {
 
 	passThrough *PassThrough
 	edge        Edge
-	rules       atomic.Pointer[Rules] // nil: not known
+	rules       atomic.Pointer[Rules]          // nil: not known
+	verifier    atomic.Pointer[turbo.Verifier] // nil: Turbo's streams are Rails' affair
 	settled     func(outcome string, took time.Duration)
 	gate        *gate
 	turnedAway  *tally // handshakes, by why
 	slowed      *tally // commands, by limit
 	refused     *tally // subscriptions, by limit
+	badNames    *tally // of Turbo's streams
 	started     time.Time
 
 	heartbeat heartbeat
@@ -91,6 +94,7 @@ func NewServer(o Options) (*Server, error) {
 		dismissals: dismissals{secret: o.Secret}, edge: o.Edge, gate: newGate(o.Limits), started: time.Now(),
 		turnedAway: newTally("handshakes are turned away", o.Log, turnedAway[:]...), slowed: newTally("a browser's commands are slowed down", o.Log, "commands_per_second"),
 		refused:     newTally("subscriptions are refused", o.Log, "subscriptions_per_connection", "subscription_bytes"),
+		badNames:    newTally("signed names of Turbo's streams are rejected", o.Log),
 		connections: map[string]*Connection{}, empty: make(chan struct{}),
 	}
 	s.holders.init()

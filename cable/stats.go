@@ -7,7 +7,7 @@ import "github.com/catenary-cable/catenary/protocol"
 type Stats struct {
 	Connections   int // now; those too of whose end Rails has yet to hear
 	Handshakes    int // now under way
-	Subscriptions int // now, that Rails holds
+	Subscriptions int // now, that stand
 	Draining      bool
 
 	Opened     int64

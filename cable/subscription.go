@@ -16,7 +16,8 @@ type subscription struct {
 
 	wanted   bool      // the browser's last command was a subscribe
 	queued   int       // commands about it that Rails has not answered
-	live     bool      // Rails holds it
+	live     bool      // Rails holds it, or it is verified
+	verified bool      // here, and Rails knows nothing of it: see Connection.verify
 	rejected bool      // in the call that is being applied
 	unknown  time.Time // until then, subscribing again is not worth a call
 

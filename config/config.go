@@ -27,6 +27,7 @@ type Config struct {
 	Backend    Backend
 	Broadcasts Broadcasts
 	JWT        JWT
+	Turbo      Turbo
 	Limits     Limits
 	Ping       Ping
 	Shutdown   Shutdown

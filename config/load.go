@@ -67,6 +67,7 @@ func Load(in Input) (*Config, error) {
 	l.note(l.finishRedis(environ))
 	l.note(l.finishBackend(environ, e))
 	l.note(l.finishEdge())
+	l.note(l.finishTurbo(environ, e))
 	l.note(l.finishShutdown())
 	if err := errors.Join(l.mistakes...); err != nil {
 		return nil, err

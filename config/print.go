@@ -53,6 +53,8 @@ func (c *Config) printable(s setting, values map[string]any) any {
 		return c.Backend.Secret.String()
 	case "jwt.secret":
 		return c.JWT.Secret.String()
+	case "turbo.signed_stream_verifier_key":
+		return c.Turbo.Key.String()
 	case "jwt.rotation_secret":
 		return c.JWT.RotationSecret.String()
 	case "broadcasts.redis.sentinels":

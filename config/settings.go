@@ -108,6 +108,11 @@ func settings() []setting {
 		{key: "jwt.identify", kind: identities, def: []string(nil),
 			usage: "identifiers of identified_by, made of claims in place of connect: current_user=gid://app/User/{sub}; a mapping in the file"},
 
+		{key: "turbo.verify_streams", kind: boolean, def: false,
+			usage: "answer subscriptions to Turbo's streams without Rails, if Turbo::StreamsChannel is turbo-rails' own"},
+		{key: "turbo.signed_stream_verifier_key", kind: text, def: "", secret: true,
+			note: "made of secret_key_base, as Rails does", usage: "config.turbo.signed_stream_verifier_key, if the app sets it"},
+
 		{key: "limits.max_connections", kind: integer, def: 100_000, min: 1, usage: "browsers at once"},
 		{key: "limits.connections_per_address", kind: integer, def: 5000, usage: "browsers at once from one address; 0 is no limit"},
 		{key: "limits.handshakes_per_second", kind: integer, def: 0, usage: "of all browsers, five seconds' worth at once; 0 is no limit"},

@@ -62,6 +62,15 @@ type Settings struct {
 	AllowSameOriginAsHost           bool     `json:"allow_same_origin_as_host"`
 	DisableRequestForgeryProtection bool     `json:"disable_request_forgery_protection"`
 	AssumeSSL                       bool     `json:"assume_ssl"`
+
+	Turbo *TurboSettings `json:"turbo"` // nil: there is no Turbo::StreamsChannel
+}
+
+// TurboSettings are what must be known of the app's Turbo::StreamsChannel before
+// its streams can be verified elsewhere.
+type TurboSettings struct {
+	Own      string `json:"own"`       // what the app has changed; "": it is turbo-rails'
+	KeyCheck string `json:"key_check"` // see turbo.Check
 }
 
 // Late are effects that came after the reply, or, with Early, while a long

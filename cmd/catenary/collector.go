@@ -33,7 +33,7 @@ func (c *collector) Collect(found chan<- prometheus.Metric) {
 		gauge("catenary_draining", "1 once catenary is being stopped.", draining),
 		gauge("catenary_connections", "Connections, those too of whose end Rails has yet to hear.", server.Connections),
 		gauge("catenary_handshakes", "Handshakes under way.", server.Handshakes),
-		gauge("catenary_subscriptions", "Subscriptions that Rails holds.", server.Subscriptions),
+		gauge("catenary_subscriptions", "Subscriptions that stand.", server.Subscriptions),
 		gauge("catenary_streams", "Streams with members here, catenary's own too.", hub.Streams),
 		gauge("catenary_calls_in_flight", "Calls that Rails is working on.", inFlight),
 		gauge("catenary_calls_waiting", "Calls that wait for their turn.", waiting),

@@ -27,12 +27,20 @@ type railsState struct {
 	unfit   error                     // what it says of that
 }
 
-// tell has the app's settings told to f, whose error is why catenary is not ready.
-func (r *railsState) tell(f func(*rpc.Settings) error) {
+// tell has the app's settings told to identify, whose error is why catenary is
+// not ready, and to verify. identify may be nil.
+func (r *railsState) tell(identify func(*rpc.Settings) error, verify func(*rpc.Settings)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.consult = f; f != nil {
+	if identify != nil {
 		r.unfit = errRulesUnknown
+	}
+	r.consult = func(s *rpc.Settings) error {
+		verify(s)
+		if identify == nil {
+			return nil
+		}
+		return identify(s)
 	}
 }
 

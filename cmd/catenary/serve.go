@@ -110,7 +110,7 @@ func serve(ctx context.Context, input config.Input, command, environ []string, s
 	if err != nil {
 		return err
 	}
-	rails.tell(identifying(cfg.JWT.Identify, server, log))
+	rails.tell(identifying(cfg.JWT.Identify, server, log), verifying(cfg.Turbo, server, log))
 	handler, err := routes(cfg, server, front.server.ErrorLog)
 	if err != nil {
 		return err

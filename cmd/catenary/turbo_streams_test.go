@@ -28,32 +28,60 @@ func TestTurboStreams(t *testing.T) {
 	t.Run("after twenty quick visits everything arrives once", func(t *testing.T) { w.in(t).survivesQuickVisits(page.in(t)) })
 }
 
+// The same where catenary verifies the names: Rails hears of no subscription.
+func TestTurboStreams_VerifiedHere(t *testing.T) {
+	t.Parallel()
+	w := startTurboOn(t, true, []string{"LAB_TURBO=original"}, "--turbo-verify-streams")
+	page := newUser(t, chromium(t))
+
+	t.Run("broadcasts append, replace and remove", func(t *testing.T) { w.in(t).changesThePage(page.in(t)) })
+	t.Run("a forged name is rejected and asked for once", func(t *testing.T) { w.in(t).rejectsForgedNames(page.in(t)) })
+	t.Run("twins cost no call", func(t *testing.T) { w.in(t).twinsCostNothing(page.in(t)) })
+}
+
 // A turboWorld has a page's server and somebody who counts the browsers' commands on their way to Rails.
 type turboWorld struct {
 	t     *testing.T
 	world *world
 	calls *callCounter
+
+	verified bool // Rails is asked for nothing
 }
 
-func startTurbo(t *testing.T) *turboWorld {
+func startTurbo(t *testing.T) *turboWorld { return startTurboOn(t, false, nil) }
+
+func startTurboOn(t *testing.T, verified bool, env []string, flags ...string) *turboWorld {
 	w := &world{}
 	t.Cleanup(w.close)
 	var err error
 	if w.redis, err = startRedis(); err != nil {
 		t.Fatal(err)
 	}
-	if w.app, err = startApp("lab", true, "REDIS_URL="+w.redis.url()); err != nil {
+	if w.app, err = startApp("lab", true, append(env, "REDIS_URL="+w.redis.url())...); err != nil {
 		t.Fatal(err)
 	}
 	calls, counted := countCalls(t, w.app)
-	if w.catenary, err = startCatenary(counted, "--proxy"); err != nil {
+	if w.catenary, err = startCatenary(counted, append(flags, "--proxy")...); err != nil {
 		t.Fatal(err)
 	}
 	w.address = w.catenary.address
-	return &turboWorld{t, w, calls}
+	return &turboWorld{t, w, calls, verified}
 }
 
-func (w *turboWorld) in(t *testing.T) *turboWorld { return &turboWorld{t, w.world, w.calls} }
+func (w *turboWorld) in(t *testing.T) *turboWorld {
+	return &turboWorld{t, w.world, w.calls, w.verified}
+}
+
+// expectAsked expects so many subscribes to have gone to Rails, none if names are verified here.
+func (w *turboWorld) expectAsked(before, want int) {
+	w.t.Helper()
+	if w.verified {
+		want = 0
+	}
+	if n := w.calls.count("subscribe") - before; n != want {
+		w.t.Errorf("%d subscribes went to Rails, not %d", n, want)
+	}
+}
 
 func (w *turboWorld) changesThePage(page *tab) {
 	page.open(w.page("first", "streams=news"))
@@ -73,9 +101,7 @@ func (w *turboWorld) rejectsForgedNames(page *tab) {
 	page.open(w.page("forged", "streams=news&forged=news"))
 	w.awaitSources(page, 2, 1)
 	time.Sleep(2 * time.Second) // the guarantor repeats what is not answered every half second
-	if n := w.calls.count("subscribe") - before; n != 2 {
-		w.t.Errorf("%d subscribes went to Rails, not 2", n)
-	}
+	w.expectAsked(before, 2)
 	w.awaitSources(page, 2, 1)
 	w.broadcast("news", turboStream("append", "messages", `<p class="message">once</p>`))
 	page.expectText(".message", "once")
@@ -96,9 +122,7 @@ func (w *turboWorld) twinsCostNothing(page *tab) {
 		document.querySelector("turbo-cable-stream-source:last-of-type").removeAttribute("connected")
 		true`)
 	page.expectThat("three more subscribes", "sent >= 3")
-	if n := w.calls.count("subscribe") - before; n != 1 {
-		w.t.Errorf("%d subscribes went to Rails, not 1", n)
-	}
+	w.expectAsked(before, 1)
 	w.broadcast("twin", turboStream("append", "messages", `<p class="message">for each</p>`))
 	page.expectText(".message", "for each")
 	w.expectMessages(page, "for each", "for each", "for each")

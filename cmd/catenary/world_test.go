@@ -17,7 +17,7 @@ import (
 
 // A world is all that a transcript needs: Redis, the fixture application, and a server that speaks Action Cable, which
 // is the application itself ("rails") or catenary in front of it ("catenary", or "rebuilt" if the application keeps no objects
-// between commands, or "identified" if tokens take the place of connect).
+// between commands, "identified" if tokens take the place of connect, or "verified" if Turbo's streams are verified by catenary).
 type world struct {
 	redis    *redisServer
 	app      *app
@@ -62,6 +62,10 @@ func startWorld(server, kind string) (w *world, err error) {
 			return w, err
 		}
 		flags = []string{"--root", w.root, "--broadcasts-redis-url", w.redis.url()}
+	}
+	if server == "verified" {
+		env = append(env, "LAB_TURBO=original")
+		flags = []string{"--turbo-verify-streams"}
 	}
 	if w.app, err = startApp("lab", server != "rails", env...); err != nil {
 		return w, err

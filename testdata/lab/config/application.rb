@@ -16,6 +16,7 @@ end
 require_relative "../app/models/event_log"
 require_relative "environment_variables"
 require_relative "witness"
+require_relative "turbo" if ENV["LAB_TURBO"] == "original"
 
 module App
   class Application < Rails::Application

@@ -15,6 +15,13 @@ module Catenary
         app.reloader.before_class_unload { endpoint.live_connections.clear }
       end
 
+      # Where all is loaded anyhow; else catenary alone says it, if it matters.
+      config.after_initialize do |app|
+        if app.config.eager_load && own = TurboStreams.new(app).own
+          ::Rails.logger&.info "[catenary] #{own}: catenary's turbo.verify_streams has no effect"
+        end
+      end
+
       initializer "catenary.action_cable" do
         ActiveSupport.on_load(:action_cable) { ActionCable::Server::Base.prepend Mount }
         ActiveSupport.on_load(:action_cable_channel) { prepend ChannelStreams }

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"log/slog"
+
+	"github.com/catenary-cable/catenary/cable"
+	"github.com/catenary-cable/catenary/cable/turbo"
+	"github.com/catenary-cable/catenary/config"
+	"github.com/catenary-cable/catenary/rpc"
+)
+
+// verifying has the server verify Turbo's streams for as long as the app's
+// settings allow it.
+func verifying(t config.Turbo, server *cable.Server, log *slog.Logger) func(*rpc.Settings) {
+	if !t.VerifyStreams {
+		return func(*rpc.Settings) {}
+	}
+	said, first := "", true
+	return func(s *rpc.Settings) {
+		verifier, why := verifierFor(t, s.Turbo)
+		server.VerifyStreams(verifier)
+		switch {
+		case why != "" && why != said:
+			log.Warn("turbo.verify_streams has no effect: Rails answers for Turbo's streams", "why", why)
+		case why == "" && (said != "" || first):
+			log.Info("Turbo's streams are verified here")
+		}
+		said, first = why, false
+	}
+}
+
+// verifierFor is nil if the app's channel must run, and says why.
+func verifierFor(t config.Turbo, told *rpc.TurboSettings) (v *turbo.Verifier, why string) {
+	switch {
+	case told == nil:
+		return nil, "the app has no Turbo::StreamsChannel"
+	case told.Own != "":
+		return nil, told.Own
+	}
+	keys := [][]byte{[]byte(t.Key.Reveal())}
+	if t.Key.Missing() {
+		keys = turbo.Keys(t.SecretKeyBase.Reveal())
+	}
+	for _, key := range keys {
+		if turbo.Check(key) == told.KeyCheck {
+			return turbo.NewVerifier(key), ""
+		}
+	}
+	if t.Key.Missing() {
+		return nil, "the app signs with another key than its secret_key_base here (" + t.SecretKeyBase.Source() + ") gives: set turbo.signed_stream_verifier_key"
+	}
+	return nil, "the app signs with another key than turbo.signed_stream_verifier_key"
+}
