@@ -161,7 +161,8 @@ func TestIdentify_TheAppMustAllowIt(t *testing.T) {
 	e.app.restart(t)
 	e.tells(b, "subscribe", `{"channel":"EchoChannel"}`)
 	e.hears(b, `{"type":"disconnect","reason":"server_restart","reconnect":true}`, "(close 1000)")
-	if err := says(e.app.process, "[catenary] a call wants to set tenant, user of a connection: config.catenary.identify does not allow it"); err != nil {
+	const refused = "[catenary] a call wants to set tenant, user of a connection: config.catenary.identify does not allow it"
+	if err := e.app.process.waitFor(patience, func() error { return says(e.app.process, refused) }); err != nil {
 		t.Error(err)
 	}
 	const message = "jwt.identify: the app does not let catenary set user: write config.catenary.identify = %i[user tenant] in config/application.rb"

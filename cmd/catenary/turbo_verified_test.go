@@ -87,7 +87,8 @@ func TestTurboVerified_NotIfTheAppHasAChannelOfItsOwn(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	if err := says(e.app.process, "[catenary] the application changes Turbo::StreamsChannel in "); err != nil {
+	const changed = "[catenary] the application changes Turbo::StreamsChannel in "
+	if err := e.app.process.waitFor(patience, func() error { return says(e.app.process, changed) }); err != nil {
 		t.Error(err)
 	}
 }
