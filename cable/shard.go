@@ -23,6 +23,7 @@ type shard struct {
 	}
 
 	started time.Time // what times are told from
+	sample  sample
 	seen    struct {
 		sync.Mutex
 		HubStats // but for Streams
@@ -104,6 +105,7 @@ func (s *shard) run(log *slog.Logger) {
 			stream.delivered = time.Since(s.started)
 		}
 		s.see(batch, deliveries, invalid)
+		s.sample.take(s, batch)
 		clear(order)
 		clear(batch)
 	}

@@ -33,6 +33,7 @@ type Config struct {
 	Shutdown   Shutdown
 	Log        Log
 	Operations Operations
+	Telemetry  Telemetry
 
 	// Warnings are for the log: nothing that stops, all that may surprise.
 	Warnings []string `mapstructure:"-"`
@@ -130,4 +131,15 @@ type Operations struct {
 	Status bool
 	// Pprof serves profiles there. They show what the process holds in memory.
 	Pprof bool
+}
+
+// Telemetry is where traces go, as OpenTelemetry has it; without an endpoint
+// there are none.
+type Telemetry struct {
+	// OTLPEndpoint is a collector's base URL, to which /v1/traces is added.
+	OTLPEndpoint string `mapstructure:"otlp_endpoint"`
+	// OTLPTracesEndpoint is the whole URL instead.
+	OTLPTracesEndpoint string `mapstructure:"otlp_traces_endpoint"`
+	// BroadcastsOneIn is of how many broadcasts one is traced; 0: none.
+	BroadcastsOneIn int `mapstructure:"broadcasts_one_in"`
 }

@@ -143,6 +143,12 @@ func settings() []setting {
 		{key: "operations.status", kind: boolean, def: true, usage: "serve a status page at / there, and what catenary top shows"},
 		{key: "operations.pprof", kind: boolean, def: false, usage: "serve Go's profiles below /debug/pprof/ there"},
 		{key: "operations.listen", kind: address, def: "127.0.0.1:9394", usage: "address for probes, metrics and the status page, or off"},
+
+		{key: "telemetry.otlp_endpoint", kind: collectorURL, def: "", variables: []string{"OTEL_EXPORTER_OTLP_ENDPOINT"},
+			usage: "an OpenTelemetry collector that takes OTLP over HTTP: traces go to /v1/traces there; empty: there are none"},
+		{key: "telemetry.otlp_traces_endpoint", kind: collectorURL, def: "", variables: []string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"},
+			usage: "the whole URL for traces, instead"},
+		{key: "telemetry.broadcasts_one_in", kind: integer, def: 1000, usage: "of so many broadcasts one is traced; 0: none"},
 	}
 }
 

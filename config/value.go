@@ -27,6 +27,7 @@ const (
 	httpURL
 	redisURL
 	keysURL
+	collectorURL
 	prefix
 	verifyMode
 	sentinels
@@ -91,6 +92,8 @@ func (s setting) parseText(t string) (any, error) {
 		return t, checkHTTPURL(t)
 	case keysURL:
 		return t, checkKeysURL(t)
+	case collectorURL:
+		return t, checkCollectorURL(t)
 	case redisURL:
 		return t, checkRedisURL(t)
 	case prefix:

@@ -56,3 +56,12 @@ func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
+
+// checkCollectorURL refuses what would be a secret: catenary prints the URL.
+func checkCollectorURL(t string) error {
+	u, err := url.Parse(t)
+	if err == nil && u.User == nil && u.RawQuery == "" && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" || t == "" {
+		return nil
+	}
+	return fmt.Errorf("is not the URL of a collector: write for example http://127.0.0.1:4318, without a user; secrets stand in OTEL_EXPORTER_OTLP_HEADERS")
+}

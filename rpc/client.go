@@ -19,6 +19,10 @@ type Options struct {
 	ReplyBytes  int64         // the longest answer that is read
 
 	Observe func(Observation) // is told of every call; may be nil
+
+	// Trace begins to trace a call, of which ctx may hold the parent; nil: calls
+	// are not traced.
+	Trace func(ctx context.Context, calls []Call) Trace
 }
 
 // Client makes calls to Rails. It is safe for concurrent use.
@@ -50,14 +54,14 @@ func NewClient(o Options) (*Client, error) {
 // ends the waiting for a turn; once it is its turn, a call is seen through
 // even if nobody waits for it any more: what Rails has begun we must know.
 func (c *Client) Call(ctx context.Context, boot string, calls ...Call) (reply *Reply, err error) {
-	j, asked := &job{done: make(chan struct{})}, time.Now()
+	j, asked, trace := &job{done: make(chan struct{})}, time.Now(), c.trace(ctx, calls)
 	j.run = func() {
 		turn := time.Now()
-		reply, err = c.make(boot, calls)
-		c.observe(calls, reply, err, turn.Sub(asked), time.Since(turn))
+		reply, err = c.make(boot, calls, trace.Parent)
+		c.observe(trace, calls, reply, err, turn.Sub(asked), time.Since(turn))
 	}
 	if !c.lanes.submit(j) {
-		c.observe(calls, nil, ErrBusy, 0, 0)
+		c.observe(trace, calls, nil, ErrBusy, 0, 0)
 		return nil, ErrBusy
 	}
 	select {
@@ -65,7 +69,7 @@ func (c *Client) Call(ctx context.Context, boot string, calls ...Call) (reply *R
 	case <-ctx.Done():
 		if c.lanes.withdraw(j) {
 			err = notSent(context.Cause(ctx))
-			c.observe(calls, nil, err, time.Since(asked), 0)
+			c.observe(trace, calls, nil, err, time.Since(asked), 0)
 			return nil, err
 		}
 		<-j.done
@@ -76,7 +80,7 @@ func (c *Client) Call(ctx context.Context, boot string, calls ...Call) (reply *R
 // make makes calls, and makes short ones again elsewhere as long as they have
 // come to a process that does not know them, while the one that does may be
 // found: such an answer says that nothing has run.
-func (c *Client) make(boot string, calls []Call) (*Reply, error) {
+func (c *Client) make(boot string, calls []Call, traceparent string) (*Reply, error) {
 	deadline := time.Now().Add(c.options.Timeout)
 	short := len(calls) > 0 && calls[0].Do != Open && len(calls[0].Request) == 0
 	for tries := 1; ; tries++ {
@@ -84,7 +88,7 @@ func (c *Client) make(boot string, calls []Call) (*Reply, error) {
 		if err != nil {
 			return nil, err
 		}
-		reply, err := c.over(w, deadline, calls)
+		reply, err := c.over(w, deadline, calls, traceparent)
 		if err != nil {
 			return nil, err
 		}
@@ -105,8 +109,8 @@ func (c *Client) make(boot string, calls []Call) (*Reply, error) {
 const searches = 12
 
 // over makes calls over one wire, and gives it back.
-func (c *Client) over(w *wire, deadline time.Time, calls []Call) (*Reply, error) {
-	w.prepare(c.pool.host, c.signer, c.options.Node, calls, time.Now())
+func (c *Client) over(w *wire, deadline time.Time, calls []Call, traceparent string) (*Reply, error) {
+	w.prepare(c.pool.host, c.signer, c.options.Node, traceparent, calls, time.Now())
 	answer, sent, err := w.post(deadline, c.options.ReplyBytes)
 	if status := new(StatusError); err != nil && !errors.As(err, &status) {
 		c.pool.discard(w)
@@ -180,7 +184,7 @@ func (c *Client) explore() error {
 }
 
 func (c *Client) greet(w *wire) error {
-	_, err := c.over(w, time.Now().Add(c.options.Timeout), nil)
+	_, err := c.over(w, time.Now().Add(c.options.Timeout), nil, "")
 	return err
 }
 

@@ -28,7 +28,7 @@ type Observation struct {
 const SettingsOnly = "settings"
 
 // observe runs in the lane where it can: the stacks of those who wait stay small.
-func (c *Client) observe(calls []Call, reply *Reply, err error, waited, took time.Duration) {
+func (c *Client) observe(trace Trace, calls []Call, reply *Reply, err error, waited, took time.Duration) {
 	o := Observation{Do: SettingsOnly, Outcome: outcome(reply, err), Waited: waited, Took: took}
 	if len(calls) > 0 {
 		o.Do = calls[0].Do
@@ -38,6 +38,9 @@ func (c *Client) observe(calls []Call, reply *Reply, err error, waited, took tim
 	}
 	if c.options.Observe != nil {
 		c.options.Observe(o)
+	}
+	if trace.End != nil {
+		trace.End(o)
 	}
 }
 

@@ -61,8 +61,8 @@ func (w *wire) post(deadline time.Time, limit int64) (answer []byte, sent bool, 
 // keptBuffer is how much memory a wire keeps for the next call.
 const keptBuffer = 64 << 10
 
-// prepare writes the request of some calls.
-func (w *wire) prepare(host string, s *signer, node string, calls []Call, now time.Time) {
+// prepare writes the request of some calls. The traceparent may be empty.
+func (w *wire) prepare(host string, s *signer, node, traceparent string, calls []Call, now time.Time) {
 	if cap(w.body) > keptBuffer {
 		w.body = nil
 	}
@@ -72,6 +72,9 @@ func (w *wire) prepare(host string, s *signer, node string, calls []Call, now ti
 	b = append(b, "\r\nContent-Type: application/json\r\nContent-Length: "...)
 	b = strconv.AppendInt(b, int64(len(w.body)), 10)
 	b = append(b, "\r\n"...)
+	if traceparent != "" {
+		b = append(append(append(b, "traceparent: "...), traceparent...), "\r\n"...)
+	}
 	b = s.appendHeaders(b, w.body, now)
 	w.head = append(b, "\r\n"...)
 }

@@ -40,7 +40,7 @@ func (c *catenary) up(app *app, flags ...string) error {
 		return err
 	}
 	arguments := append([]string{"--backend-url", app.url(), "--listen", c.address, "--operations-listen", c.operations}, flags...)
-	c.process, err = start(os.TempDir(), []string{"SECRET_KEY_BASE=" + secretKeyBase}, path, arguments...)
+	c.process, err = start(os.TempDir(), []string{"SECRET_KEY_BASE=" + secretKeyBase, "OTEL_BSP_SCHEDULE_DELAY=100"}, path, arguments...)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/catenary-cable/catenary/cable"
 	"github.com/catenary-cable/catenary/cmd/catenary/status"
+	"github.com/catenary-cable/catenary/cmd/catenary/tracing"
 	"github.com/catenary-cable/catenary/config"
 	"github.com/catenary-cable/catenary/rpc"
 	"golang.org/x/sync/errgroup"
@@ -49,6 +50,14 @@ func serve(ctx context.Context, input config.Input, command, environ []string, s
 		return err
 	}
 
+	tracer, err := newTracer(ctx, cfg.Telemetry, environ, log)
+	if err != nil {
+		return err
+	}
+	if tracer != nil {
+		defer tracer.Close(context.WithoutCancel(ctx))
+	}
+
 	stopping, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	group, running := errgroup.WithContext(stopping)
 	defer func() { cancel(nil); group.Wait() }() // if we do not come as far as to stop in order
@@ -66,7 +75,7 @@ func serve(ctx context.Context, input config.Input, command, environ []string, s
 	rails := &railsState{log: log, probe: probeOf(cfg)}
 	ready := &readiness{rails: rails}
 	meters := newMeters(ready)
-	backend, err := newBackend(cfg, meters.called)
+	backend, err := newBackend(cfg, meters.called, tracer)
 	if err != nil {
 		return err
 	}
@@ -103,6 +112,9 @@ func serve(ctx context.Context, input config.Input, command, environ []string, s
 		return err
 	}
 	hub := cable.NewHub(source, log)
+	if tracer != nil {
+		hub.Sample(cfg.Telemetry.BroadcastsOneIn, tracer.Broadcast)
+	}
 	server, err := cable.NewServer(cable.Options{
 		Backend: backend, Hub: hub, Node: node(), Mount: cfg.Paths[0], Limits: limits(cfg), Ping: cfg.Ping.Interval, Log: log, Edge: edge, Secret: shared.Reveal(),
 		PassThrough: passThrough, HandshakeSettled: meters.handshake,
@@ -111,7 +123,7 @@ func serve(ctx context.Context, input config.Input, command, environ []string, s
 		return err
 	}
 	rails.tell(identifying(cfg.JWT.Identify, server, log), verifying(cfg.Turbo, server, log))
-	handler, err := routes(cfg, server, front.server.ErrorLog)
+	handler, err := routes(cfg, traced(tracer, server), front.server.ErrorLog)
 	if err != nil {
 		return err
 	}
@@ -174,14 +186,18 @@ func newLogger(cfg config.Log, to io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(to, options))
 }
 
-func newBackend(cfg *config.Config, observe func(rpc.Observation)) (*rpc.Client, error) {
+func newBackend(cfg *config.Config, observe func(rpc.Observation), tracer *tracing.Tracer) (*rpc.Client, error) {
 	if err := cfg.RequireSecret(); err != nil && !cfg.PassesAll() {
 		return nil, err
 	}
-	return rpc.NewClient(rpc.Options{
+	options := rpc.Options{
 		URL: cfg.Backend.URL, Secret: cfg.Backend.Secret.Reveal(), Node: node(), Timeout: cfg.Backend.Timeout,
 		Concurrency: cfg.Backend.Concurrency, Queue: cfg.Backend.Queue, ReplyBytes: 16 << 20, Observe: observe,
-	})
+	}
+	if tracer != nil {
+		options.Trace = tracer.Call
+	}
+	return rpc.NewClient(options)
 }
 
 func limits(cfg *config.Config) cable.Limits {

@@ -156,6 +156,10 @@ class EchoChannel < ApplicationChannel
     transmit({ proc: @proc.class.name })
   end
 
+  def trace
+    transmit({ traceparent: connection.send(:request).headers["traceparent"] })
+  end
+
   def fail_with_argument
     raise ArgumentError, "bad"
   end

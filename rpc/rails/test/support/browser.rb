@@ -3,7 +3,7 @@ class Browser
   include Minitest::Assertions
   include Calls
 
-  attr_accessor :assertions
+  attr_accessor :assertions, :traceparent
   attr_reader :name, :result, :version, :state, :tags, :channels, :subscriptions
 
   def initialize(test, query = "", headers: {}, protocol: "actioncable-v1-json", url: nil)
@@ -93,7 +93,7 @@ class Browser
     def call(**call)
       call = call.merge(@full, { state: state, tags: tags }.compact, channels: known) if @forgotten && call[:do] != "open"
       @forgotten = false
-      @result = super(conn: name, **call)
+      @result = super(conn: name, env: { "HTTP_TRACEPARENT" => traceparent }.compact, **call)
       learn
       result
     end

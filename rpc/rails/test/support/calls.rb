@@ -32,8 +32,8 @@ module Calls
     JSON.parse(text)
   end
 
-  def call(**call)
-    request(call).fetch("results").first
+  def call(env: {}, **call)
+    request(call, env: env).fetch("results").first
   end
 
   def settings(**rest)

@@ -7,4 +7,9 @@ class HeadersChannel < ApplicationCable::Channel
       agent: request.user_agent&.dup&.force_encoding(Encoding::UTF_8), cookie: request.headers["Cookie"]
     })
   end
+
+  # What OpenTelemetry would go on with.
+  def trace
+    transmit({ traceparent: connection.send(:request).headers["traceparent"] })
+  end
 end

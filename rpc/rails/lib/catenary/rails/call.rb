@@ -38,7 +38,7 @@ module Catenary
 
           ops, early = live.command(@node, early: !closing?) do
             live.open if unopened?
-            act(live) if live.alive? || !unopened?
+            Trace.continue(@env, live.connection) { act(live) } if live.alive? || !unopened?
           end
           return { status: 200, ops: [], warnings: @warnings } if closing?
           unopened? ? introduce(live, reply(live, ops, early)) : reply(live, ops, early)

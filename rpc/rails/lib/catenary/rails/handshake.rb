@@ -35,7 +35,7 @@ module Catenary
           "SERVER_NAME" => match[:host], "SERVER_PORT" => match[:port] || (match[:secure] ? "443" : "80"),
           "SERVER_PROTOCOL" => "HTTP/1.1", "HTTP_VERSION" => "HTTP/1.1", "HTTP_HOST" => [match[:host], match[:port]].compact.join(":"),
           "REMOTE_ADDR" => @request.fetch("ip", ""), "rack.url_scheme" => scheme, "rack.hijack?" => false, "rack.input" => StringIO.new("".b)
-        ).merge!(headers)
+        ).merge!(headers).merge!(Trace.of(@env))
       end
 
       private

@@ -1,0 +1,28 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/catenary-cable/catenary/cmd/catenary/tracing"
+	"github.com/catenary-cable/catenary/config"
+)
+
+// newTracer makes the tracer, or nil if nobody wants traces.
+func newTracer(ctx context.Context, cfg config.Telemetry, environ []string, log *slog.Logger) (*tracing.Tracer, error) {
+	if cfg.OTLPEndpoint == "" && cfg.OTLPTracesEndpoint == "" || strings.EqualFold(variable(environ, "OTEL_SDK_DISABLED"), "true") {
+		return nil, nil
+	}
+	return tracing.New(ctx, tracing.Options{
+		Endpoint: cfg.OTLPEndpoint, TracesEndpoint: cfg.OTLPTracesEndpoint, Node: node(), Version: version, Log: log,
+	})
+}
+
+func traced(tracer *tracing.Tracer, handler http.Handler) http.Handler {
+	if tracer == nil {
+		return handler
+	}
+	return tracer.Handshakes(handler)
+}
