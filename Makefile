@@ -1,6 +1,6 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: build demo test attack conformance cost bench bench-go
+.PHONY: build demo test attack faults conformance cost bench bench-go
 
 # The binary, in bin/catenary.
 build:
@@ -23,6 +23,11 @@ conformance:
 	script/install rails redis trixie
 	RAILS=6.1 go test ./cmd/catenary -run Conformance -v -count=1 | grep -vE '^ *(=== |--- PASS)'
 	RAILS=7.2 go test ./cmd/catenary -run Conformance -v -count=1 | grep -vE '^ *(=== |--- PASS)'
+
+# What happens when Redis, Rails and browsers fail: plays the matrix of docs/faults.md.
+faults:
+	script/install rails redis
+	FAULTS=all go test -race ./cmd/catenary -run 'Fault' -v -count=1 -timeout 20m | grep -vE '^ *(=== |--- PASS)'
 
 # Rails' CPU for a command, natively and through catenary: writes docs/cost.md.
 cost:

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"testing"
+	"time"
 
 	"github.com/catenary-cable/catenary/protocol"
 )
@@ -29,7 +30,7 @@ func crowdOf(b *testing.B, n, identifiers int) *stream {
 		}
 		go io.Copy(io.Discard, browser)
 		b.Cleanup(func() { browser.Close(); conn.Close() })
-		socket := &socket{Conn: conn, fd: descriptor(conn), limit: 1 << 20}
+		socket := &socket{Conn: conn, fd: descriptor(conn, time.Minute), limit: 1 << 20}
 		s.add(fmt.Sprintf(`{"channel":"RoomChannel","id":%d}`, i%identifiers), &member{to: socket})
 	}
 	listener.Close()

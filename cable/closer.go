@@ -113,12 +113,22 @@ func (cl *closer) tell(batch []*Connection, full bool) (unknown []*Connection, e
 	return unknown, nil
 }
 
-// callUntilSent tries for as long as ctx allows, if Rails cannot be reached. That
-// too many calls wait already is an end for all but the patient.
+// callUntilSent tries for as long as ctx allows, if Rails cannot be reached. The
+// patient try too if too many calls wait already, or if something else has
+// answered than the gem: an application that does not start, or a proxy whose
+// Rails is away. That proxy may be wrong (Rails was killed over this very
+// call), so it is for callbacks, which must not be lost, and not for actions,
+// which must not run twice.
 func (s *Server) callUntilSent(ctx context.Context, boot string, patient bool, calls ...rpc.Call) (*rpc.Reply, error) {
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
 		reply, err := s.backend.Call(ctx, boot, calls...)
-		if err == nil || !errors.Is(err, rpc.ErrNotSent) || !patient && errors.Is(err, rpc.ErrBusy) {
+		again := errors.Is(err, rpc.ErrNotSent)
+		if patient {
+			again = again || errors.As(err, new(*rpc.StatusError))
+		} else {
+			again = again && !errors.Is(err, rpc.ErrBusy)
+		}
+		if !again {
 			return reply, err
 		}
 		select {

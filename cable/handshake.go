@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/catenary-cable/catenary/rpc"
 	"github.com/gorilla/websocket"
@@ -87,8 +88,9 @@ func (noBuffers) Put(any)  {}
 // four kilobytes each way every connection would keep.
 type hijacked struct {
 	http.ResponseWriter
-	socket *socket
-	buffer *bufio.Reader
+	socket     *socket
+	buffer     *bufio.Reader
+	unanswered time.Duration
 }
 
 func (h *hijacked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
@@ -96,7 +98,7 @@ func (h *hijacked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	h.socket.Conn, h.socket.fd = conn, descriptor(conn)
+	h.socket.Conn, h.socket.fd = conn, descriptor(conn, h.unanswered)
 	if rw.Reader.Buffered() > 0 { // gorilla refuses what comes before the 101
 		return h.socket, rw, nil
 	}

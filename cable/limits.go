@@ -19,6 +19,11 @@ type Limits struct {
 	CommandRate           int // per second and connection, on average; more are read later
 	CommandBurst          int // that may come at once
 
+	// Unanswered is how long what we have sent may stay unacknowledged by the
+	// browser's TCP. Because of the pings it is also how soon a browser is
+	// missed that has vanished without a word.
+	Unanswered time.Duration
+
 	OpenWait      time.Duration // for Rails' answer to a handshake; then 503
 	CallWait      time.Duration // for a Rails that cannot be reached; then the browser is told to reconnect
 	CloseCallWait time.Duration // the same for the call that says that a browser has left; then it is counted as lost

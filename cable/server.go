@@ -221,7 +221,7 @@ func (c *Connection) upgrade(w http.ResponseWriter, r *http.Request) (*websocket
 	if c.protocol != "" {
 		header.Set("Sec-Websocket-Protocol", c.protocol)
 	}
-	ws, err := upgrader.Upgrade(&hijacked{w, &c.socket, &c.reader.buffer}, r, header)
+	ws, err := upgrader.Upgrade(&hijacked{w, &c.socket, &c.reader.buffer, c.server.limits.Unanswered}, r, header)
 	if err != nil {
 		c.socket.Close()
 		return nil, err

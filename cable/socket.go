@@ -85,15 +85,8 @@ func (s *socket) startFlush() {
 	}
 }
 
-const (
-	// unanswered is how long what we have sent may stay unacknowledged by the
-	// browser's TCP. Because of the pings it is also how soon a browser is
-	// missed that has vanished without a word.
-	unanswered = 30 * time.Second
-
-	// stalled is how long one write may wait, where the kernel does not watch.
-	stalled = 2 * time.Minute
-)
+// stalled is how long one write may wait, where the kernel does not watch.
+const stalled = 2 * time.Minute
 
 // flush writes the queue as the browser reads.
 func (s *socket) flush() {

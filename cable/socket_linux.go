@@ -38,7 +38,11 @@ const unsent = 128 << 10
 // descriptor returns the descriptor of a TCP connection, or -1 where writing
 // to it past net.Conn would be wrong, as with TLS. It has the kernel watch for
 // a browser that is gone.
-func descriptor(conn net.Conn) int {
+func descriptor(conn net.Conn, unanswered time.Duration) int {
+	secure, wrapped := conn.(interface{ NetConn() net.Conn })
+	if wrapped {
+		conn = secure.NetConn()
+	}
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
 		return -1
@@ -53,6 +57,9 @@ func descriptor(conn net.Conn) int {
 		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(unanswered/time.Millisecond))
 		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsent)
 	})
+	if wrapped {
+		return -1
+	}
 	return fd
 }
 

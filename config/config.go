@@ -103,6 +103,8 @@ type Limits struct {
 // Ping is the heartbeat; @rails/actioncable gives up after 6 s of silence.
 type Ping struct {
 	Interval time.Duration
+	// Timeout is for the browser's TCP to acknowledge what it was sent.
+	Timeout time.Duration
 }
 
 // Shutdown is how catenary ends.

@@ -132,6 +132,8 @@ func settings() []setting {
 
 		{key: "ping.interval", kind: duration, def: 3 * time.Second, min: int64(100 * time.Millisecond), max: int64(5 * time.Second),
 			usage: "between pings; clients give up after 6s"},
+		{key: "ping.timeout", kind: duration, def: 30 * time.Second, min: int64(time.Second), max: int64(10 * time.Minute),
+			usage: "a browser whose TCP has not acknowledged what it was sent for so long is gone"},
 		{key: "shutdown.grace", kind: duration, def: 25 * time.Second, usage: "for the whole stop, and then it ends in any case"},
 		{key: "shutdown.delay", kind: duration, def: time.Duration(0),
 			usage: "from the stop's beginning, when /ready says no, to refusing handshakes: so long load balancers may need to notice"},

@@ -57,7 +57,7 @@ func (c *Client) Call(ctx context.Context, boot string, calls ...Call) (reply *R
 	j, asked, trace := &job{done: make(chan struct{})}, time.Now(), c.trace(ctx, calls)
 	j.run = func() {
 		turn := time.Now()
-		reply, err = c.make(boot, calls, trace.Parent)
+		reply, err = c.make(boot, c.options.Timeout, calls, trace.Parent)
 		c.observe(trace, calls, reply, err, turn.Sub(asked), time.Since(turn))
 	}
 	if !c.lanes.submit(j) {
@@ -80,8 +80,8 @@ func (c *Client) Call(ctx context.Context, boot string, calls ...Call) (reply *R
 // make makes calls, and makes short ones again elsewhere as long as they have
 // come to a process that does not know them, while the one that does may be
 // found: such an answer says that nothing has run.
-func (c *Client) make(boot string, calls []Call, traceparent string) (*Reply, error) {
-	deadline := time.Now().Add(c.options.Timeout)
+func (c *Client) make(boot string, within time.Duration, calls []Call, traceparent string) (*Reply, error) {
+	deadline := time.Now().Add(within)
 	short := len(calls) > 0 && calls[0].Do != Open && len(calls[0].Request) == 0
 	for tries := 1; ; tries++ {
 		w, err := c.pool.get(boot, short && boot != "", tries > 1, deadline)
@@ -89,6 +89,9 @@ func (c *Client) make(boot string, calls []Call, traceparent string) (*Reply, er
 			return nil, err
 		}
 		reply, err := c.over(w, deadline, calls, traceparent)
+		if errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, ErrNotSent) {
+			err = timeoutError(within)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -114,9 +117,6 @@ func (c *Client) over(w *wire, deadline time.Time, calls []Call, traceparent str
 	answer, sent, err := w.post(deadline, c.options.ReplyBytes)
 	if status := new(StatusError); err != nil && !errors.As(err, &status) {
 		c.pool.discard(w)
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			err = timeoutError(c.options.Timeout)
-		}
 		if !sent {
 			err = notSent(err)
 		}
@@ -210,9 +210,12 @@ func (c *Client) search(boot string) (found bool) {
 }
 
 // Settings asks Rails what it is. Cable is missing unless the call goes over
-// loopback, a Unix socket or TLS.
-func (c *Client) Settings(ctx context.Context) (*Settings, error) {
-	reply, err := c.Call(ctx, "")
+// loopback, a Unix socket or TLS. It does not wait for its turn: that Rails has
+// much to do does not mean that it does not answer.
+func (c *Client) Settings(within time.Duration) (*Settings, error) {
+	asked := time.Now()
+	reply, err := c.make("", within, nil, "")
+	c.observe(Trace{}, nil, reply, err, 0, time.Since(asked))
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ var ErrBusy = fmt.Errorf("too many calls wait for Rails: %w", ErrNotSent)
 type timeoutError time.Duration
 
 func (e timeoutError) Error() string {
-	return fmt.Sprintf("Rails has not answered within %v (backend.timeout)", time.Duration(e))
+	return fmt.Sprintf("Rails has not answered within %v (for calls that is backend.timeout)", time.Duration(e))
 }
 
 // StatusError is an HTTP answer other than 200: the gem is absent, refuses us,

@@ -26,6 +26,7 @@ var trials = map[string]trial{
 	"GraphqlChannel":       {perform: map[string]any{"action": "execute", "query": "q", "topic": "t"}},
 	"ModelChannel":         {params: map[string]any{"id": 1}},
 	"StreamChannel":        {params: map[string]any{"s": []string{"audit"}}},
+	"TallyChannel":         {params: map[string]any{"s": "audit"}},
 	"BenchChannel":         {params: map[string]any{"stream": "audit"}},
 	"WrappingChannel":      {params: map[string]any{"s": "audit"}},
 	"RejectChannel":        {params: map[string]any{"s": 1}},

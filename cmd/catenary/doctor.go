@@ -122,10 +122,8 @@ func (e *examination) rails(ctx context.Context) *rpc.Settings {
 		return nil
 	}
 	defer backend.Close()
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
 	began := time.Now()
-	settings, err := backend.Settings(ctx)
+	settings, err := backend.Settings(askedWait)
 	if errors.Is(err, rpc.ErrNotSent) {
 		err = fmt.Errorf("%w: start the app, or say with backend.url where it is", err)
 	}

@@ -76,8 +76,6 @@ func completed(input config.Input, cfg *config.Config, settings *rpc.Settings) (
 }
 
 func (r *railsState) ask(ctx context.Context) (*rpc.Settings, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
 	settings, err := r.settings(ctx)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -103,10 +101,15 @@ func (r *railsState) ask(ctx context.Context) (*rpc.Settings, error) {
 
 func (r *railsState) settings(ctx context.Context) (*rpc.Settings, error) {
 	if r.probe != nil {
+		ctx, cancel := context.WithTimeout(ctx, askedWait)
+		defer cancel()
 		return &rpc.Settings{}, r.probe(ctx)
 	}
-	return r.backend.Settings(ctx)
+	return r.backend.Settings(askedWait)
 }
+
+// askedWait is how long Rails may take to say that it is there.
+const askedWait = 10 * time.Second
 
 // watch asks Rails now and then: at first for its threads, of which one must be
 // left to the web, and always in order to be able to say whether it answers.

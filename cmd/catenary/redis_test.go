@@ -13,14 +13,15 @@ import (
 
 // A redisServer is a redis-server of the test's own. It keeps its address when it goes down and comes up again.
 type redisServer struct {
-	address string
-	process *process
-	client  *redis.Client
+	address   string
+	arguments []string
+	process   *process
+	client    *redis.Client
 }
 
-func startRedis() (*redisServer, error) {
+func startRedis(arguments ...string) (*redisServer, error) {
 	address := freeAddress()
-	r := &redisServer{address: address, client: redis.NewClient(&redis.Options{Addr: address, Protocol: 2, MaxRetries: -1})}
+	r := &redisServer{address: address, arguments: arguments, client: redis.NewClient(&redis.Options{Addr: address, Protocol: 2, MaxRetries: -1})}
 	return r, r.up()
 }
 
@@ -28,7 +29,8 @@ func (r *redisServer) url() string { return "redis://" + r.address + "/1" }
 
 func (r *redisServer) up() (err error) {
 	host, port, _ := strings.Cut(r.address, ":")
-	r.process, err = start(os.TempDir(), nil, "redis-server", "--bind", host, "--port", port, "--save", "", "--appendonly", "no")
+	arguments := append([]string{"--bind", host, "--port", port, "--save", "", "--appendonly", "no"}, r.arguments...)
+	r.process, err = start(os.TempDir(), nil, "redis-server", arguments...)
 	if err != nil {
 		return err
 	}

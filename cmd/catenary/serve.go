@@ -217,6 +217,7 @@ func limits(cfg *config.Config) cable.Limits {
 		CommandRate:           cfg.Limits.CommandsPerSecond,
 		CommandBurst:          cfg.Limits.CommandsBurst,
 
+		Unanswered:    cfg.Ping.Timeout,
 		OpenWait:      cfg.Backend.OpenTimeout,
 		CallWait:      cfg.Backend.Timeout,
 		CloseCallWait: 2 * time.Minute,

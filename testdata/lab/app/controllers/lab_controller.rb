@@ -1,6 +1,8 @@
 # What a test makes the application do, over plain HTTP. Parameters come as JSON.
 class LabController < ActionController::API
+  # sleep: seconds.
   def up
+    sleep params[:sleep].to_f
     render plain: "Rails #{Rails.version}"
   end
 

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"io"
+	"net"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A faultyProxy stands between two of the parts, and does what networks do. Set it before or while connections go
+// through it.
+type faultyProxy struct {
+	address  string
+	listener *net.TCPListener
+
+	mu      sync.Mutex
+	target  string
+	links   map[*link]bool
+	lost    direction
+	latency time.Duration // before a piece is passed on
+	piece   int           // bytes of a TCP segment at most; 0: as they come
+	rate    int           // bytes a second, each way; 0: as they come
+	answer  string        // instead of the target's, to each request
+}
+
+// A direction is seen from who dials.
+type direction int
+
+const (
+	there direction = 1 << iota
+	back
+)
+
+// A link is one connection: near is who has dialled.
+type link struct{ near, far *net.TCPConn }
+
+func startProxy(t *testing.T, target string) *faultyProxy {
+	t.Helper()
+	config := net.ListenConfig{}
+	config.SetMultipathTCP(false) // it takes no filter
+	listener, err := config.Listen(t.Context(), "tcp", freeAddress())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &faultyProxy{address: listener.Addr().String(), listener: listener.(*net.TCPListener), target: target, links: map[*link]bool{}}
+	go p.accept()
+	t.Cleanup(func() {
+		listener.Close()
+		p.cut()
+	})
+	return p
+}
+
+func (p *faultyProxy) accept() {
+	for {
+		near, err := p.listener.AcceptTCP()
+		if err != nil {
+			return
+		}
+		go p.connect(near)
+	}
+}
+
+func (p *faultyProxy) connect(near *net.TCPConn) {
+	p.mu.Lock()
+	target, answer := p.target, p.answer
+	p.mu.Unlock()
+	if answer != "" {
+		defer near.Close()
+		near.SetDeadline(time.Now().Add(5 * time.Second))
+		if n, _ := near.Read(make([]byte, 1<<16)); n > 0 {
+			io.WriteString(near, answer)
+			near.CloseWrite()
+			io.Copy(io.Discard, near)
+		}
+		return
+	}
+	far, err := net.DialTimeout("tcp", target, 5*time.Second)
+	if err != nil {
+		near.SetLinger(0) // as if it were the target that refuses
+		near.Close()
+		return
+	}
+	l := &link{near, far.(*net.TCPConn)}
+	p.mu.Lock()
+	p.links[l] = true
+	l.lose(p.lost)
+	p.mu.Unlock()
+	var passing sync.WaitGroup
+	passing.Go(func() { p.pass(l.far, l.near) })
+	passing.Go(func() { p.pass(l.near, l.far) })
+	passing.Wait()
+	p.mu.Lock()
+	delete(p.links, l)
+	p.mu.Unlock()
+	l.near.Close()
+	l.far.Close()
+}
+
+// pass copies until the end, which it passes on too.
+func (p *faultyProxy) pass(to, from *net.TCPConn) {
+	defer to.CloseWrite()
+	buffer := make([]byte, 32<<10)
+	for {
+		p.mu.Lock()
+		piece, rate, latency := p.piece, p.rate, p.latency
+		p.mu.Unlock()
+		if rate > 0 {
+			piece = max(rate/20, 1)
+		}
+		if piece == 0 {
+			piece = len(buffer)
+		}
+		n, err := from.Read(buffer[:min(piece, len(buffer))])
+		if n > 0 {
+			time.Sleep(latency)
+			if rate > 0 {
+				time.Sleep(time.Second / 20)
+			}
+			if _, err := to.Write(buffer[:n]); err != nil {
+				from.Close()
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// set changes how the proxy passes things on.
+func (p *faultyProxy) set(change func(*faultyProxy)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change(p)
+}
+
+// cut ends all connections with a reset.
+func (p *faultyProxy) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for l := range p.links {
+		l.near.SetLinger(0)
+		l.far.SetLinger(0)
+		l.near.Close()
+		l.far.Close()
+	}
+}
+
+// lose makes every packet of these directions vanish before TCP sees it: nobody acknowledges, and nobody says that the
+// connection is gone. Where both are lost new connections are not answered either. 0 ends it.
+func (p *faultyProxy) lose(d direction) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lost = d
+	drop(p.listener, d == there|back)
+	for l := range p.links {
+		l.lose(d)
+	}
+}
+
+func (l *link) lose(d direction) {
+	drop(l.near, d&there != 0)
+	drop(l.far, d&back != 0)
+}
+
+// drop has the kernel drop what comes in for a socket, or stop doing so.
+func drop(socket syscall.Conn, on bool) {
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return
+	}
+	raw.Control(func(fd uintptr) {
+		if !on {
+			unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0)
+			return
+		}
+		nothing := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: 0}
+		unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &nothing})
+	})
+}

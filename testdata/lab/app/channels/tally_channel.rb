@@ -1,0 +1,13 @@
+# Keeps accounts for the tests of faults: every run of its action is recorded when it begins.
+class TallyChannel < ApplicationCable::Channel
+  def subscribed
+    super
+    stream_from params[:s]
+  end
+
+  def add(data)
+    record "add #{data["n"]}"
+    sleep data["s"].to_f
+    transmit({ added: data["n"] })
+  end
+end
