@@ -336,6 +336,10 @@ const retryAfter = 5 * time.Second
 
 // relay answers the handshake with what Rails' middleware has answered.
 func relay(w http.ResponseWriter, result *rpc.Result) {
+	if result.Status < 200 || result.Status > 599 { // net/http would panic, or go on waiting
+		http.Error(w, http.StatusText(http.StatusBadGateway), http.StatusBadGateway)
+		return
+	}
 	for _, header := range result.Headers {
 		switch http.CanonicalHeaderKey(header[0]) {
 		case "Content-Length", "Transfer-Encoding", "Connection":
