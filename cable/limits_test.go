@@ -2,6 +2,7 @@ package cable
 
 import (
 	"fmt"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -78,4 +79,18 @@ func TestLimits_AMessageMustEndOnceItHasBegun(t *testing.T) {
 	w.eventually("it is given up", func() bool { return w.server.Stats().Ends["slow"] == 1 })
 	idle.subscribe("room") // silence is no message
 	idle.expect(confirmed("room"))
+}
+
+// What a browser sent before it left waits in the kernel: it must not be held up by a pace that nobody keeps any more.
+func TestLimits_AGreedyBrowserThatHasGoneIsMissedSoon(t *testing.T) {
+	w := newWorld(t, func(l *Limits) { l.CommandRate, l.CommandBurst = 10, 1 })
+	b := w.welcomed()
+	var pings []byte
+	for range 1000 { // a hundred seconds' worth
+		pings = append(pings, 0x89, 0x80, 1, 2, 3, 4)
+	}
+	b.ws.NetConn().Write(pings)
+	b.ws.NetConn().(*net.TCPConn).SetLinger(0)
+	b.ws.Close()
+	w.eventually("it is missed", func() bool { return w.server.Stats().Ends["browser_lost"] == 1 })
 }

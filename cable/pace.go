@@ -17,10 +17,7 @@ func (c *Connection) keepPace() {
 	if wait <= 0 {
 		return
 	}
-	c.mu.Lock()
-	ended := c.ended
-	c.mu.Unlock()
-	if !ended {
+	if !c.socket.isShut() { // else nobody is there to be slowed down
 		c.server.slowed.add("commands_per_second")
 		time.Sleep(wait)
 	}

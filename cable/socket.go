@@ -59,6 +59,12 @@ func (s *socket) finish(frame []byte) bool {
 	return true
 }
 
+func (s *socket) isShut() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.shut
+}
+
 // send tries the kernel first, unless something waits already: that keeps
 // the order. s.mu is held.
 func (s *socket) send(frame []byte) {

@@ -78,7 +78,12 @@ func TestSecrets_NeverLeave(t *testing.T) {
 		parts := strings.Split(token, ".")
 		s.secrets["the claims of "+name], s.secrets["the signature of "+name] = parts[1], parts[2]
 	}
-	root, redis, rails := secretRoot(t, s)
+	collector := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		spans, _ := io.ReadAll(r.Body)
+		s.sees("traces", string(spans))
+	}))
+	defer collector.Close()
+	root, redis, rails := secretRoot(t, s, collector.URL)
 
 	settings := [][]string{{"--pass-through", "all"}, {"--pass-through", "EchoChannel"}, {"--tls-certificate", root + "/certificate.pem", "--tls-key", root + "/key.pem", "--operations-pprof"}}
 	for _, level := range []string{"debug", "info", "warn", "error"} {
@@ -135,7 +140,7 @@ func TestSecrets_NeverLeave(t *testing.T) {
 		})
 	}
 	stopping.Wait()
-	for _, what := range []string{"the log", "answers", "/metrics", "/ready", "catenary config", "catenary disconnect", "catenary bench", "catenary doctor"} {
+	for _, what := range []string{"the log", "answers", "traces", "/metrics", "/ready", "catenary config", "catenary disconnect", "catenary bench", "catenary doctor"} {
 		if s.seen[what] == 0 {
 			t.Errorf("nothing was seen of %s", what)
 		}
@@ -143,7 +148,7 @@ func TestSecrets_NeverLeave(t *testing.T) {
 }
 
 // secretRoot is a folder with a configuration that is full of secrets, Redis that asks for one, and Rails.
-func secretRoot(t *testing.T, s *spy) (root string, redis *redisServer, rails *app) {
+func secretRoot(t *testing.T, s *spy, collector string) (root string, redis *redisServer, rails *app) {
 	t.Helper()
 	redis, err := startRedis()
 	if err != nil {
@@ -167,12 +172,14 @@ func secretRoot(t *testing.T, s *spy) (root string, redis *redisServer, rails *a
     timeout: 2s
   shutdown:
     grace: 1s
+  telemetry:
+    otlp_endpoint: %s
   jwt:
     secret: %q
     rotation_secret: %q
     subprotocol: raw
     cookie: jwt
-`, canaries["CATENARY_SECRET"], canaries["jwt.secret"], canaries["jwt.rotation_secret"])
+`, canaries["CATENARY_SECRET"], collector, canaries["jwt.secret"], canaries["jwt.rotation_secret"])
 	if err := os.WriteFile(filepath.Join(root, "config/catenary.yml"), []byte(settings), 0o600); err != nil {
 		t.Fatal(err)
 	}
