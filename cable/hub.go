@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/maphash"
 	"log/slog"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -69,7 +70,11 @@ func (h *Hub) join(name, identifier string, m *member) (live bool) {
 	if s == nil {
 		s = &stream{name: name}
 		shard.streams[name] = s
-		h.source.Subscribe(name, s.acknowledge)
+		asked := time.Now()
+		h.source.Subscribe(name, func() {
+			shard.subscribed(time.Since(asked))
+			s.acknowledge()
+		})
 	}
 	return s.add(identifier, m)
 }

@@ -70,6 +70,7 @@ type Server struct {
 	publisher  publisher
 	pace       pace // of those whose objects are lost
 	count      counters
+	queues     queues
 	serial     atomic.Int64
 	context    context.Context // of all calls; ended last
 	cancel     context.CancelFunc

@@ -122,3 +122,9 @@ func (s *shard) see(batch []delivery, deliveries, invalid int) {
 		s.seen.Latencies.add(d.stream.delivered - d.arrived)
 	}
 }
+
+func (s *shard) subscribed(took time.Duration) {
+	s.seen.Lock()
+	defer s.seen.Unlock()
+	s.seen.Subscribes.add(took)
+}

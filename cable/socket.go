@@ -96,6 +96,10 @@ const stalled = 2 * time.Minute
 
 // flush writes the queue as the browser reads.
 func (s *socket) flush() {
+	if s.owner != nil {
+		s.owner.server.queues.began(s)
+		defer s.owner.server.queues.ended(s)
+	}
 	for {
 		s.mu.Lock()
 		chunk := s.chunk()

@@ -24,6 +24,8 @@ type Stats struct {
 	BroadcastsLost int64 // that Rails has left to us, and that could not be published
 	Warnings       int64 // from Rails
 	Pings          int64
+
+	Queues QueueStats
 }
 
 // Stats may be called as often as one likes: it locks nothing for long.
@@ -39,6 +41,8 @@ func (s *Server) Stats() Stats {
 
 		ClosesLost: s.count.closesLost.Load(), BroadcastsLost: s.count.broadcastsLost.Load(),
 		Warnings: s.count.warnings.Load(), Pings: s.heartbeat.sent.Load(),
+
+		Queues: s.queues.stats(),
 	}
 	for kind, name := range [...]string{
 		protocol.Unknown: "unknown", protocol.Subscribe: "subscribe", protocol.Unsubscribe: "unsubscribe", protocol.Perform: "message",
@@ -58,6 +62,7 @@ type HubStats struct {
 	Invalid    int64     // of these, dropped as Rails does: no JSON
 	Deliveries int64     // frames handed to sockets
 	Latencies  Latencies // of a broadcast, from its arrival here to its last write
+	Subscribes Latencies // of a stream, from its first member to the source's acknowledgement
 }
 
 func (h *HubStats) add(other *HubStats) {
@@ -65,6 +70,7 @@ func (h *HubStats) add(other *HubStats) {
 	h.Invalid += other.Invalid
 	h.Deliveries += other.Deliveries
 	h.Latencies.addAll(&other.Latencies)
+	h.Subscribes.addAll(&other.Subscribes)
 }
 
 // Stats sums up the shards.

@@ -34,6 +34,8 @@ func (c *collector) Collect(found chan<- prometheus.Metric) {
 		gauge("catenary_connections", "Connections, those too of whose end Rails has yet to hear.", server.Connections),
 		gauge("catenary_handshakes", "Handshakes under way.", server.Handshakes),
 		gauge("catenary_subscriptions", "Subscriptions that stand.", server.Subscriptions),
+		gauge("catenary_slow_browsers", "Browsers for which something waits, because they do not take it at once.", server.Queues.Browsers),
+		gauge("catenary_queued_bytes", "Bytes that wait for these.", server.Queues.Bytes),
 		gauge("catenary_streams", "Streams with members here, catenary's own too.", hub.Streams),
 		gauge("catenary_calls_in_flight", "Calls that Rails is working on.", inFlight),
 		gauge("catenary_calls_waiting", "Calls that wait for their turn.", waiting),
@@ -49,6 +51,8 @@ func (c *collector) Collect(found chan<- prometheus.Metric) {
 		counter("catenary_pings_total", "Pings handed to sockets.", float64(server.Pings)),
 		counter("catenary_rails_warnings_total", "Warnings that Rails has sent with its answers.", float64(server.Warnings)),
 		latencies("catenary_broadcast_seconds", "Seconds from a broadcast's arrival at catenary to its last write to a socket.", &hub.Latencies),
+		latencies("catenary_stream_subscribe_seconds", "Seconds from a stream's first member to the acknowledgement of whoever brings broadcasts.", &hub.Subscribes),
+		latencies("catenary_queue_seconds", "Seconds from the first frame that had to wait for a browser until none waited any more.", &server.Queues.Lasted),
 	} {
 		found <- m
 	}

@@ -127,6 +127,7 @@ func (r *Recorder) Status() Status {
 		Now: r.points[len(r.points)-1], Gaps: now.Gaps, Memory: now.Memory,
 		Handshakes: counts(now.handshakes(), then.handshakes()), Ends: counts(now.Server.Ends, then.Server.Ends),
 		Streams: Streams{All: streams.All, Busiest: shown(streams.Busiest), Largest: shown(streams.Largest)},
+		Queues:  Queues{now.Server.Queues.Browsers, now.Server.Queues.Bytes},
 		Calls:   []Call{},
 	}
 	seconds := max(now.At.Sub(then.At).Seconds(), 1)

@@ -15,8 +15,15 @@ type Status struct {
 	Handshakes []Count `json:"handshakes"`
 	Ends       []Count `json:"ends"`
 	Streams    Streams `json:"streams"`
+	Queues     Queues  `json:"queues"`
 	Gaps       Gaps    `json:"gaps"`
 	Memory     Memory  `json:"memory"`
+}
+
+// Queues are those of browsers that do not take what they are sent at once.
+type Queues struct {
+	Browsers int `json:"browsers"`
+	Bytes    int `json:"bytes"`
 }
 
 // Point is one moment on the charts. Rates are a second's; times are those that

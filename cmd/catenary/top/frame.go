@@ -74,12 +74,11 @@ func head(s status.Status, lost error, width int, p paint) []string {
 	}
 	now := time.UnixMilli(s.Now.At)
 	title := fmt.Sprintf(" %s  version %s  up %s  %s", status.Printable(s.Node), status.Printable(s.Version), age(now.Sub(time.UnixMilli(s.Started))), now.Format(time.TimeOnly))
-	gaps := ""
-	if s.Gaps.Count > 0 {
-		gaps = fmt.Sprintf("broadcast gaps: %d, %.0f s", s.Gaps.Count, s.Gaps.Seconds)
+	if why == "" && s.Gaps.Count > 0 {
+		why = fmt.Sprintf("broadcast gaps: %d, %.0f s  ", s.Gaps.Count, s.Gaps.Seconds)
 	}
-	if why == "" {
-		why = gaps
+	if s.Queues.Browsers > 0 && s.NotReady == "" && lost == nil {
+		why += fmt.Sprintf("slow browsers: %d, %s wait", s.Queues.Browsers, bytes(float64(s.Queues.Bytes)))
 	}
 	why = status.Printable(strings.ReplaceAll(why, "\n", "; "))
 	return []string{p.bold + "catenary" + p.end + cut(title, width-22) + "  " + state, cut(why, width)}

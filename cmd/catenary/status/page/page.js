@@ -60,6 +60,7 @@ function show() {
   table("about", null, [
     ["up for", up < 120 ? `${up} s` : up < 7200 ? `${Math.floor(up / 60)} min` : `${Math.floor(up / 3600)} h`],
     ["broadcast gaps", missed],
+    ["slow browsers", status.queues.browsers ? `${short(status.queues.browsers)}, ${bytes(status.queues.bytes)} wait` : "none"],
     ["Go's heap", bytes(memory.heap)],
     ["goroutines", short(memory.goroutines)],
   ], "", (row) => row)
