@@ -29,6 +29,8 @@ const dialsAtOnce = 64
 // PassThrough is what catenary leaves to the app's own Action Cable under Puma,
 // and the way there.
 type PassThrough struct {
+	Proxies Proxies // before us
+
 	whole    bool
 	channels map[string]bool
 	address  string // ws:// or wss:// and the host
@@ -173,22 +175,6 @@ func (p *PassThrough) headers(request *rpc.Request, scheme string) http.Header {
 			header.Add(name, h[1])
 		}
 	}
-	if request.IP != "" {
-		header.Set("X-Forwarded-For", strings.Join(append(header.Values("X-Forwarded-For"), request.IP), ", "))
-	}
-	secure := strings.HasPrefix(p.address, "wss:")
-	if (scheme == "https") != secure && !saysScheme(header) {
-		header.Set("X-Forwarded-Proto", scheme)
-	}
+	p.Proxies.Forward(header, request.IP, (scheme == "https") != strings.HasPrefix(p.address, "wss:"), scheme)
 	return header
-}
-
-// saysScheme tells whether a proxy before us has said how the browser came.
-func saysScheme(header http.Header) bool {
-	for _, name := range []string{"X-Forwarded-Proto", "X-Forwarded-Scheme", "X-Forwarded-Ssl", "Forwarded"} {
-		if header.Get(name) != "" {
-			return true
-		}
-	}
-	return false
 }

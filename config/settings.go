@@ -43,7 +43,7 @@ func settings() []setting {
 		{key: "tls.certificate", kind: text, def: "", usage: "PEM file: browsers are served over TLS; read again when it changes"},
 		{key: "tls.key", kind: text, def: "", usage: "PEM file of its private key"},
 		{key: "trusted_proxies", kind: list, def: []string{"127.0.0.0/8", "::1", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"},
-			usage: "networks that are no browsers, and whose X-Forwarded-For counts, for limits per address"},
+			usage: "networks that are no browsers, and whose X-Forwarded-For counts: for limits per address, and for what is passed on"},
 		{key: "allowed_request_origins", kind: list, def: []string(nil), note: "everyone, until Rails decides",
 			usage: "origins that may connect, as in Rails; a regular expression stands between slashes"},
 		{key: "pass_through", kind: channels, def: []string(nil),

@@ -14,11 +14,15 @@ import (
 )
 
 // newPassThrough is nil if nothing is left to the app's own Action Cable.
-func newPassThrough(cfg *config.Config) (*cable.PassThrough, error) {
+func newPassThrough(cfg *config.Config, proxies cable.Proxies) (*cable.PassThrough, error) {
 	if len(cfg.PassThrough) == 0 {
 		return nil, nil
 	}
-	return cable.NewPassThrough(cfg.Backend.URL, cfg.PassThrough...)
+	through, err := cable.NewPassThrough(cfg.Backend.URL, cfg.PassThrough...)
+	if err == nil {
+		through.Proxies = proxies
+	}
+	return through, err
 }
 
 // sourceFor is a silent source if everything is passed through. The embedded one

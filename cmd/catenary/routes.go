@@ -8,14 +8,16 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 
+	"github.com/catenary-cable/catenary/cable"
 	"github.com/catenary-cable/catenary/config"
 )
 
 // routes sends the cable's paths to the cable, and the rest to Rails if
 // catenary is the front.
-func routes(cfg *config.Config, cable http.Handler, trouble *log.Logger) (http.Handler, error) {
+func routes(cfg *config.Config, server http.Handler, proxies cable.Proxies, trouble *log.Logger) (http.Handler, error) {
 	paths := map[string]bool{}
 	for _, path := range cfg.Paths {
 		path = "/" + strings.Trim(path, "/")
@@ -23,7 +25,7 @@ func routes(cfg *config.Config, cable http.Handler, trouble *log.Logger) (http.H
 	}
 	rest := http.NotFoundHandler()
 	if cfg.Proxy {
-		proxy, err := proxyTo(cfg.Backend.URL, trouble)
+		proxy, err := proxyTo(cfg.Backend.URL, proxies, trouble)
 		if err != nil {
 			return nil, err
 		}
@@ -31,7 +33,7 @@ func routes(cfg *config.Config, cable http.Handler, trouble *log.Logger) (http.H
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if paths[r.URL.Path] {
-			cable.ServeHTTP(w, r)
+			server.ServeHTTP(w, r)
 		} else {
 			rest.ServeHTTP(w, r)
 		}
@@ -40,7 +42,7 @@ func routes(cfg *config.Config, cable http.Handler, trouble *log.Logger) (http.H
 
 // proxyTo passes requests on to Rails as they are, with the Host that the
 // browser named. Calls of our own kind are not passed: they come from us only.
-func proxyTo(backend string, trouble *log.Logger) (http.Handler, error) {
+func proxyTo(backend string, proxies cable.Proxies, trouble *log.Logger) (http.Handler, error) {
 	target, err := url.Parse(backend)
 	if err != nil {
 		return nil, fmt.Errorf("backend.url: %w", err)
@@ -59,11 +61,17 @@ func proxyTo(backend string, trouble *log.Logger) (http.Handler, error) {
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
 			r.Out.Host = r.In.Host
-			r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
-			r.SetXForwarded()
-			if proto := r.In.Header.Get("X-Forwarded-Proto"); proto != "" {
-				r.Out.Header.Set("X-Forwarded-Proto", proto)
+			for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"} { // which Rewrite takes away
+				if said := r.In.Header.Values(name); len(said) > 0 {
+					r.Out.Header[name] = slices.Clone(said)
+				}
 			}
+			scheme := "http"
+			if r.In.TLS != nil {
+				scheme = "https"
+			}
+			peer, _, _ := net.SplitHostPort(r.In.RemoteAddr)
+			proxies.Forward(r.Out.Header, peer, scheme != target.Scheme, scheme)
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			http.Error(w, "Rails does not answer. It may be starting: try again in a moment.", http.StatusBadGateway)

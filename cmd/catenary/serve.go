@@ -107,7 +107,7 @@ func serve(ctx context.Context, input config.Input, command, environ []string, s
 	if err != nil {
 		return err
 	}
-	passThrough, err := newPassThrough(cfg)
+	passThrough, err := newPassThrough(cfg, edge.Proxies)
 	if err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func serve(ctx context.Context, input config.Input, command, environ []string, s
 		return err
 	}
 	rails.tell(identifying(cfg.JWT.Identify, server, log), verifying(cfg.Turbo, server, log))
-	handler, err := routes(cfg, traced(tracer, server), front.server.ErrorLog)
+	handler, err := routes(cfg, traced(tracer, server), edge.Proxies, front.server.ErrorLog)
 	if err != nil {
 		return err
 	}

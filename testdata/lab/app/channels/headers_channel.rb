@@ -1,7 +1,6 @@
-# Looks at the headers of its connection's handshake.
+# Looks at its connection's handshake.
 class HeadersChannel < ApplicationCable::Channel
   def show
-    request = connection.send(:request)
     transmit({
       authorization: request.headers["Authorization"], origin: request.headers["Origin"], protocol: connection.protocol,
       agent: request.user_agent&.dup&.force_encoding(Encoding::UTF_8), cookie: request.headers["Cookie"]
@@ -10,6 +9,15 @@ class HeadersChannel < ApplicationCable::Channel
 
   # What OpenTelemetry would go on with.
   def trace
-    transmit({ traceparent: connection.send(:request).headers["traceparent"] })
+    transmit({ traceparent: request.headers["traceparent"] })
   end
+
+  def address
+    transmit Address.of(request)
+  end
+
+  private
+    def request
+      connection.send(:request)
+    end
 end

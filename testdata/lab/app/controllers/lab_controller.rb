@@ -6,6 +6,10 @@ class LabController < ActionController::API
     render plain: "Rails #{Rails.version}"
   end
 
+  def address
+    render json: Address.of(request)
+  end
+
   def events
     render json: Rails.configuration.event_log.to_a
   end
