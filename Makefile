@@ -1,6 +1,6 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: build demo test attack faults conformance cost bench bench-go
+.PHONY: build demo test attack faults conformance cost bench bench-go deploy-test
 
 # The binary, in bin/catenary.
 build:
@@ -40,3 +40,8 @@ bench:
 # Go's benchmarks of two commits: make bench-go OLD=v0.1.0 NEW=HEAD. By default the last commit and the work tree.
 bench-go:
 	script/bench-go $(or $(OLD),HEAD) $(or $(NEW),.)
+
+# A rolling restart of two nodes behind nginx and behind HAProxy, with 2,000 pages each: about two minutes.
+deploy-test:
+	script/install rails redis npm deploy
+	go test ./cmd/catenary -run '^TestRollingRestart$$' -count=1 -v -args -rolling $(or $(PAGES),2000) | grep -vE '^ *(=== |--- PASS)'

@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// built builds catenary, once, with the race detector.
+// built builds catenary, once, with the race detector, unless something is measured.
 var built = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(buildFolder, "catenary")
-	if output, err := exec.Command("go", "build", "-race", "-o", path, ".").CombinedOutput(); err != nil {
+	if output, err := exec.Command("go", "build", fmt.Sprintf("-race=%t", *rollingPages == 0), "-o", path, ".").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build catenary: %w\n%s", err, output)
 	}
 	return path, nil

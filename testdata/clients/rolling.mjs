@@ -1,0 +1,21 @@
+// Both nodes behind a load balancer are restarted by the caller, after the line "connected". News { n } come all the time, and { end } at last.
+// Run as: node rolling.mjs VERSION HOST:PORT APPLICATION
+import { Page, equal, run, until } from "./client.mjs"
+
+async function followsTheNews() {
+  const page = new Page("reader")
+  const news = page.subscribe({ channel: "StreamChannel", s: "news" })
+  await until("connected", () => news.connected.length, 20)
+  console.log("connected")
+  await until("disconnected", () => news.disconnected.length, 90)
+  await until("the end of the news", () => news.received.some(({ end }) => end), 180)
+
+  const numbers = news.received.filter(({ n }) => n).map(({ n }) => n)
+  numbers.forEach((n, i) => {
+    if (i > 0 && n <= numbers[i - 1]) throw new Error(`number ${n} came after ${numbers[i - 1]}`)
+  })
+  equal("times connected", news.connected.length, news.disconnected.length + 1)
+  equal("disconnects after which it comes back", news.disconnected.filter(({ willAttemptReconnect }) => willAttemptReconnect).length, news.disconnected.length)
+}
+
+run([followsTheNews])
