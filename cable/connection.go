@@ -70,6 +70,7 @@ func (c *Connection) start(ws *websocket.Conn, opened *rpc.Result) {
 	ws.SetPongHandler(func(string) error { c.keepPace(); return nil })
 	ws.SetCloseHandler(c.answerClose)
 	c.hold()
+	c.debug("connection opened", "protocol", c.protocol)
 	if c.upstream != nil { // everything is relayed, the welcome too
 		c.socket.uncork()
 		c.upstream.begin()
@@ -255,7 +256,7 @@ func (c *Connection) end(why string, d *protocol.Disconnect) {
 		c.stale.Stop()
 	}
 	c.server.count.ended(why)
-	c.log().Debug("connection ended", "why", why)
+	c.debug("connection ended", "why", why)
 	if c.upstream != nil {
 		if c.upstream.close(); c.upstream.whole {
 			return // the app hears of the end itself
@@ -266,7 +267,15 @@ func (c *Connection) end(why string, d *protocol.Disconnect) {
 	}
 }
 
-// log is made when it is needed: most connections never log.
+func (c *Connection) debug(message string, args ...any) {
+	if c.server.log.Enabled(c.server.context, slog.LevelDebug) {
+		c.log().Debug(message, args...)
+	}
+}
+
+// log is made when it is needed: most connections never log. The name is what
+// Rails' log has after "Registered connection", so that both can be read
+// together.
 func (c *Connection) log() *slog.Logger {
 	return c.server.log.With("connection", c.id, "name", c.name)
 }
