@@ -27,6 +27,7 @@ module App
     config.eager_load = config.cache_classes
     config.secret_key_base = ENV.fetch("SECRET_KEY_BASE") { "0123456789abcdef" * 8 }
     config.hosts.clear
+    config.filter_parameters << :token
     config.global_id.app = "app"
 
     config.logger = ActiveSupport::TaggedLogging.new(Logger.new($stdout, progname: "lab"))

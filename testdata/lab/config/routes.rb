@@ -12,4 +12,9 @@ Rails.application.routes.draw do
   get "signed_name" => "lab#signed_name"
   get "pages/:name" => "pages#show"
   get "turbo.js" => "pages#turbo"
+  get "account" => "accounts#show"
+  get "actioncable.js" => "accounts#client"
+  post "sign_in" => "accounts#sign_in"
+  post "refresh" => "accounts#refresh"
+  post "sign_out" => "accounts#sign_out"
 end

@@ -29,6 +29,8 @@ module ApplicationCable
         when "anon"
         when "str"
           self.user, self.tenant = "plain", :sym
+        when "jwt"
+          self.user = SignIn.user(request.params[:token]) || reject_unauthorized_connection
         else
           self.user, self.tenant = User.new(request.params[:uid] || 1), request.params[:tenant]
         end
