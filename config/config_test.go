@@ -346,3 +346,12 @@ func TestSample_HasEveryKeyAndItsDefault(t *testing.T) {
 		}
 	}
 }
+
+func TestLoad_FitsTheDrainIntoTheGrace(t *testing.T) {
+	for _, c := range [][3]string{{"25s", "0s", "15s"}, {"10s", "0s", "6s"}, {"10s", "5s", "3s"}, {"5m", "0s", "15s"}, {"0s", "0s", "0s"}} {
+		cfg := mustLoad(t, Input{Root: t.TempDir(), Environ: production("CATENARY_SHUTDOWN_GRACE="+c[0], "CATENARY_SHUTDOWN_DELAY="+c[1])})
+		if cfg.Shutdown.Drain.String() != c[2] {
+			t.Errorf("of a grace of %s with a delay of %s, %v are for the drain", c[0], c[1], cfg.Shutdown.Drain)
+		}
+	}
+}

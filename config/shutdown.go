@@ -6,7 +6,7 @@ import "fmt"
 func (l *loading) finishShutdown() error {
 	s := &l.Shutdown
 	left := s.Grace - s.Delay
-	if l.Given("shutdown.delay") && left <= 0 {
+	if s.Delay > 0 && left <= 0 {
 		return mistake(l.origins["shutdown.delay"], "shutdown.delay", fmt.Errorf("%v leaves nothing of the grace, %v: raise shutdown.grace", s.Delay, s.Grace))
 	}
 	if !l.Given("shutdown.drain") {

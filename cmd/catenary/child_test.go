@@ -55,6 +55,24 @@ func TestChild_GetsTheSignalsThatAreItsOwn(t *testing.T) {
 	}
 }
 
+// As systemd does without KillMode=mixed, and a terminal's Ctrl-C with some shells: a stop is no failure for that.
+func TestChild_ThatIsStoppedTogetherWithCatenaryIsNoFailure(t *testing.T) {
+	t.Parallel()
+	c := attempt(t, withSecret, "--broadcasts-redis-url", "redis://"+freeAddress(), "--broadcasts-channel-prefix", "app", "--shutdown-delay", "20s", "--", "sleep", "60")
+	if err := c.process.waitFor(10*time.Second, func() error { return says(c.process, "catenary listens") }); err != nil {
+		t.Fatal(err)
+	}
+	child := childOf(t, c.process)
+	c.process.signal(syscall.SIGTERM)
+	if err := c.process.waitFor(10*time.Second, func() error { return says(c.process, "catenary stops") }); err != nil {
+		t.Fatal(err)
+	}
+	syscall.Kill(child, syscall.SIGTERM)
+	if !c.process.endsWithin(10*time.Second) || c.process.err != nil { // the delay is not waited for
+		t.Errorf("it did not end well: %v\n%s", c.process.err, c.process.output.tail())
+	}
+}
+
 // railsBeside starts catenary with the laboratory under Puma as its command, at catenary's port.
 func railsBeside(t *testing.T) (*catenary, *redisServer) {
 	redis, err := startRedis()

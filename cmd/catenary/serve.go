@@ -143,12 +143,14 @@ func serve(ctx context.Context, input config.Input, command, environ []string, s
 	case <-ctx.Done():
 	case <-running.Done(): // a part has failed, or Rails has ended
 	}
+	asked := ctx.Err() != nil
 	end := stop(running, cfg, ready, service, front, server, log)
 	cancel(end)
-	if err := group.Wait(); err != nil && !errors.Is(err, end) {
-		return err
+	err = group.Wait()
+	if errors.Is(err, end) || asked && errors.As(err, new(*childError)) { // whoever asked us may have asked Rails too
+		return nil
 	}
-	return nil
+	return err
 }
 
 // load reads the configuration. If config/cable.yml is missing, or says what
