@@ -131,3 +131,14 @@ func BenchmarkSubscriptionsOfOneConnection(b *testing.B) {
 		})
 	}
 }
+
+// What the status page asks for once a second, while somebody watches.
+func BenchmarkStreamsByTraffic(b *testing.B) {
+	h := NewHub(newMemory(), slog.New(slog.NewTextHandler(io.Discard, nil)))
+	for i := range 100_000 {
+		h.join(fmt.Sprint("stream ", i), "x", &member{to: &socket{fd: -1}, subscription: &subscription{}})
+	}
+	for b.Loop() {
+		h.StreamsByTraffic(10)
+	}
+}

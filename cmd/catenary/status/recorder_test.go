@@ -1,0 +1,135 @@
+package status
+
+import (
+	"context"
+	"encoding/json"
+	"math"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/catenary-cable/catenary/cable"
+)
+
+// program is what a recorder looks at, in the test's hands.
+type program struct {
+	mu     sync.Mutex
+	totals Totals
+	looked int // for streams
+}
+
+func (p *program) change(f func(*Totals)) { p.mu.Lock(); defer p.mu.Unlock(); f(&p.totals) }
+
+func (p *program) look() Totals {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.totals
+	now.At = time.Now()
+	return now
+}
+
+func (p *program) streams(int) cable.StreamsByTraffic {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.looked++
+	return cable.StreamsByTraffic{All: 1, Busiest: []cable.StreamStats{{Name: "a\x1b[2Jb", Members: 3, Pace: 5}}}
+}
+
+// started runs a recorder under virtual time, for as long as the test does.
+func started(t *testing.T) (*program, *Recorder) {
+	p := &program{}
+	r := NewRecorder(Options{Node: "n-1", Version: "0", Look: p.look, Streams: p.streams})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { r.Run(ctx); close(done) }()
+	t.Cleanup(func() { cancel(); <-done })
+	synctest.Wait()
+	return p, r
+}
+
+func TestRecorder_TellsRatesAndTheLastMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, r := started(t)
+		for range 100 {
+			p.change(func(totals *Totals) {
+				totals.Server.Opened += 3
+				totals.Server.Ends = map[string]int64{"browser_lost": totals.Server.Opened - 1, "slow": 0}
+				totals.Server.TurnedAway = map[string]int64{"origin": 4}
+				totals.Hub.Deliveries += 500
+				totals.CPU += 250 * time.Millisecond
+				calls := totals.Calls["frames"]
+				calls.Took = calls.Took.Plus(NewHistogram(map[float64]uint64{0.001: 0, 0.01: 10, 0.1: 10}, 10))
+				totals.Calls = map[string]Calls{"frames": calls}
+			})
+			time.Sleep(time.Second)
+			synctest.Wait()
+		}
+		s := r.Status()
+		if s.Now.Opened != 3 || s.Now.Ended != 3 || s.Now.TurnedAway != 0 || s.Now.Deliveries != 500 || s.Now.CPU != 0.25 {
+			t.Errorf("%+v", s.Now)
+		}
+		if len(s.Ends) != 1 || s.Ends[0].All != 299 || s.Ends[0].Lately < 180 || s.Ends[0].Lately > 240 {
+			t.Errorf("ends %+v", s.Ends)
+		}
+		if len(s.Calls) != 1 || s.Calls[0].Pace < 9.9 || s.Calls[0].Pace > 10.1 || math.Round(*s.Calls[0].Median) != 6 || s.Calls[0].All != 1000 {
+			t.Errorf("calls %+v", s.Calls)
+		}
+		if s.Streams.Busiest[0].Name != "a\ufffd[2Jb" {
+			t.Errorf("streams %+v", s.Streams)
+		}
+	})
+}
+
+func TestRecorder_KeepsTenMinutesAndNoMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, r := started(t)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		history, err := r.watch(make(chan []byte, 1))
+		var points []Point
+		if json.Unmarshal(history, &points); err != nil || len(points) != kept || len(r.past) != lately {
+			t.Errorf("%d points, %d totals, %v", len(points), len(r.past), err)
+		}
+	})
+}
+
+func TestRecorder_LooksAtStreamsOnlyWhileSomebodyWatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, r := started(t)
+		wait := func() int {
+			time.Sleep(10 * time.Second)
+			synctest.Wait()
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return p.looked
+		}
+		if looked := wait(); looked != 0 {
+			t.Errorf("%d looks for nobody", looked)
+		}
+		var each []chan []byte
+		for range watchers {
+			statuses := make(chan []byte, 1)
+			if _, err := r.watch(statuses); err != nil {
+				t.Fatal(err)
+			}
+			each = append(each, statuses)
+		}
+		if _, err := r.watch(make(chan []byte, 1)); err == nil {
+			t.Error("there may be more than may watch")
+		}
+		if looked := wait(); looked != 10 { // however many watch, and though none of them reads
+			t.Errorf("%d looks in ten seconds", looked)
+		}
+		for _, statuses := range each {
+			if !strings.Contains(string(<-statuses), `"node":"n-1"`) {
+				t.Error("a status does not come")
+			}
+			r.unwatch(statuses)
+		}
+		if looked := wait(); looked != 10 {
+			t.Errorf("%d looks once all have gone", looked)
+		}
+	})
+}
