@@ -182,8 +182,12 @@ func TestLoad_TakesFromRailsInPlaceOfCableYML(t *testing.T) {
 	if r := c.Broadcasts.Redis; r.MasterName != "told" || r.Sentinels[0] != (Sentinel{Host: "s", Port: 1}) || r.SSLParams.VerifyMode != "none" {
 		t.Errorf("got %#v", c.Broadcasts.Redis.Sentinels)
 	}
-	if *c.Broadcasts.ChannelPrefix != "" || c.Paths[0] != "/websocket" || c.Backend.Concurrency != 9 {
+	if *c.Broadcasts.ChannelPrefix != "" || c.Paths[0] != "/websocket" || c.Backend.Concurrency != 9 || c.FixesConcurrency() {
 		t.Errorf("got\n%s", c)
+	}
+	chosen := production("CATENARY_BACKEND_CONCURRENCY=3")
+	if c := mustLoad(t, Input{Root: root, Environ: chosen, RailsThreads: 10, FromRails: map[string]any{"adapter": "redis"}}); c.Backend.Concurrency != 3 || !c.FixesConcurrency() {
+		t.Errorf("chosen, got\n%s", c)
 	}
 	if _, err = Load(Input{Root: root, Environ: production(), FromRails: map[string]any{"adapter": "async"}}); err == nil || !strings.HasPrefix(err.Error(), "the gem's settings: adapter: with async") {
 		t.Errorf("async told by the gem: %v", err)

@@ -12,3 +12,16 @@ func (c *Config) Given(key string) bool {
 	}
 	return false
 }
+
+// Where backend.concurrency comes from if nobody has chosen it.
+const (
+	threadsOfEnvironment = "RAILS_MAX_THREADS"
+	threadsOfRails       = "Rails' threads less one"
+)
+
+// FixesConcurrency tells whether somebody has chosen how many calls may be in
+// flight. Otherwise it follows Rails' threads, and how Rails is.
+func (c *Config) FixesConcurrency() bool {
+	origin, given := c.origins["backend.concurrency"]
+	return given && origin != threadsOfEnvironment && origin != threadsOfRails
+}

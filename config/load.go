@@ -156,7 +156,7 @@ func (in Input) railsLayer() *layer {
 		l.set("paths", []string{in.RailsMountPath}, "Rails' mount path")
 	}
 	if in.RailsThreads > 1 {
-		l.set("backend.concurrency", in.RailsThreads-1, "Rails' threads less one")
+		l.set("backend.concurrency", in.RailsThreads-1, threadsOfRails)
 	}
 	return l
 }

@@ -58,7 +58,7 @@ func (l *loading) finishBackend(environ environ, e evaluator) error {
 	switch _, given := l.origins["backend.concurrency"]; {
 	case given && l.Backend.Concurrency > 0: // the gem's answer included, which counts all of Puma's threads
 	case threads > 0:
-		l.Backend.Concurrency, l.origins["backend.concurrency"] = max(threads-1, 1), "RAILS_MAX_THREADS"
+		l.Backend.Concurrency, l.origins["backend.concurrency"] = max(threads-1, 1), threadsOfEnvironment
 	case l.Backend.Concurrency == 0:
 		l.Backend.Concurrency = 2 // of Puma's three threads
 	}

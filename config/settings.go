@@ -56,7 +56,7 @@ func settings() []setting {
 		{key: "backend.timeout", kind: duration, def: 30 * time.Second, min: 1, usage: "for one call"},
 		{key: "backend.open_timeout", kind: duration, def: 10 * time.Second, min: 1, usage: "for the call that opens a connection"},
 		{key: "backend.concurrency", kind: integer, def: 0,
-			note: "0 is RAILS_MAX_THREADS × WEB_CONCURRENCY − 1, else 2", usage: "calls in flight at once"},
+			note: "0 is RAILS_MAX_THREADS × WEB_CONCURRENCY − 1, else 2", usage: "calls in flight at once; without it fewer while Rails is slow"},
 		{key: "backend.queue", kind: integer, def: 10_000, usage: "calls that may wait beyond those"},
 
 		{key: "broadcasts.adapter", kind: text, def: "redis", choices: []string{"redis", "embedded"},

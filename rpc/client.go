@@ -14,7 +14,8 @@ type Options struct {
 	Secret      string        // CATENARY_SECRET or secret_key_base
 	Node        string        // our name, part of the stream of late effects
 	Timeout     time.Duration // from sending a call to having its answer
-	Concurrency int           // calls in flight
+	Concurrency int           // calls in flight at most
+	Adapt       bool          // fewer while Rails is slow
 	Queue       int           // calls that may wait for one in flight to end
 	ReplyBytes  int64         // the longest answer that is read
 
@@ -32,6 +33,8 @@ type Client struct {
 	pool    *pool
 	lanes   *lanes
 	opening average
+
+	governor *governor // nil: the limit is fixed
 }
 
 // NewClient checks the options; it does not connect.
@@ -40,12 +43,16 @@ func NewClient(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{
+	c := &Client{
 		options: o,
 		signer:  newSigner(o.Secret),
 		pool:    p,
 		lanes:   &lanes{limit: max(o.Concurrency, 1), maxWait: o.Queue},
-	}, nil
+	}
+	if o.Adapt {
+		c.governor = newGovernor(c.lanes.limit)
+	}
+	return c, nil
 }
 
 // Call runs calls of different connections in one request, if possible in the
@@ -58,7 +65,9 @@ func (c *Client) Call(ctx context.Context, boot string, calls ...Call) (reply *R
 	j.run = func() {
 		turn := time.Now()
 		reply, err = c.make(boot, c.options.Timeout, calls, trace.Parent)
-		c.observe(trace, calls, reply, err, turn.Sub(asked), time.Since(turn))
+		took := time.Since(turn)
+		c.govern(calls, reply, err, took)
+		c.observe(trace, calls, reply, err, turn.Sub(asked), took)
 	}
 	if !c.lanes.submit(j) {
 		c.observe(trace, calls, nil, ErrBusy, 0, 0)
@@ -225,8 +234,30 @@ func (c *Client) Settings(within time.Duration) (*Settings, error) {
 	return reply.Settings, nil
 }
 
-// SetConcurrency changes how many calls may be in flight.
-func (c *Client) SetConcurrency(n int) { c.lanes.setLimit(max(n, 1)) }
+// SetConcurrency changes how many calls may be in flight at most.
+func (c *Client) SetConcurrency(n int) {
+	n = max(n, 1)
+	if c.governor != nil {
+		n = c.governor.allow(n)
+	}
+	c.lanes.setLimit(n)
+}
+
+// govern changes how many calls may be in flight now, if it is time to. Ends
+// are told many at once, and answers that nothing has run say nothing of how
+// Rails is.
+func (c *Client) govern(calls []Call, reply *Reply, err error, took time.Duration) {
+	if c.governor == nil || len(calls) == 0 || calls[0].Do == Close {
+		return
+	}
+	if o := outcome(reply, err); o != Answered && o != Raised && o != TimedOut {
+		return
+	}
+	c.lanes.setLimit(c.governor.note(kind{calls[0].Do, len(calls[0].Request) > 0}, took, time.Now()))
+}
+
+// Limit tells how many calls may be in flight now.
+func (c *Client) Limit() int { return c.lanes.limited() }
 
 // Load tells how many calls are in flight and how many wait.
 func (c *Client) Load() (inFlight, waiting int) { return c.lanes.load() }

@@ -126,6 +126,9 @@ func (l *lanes) leave(work chan *job) bool {
 func (l *lanes) setLimit(n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.limit == n {
+		return
+	}
 	l.limit = n
 	for l.running < l.limit && len(l.waiting) > 0 {
 		j := l.waiting[0]
@@ -144,6 +147,12 @@ func (l *lanes) close() {
 		close(work)
 	}
 	l.idle = nil
+}
+
+func (l *lanes) limited() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.limit
 }
 
 func (l *lanes) load() (inFlight, waiting int) {

@@ -38,6 +38,7 @@ func (c *collector) Collect(found chan<- prometheus.Metric) {
 		gauge("catenary_queued_bytes", "Bytes that wait for these.", server.Queues.Bytes),
 		gauge("catenary_streams", "Streams with members here, catenary's own too.", hub.Streams),
 		gauge("catenary_calls_in_flight", "Calls that Rails is working on.", inFlight),
+		gauge("catenary_calls_limit", "Calls that may be in flight now: fewer while Rails is slow.", c.backend.Limit()),
 		gauge("catenary_calls_waiting", "Calls that wait for their turn.", waiting),
 
 		counter("catenary_connections_opened_total", "Connections that were opened.", float64(server.Opened)),

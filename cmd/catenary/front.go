@@ -59,9 +59,6 @@ func (f *front) open(handler http.Handler, calm, incomplete func()) {
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.begun.Delete(r.Context().Value(connKey{}))
-	if f.listener.Addr().Network() == "unix" {
-		r.RemoteAddr = "127.0.0.1:0" // a proxy on this machine, which is what Puma takes it for
-	}
 	if handler := f.handler.Load(); handler != nil {
 		(*handler).ServeHTTP(w, r)
 		return

@@ -122,7 +122,7 @@ func (r *railsState) watch(ctx context.Context, cfg *config.Config) {
 		case <-time.After(pause):
 		}
 		settings, err := r.ask(ctx)
-		if err == nil && settings.Threads > 1 && !cfg.Given("backend.concurrency") {
+		if err == nil && settings.Threads > 1 && !cfg.FixesConcurrency() {
 			r.backend.SetConcurrency(settings.Threads - 1)
 		}
 		if err == nil && settings.Environment != "" && settings.Environment != cfg.Environment && settings.Environment != told {

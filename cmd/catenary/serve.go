@@ -203,7 +203,7 @@ func newBackend(cfg *config.Config, observe func(rpc.Observation), tracer *traci
 	}
 	options := rpc.Options{
 		URL: cfg.Backend.URL, Secret: cfg.Backend.Secret.Reveal(), Node: node(), Timeout: cfg.Backend.Timeout,
-		Concurrency: cfg.Backend.Concurrency, Queue: cfg.Backend.Queue, ReplyBytes: 16 << 20, Observe: observe,
+		Concurrency: cfg.Backend.Concurrency, Adapt: !cfg.FixesConcurrency(), Queue: cfg.Backend.Queue, ReplyBytes: 16 << 20, Observe: observe,
 	}
 	if tracer != nil {
 		options.Trace = tracer.Call

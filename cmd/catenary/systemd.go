@@ -54,7 +54,7 @@ func (s *service) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("WATCHDOG_USEC: %w", err)
 	}
-	started, status, fed := false, "", time.Time{}
+	started, status := false, ""
 	tick := time.NewTicker(pulse(watchdog))
 	defer tick.Stop()
 	for {
@@ -70,9 +70,9 @@ func (s *service) run(ctx context.Context) error {
 		if now != status {
 			status, state = now, state+"STATUS="+now+"\n"
 		}
-		if watchdog > 0 && time.Since(fed) >= watchdog/3 {
+		if watchdog > 0 {
 			s.alive()
-			fed, state = time.Now(), state+daemon.SdNotifyWatchdog+"\n"
+			state += daemon.SdNotifyWatchdog + "\n"
 		}
 		if state != "" && !s.tell(state) {
 			return nil
