@@ -15,6 +15,7 @@ func (c *Connection) apply(result *rpc.Result, of errand) {
 	c.server.count.warnings.Add(int64(len(result.Warnings)))
 	c.mu.Lock()
 	c.keep(result)
+	c.home = c.boot
 	closed := c.do(result.Ops)
 	now := time.Now()
 	for _, t := range of.touched {
@@ -40,6 +41,7 @@ func (c *Connection) apply(result *rpc.Result, of errand) {
 	if closed {
 		c.errands = nil // as natively, nothing runs after the close
 	}
+	c.report()
 	c.mu.Unlock()
 	if closed {
 		c.end("rails_closed", nil)
@@ -57,6 +59,7 @@ func (c *Connection) applyLate(late rpc.Late) {
 		close(c.applied)
 		c.applied = nil
 	}
+	c.report()
 	c.mu.Unlock()
 	if closed {
 		c.end("rails_closed", nil)
@@ -128,7 +131,7 @@ func (c *Connection) settle(identifier string, outcome *rpc.ChannelOutcome) {
 		s.setLive(true)
 		s.unknown = time.Time{}
 		if outcome.State != "" {
-			s.state = outcome.State
+			s.state, c.changed = outcome.State, true
 		}
 		if !c.ended {
 			s.setTimers(outcome.Timers)

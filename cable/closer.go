@@ -3,6 +3,7 @@ package cable
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,9 +43,13 @@ func (cl *closer) add(c *Connection) {
 
 func (cl *closer) work() {
 	for {
+		cl.server.lease.Certain(cl.server.patience, cl.server.limits.CloseCallWait) // no longer than for Rails
 		batch := cl.take()
 		if batch == nil {
 			return
+		}
+		if batch = cl.untold(batch); len(batch) == 0 {
+			continue
 		}
 		told, err := cl.tell(batch, false)
 		if err == nil && len(told) > 0 { // Rails holds these no more, and must be given all of them
@@ -85,6 +90,17 @@ func (cl *closer) take() (batch []*Connection) {
 		cl.workers--
 	}
 	return batch
+}
+
+// untold removes those whose callbacks another node has run.
+func (cl *closer) untold(batch []*Connection) []*Connection {
+	return slices.DeleteFunc(batch, func(c *Connection) bool {
+		if !c.taken.Load() {
+			return false
+		}
+		cl.server.remove(c)
+		return true
+	})
 }
 
 // tell makes the call, and returns those that Rails needs in full.

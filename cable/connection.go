@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/catenary-cable/catenary/cable/token"
@@ -44,6 +45,8 @@ type Connection struct {
 	boot    string // the process that holds its objects
 	version string // of these objects
 
+	taken atomic.Bool // another node has told Rails of its end
+
 	mu            sync.Mutex // guards the rest
 	welcomed      bool
 	ended         bool
@@ -60,6 +63,8 @@ type Connection struct {
 	room          room          // in the queue of errands, or of what is passed through
 	early         string        // the last effects that came before their reply
 	applied       chan struct{} // closed when early changes
+	changed       bool          // what another node would have to know of it
+	home          string        // boot, as others would have to know it
 }
 
 // start begins the life of an accepted connection with what Rails' connect
@@ -261,6 +266,9 @@ func (c *Connection) end(why string, d *protocol.Disconnect) {
 		if c.upstream.close(); c.upstream.whole {
 			return // the app hears of the end itself
 		}
+	}
+	if c.taken.Load() {
+		c.errands = nil
 	}
 	if !c.running { // else whoever makes its calls tells Rails afterwards
 		c.server.closer.add(c)

@@ -48,6 +48,7 @@ var endings = [...]string{
 	"browser_closed", "browser_lost", "message_too_long", "protocol_error", "slow", // the browser
 	"connect_failed", "rails_closed", "rails_failed", "lost", // Rails
 	"remote", tokenExpired, "server_restart", // an operator
+	"taken_over",             // another node
 	"app_closed", "app_lost", // what is passed through
 }
 

@@ -44,6 +44,7 @@ func (s *Server) stopAdmitting() []*Connection {
 		open = append(open, c)
 	}
 	s.checkEmpty()
+	s.hurry()
 	return open
 }
 

@@ -86,6 +86,9 @@ func (c *Connection) runErrands() {
 }
 
 func (c *Connection) run(e errand) {
+	if c.server.lease.Awake(c.server.patience, c.server.limits.CallWait); c.taken.Load() {
+		return
+	}
 	e.call.Want = c.wants(e)
 	result, err := c.call(e.call)
 	if err == nil && result.Error != nil {

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/catenary-cable/catenary/cable/lease"
 	"github.com/catenary-cable/catenary/cable/turbo"
 	"github.com/catenary-cable/catenary/protocol"
 	"github.com/catenary-cable/catenary/rpc"
@@ -32,6 +33,10 @@ type Options struct {
 	PassThrough *PassThrough // nil: nothing is left to the app's own Action Cable
 	Edge        Edge
 	Secret      string // signs what nodes ask of each other, see Dismissal
+
+	// Lease has other nodes run our callbacks if we are killed. Its caller runs
+	// it, with the server as its connections; nil: nobody does.
+	Lease *lease.Lease
 
 	// HandshakeSettled is told of every handshake about which Rails was asked,
 	// and how long that took: opened, refused (by Rails), unavailable (Rails)
@@ -66,6 +71,7 @@ type Server struct {
 	holders   holders
 
 	dismissals dismissals
+	lease      *lease.Lease // may be nil
 	closer     closer
 	publisher  publisher
 	pace       pace // of those whose objects are lost
@@ -74,6 +80,8 @@ type Server struct {
 	serial     atomic.Int64
 	context    context.Context // of all calls; ended last
 	cancel     context.CancelFunc
+	patience   context.Context // of what may wait as long as nobody stops us
+	hurry      context.CancelFunc
 
 	mu          sync.Mutex
 	connections map[string]*Connection // by id, until Rails knows of their end
@@ -92,7 +100,7 @@ func NewServer(o Options) (*Server, error) {
 	}
 	s := &Server{
 		backend: o.Backend, hub: o.Hub, node: o.Node, mount: o.Mount, limits: o.Limits, log: o.Log, poller: p, passThrough: o.PassThrough,
-		dismissals: dismissals{secret: o.Secret}, edge: o.Edge, gate: newGate(o.Limits), started: time.Now(),
+		dismissals: dismissals{secret: o.Secret}, lease: o.Lease, edge: o.Edge, gate: newGate(o.Limits), started: time.Now(),
 		turnedAway: newTally("handshakes are turned away", o.Log, turnedAway[:]...), slowed: newTally("a browser's commands are slowed down", o.Log, "commands_per_second"),
 		refused:     newTally("subscriptions are refused", o.Log, "subscriptions_per_connection", "subscription_bytes"),
 		badNames:    newTally("signed names of Turbo's streams are rejected", o.Log),
@@ -108,6 +116,7 @@ func NewServer(o Options) (*Server, error) {
 	s.calmer.L = &s.mu
 	s.publisher = publisher{source: o.Hub.source, count: &s.count, log: o.Log, queue: make(chan publication, publishQueue)}
 	s.context, s.cancel = context.WithCancel(context.Background())
+	s.patience, s.hurry = context.WithCancel(s.context)
 	return s, nil
 }
 
@@ -295,6 +304,7 @@ func (s *Server) settleOpening(c *Connection, opened bool) (stopping bool) {
 // remove forgets a connection, of whose end Rails knows.
 func (s *Server) remove(c *Connection) {
 	s.gate.leave(c.address)
+	defer s.lease.Changed(c.id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.connections, c.id)

@@ -35,7 +35,7 @@ func (c *Connection) keep(result *rpc.Result) {
 	}
 	switch {
 	case result.State != "":
-		c.state = result.State
+		c.state, c.changed = result.State, true
 		if c.stale != nil {
 			c.stale.Stop()
 			c.stale = nil

@@ -38,7 +38,7 @@ func (s *subscription) setLive(live bool) {
 	if s.live == live {
 		return
 	}
-	s.live = live
+	s.live, s.connection.changed = live, true
 	switch count := &s.connection.server.count.subscriptions; {
 	case s.connection.ended:
 	case live:
@@ -58,7 +58,7 @@ func (s *subscription) follow(name string, token *string) {
 	if token != nil {
 		m.callback = func(payload []byte) { c.deliverTo(s, name, payload) }
 	}
-	s.streams = append(s.streams, m)
+	s.streams, c.changed = append(s.streams, m), true
 	if !c.server.hub.join(name, s.identifier, m) {
 		s.waiting, m.waiting = s.waiting+1, true // acknowledged needs c.mu, so it comes later
 		c.pending++
@@ -75,7 +75,7 @@ func (s *subscription) unfollow(name string) {
 	last := len(s.streams) - 1
 	s.streams[i] = s.streams[last]
 	s.streams[last] = nil
-	s.streams = s.streams[:last]
+	s.streams, s.connection.changed = s.streams[:last], true
 }
 
 func (s *subscription) find(name string) int {

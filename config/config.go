@@ -30,6 +30,7 @@ type Config struct {
 	Turbo      Turbo
 	Limits     Limits
 	Ping       Ping
+	Nodes      Nodes
 	Shutdown   Shutdown
 	Log        Log
 	Operations Operations

@@ -69,6 +69,7 @@ func Load(in Input) (*Config, error) {
 	l.note(l.finishEdge())
 	l.note(l.finishTurbo(environ, e))
 	l.note(l.finishShutdown())
+	l.note(l.checkNodes())
 	if err := errors.Join(l.mistakes...); err != nil {
 		return nil, err
 	}

@@ -134,6 +134,8 @@ func settings() []setting {
 			usage: "between pings; clients give up after 6s"},
 		{key: "ping.timeout", kind: duration, def: 30 * time.Second, min: int64(time.Second), max: int64(10 * time.Minute),
 			usage: "a browser whose TCP has not acknowledged what it was sent for so long is gone"},
+		{key: "nodes.lease", kind: duration, def: 15 * time.Second,
+			usage: "how long a node may be silent before others run its callbacks; 0 is for ever, and nothing is kept in Redis"},
 		{key: "shutdown.grace", kind: duration, def: 25 * time.Second, usage: "for the whole stop, and then it ends in any case"},
 		{key: "shutdown.delay", kind: duration, def: time.Duration(0),
 			usage: "from the stop's beginning, when /ready says no, to refusing handshakes: so long load balancers may need to notice"},

@@ -34,7 +34,12 @@ type Call struct {
 	Channels []Channel // in subscription order
 
 	Identities json.RawMessage // in place of the app's connect; see docs/rpc.md
+
+	Encoded []byte // in place of all the rest: what AppendTo has written, perhaps elsewhere
 }
+
+// AppendTo writes the call as Rails gets it.
+func (c *Call) AppendTo(b []byte) []byte { return appendCall(b, c) }
 
 // Request is the browser's HTTP request as it came. URL is absolute.
 type Request struct {

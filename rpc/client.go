@@ -91,7 +91,7 @@ func (c *Client) Call(ctx context.Context, boot string, calls ...Call) (reply *R
 // found: such an answer says that nothing has run.
 func (c *Client) make(boot string, within time.Duration, calls []Call, traceparent string) (*Reply, error) {
 	deadline := time.Now().Add(within)
-	short := len(calls) > 0 && calls[0].Do != Open && len(calls[0].Request) == 0
+	short := len(calls) > 0 && calls[0].Do != Open && len(calls[0].Request) == 0 && calls[0].Encoded == nil
 	for tries := 1; ; tries++ {
 		w, err := c.pool.get(boot, short && boot != "", tries > 1, deadline)
 		if err != nil {

@@ -22,6 +22,9 @@ func appendRequest(b []byte, node string, calls []Call) []byte {
 }
 
 func appendCall(b []byte, c *Call) []byte {
+	if c.Encoded != nil {
+		return append(b, c.Encoded...)
+	}
 	b = appendText(append(b, `{"conn":`...), c.Connection)
 	b = appendText(append(b, `,"do":`...), c.Do)
 	b = appendField(b, `,"ver":`, c.Version)

@@ -41,7 +41,7 @@ type Redis struct {
 // where we log a loss once and the return once.
 func NewRedis(options RedisOptions, log *slog.Logger) (*Redis, error) {
 	logging.Disable()
-	client, err := options.client()
+	client, err := options.Client()
 	if err != nil {
 		return nil, err
 	}

@@ -179,8 +179,8 @@ func (t RedisTLS) config(addr string) (*tls.Config, error) {
 	return config, nil
 }
 
-// client opens nothing yet. RESP2 is enough for pub/sub and spoken by all.
-func (o RedisOptions) client() (redis.UniversalClient, error) {
+// Client opens nothing yet. RESP2 is enough for pub/sub and spoken by all.
+func (o RedisOptions) Client() (redis.UniversalClient, error) {
 	server, err := o.server()
 	if err != nil {
 		return nil, err

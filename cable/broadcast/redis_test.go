@@ -22,6 +22,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // gaps counts what the source tells of its losses.
@@ -456,9 +458,10 @@ func TestRedis_FindsTheMasterThroughSentinelsAndFollowsAFailover(t *testing.T) {
 	})
 }
 
-func TestRedis_HearsACluster(t *testing.T) {
-	server := startRedis(t, "--cluster-enabled", "yes")
-	admin := client(t, server.address())
+func startCluster(t *testing.T) (server *redisServer, admin *redis.Client) {
+	t.Helper()
+	server = startRedis(t, "--cluster-enabled", "yes")
+	admin = client(t, server.address())
 	if err := admin.Do(context.Background(), "CLUSTER", "ADDSLOTSRANGE", 0, 16383).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -466,6 +469,11 @@ func TestRedis_HearsACluster(t *testing.T) {
 		info, _ := admin.ClusterInfo(context.Background()).Result()
 		return strings.Contains(info, "cluster_state:ok")
 	})
+	return server, admin
+}
+
+func TestRedis_HearsACluster(t *testing.T) {
+	server, admin := startCluster(t)
 	h := hear(t, newRedis(t, RedisOptions{Cluster: []string{server.address()}}))
 	h.subscribe("s")
 	publish(t, admin, "s", "1")

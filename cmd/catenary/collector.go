@@ -2,6 +2,7 @@ package main
 
 import (
 	"github.com/catenary-cable/catenary/cable"
+	"github.com/catenary-cable/catenary/cable/lease"
 	"github.com/catenary-cable/catenary/rpc"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -12,10 +13,11 @@ type collector struct {
 	server  *cable.Server
 	hub     *cable.Hub
 	backend *rpc.Client
+	lease   *lease.Lease // may be nil
 }
 
-func newCollector(server *cable.Server, hub *cable.Hub, backend *rpc.Client) *collector {
-	return &collector{server, hub, backend}
+func newCollector(server *cable.Server, hub *cable.Hub, backend *rpc.Client, lease *lease.Lease) *collector {
+	return &collector{server, hub, backend, lease}
 }
 
 func (c *collector) Describe(descriptions chan<- *prometheus.Desc) {
@@ -23,14 +25,13 @@ func (c *collector) Describe(descriptions chan<- *prometheus.Desc) {
 }
 
 func (c *collector) Collect(found chan<- prometheus.Metric) {
-	server, hub := c.server.Stats(), c.hub.Stats()
+	server, hub, nodes := c.server.Stats(), c.hub.Stats(), c.lease.Stats()
 	inFlight, waiting := c.backend.Load()
-	draining := 0
-	if server.Draining {
-		draining = 1
-	}
 	for _, m := range []prometheus.Metric{
-		gauge("catenary_draining", "1 once catenary is being stopped.", draining),
+		gauge("catenary_draining", "1 once catenary is being stopped.", truth(server.Draining)),
+		gauge("catenary_lease", "1 while other nodes would run this one's callbacks if it were killed.", truth(nodes.Held)),
+		gauge("catenary_records", "Connections of which Redis has a record for other nodes.", nodes.Records),
+		gauge("catenary_records_waiting", "Connections of which Redis has no record yet, or not the latest.", nodes.Waiting),
 		gauge("catenary_connections", "Connections, those too of whose end Rails has yet to hear.", server.Connections),
 		gauge("catenary_handshakes", "Handshakes under way.", server.Handshakes),
 		gauge("catenary_subscriptions", "Subscriptions that stand.", server.Subscriptions),
@@ -41,6 +42,8 @@ func (c *collector) Collect(found chan<- prometheus.Metric) {
 		gauge("catenary_calls_limit", "Calls that may be in flight now: fewer while Rails is slow.", c.backend.Limit()),
 		gauge("catenary_calls_waiting", "Calls that wait for their turn.", waiting),
 
+		counter("catenary_nodes_taken_over_total", "Silent nodes whose callbacks this one has begun to run.", float64(nodes.TookOver)),
+		counter("catenary_connections_taken_over_total", "Connections of silent nodes whose callbacks this one has run.", float64(nodes.ClosedFor)),
 		counter("catenary_connections_opened_total", "Connections that were opened.", float64(server.Opened)),
 		counter("catenary_handshakes_refused_total", "Handshakes that Rails has refused.", float64(server.Refused)),
 		counter("catenary_commands_repeated_total", "Subscribes to what was subscribed to, which cost no call.", float64(server.Repeated)),
@@ -62,6 +65,13 @@ func (c *collector) Collect(found chan<- prometheus.Metric) {
 	counters(found, "catenary_commands_total", "Commands of browsers, by kind.", "kind", server.Commands)
 	counters(found, "catenary_subscriptions_refused_total", "Subscribes over a limit, by limit.", "limit", server.SubscriptionsRefused)
 	counters(found, "catenary_commands_slowed_total", "Commands that were read later because they were over a limit, by limit.", "limit", server.Slowed)
+}
+
+func truth(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 func gauge(name, help string, value int) prometheus.Metric {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/catenary-cable/catenary/cable"
+	"github.com/catenary-cable/catenary/cable/lease"
 	"github.com/catenary-cable/catenary/rpc"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -46,8 +47,8 @@ func histogram(name, help string, labels ...string) *prometheus.HistogramVec {
 }
 
 // open adds what there is once catenary knows where broadcasts are published.
-func (m *meters) open(server *cable.Server, hub *cable.Hub, backend *rpc.Client) {
-	c := newCollector(server, hub, backend)
+func (m *meters) open(server *cable.Server, hub *cable.Hub, backend *rpc.Client, lease *lease.Lease) {
+	c := newCollector(server, hub, backend, lease)
 	m.running.Store(c)
 	m.registry.MustRegister(c)
 }

@@ -111,13 +111,17 @@ func serve(ctx context.Context, input config.Input, command, environ []string, s
 	if err != nil {
 		return err
 	}
+	lease, err := newLease(cfg, shared.Reveal(), log)
+	if err != nil {
+		return err
+	}
 	hub := cable.NewHub(source, log)
 	if tracer != nil {
 		hub.Sample(cfg.Telemetry.BroadcastsOneIn, tracer.Broadcast)
 	}
 	server, err := cable.NewServer(cable.Options{
 		Backend: backend, Hub: hub, Node: node(), Mount: cfg.Paths[0], Limits: limits(cfg), Ping: cfg.Ping.Interval, Log: log, Edge: edge, Secret: shared.Reveal(),
-		PassThrough: passThrough, HandshakeSettled: meters.handshake,
+		PassThrough: passThrough, HandshakeSettled: meters.handshake, Lease: lease,
 	})
 	if err != nil {
 		return err
@@ -130,11 +134,12 @@ func serve(ctx context.Context, input config.Input, command, environ []string, s
 	group.Go(func() error { giveBackMemory(running, variable(environ, "GOGC")); return nil })
 	group.Go(func() error { return hub.Run(running) })
 	group.Go(func() error { return server.Run(running) })
+	group.Go(func() error { return lease.Run(running, server) })
 	if edge.Tokens != nil {
 		group.Go(func() error { return edge.Tokens.Run(running) })
 	}
 	group.Go(func() error { rails.watch(running, cfg); return nil })
-	meters.open(server, hub, backend)
+	meters.open(server, hub, backend, lease)
 	front.open(handler, server.Calm, server.Incomplete)
 	ready.open(source)
 	log.Info("catenary listens", "address", listener.Addr().String(), "paths", strings.Join(cfg.Paths, " "), "backend", cfg.Backend.URL, "broadcasts", cfg.Broadcasts.Adapter, "operations", cfg.Operations.Listen)

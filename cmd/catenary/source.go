@@ -30,6 +30,17 @@ func newSource(cfg config.Broadcasts, gaps *gaps, log *slog.Logger) (source, err
 		}
 		return e, nil
 	}
+	options := redisOptions(cfg)
+	options.Lost, options.Restored = gaps.lost, gaps.restored
+	redis, err := broadcast.NewRedis(options, log)
+	if err != nil {
+		return nil, fmt.Errorf("broadcasts.redis: %w", err)
+	}
+	return redis, nil
+}
+
+// redisOptions say where the Redis is to which Rails publishes.
+func redisOptions(cfg config.Broadcasts) broadcast.RedisOptions {
 	r := cfg.Redis
 	options := broadcast.RedisOptions{
 		URL: r.URL, ChannelPrefix: cfg.ChannelPrefix, Timeout: r.ConnectTimeout, ClientName: "catenary",
@@ -39,16 +50,11 @@ func newSource(cfg config.Broadcasts, gaps *gaps, log *slog.Logger) (source, err
 		},
 		Username: r.Username, Password: r.Password, MasterName: r.MasterName,
 		SentinelUsername: r.SentinelUsername, SentinelPassword: r.SentinelPassword, Cluster: r.Cluster,
-		Lost: gaps.lost, Restored: gaps.restored,
 	}
 	for _, s := range r.Sentinels {
 		options.Sentinels = append(options.Sentinels, net.JoinHostPort(s.Host, strconv.Itoa(s.Port)))
 	}
-	redis, err := broadcast.NewRedis(options, log)
-	if err != nil {
-		return nil, fmt.Errorf("broadcasts.redis: %w", err)
-	}
-	return redis, nil
+	return options
 }
 
 // fromOutside is the source as a process beside the server reaches it: the

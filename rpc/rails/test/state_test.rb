@@ -13,6 +13,13 @@ class StateTest < CallTest
     assert_equal({ "need" => "state" }, call(conn: @browser.name, do: "frames", ver: "b-old-1", frames: ["{}"]))
   end
 
+  def test_another_node_ends_a_connection_without_knowing_its_version
+    Journal.clear
+    assert_equal 200, call(conn: @browser.name, do: "close")["status"]
+    assert_equal %i[unsubscribed disconnect], Journal.entries.map(&:first) & %i[unsubscribed disconnect]
+    assert_equal({ "need" => "state" }, call(conn: @browser.name, do: "close"))
+  end
+
   def test_instance_variables_are_the_same_after_a_rebuild
     @browser.perform(ECHO, "remember", value: { "a" => [1, "ü"] }, friend: "8")
     @browser.perform(ECHO, "recall")

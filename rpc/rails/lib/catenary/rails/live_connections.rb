@@ -38,11 +38,12 @@ module Catenary
         empty
       end
 
-      # The objects of that version, which are the caller's until it keeps them again; nil if they are not here.
+      # The objects of that version, or of any if none is named, which are the caller's until it keeps them again; nil if they
+      # are not here.
       def take(name, version)
         @mutex.synchronize do
           live = @pinned.delete(name) || @plain.delete(name)
-          live if live && live.version == version
+          live if live && (version.nil? || live.version == version)
         end
       end
 

@@ -1,0 +1,24 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/catenary-cable/catenary/cable/lease"
+	"github.com/catenary-cable/catenary/config"
+)
+
+// newLease has other nodes run our callbacks if we are killed. It is nil where
+// there can be none: without a Redis, or where everything is passed through.
+func newLease(cfg *config.Config, secret string, log *slog.Logger) (*lease.Lease, error) {
+	if cfg.Nodes.Lease == 0 || cfg.Broadcasts.Adapter != "redis" || cfg.PassesAll() {
+		return nil, nil
+	}
+	redis, err := redisOptions(cfg.Broadcasts).Client()
+	if err != nil {
+		return nil, fmt.Errorf("broadcasts.redis: %w", err)
+	}
+	return lease.New(lease.Options{
+		Redis: redis, Prefix: cfg.Broadcasts.ChannelPrefix, Node: node(), Secret: secret, TTL: cfg.Nodes.Lease, Log: log,
+	}), nil
+}

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	briefLease = "  nodes:\n    lease: 5s\n"
+	takeover   = 60 * time.Second // until a survivor has run callbacks, on the slowest machine
+	present    = `{"channel":"PresenceChannel","room":"hall"}`
+)
+
+// store is the app's own database in Redis.
+func (c *cluster) store() *redis.Client {
+	client := redis.NewClient(&redis.Options{Addr: c.redis.address, DB: 1, Protocol: 2})
+	c.Cleanup(func() { client.Close() })
+	return client
+}
+
+// keeps are the keys that nodes have in Redis.
+func (c *cluster) keeps() []string {
+	c.Helper()
+	keys, err := c.store().Keys(context.Background(), "*_catenary*").Result()
+	if err != nil {
+		c.Fatal(err)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// enters is the browser of a user, at a node, who is present.
+func (c *cluster) enters(node int, user string) *browser {
+	c.Helper()
+	b := c.connect(node, "/cable?uid="+user)
+	c.hears(b, welcome)
+	c.subscribes(b, present)
+	return b
+}
+
+// says waits for a line of a node's /metrics.
+func (c *cluster) says(node int, line string) {
+	c.Helper()
+	err := c.nodes[node].process.waitFor(takeover, func() error {
+		text, err := get("http://" + c.nodes[node].operations + "/metrics")
+		if err == nil && !slices.Contains(strings.Split(text, "\n"), line) {
+			err = fmt.Errorf("node %d does not say %s", node, line)
+		}
+		return err
+	})
+	if err != nil {
+		c.Fatal(err)
+	}
+}
+
+// eventually waits for what only Redis or Rails can tell.
+func (c *cluster) eventually(what string, holds func() bool) {
+	c.Helper()
+	for end := time.Now().Add(takeover); !holds(); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(end) {
+			for i, node := range c.nodes {
+				c.Logf("node %d wrote at last:\n%s", i, node.process.output.tail())
+			}
+			c.Fatalf("it never came true that %s", what)
+		}
+	}
+}
+
+// left expects that the whole life of each user has been seen by the application, once.
+func (c *cluster) left(users ...string) {
+	c.Helper()
+	for _, user := range users {
+		err := c.app.awaitEvents(user, false, []string{"connect", "subscribed " + present, "unsubscribed " + present, "disconnect"})
+		if err != nil {
+			c.Errorf("user %s: %v", user, err)
+		}
+	}
+}
+
+func (c *cluster) arePresent(n string) {
+	c.Helper()
+	store := c.store()
+	c.eventually(n+" are present", func() bool { return store.Get(context.Background(), "present:hall").Val() == n })
+}
+
+// sleeps stops a process, and waits until each of its threads stands still.
+func (c *cluster) sleeps(p *process) {
+	c.Helper()
+	p.signal(syscall.SIGSTOP)
+	c.eventually("the node sleeps", func() bool {
+		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", p.command.Process.Pid))
+		for _, thread := range threads {
+			if status, err := os.ReadFile(thread); err == nil && !strings.Contains(string(status), "\nState:\tT") {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func users(from, to int) (users []string) {
+	for user := from; user < to; user++ {
+		users = append(users, fmt.Sprint(user))
+	}
+	return users
+}
+
+func TestSurvivors_RunTheCallbacksOfANodeThatIsKilled(t *testing.T) {
+	c := startCluster(t, 3, briefLease)
+	killed := users(0, 50)
+	for _, user := range killed {
+		c.enters(0, user)
+	}
+	others := []*browser{c.enters(1, "51"), c.enters(2, "52")}
+	c.arePresent("52")
+	c.says(0, "catenary_records 50")
+	c.says(0, "catenary_records_waiting 0")
+	c.nodes[0].process.kill()
+
+	c.arePresent("2")
+	c.left(killed...)
+	for _, b := range others { // the others do not care
+		c.subscribes(b, `{"channel":"EchoChannel"}`)
+		c.performs(b, `{"channel":"EchoChannel"}`, `{"action":"num"}`, "42")
+	}
+}
+
+func TestSurvivors_ANodeThatSleptTellsItsBrowsersToComeBack(t *testing.T) {
+	c := startCluster(t, 2, briefLease)
+	sleeper := c.nodes[0].process
+	asleep := users(0, 5)
+	var browsers []*browser
+	for _, user := range asleep {
+		browsers = append(browsers, c.enters(0, user))
+	}
+	c.says(0, "catenary_records 5")
+	c.says(0, "catenary_records_waiting 0")
+	c.sleeps(sleeper)
+	browsers[0].close()                                    // its end is seen too late
+	browsers[1].send(command("unsubscribe", present, nil)) // and so is this
+	browsers[2].send(command("subscribe", `{"channel":"EchoChannel"}`, nil))
+	c.says(1, "catenary_connections_taken_over_total 5")
+	c.arePresent("0")
+
+	sleeper.signal(syscall.SIGCONT)
+	for _, b := range browsers[1:] {
+		c.hears(b, `{"type":"disconnect","reason":"server_restart","reconnect":true}`, "(close 1000)")
+	}
+	c.says(0, "catenary_connections 0")
+	c.left(asleep...)
+	c.enters(0, "6") // it goes on
+	c.says(0, "catenary_records 1")
+	c.arePresent("1")
+	for _, node := range c.nodes {
+		node.process.stop(t)
+	}
+	c.left(append(asleep, "6")...)
+	c.arePresent("0")
+	if keys := c.keeps(); len(keys) > 0 {
+		t.Errorf("after all have stopped, these are left in Redis: %q", keys)
+	}
+}
+
+func TestSurvivors_KeepNothingInRedisIfTheyAreNotWanted(t *testing.T) {
+	c := startCluster(t, 1, "  nodes:\n    lease: 0\n")
+	c.enters(0, "1")
+	c.says(0, "catenary_subscriptions 1")
+	c.says(0, "catenary_lease 0")
+	if keys := c.keeps(); len(keys) > 0 {
+		t.Errorf("these are in Redis: %q", keys)
+	}
+}
