@@ -36,13 +36,17 @@ func ParseOrigins(items []string) (*Origins, error) {
 	return o, nil
 }
 
-// ParseRailsOrigins reads what the app tells of its own list. Unread are the
-// regular expressions that mean, or may mean, something else in Go: nobody
-// comes in by them.
+// ParseRailsOrigins reads what the app tells of its own list, as Ruby's inspect
+// writes it. Unread are Procs, and regular expressions that mean, or may mean,
+// something else in Go: nobody comes in by them.
 func ParseRailsOrigins(items []string) (o *Origins, unread []string) {
 	o = &Origins{}
 	for _, item := range items {
 		m := rubyPattern.FindStringSubmatch(item)
+		if strings.HasPrefix(item, "#<") { // a Proc
+			unread = append(unread, item)
+			continue
+		}
 		if m == nil {
 			o.texts = append(o.texts, item)
 			continue
