@@ -28,13 +28,13 @@ func (s *Server) Record(to []byte, id string) []byte {
 	s.mu.Lock()
 	c := s.connections[id]
 	s.mu.Unlock()
-	if c == nil || c.taken.Load() || c.upstream != nil && c.upstream.whole {
+	if c == nil || c.taken.Load() {
 		return nil
 	}
 	c.mu.Lock()
-	home := c.home
+	home, whole := c.home, c.upstream != nil && c.upstream.whole
 	c.mu.Unlock()
-	if home == "" { // no call has been made for it: there is nothing to end
+	if home == "" || whole { // no call has been made for it: there is nothing to end
 		return nil
 	}
 	call := rpc.Call{Connection: c.id, Do: rpc.Close} // no version: nobody else can have a later one
