@@ -167,19 +167,24 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	began := time.Now()
+	settled := func(outcome string) {
+		if c.identities == nil { // else Rails is not asked
+			s.settled(outcome, time.Since(began))
+		}
+	}
 	opened, err := c.open(r.Context())
 	switch {
 	case err != nil:
 		s.settleOpening(c, false)
 		s.turnedAway.add(unavailability(err), "error", err)
 		s.unavailable(w)
-		s.settled("unavailable", time.Since(began))
+		settled("unavailable")
 		return
 	case opened.Status != http.StatusOK:
 		s.settleOpening(c, false)
 		s.count.refused.Add(1)
 		relay(w, opened)
-		s.settled("refused", time.Since(began))
+		settled("refused")
 		return
 	}
 	if stopping := s.settleOpening(c, true); stopping {
@@ -187,21 +192,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.end("server_restart", nil)
 		s.turnedAway.note("stopping")
 		s.unavailable(w)
-		s.settled("unavailable", time.Since(began))
+		settled("unavailable")
 		return
 	}
 	ws, err := c.upgrade(w, r)
 	if err != nil {
 		c.end("browser_lost", nil)
-		if c.identities == nil {
-			s.settled("lost", time.Since(began))
-		}
+		settled("lost")
 		return
 	}
 	s.count.opened.Add(1)
-	if c.identities == nil {
-		s.settled("opened", time.Since(began))
-	}
+	settled("opened")
 	c.start(ws, opened)
 }
 
