@@ -1,6 +1,6 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: build demo test attack faults conformance cost bench bench-go deploy-test
+.PHONY: build demo test attack fuzz faults conformance cost bench bench-go deploy-test
 
 # The binary, in bin/catenary.
 build:
@@ -17,6 +17,10 @@ test:
 # What hostile clients do, in full, and how many attacks held and fell.
 attack:
 	script/attack
+
+# Every fuzz target in turn: make fuzz TIME=3m. What one finds fails in `make test` from then on.
+fuzz:
+	script/fuzz $(or $(TIME),1m) $(ONLY)
 
 # The transcripts alone, against Rails and against catenary, on both versions of Rails.
 conformance:

@@ -53,6 +53,7 @@ func (e *errand) bytes() (sum int) {
 // dropped.
 func (c *Connection) waitForRoom() {
 	for c.crowded() && !c.ended {
+		c.server.slowed.add("pending_commands")
 		c.room.await(&c.mu)
 	}
 }

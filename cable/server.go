@@ -101,7 +101,7 @@ func NewServer(o Options) (*Server, error) {
 	s := &Server{
 		backend: o.Backend, hub: o.Hub, node: o.Node, mount: o.Mount, limits: o.Limits, log: o.Log, poller: p, passThrough: o.PassThrough,
 		dismissals: dismissals{secret: o.Secret}, lease: o.Lease, edge: o.Edge, gate: newGate(o.Limits), started: time.Now(),
-		turnedAway: newTally("handshakes are turned away", o.Log, turnedAway[:]...), slowed: newTally("a browser's commands are slowed down", o.Log, "commands_per_second"),
+		turnedAway: newTally("handshakes are turned away", o.Log, turnedAway[:]...), slowed: newTally("a browser's commands are slowed down", o.Log, "commands_per_second", "pending_commands"),
 		refused:     newTally("subscriptions are refused", o.Log, "subscriptions_per_connection", "subscription_bytes"),
 		badNames:    newTally("signed names of Turbo's streams are rejected", o.Log),
 		connections: map[string]*Connection{}, empty: make(chan struct{}),

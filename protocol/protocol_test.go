@@ -93,6 +93,18 @@ func FuzzParseCommand(f *testing.F) {
 	})
 }
 
+// Whoever publishes on a connection's internal stream can end it, and nothing else.
+func FuzzParseRemote(f *testing.F) {
+	f.Add([]byte(`{"type":"disconnect","reconnect":false}`))
+	f.Add([]byte(`{"type":"disconnect","reconnect":null}`))
+	f.Add([]byte(`{"Type":"disconnect","reconnect":"x"}`))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		if d, ok := ParseRemote(payload); ok && (d.Reason != Remote || !json.Valid(d.Frame())) {
+			t.Errorf("%q: %s", payload, d.Frame())
+		}
+	})
+}
+
 func BenchmarkParseCommand(b *testing.B) {
 	text := []byte(`{"command":"message","identifier":"{\"channel\":\"ChatChannel\",\"room\":1}","data":"{\"body\":\"hello there\",\"action\":\"speak\"}"}`)
 	b.ReportAllocs()

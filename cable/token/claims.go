@@ -2,6 +2,7 @@ package token
 
 import (
 	"encoding/json"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -32,6 +33,9 @@ func newClaims(all jwt.MapClaims, leeway time.Duration) (*Claims, error) {
 			return nil, Malformed
 		}
 	}
+	if beyondClocks(all["nbf"]) {
+		return nil, Malformed
+	}
 	expires, err := all.GetExpirationTime()
 	if err != nil {
 		return nil, Malformed
@@ -40,6 +44,17 @@ func newClaims(all jwt.MapClaims, leeway time.Duration) (*Claims, error) {
 		c.Expires = expires.Add(leeway)
 	}
 	return c, nil
+}
+
+// beyondClocks tells of a number that golang-jwt, which cannot hold it, takes
+// for long ago.
+func beyondClocks(at any) bool {
+	number, ok := at.(json.Number)
+	if !ok {
+		return false
+	}
+	seconds, err := number.Float64()
+	return err != nil || math.Abs(seconds) > 1<<53
 }
 
 // hasScope tells whether "scp" is, or has, the scope: devise-jwt writes one
