@@ -158,4 +158,10 @@ func (c *Connection) subscription(identifier string) *subscription {
 	return s
 }
 
-func (c *Connection) write(text string) { c.socket.write(frame(textFrame, text)) }
+func (c *Connection) write(text string) {
+	f := frame(textFrame, text)
+	if c.socket.deflates {
+		f = deflate(f)
+	}
+	c.socket.write(f)
+}

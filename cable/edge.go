@@ -17,6 +17,8 @@ type Edge struct {
 	Tokens  *token.Verifier
 	Origins *Origins
 	Proxies Proxies
+
+	Compress bool // what is long, for browsers that offer permessage-deflate
 }
 
 // identify checks the handshake's token. If it reports false, the handshake has

@@ -92,8 +92,11 @@ func FuzzUpstream(f *testing.F) {
 		if said.Type == "welcome" {
 			t.Skip() // it has the subscriptions repeated, over a WebSocket
 		}
+		near, far := net.Pipe()
+		defer near.Close()
+		defer far.Close()
 		c := &Connection{server: server, phase: -1, running: true}
-		c.socket = socket{fd: -1, corked: true, limit: 1 << 30, owner: c}
+		c.socket = socket{Conn: near, fd: -1, corked: true, limit: 1 << 30, owner: c}
 		u := newUpstream(c, false)
 		c.upstream, u.running = u, true
 		c.mu.Lock()
@@ -101,6 +104,8 @@ func FuzzUpstream(f *testing.F) {
 		u.subscriptions[held].held = true
 		c.mu.Unlock()
 		u.take(text)
+		c.socket.mu.Lock()
+		defer c.socket.mu.Unlock()
 		for _, sent := range c.socket.queue {
 			if sent[0] == textFrame && !bytes.HasSuffix(sent, text) {
 				t.Errorf("%q became %q", text, sent)
@@ -114,13 +119,13 @@ func FuzzUpstream(f *testing.F) {
 
 // Whatever bytes a browser sends, its messages are UTF-8 and no longer than they may be, and then it ends.
 func FuzzFrames(f *testing.F) {
-	f.Add([]byte("\x81\x82\x01\x02\x03\x04\x7a\x7f"))
-	f.Add([]byte("\x01\x81\x01\x02\x03\x04\x7a\x00\x80\x01\x02\x03\x04\x89\x80\x01\x02\x03\x04\x80\x81\x01\x02\x03\x04\x7c"))
-	f.Add([]byte("\x82\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x02\x03\x04"))
-	f.Add([]byte("\xc1\x83\x00\x00\x00\x00\xaa\x06\x00"))
-	f.Add([]byte("\x88\x82\x00\x00\x00\x00\x03\xe8"))
+	f.Add([]byte("\x81\x82\x01\x02\x03\x04\x7a\x7f"), false)
+	f.Add([]byte("\x01\x81\x01\x02\x03\x04\x7a\x00\x80\x01\x02\x03\x04\x89\x80\x01\x02\x03\x04\x80\x81\x01\x02\x03\x04\x7c"), false)
+	f.Add([]byte("\x82\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x02\x03\x04"), false)
+	f.Add([]byte("\xc1\x83\x00\x00\x00\x00\xaa\x06\x00"), true)
+	f.Add([]byte("\x88\x82\x00\x00\x00\x00\x03\xe8"), false)
 	server := quietServer(f)
-	f.Fuzz(func(t *testing.T, sent []byte) {
+	f.Fuzz(func(t *testing.T, sent []byte, compressed bool) {
 		c := &Connection{server: server, phase: -1}
 		near, far := net.Pipe()
 		defer near.Close()
@@ -133,6 +138,12 @@ func FuzzFrames(f *testing.F) {
 		for name, value := range map[string]string{"Connection": "upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="} {
 			r.Header.Set(name, value)
 		}
+		upgrader := &plain
+		if compressed {
+			upgrader = &compressing
+			r.Header.Set("Sec-WebSocket-Extensions", "permessage-deflate")
+		}
+		c.socket.deflates = compressed
 		ws, err := upgrader.Upgrade(&piped{httptest.NewRecorder(), &c.socket, &c.reader.buffer}, r, nil)
 		if err != nil {
 			t.Fatal(err)

@@ -72,10 +72,14 @@ func describe(r *http.Request, path string) *rpc.Request {
 	return d
 }
 
-var upgrader = websocket.Upgrader{
-	CheckOrigin:     func(*http.Request) bool { return true }, // Rails has checked it
-	WriteBufferPool: noBuffers{},
-}
+// plain and compressing answer handshakes with the 101.
+var (
+	plain       = websocket.Upgrader{CheckOrigin: checked, WriteBufferPool: noBuffers{}}
+	compressing = websocket.Upgrader{CheckOrigin: checked, WriteBufferPool: noBuffers{}, EnableCompression: true}
+)
+
+// checked is what Rails has done with the origin.
+func checked(*http.Request) bool { return true }
 
 // noBuffers is a pool that is never used: gorilla writes only control frames
 // for us, and those without a buffer.

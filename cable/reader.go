@@ -78,7 +78,11 @@ func (r *reader) message() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	begun, wait := time.Now(), r.owner.server.limits.MessageWait
+	limits := &r.owner.server.limits
+	if r.socket.deflates { // gorilla counts the bytes that come, and not what they become
+		from = io.LimitReader(from, limits.MessageBytes+1)
+	}
+	begun, wait := time.Now(), limits.MessageWait
 	r.socket.SetReadDeadline(begun.Add(wait))
 	text, err := io.ReadAll(from)
 	r.socket.SetReadDeadline(time.Time{})
@@ -87,6 +91,9 @@ func (r *reader) message() ([]byte, error) {
 		return nil, errTooSlow
 	case err != nil:
 		return nil, err
+	case int64(len(text)) > limits.MessageBytes:
+		r.socket.finish(frame(closeFrame, websocket.FormatCloseMessage(websocket.CloseMessageTooBig, "")))
+		return nil, websocket.ErrReadLimit
 	case kind != websocket.TextMessage:
 		return nil, nil
 	case !utf8.Valid(text):

@@ -232,6 +232,10 @@ func (c *Connection) upgrade(w http.ResponseWriter, r *http.Request) (*websocket
 	if c.protocol != "" {
 		header.Set("Sec-Websocket-Protocol", c.protocol)
 	}
+	upgrader := &plain
+	if c.socket.deflates = c.server.edge.Compress && deflates(r); c.socket.deflates {
+		upgrader = &compressing
+	}
 	ws, err := upgrader.Upgrade(&hijacked{w, &c.socket, &c.reader.buffer, c.server.limits.Unanswered}, r, header)
 	if err != nil {
 		c.socket.Close()

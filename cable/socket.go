@@ -18,6 +18,8 @@ type socket struct {
 	limit int         // bytes that may wait
 	owner *Connection // is told, once, when more wait
 
+	deflates bool // agreed to in the handshake; static afterwards
+
 	mu       sync.Mutex
 	corked   bool // writes wait for uncork
 	flushing bool // a goroutine writes the queue

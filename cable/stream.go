@@ -23,9 +23,9 @@ type stream struct {
 
 	mu            sync.Mutex
 	live          bool
-	waiting       []*member         // for live
-	groups        []*group          // one an identifier
-	index         map[string]*group // of groups, once they are many
+	waiting       []*member           // for live
+	groups        []*group            // one an identifier, or two
+	index         map[groupKey]*group // of groups, once they are many
 	callbacks     []*member
 	subscriptions int // of the members; the others are our own
 	traffic       traffic
@@ -36,9 +36,18 @@ type stream struct {
 type group struct {
 	identifier string
 	head       []byte // protocol.MessageHead
-	at         int    // place in stream.groups
+	at         int32  // place in stream.groups
+	deflates   bool   // the members have agreed to compressed frames
 	crowd
 }
+
+// groupKey is what tells groups of a stream apart.
+type groupKey struct {
+	identifier string
+	deflates   bool
+}
+
+func (g *group) key() groupKey { return groupKey{g.identifier, g.deflates} }
 
 // manyGroups is where looking through the groups costs more than a map.
 const manyGroups = 8
@@ -55,7 +64,7 @@ func (s *stream) add(identifier string, m *member) (live bool) {
 		m.at = int32(len(s.callbacks))
 		s.callbacks = append(s.callbacks, m)
 	} else {
-		m.group = s.group(identifier)
+		m.group = s.group(groupKey{identifier, m.to.deflates})
 		m.group.add(m)
 	}
 	if !s.live && m.subscription != nil {
@@ -87,26 +96,26 @@ func (s *stream) remove(m *member) (left int) {
 	return len(s.groups) + len(s.callbacks)
 }
 
-func (s *stream) group(identifier string) *group {
+func (s *stream) group(key groupKey) *group {
 	if s.index != nil {
-		if g := s.index[identifier]; g != nil {
+		if g := s.index[key]; g != nil {
 			return g
 		}
 	} else {
 		for _, g := range s.groups {
-			if g.identifier == identifier {
+			if g.key() == key {
 				return g
 			}
 		}
 	}
-	g := &group{identifier: identifier, head: protocol.MessageHead(identifier), at: len(s.groups)}
+	g := &group{identifier: key.identifier, deflates: key.deflates, head: protocol.MessageHead(key.identifier), at: int32(len(s.groups))}
 	s.groups = append(s.groups, g)
 	if s.index != nil {
-		s.index[identifier] = g
+		s.index[key] = g
 	} else if len(s.groups) > manyGroups {
-		s.index = make(map[string]*group, len(s.groups))
+		s.index = make(map[groupKey]*group, len(s.groups))
 		for _, g := range s.groups {
-			s.index[g.identifier] = g
+			s.index[g.key()] = g
 		}
 	}
 	return g
@@ -118,7 +127,7 @@ func (s *stream) removeGroup(g *group) {
 	s.groups[g.at] = s.groups[last]
 	s.groups[last] = nil
 	s.groups = s.groups[:last]
-	delete(s.index, g.identifier)
+	delete(s.index, g.key())
 }
 
 // acknowledge tells who waits that the stream is live.
@@ -182,6 +191,9 @@ func (g *group) deliver(batch [][]byte) {
 		for _, payload := range batch[:n] {
 			frames = appendFrameHead(frames, textFrame, len(g.head)+len(payload)+1)
 			frames = append(append(append(frames, g.head...), payload...), protocol.MessageTail)
+		}
+		if g.deflates {
+			frames = deflate(frames)
 		}
 		g.write(frames)
 		batch = batch[n:]

@@ -18,6 +18,9 @@ type Config struct {
 	// own Action Cable, or "all": see [Config.PassesAll].
 	PassThrough []string `mapstructure:"pass_through"`
 
+	// Compression is permessage-deflate for browsers that offer it.
+	Compression bool
+
 	TLS TLS
 	// TrustedProxies are networks that are no browsers.
 	TrustedProxies []string `mapstructure:"trusted_proxies"`

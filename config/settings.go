@@ -40,6 +40,7 @@ func settings() []setting {
 			usage: "where browsers find the cable"},
 		{key: "proxy", kind: boolean, def: false, usage: "serve every other path from the backend"},
 
+		{key: "compression", kind: boolean, def: false, usage: "compress long messages for browsers that offer permessage-deflate"},
 		{key: "tls.certificate", kind: text, def: "", usage: "PEM file: browsers are served over TLS; read again when it changes"},
 		{key: "tls.key", kind: text, def: "", usage: "PEM file of its private key"},
 		{key: "trusted_proxies", kind: list, def: []string{"127.0.0.0/8", "::1", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"},

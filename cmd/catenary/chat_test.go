@@ -16,8 +16,8 @@ type chat struct {
 }
 
 // startChat starts it with a Redis, or with the source of broadcasts that is embedded in catenary.
-func startChat(t *testing.T, source string) *chat {
-	c := &chat{t: t, chromium: chromium(t), flags: []string{"--proxy", "--environment", "production"}}
+func startChat(t *testing.T, source string, flags ...string) *chat {
+	c := &chat{t: t, chromium: chromium(t), flags: append([]string{"--proxy", "--environment", "production"}, flags...)}
 	redisURL := ""
 	if source == "embedded" {
 		address := freeAddress()

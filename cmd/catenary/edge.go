@@ -16,6 +16,7 @@ func newEdge(cfg *config.Config, log *slog.Logger) (edge cable.Edge, err error) 
 	if edge.Proxies, err = cable.ParseProxies(cfg.TrustedProxies); err != nil {
 		return edge, err
 	}
+	edge.Compress = cfg.Compression
 	j := cfg.JWT
 	if !j.Given() {
 		return edge, nil
