@@ -91,6 +91,10 @@ func TestTop_ShowsARealRunInATerminalAndGivesTheTerminalBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		if key == "" {
+			e.nodes[0].process.kill()
+			if err := top.waitFor(patience, func() error { return says(top, "no answer") }); err != nil {
+				t.Fatal(err)
+			}
 			top.signal(syscall.SIGTERM)
 		} else {
 			user.WriteString(key)

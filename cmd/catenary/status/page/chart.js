@@ -31,7 +31,7 @@ const trimmed = (value) => {
 export const milliseconds = (value) => value === null || value === undefined ? "–" : value >= 1000 ? `${trimmed(value / 1000)} s` : `${trimmed(value)} ms`
 export const bytes = (value) => value >= 2 ** 30 ? `${trimmed(value / 2 ** 30)} GiB` : `${trimmed(value / 2 ** 20)} MiB`
 
-const left = 44, bottom = 15, top = 5 // of the plot, in pixels
+const left = 50, bottom = 15, top = 5 // of the plot, in pixels
 const pause = 5000 // between two points: longer, and the line breaks
 
 // ceiling is the least of 1, 2, 5, 10, … that is not below value.

@@ -48,7 +48,7 @@ function show() {
   const stream = [["stream"], ["members"], ["deliveries/s"]]
   table("busiest", stream, status.streams.busiest, "no stream has subscribers", (s) => [s.name, short(s.members), short(s.pace)], (s) => s.pace)
   table("largest", stream, status.streams.largest, "no stream has subscribers", (s) => [s.name, short(s.members), short(s.pace)], (s) => s.members)
-  table("calls", [["call"], ["a second"], ["median, ms"], ["95 %, ms"], ["failed"]], status.calls, "none yet",
+  table("calls", [["call"], ["a second"], ["median"], ["95 %"], ["failed"]], status.calls, "none yet",
     (c) => [c.do, short(c.pace), short(c.median), short(c.slow), c.failed])
   const happened = [["why"], ["last minute"], ["in all"]]
   const lately = (c) => [c.why, short(c.lately), short(c.all)]
