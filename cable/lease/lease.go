@@ -77,6 +77,7 @@ type Lease struct {
 	settled chan struct{}
 	records records
 	claimed map[string]bool // leases of others
+	others  []string        // that have one, at the last look
 }
 
 // New checks nothing and opens nothing.
@@ -319,6 +320,7 @@ func (l *Lease) release(ctx context.Context, name string) {
 // Stats are the lease's numbers. TookOver and ClosedFor count from the start.
 type Stats struct {
 	Held      bool
+	Others    []string // other nodes that have a lease; not to be changed
 	Records   int
 	Waiting   int   // of these and others, not written as they are now
 	TookOver  int64 // nodes
@@ -332,5 +334,9 @@ func (l *Lease) Stats() Stats {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return Stats{Held: l.held && !l.down && !l.refused.Load(), Records: len(l.records.written), Waiting: l.records.waiting(), TookOver: l.tookOver.Load(), ClosedFor: l.closedFor.Load()}
+	held, others := l.held && !l.down && !l.refused.Load(), l.others
+	if !held {
+		others = nil // nobody knows
+	}
+	return Stats{Held: held, Others: others, Records: len(l.records.written), Waiting: l.records.waiting(), TookOver: l.tookOver.Load(), ClosedFor: l.closedFor.Load()}
 }

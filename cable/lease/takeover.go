@@ -22,13 +22,14 @@ func (l *Lease) watch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	missing := map[string]time.Time{}
+	missing, others := map[string]time.Time{}, []string{}
 	for _, name := range names {
 		there, err := l.isThere(ctx, name)
 		if err != nil {
 			return err
 		}
 		if there {
+			others = append(others, name)
 			continue
 		}
 		since, known := l.missing[name]
@@ -40,6 +41,9 @@ func (l *Lease) watch(ctx context.Context) error {
 		}
 	}
 	l.missing = missing
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.others = others
 	return nil
 }
 

@@ -29,6 +29,7 @@ func (c *collector) Collect(found chan<- prometheus.Metric) {
 	inFlight, waiting := c.backend.Load()
 	for _, m := range []prometheus.Metric{
 		gauge("catenary_draining", "1 once catenary is being stopped.", truth(server.Draining)),
+		gauge("catenary_nodes", "Nodes that have a lease in this Redis, this one too.", len(nodes.Others)+truth(nodes.Held)),
 		gauge("catenary_lease", "1 while other nodes would run this one's callbacks if it were killed.", truth(nodes.Held)),
 		gauge("catenary_records", "Connections of which Redis has a record for other nodes.", nodes.Records),
 		gauge("catenary_records_waiting", "Connections of which Redis has no record yet, or not the latest.", nodes.Waiting),

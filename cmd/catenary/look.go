@@ -37,6 +37,9 @@ func (m *meters) look(ready *readiness) status.Totals {
 	if c := m.running.Load(); c != nil {
 		totals.Server, totals.Hub = c.server.Stats(), c.hub.Stats()
 		totals.InFlight, totals.Waiting = c.backend.Load()
+		totals.Limit = c.backend.Limit()
+		lease := c.lease.Stats()
+		totals.Nodes = status.Nodes{Known: lease.Held, Others: lease.Others}
 	}
 	return totals
 }

@@ -71,7 +71,7 @@ func (e *edge) crowd(n int) {
 
 func TestStatusPage_ShowsARealRun(t *testing.T) {
 	t.Parallel()
-	e := startEdge(t, 1, "")
+	e := startEdge(t, 2, "  nodes:\n    lease: 3s\n")
 	page := newUser(t, chromium(t))
 	said := &complaints{}
 	if err := chromedp.Listen(page.ctx, said.hear); err != nil {
@@ -104,6 +104,7 @@ func TestStatusPage_ShowsARealRun(t *testing.T) {
 	<-publishing
 	page.expectThat("calls to Rails by kind", `[...document.querySelectorAll("#calls td:first-child")].map(cell => cell.textContent).sort().join().includes("frames,open")`)
 	page.expectText("#handshakes td", "opened")
+	page.expectThat("the name of the other node", `[...document.querySelectorAll("#about tr")].some(row => /^other nodesn-[0-9a-f]+$/.test(row.textContent))`)
 	page.expectThat("a line with points", `document.querySelector("path[data-series=connections]").getAttribute("d").split("L").length > 3`)
 	for _, width := range []int64{1280, 390} {
 		page.do("another width", chromedp.EmulateViewport(width, 800))

@@ -96,7 +96,7 @@ func point(now, last, recent Totals) Point {
 		Broadcasts: pace(now.Hub.Broadcasts, last.Hub.Broadcasts), Deliveries: pace(now.Hub.Deliveries, last.Hub.Deliveries),
 		BroadcastTime: broadcasts(&now).since(broadcasts(&recent)).milliseconds(.95),
 		CallTime:      calls(&now).since(calls(&recent)).milliseconds(.95),
-		InFlight:      now.InFlight, Waiting: now.Waiting, Memory: now.Memory.Held,
+		InFlight:      now.InFlight, Limit: now.Limit, Waiting: now.Waiting, Memory: now.Memory.Held,
 		CPU: pace(int64(now.CPU), int64(last.CPU)) / float64(time.Second),
 	}
 }
@@ -124,7 +124,7 @@ func (r *Recorder) Status() Status {
 	now, then := &r.last, &r.past[0]
 	status := Status{
 		Node: r.options.Node, Version: r.options.Version, Started: r.started.UnixMilli(), NotReady: now.NotReady, Draining: now.Server.Draining,
-		Now: r.points[len(r.points)-1], Gaps: now.Gaps, Memory: now.Memory,
+		Now: r.points[len(r.points)-1], Nodes: now.Nodes, Gaps: now.Gaps, Memory: now.Memory,
 		Handshakes: counts(now.handshakes(), then.handshakes()), Ends: counts(now.Server.Ends, then.Server.Ends),
 		Streams: Streams{All: streams.All, Busiest: shown(streams.Busiest), Largest: shown(streams.Largest)},
 		Queues:  Queues{now.Server.Queues.Browsers, now.Server.Queues.Bytes},

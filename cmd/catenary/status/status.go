@@ -16,6 +16,7 @@ type Status struct {
 	Ends       []Count `json:"ends"`
 	Streams    Streams `json:"streams"`
 	Queues     Queues  `json:"queues"`
+	Nodes      Nodes   `json:"nodes"`
 	Gaps       Gaps    `json:"gaps"`
 	Memory     Memory  `json:"memory"`
 }
@@ -42,6 +43,7 @@ type Point struct {
 	BroadcastTime *float64 `json:"broadcast_time"`
 	CallTime      *float64 `json:"call_time"`
 	InFlight      int      `json:"in_flight"`
+	Limit         int      `json:"limit"` // of calls in flight
 	Waiting       int      `json:"waiting"`
 	Memory        uint64   `json:"memory"` // bytes had from the system
 	CPU           float64  `json:"cpu"`    // processors in use

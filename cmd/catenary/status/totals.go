@@ -14,7 +14,9 @@ type Totals struct {
 	NotReady string // why not and what to do; empty: it is ready
 	Server   cable.Stats
 	Hub      cable.HubStats
+	Nodes    Nodes
 	InFlight int // calls that Rails is working on
+	Limit    int // of these, now
 	Waiting  int // calls that wait for their turn
 	Calls    map[string]Calls
 	Gaps     Gaps
@@ -33,6 +35,12 @@ type Gaps struct {
 	Count   int     `json:"count"`
 	Seconds float64 `json:"seconds"` // of all, of one that lasts too
 	Lasting bool    `json:"lasting"`
+}
+
+// Nodes are what this one knows of others, by their leases.
+type Nodes struct {
+	Known  bool     `json:"known"` // this one has a lease
+	Others []string `json:"others"`
 }
 
 // Memory is the process' own.

@@ -74,6 +74,9 @@ func head(s status.Status, lost error, width int, p paint) []string {
 	}
 	now := time.UnixMilli(s.Now.At)
 	title := fmt.Sprintf(" %s  version %s  up %s  %s", status.Printable(s.Node), status.Printable(s.Version), age(now.Sub(time.UnixMilli(s.Started))), now.Format(time.TimeOnly))
+	if s.Nodes.Known {
+		title += fmt.Sprintf("  of %d nodes", len(s.Nodes.Others)+1)
+	}
 	if why == "" && s.Gaps.Count > 0 {
 		why = fmt.Sprintf("broadcast gaps: %d, %.0f s  ", s.Gaps.Count, s.Gaps.Seconds)
 	}

@@ -11,7 +11,7 @@ const charts = [
   new Chart({ title: "Broadcasts and commands", format: rate, series: [["broadcasts", "broadcasts come"], ["commands", "browsers' commands"]] }),
   new Chart({ title: "Broadcast, until its last write", format: milliseconds, series: [["broadcast_time", "95 % take less"]] }),
   new Chart({ title: "Calls to Rails", format: milliseconds, series: [["call_time", "95 % take less"]] }),
-  new Chart({ title: "Calls to Rails now", series: [["in_flight", "in flight"], ["waiting", "wait for their turn"]] }),
+  new Chart({ title: "Calls to Rails now", series: [["in_flight", "in flight"], ["limit", "may be in flight"], ["waiting", "wait for their turn"]] }),
   new Chart({ title: "Processors in use", least: .01, series: [["cpu", "CPU"]] }),
   new Chart({ title: "Memory", format: bytes, least: 16, unit: 2 ** 20, series: [["memory", "had from the system"]] }),
 ]
@@ -55,10 +55,11 @@ function show() {
   table("handshakes", [["outcome"], ...happened.slice(1)], status.handshakes, "none yet", lately, (c) => c.lately)
   table("ends", happened, status.ends, "none yet", lately, (c) => c.lately)
   const up = Math.round((status.now.at - status.started) / 1000)
-  const { gaps, memory } = status
+  const { gaps, memory, nodes } = status
   const missed = gaps.count === 0 ? "none" : `${gaps.count}, ${Math.round(gaps.seconds)} s${gaps.lasting ? ", one lasts" : ""}`
   table("about", null, [
     ["up for", up < 120 ? `${up} s` : up < 7200 ? `${Math.floor(up / 60)} min` : `${Math.floor(up / 3600)} h`],
+    ["other nodes", !nodes.known ? "not known" : nodes.others?.length ? nodes.others.join(" ") : "none"],
     ["broadcast gaps", missed],
     ["slow browsers", status.queues.browsers ? `${short(status.queues.browsers)}, ${bytes(status.queues.bytes)} wait` : "none"],
     ["Go's heap", bytes(memory.heap)],
@@ -70,7 +71,7 @@ function show() {
 function table(id, heads, rows, none, cells, size) {
   const body = (rows ?? []).map((row) => {
     const line = element("tr", "", ...cells(row).map((cell) => element("td", "", String(cell))))
-    line.firstChild.title = line.firstChild.textContent
+    for (const cell of line.cells) cell.title = cell.textContent
     return line
   })
   if (size && body.length) {
