@@ -15,7 +15,7 @@ module Catenary
           trace = of(env)
           return yield if trace.empty?
 
-          environments = [connection.env, connection.send(:request).env].uniq(&:object_id) # the request has a copy
+          environments = [connection.send(:env), connection.send(:request).env].uniq(&:object_id) # the request has a copy
           before = environments.map { |environment| environment.slice(*KEYS) }
           begin
             environments.each { |environment| replace environment, trace }

@@ -1,0 +1,59 @@
+package status
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/catenary-cable/catenary/cable"
+)
+
+// Status is what there is to say now.
+func (r *Recorder) Status() Status {
+	streams := r.options.Streams(topmost)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.points) == 0 {
+		return Status{}
+	}
+	now, then := &r.last, &r.past[0]
+	status := Status{
+		Node: r.options.Node, Version: r.options.Version, Started: r.started.UnixMilli(), NotReady: now.NotReady, Draining: now.Server.Draining,
+		Now: r.points[len(r.points)-1], Nodes: now.Nodes, Gaps: now.Gaps, Memory: now.Memory,
+		Handshakes: counts(now.handshakes(), then.handshakes()), Ends: counts(now.Server.Ends, then.Server.Ends),
+		Streams: Streams{All: streams.All, Busiest: shown(streams.Busiest), Largest: shown(streams.Largest)},
+		Queues:  Queues{now.Server.Queues.Browsers, now.Server.Queues.Bytes},
+		Calls:   []Call{},
+	}
+	seconds := max(now.At.Sub(then.At).Seconds(), 1)
+	for do, calls := range now.Calls {
+		took := calls.Took.since(then.Calls[do].Took)
+		status.Calls = append(status.Calls, Call{
+			Do: do, Pace: float64(took.all) / seconds, Median: took.milliseconds(.5), Slow: took.milliseconds(.95),
+			Failed: calls.Failed - then.Calls[do].Failed, All: calls.Took.all,
+		})
+	}
+	slices.SortFunc(status.Calls, func(a, b Call) int { return cmp.Or(cmp.Compare(b.All, a.All), cmp.Compare(a.Do, b.Do)) })
+	return status
+}
+
+// counts are those that are not zero, the latest first.
+func counts(now, then map[string]int64) []Count {
+	found := []Count{}
+	for why, all := range now {
+		if all > 0 {
+			found = append(found, Count{why, all - then[why], all})
+		}
+	}
+	slices.SortFunc(found, func(a, b Count) int {
+		return cmp.Or(cmp.Compare(b.Lately, a.Lately), cmp.Compare(b.All, a.All), cmp.Compare(a.Why, b.Why))
+	})
+	return found
+}
+
+func shown(streams []cable.StreamStats) []Stream {
+	found := make([]Stream, len(streams))
+	for i, s := range streams {
+		found[i] = Stream{Printable(s.Name), s.Members, s.Pace, s.Deliveries}
+	}
+	return found
+}
