@@ -22,13 +22,17 @@ type follower struct {
 	user    string
 	monitor monitor
 
-	began, pinged, disconnected time.Time // when the monitor started, last heard, and last lost the connection
-	attempts                    int       // of the monitor, since the last welcome
+	ctx                         context.Context
+	began, pinged, disconnected time.Time   // when the monitor started, last heard, and last lost the connection
+	attempts                    int         // of the monitor, since the last welcome
+	reopen, repeat              *time.Timer // for closing and opening at once, and for a subscribe that is not confirmed
 
 	serial  int // of the socket whose events count
 	ws      *websocket.Conn
 	state   string // connecting, open or closed
 	happens chan happening
+
+	left, attempt time.Time // when it was disconnected, and when it tried to come back
 
 	confirmed atomic.Bool  // others look at this, and the next
 	last      atomic.Int64 // number of the news heard last
@@ -92,13 +96,10 @@ const news = `{"channel":"StreamChannel","s":"news"}`
 
 // run is the life of the page. It ends with ctx, and the socket before.
 func (f *follower) run(ctx context.Context) {
-	f.began = time.Now()
-	f.happens = make(chan happening, 64)
-	f.open(ctx)
+	f.ctx, f.began, f.happens = ctx, time.Now(), make(chan happening, 64)
+	f.reopen, f.repeat = time.NewTimer(time.Hour), time.NewTimer(time.Hour)
+	f.open()
 	poll := time.NewTimer(f.monitor.interval(0))
-	repeat := time.NewTimer(time.Hour)
-	reopen := time.NewTimer(time.Hour)
-	var attempt, left time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -108,83 +109,117 @@ func (f *follower) run(ctx context.Context) {
 			}
 			return
 		case <-poll.C:
-			if now := time.Now(); now.Sub(f.heard()) > staleAfter {
-				f.attempts++
-				switch {
-				case now.Sub(f.disconnected) < staleAfter:
-				case f.state == "closed":
-					attempt = now
-					f.open(ctx)
-				default:
-					f.wrong("it takes its connection, %s, for stale", f.state)
-					f.close()
-					reopen.Reset(reopenAfter)
-				}
-			}
+			f.reconnectIfStale(time.Now())
 			poll.Reset(f.monitor.interval(f.attempts))
-		case <-reopen.C:
-			if f.state == "closed" {
-				attempt = time.Now()
-				f.open(ctx)
-			}
-		case <-repeat.C:
+		case <-f.reopen.C:
+			f.open()
+		case <-f.repeat.C:
 			if f.state == "open" && !f.confirmed.Load() {
 				f.subscribe()
-				repeat.Reset(repeatAfter)
 			}
 		case h := <-f.happens:
-			switch {
-			case h.serial != f.serial:
-			case h.err != nil && f.state == "connecting":
-				f.state = "closed"
-				f.account.failures++
-				f.wrong("attempt to connect: %v", h.err)
-			case h.err != nil:
-				f.closed(&left)
-			case h.ws != nil:
-				f.state, f.ws = "open", h.ws
-			default:
-				now := time.Now()
-				switch kind := f.message(h.text, now); kind {
-				case "welcome":
-					f.account.connections++
-					f.attempts, f.disconnected, f.inSession = 0, time.Time{}, false
-					f.subscribe()
-					repeat.Reset(repeatAfter)
-				case "confirm_subscription":
-					if f.confirmed.Swap(true) {
-						f.wrong("it is confirmed twice")
-					}
-					f.account.subscriptions++
-					if !left.IsZero() {
-						f.account.away, f.account.waited = append(f.account.away, now.Sub(left)), append(f.account.waited, now.Sub(attempt))
-						left = time.Time{}
-					}
-				case "disconnect":
-					if !strings.Contains(h.text, `"reason":"server_restart","reconnect":true`) {
-						f.wrong("it hears %s", h.text)
-					}
-					left = now
-					f.confirmed.Store(false)
-					f.close()
-				}
+			if h.serial == f.serial {
+				f.take(h)
 			}
 		}
 	}
 }
 
-func (f *follower) heard() time.Time {
-	if f.pinged.IsZero() {
-		return f.began
+func (f *follower) reconnectIfStale(now time.Time) {
+	heard := f.pinged
+	if heard.IsZero() {
+		heard = f.began
 	}
-	return f.pinged
+	if now.Sub(heard) <= staleAfter {
+		return
+	}
+	f.attempts++
+	switch {
+	case now.Sub(f.disconnected) < staleAfter:
+	case f.state == "closed":
+		f.open()
+	default:
+		f.wrong("it takes its connection, %s, for stale", f.state)
+		f.close()
+		f.reopen.Reset(reopenAfter)
+	}
 }
 
-// open makes a socket. What happens to it comes through happens.
-func (f *follower) open(ctx context.Context) {
+// take is the handlers of a socket.
+func (f *follower) take(h happening) {
+	now := time.Now()
+	switch {
+	case h.ws != nil:
+		f.state, f.ws = "open", h.ws
+	case h.err != nil && f.state == "connecting":
+		f.state = "closed"
+		f.account.failures++
+		f.wrong("attempt to connect: %v", h.err)
+	case h.err != nil:
+		f.closed(now)
+	default:
+		f.hear(h.text, now)
+	}
+}
+
+func (f *follower) hear(text string, now time.Time) {
+	kind := ""
+	if _, rest, ok := strings.Cut(text, `"type":"`); ok {
+		kind, _, _ = strings.Cut(rest, `"`)
+	}
+	if f.monitor.anyFrame || kind == "ping" || kind == "welcome" {
+		f.pinged = now
+	}
+	switch kind {
+	case "":
+		f.hearNews(text)
+	case "welcome":
+		f.account.connections++
+		f.attempts, f.disconnected, f.inSession = 0, time.Time{}, false
+		f.subscribe()
+	case "confirm_subscription":
+		if f.confirmed.Swap(true) {
+			f.wrong("it is confirmed twice")
+		}
+		f.account.subscriptions++
+		if !f.left.IsZero() {
+			f.account.away, f.account.waited = append(f.account.away, now.Sub(f.left)), append(f.account.waited, now.Sub(f.attempt))
+			f.left = time.Time{}
+		}
+	case "disconnect":
+		if !strings.Contains(text, `"reason":"server_restart","reconnect":true`) {
+			f.wrong("it hears %s", text)
+		}
+		f.left = now
+		f.confirmed.Store(false)
+		f.close()
+	}
+}
+
+func (f *follower) hearNews(text string) {
+	_, number, ok := strings.Cut(text, `"message":{"n":`)
+	if !ok {
+		return
+	}
+	n, err := strconv.ParseInt(strings.TrimRight(number, "}"), 10, 64)
+	last := f.last.Swap(n)
+	switch {
+	case err != nil || !f.confirmed.Load():
+		f.wrong("it hears %s", text)
+	case f.inSession && n != last+1, n <= last:
+		f.wrong("it hears number %d after %d", n, last)
+	}
+	f.inSession = true
+}
+
+// open makes a socket, unless there is one. What happens to it comes through happens.
+func (f *follower) open() {
+	if f.state != "closed" && f.serial > 0 {
+		return
+	}
 	f.serial++
-	f.state = "connecting"
-	go func(serial int) {
+	f.state, f.attempt = "connecting", time.Now()
+	go func(ctx context.Context, serial int) {
 		tell := func(h happening) bool {
 			h.serial = serial
 			select {
@@ -213,36 +248,12 @@ func (f *follower) open(ctx context.Context) {
 				return
 			}
 		}
-	}(f.serial)
-}
-
-// message takes one frame, and returns what kind it is; "" for news.
-func (f *follower) message(text string, now time.Time) string {
-	kind := ""
-	if _, rest, ok := strings.Cut(text, `"type":"`); ok {
-		kind, _, _ = strings.Cut(rest, `"`)
-	}
-	if f.monitor.anyFrame || kind == "ping" || kind == "welcome" {
-		f.pinged = now
-	}
-	_, number, ok := strings.Cut(text, `"message":{"n":`)
-	if kind != "" || !ok {
-		return kind
-	}
-	n, err := strconv.ParseInt(strings.TrimRight(number, "}"), 10, 64)
-	last := f.last.Swap(n)
-	switch {
-	case err != nil || !f.confirmed.Load():
-		f.wrong("it hears %s", text)
-	case f.inSession && n != last+1, n <= last:
-		f.wrong("it hears number %d after %d", n, last)
-	}
-	f.inSession = true
-	return ""
+	}(f.ctx, f.serial)
 }
 
 func (f *follower) subscribe() {
 	f.ws.WriteMessage(websocket.TextMessage, []byte(command("subscribe", news, nil)))
+	f.repeat.Reset(repeatAfter)
 }
 
 // close closes the socket as WebSocket.close does: the end comes when the server has answered.
@@ -252,12 +263,12 @@ func (f *follower) close() {
 	}
 }
 
-func (f *follower) closed(left *time.Time) {
+func (f *follower) closed(now time.Time) {
 	f.ws.Close()
-	f.ws, f.state, f.disconnected = nil, "closed", time.Now()
+	f.ws, f.state, f.disconnected = nil, "closed", now
 	f.confirmed.Store(false)
-	if left.IsZero() {
-		*left = f.disconnected
+	if f.left.IsZero() {
+		f.left = now
 		f.wrong("its connection ends without a word")
 	}
 }

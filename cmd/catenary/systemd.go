@@ -88,13 +88,13 @@ func (s *service) run(ctx context.Context) error {
 // stopping is said at the beginning of a stop.
 func (s *service) stopping() { s.tell(daemon.SdNotifyStopping) }
 
-// tell reports whether there is a systemd that listens.
+// tell reports whether there is a systemd to be told.
 func (s *service) tell(state string) bool {
-	listens, err := daemon.SdNotify(false, state)
+	told, err := daemon.SdNotify(false, state)
 	if err != nil {
 		s.log.Warn("systemd cannot be told how catenary is", "error", err)
 	}
-	return listens
+	return told || err != nil
 }
 
 // pulse is how often systemd is told.
