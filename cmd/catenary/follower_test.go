@@ -21,6 +21,7 @@ type follower struct {
 	address string
 	user    string
 	monitor monitor
+	late    bool // it comes while a node is being stopped
 
 	ctx                         context.Context
 	began, pinged, disconnected time.Time   // when the monitor started, last heard, and last lost the connection
