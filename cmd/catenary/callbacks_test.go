@@ -158,7 +158,7 @@ func (w *witness) end(b *browser) {
 // listen waits until nothing more happens, and notes all that did.
 func (w *witness) listen(b *browser) {
 	var seen, logged []string
-	for quiet := 0; quiet < 2; quiet++ {
+	for quiet := 0; quiet < 3; quiet++ {
 		time.Sleep(100 * time.Millisecond)
 		nowSeen, nowLogged := w.seen(), w.logged()
 		if !slices.Equal(seen, nowSeen) || !slices.Equal(logged, nowLogged) {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -76,11 +77,27 @@ func serveOperations(ctx context.Context, listener net.Listener, profiles bool, 
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	}
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 2 * time.Minute}
+	server := &http.Server{Handler: fromHere(listener.Addr(), mux), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 2 * time.Minute}
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving operations on %s: %w", listener.Addr(), err)
 	}
 	return nil
+}
+
+// fromHere keeps pages out, of which one in a browser on this machine can reach
+// a listener on loopback by a name of its own that points there (DNS rebinding).
+func fromHere(listening net.Addr, handler http.Handler) http.Handler {
+	if address, ok := listening.(*net.TCPAddr); !ok || !address.IP.IsLoopback() {
+		return handler
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := (&url.URL{Host: r.Host}).Hostname()
+		if host != "" && host != "localhost" && net.ParseIP(host) == nil { // a browser always names one
+			http.Error(w, "call catenary's operations listener by its address, or localhost", http.StatusForbidden)
+			return
+		}
+		handler.ServeHTTP(w, r)
+	})
 }

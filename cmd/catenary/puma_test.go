@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -42,7 +43,12 @@ func startApp(folder string, withGem bool, env ...string) (*app, error) {
 // secretKeyBase is the one of the application, and so what catenary signs its calls with.
 var secretKeyBase = strings.Repeat("0123456789abcdef", 8)
 
+// boots are the Pumas that may start at once: a Rails that boots takes a core, and with too many none is ready in time.
+var boots = make(chan struct{}, max(2, runtime.NumCPU()))
+
 func (a *app) up() (err error) {
+	boots <- struct{}{}
+	defer func() { <-boots }()
 	a.process, err = start(projectRoot, a.env, projectRoot+"/script/puma", "testdata/"+a.folder, "--bind", "tcp://"+a.address)
 	if err != nil {
 		return err
