@@ -49,6 +49,7 @@ var endings = [...]string{
 	"connect_failed", "rails_closed", "rails_failed", "lost", // Rails
 	"remote", tokenExpired, "server_restart", // an operator
 	"taken_over",             // another node
+	"memory",                 // catenary
 	"app_closed", "app_lost", // what is passed through
 }
 

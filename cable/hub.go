@@ -21,6 +21,7 @@ type Hub struct {
 	source Source
 	log    *slog.Logger
 	seed   maphash.Seed
+	before func(bytes int) // may be nil
 	shards [shards]shard
 }
 
@@ -32,6 +33,10 @@ func NewHub(source Source, log *slog.Logger) *Hub {
 	}
 	return h
 }
+
+// Before has f called before each broadcast is taken in, with its bytes. While
+// it does not return, none is. It is set before Run.
+func (h *Hub) Before(f func(bytes int)) { h.before = f }
 
 // Run reads the source and delivers until ctx ends.
 func (h *Hub) Run(ctx context.Context) error {
@@ -54,6 +59,9 @@ func (h *Hub) Run(ctx context.Context) error {
 // deliver hands a broadcast to its stream's shard. It waits if that shard has
 // fallen far behind, so that memory stays bounded.
 func (h *Hub) deliver(name string, payload []byte) {
+	if h.before != nil {
+		h.before(len(payload))
+	}
 	shard := h.shard(name)
 	if s := shard.find(name); s != nil {
 		shard.push(s, payload)

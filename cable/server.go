@@ -78,6 +78,7 @@ type Server struct {
 	count      counters
 	queues     queues
 	serial     atomic.Int64
+	short      atomic.Bool     // of memory
 	context    context.Context // of all calls; ended last
 	cancel     context.CancelFunc
 	patience   context.Context // of what may wait as long as nobody stops us
@@ -282,6 +283,9 @@ func (s *Server) admit(address netip.Addr) (err error) {
 	defer s.mu.Unlock()
 	if s.draining {
 		return errors.New("the server is being stopped")
+	}
+	if s.short.Load() {
+		return &overLimit{"memory", http.StatusServiceUnavailable}
 	}
 	if len(s.connections)+s.opening >= s.limits.Connections {
 		return &overLimit{"max_connections", http.StatusServiceUnavailable}

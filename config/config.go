@@ -91,6 +91,8 @@ type Limits struct {
 	// CommandsBurst may come at once.
 	CommandsBurst int `mapstructure:"commands_burst"`
 
+	// Memory is what the process may use; 0: what the control group allows.
+	Memory int64
 	// PendingBytes may wait for one slow browser.
 	PendingBytes int64 `mapstructure:"pending_bytes"`
 	// HeaderBytes and HeaderTimeout bound the head of a request.

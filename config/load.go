@@ -70,6 +70,7 @@ func Load(in Input) (*Config, error) {
 	l.note(l.finishTurbo(environ, e))
 	l.note(l.finishShutdown())
 	l.note(l.checkNodes())
+	l.note(l.checkMemory())
 	if err := errors.Join(l.mistakes...); err != nil {
 		return nil, err
 	}

@@ -123,6 +123,8 @@ func settings() []setting {
 		{key: "limits.commands_burst", kind: integer, def: 1000, usage: "of one browser, at once"},
 		{key: "limits.header_bytes", kind: size, def: int64(64 << 10), min: 4096, usage: "longest head of a request, a handshake's too"},
 		{key: "limits.header_timeout", kind: duration, def: 10 * time.Second, min: int64(100 * time.Millisecond), usage: "for a request's head, and TLS before it, to come"},
+		{key: "limits.memory", kind: size, def: int64(0), note: "0 is the cgroup's limit, except beside a command that catenary starts; else GOMEMLIMIT",
+			usage: "bytes that the process may use; near them handshakes are refused and queues of slow browsers given up"},
 		{key: "limits.message_bytes", kind: size, def: int64(1 << 20), min: 1024,
 			usage: "longest text from a browser; so many bytes of its commands wait for the backend"},
 		{key: "limits.message_timeout", kind: duration, def: 2 * time.Minute, min: int64(time.Second), usage: "for a text to come, once it has begun"},

@@ -132,6 +132,11 @@ func serve(ctx context.Context, input config.Input, command, environ []string, s
 		return err
 	}
 	group.Go(func() error { giveBackMemory(running, variable(environ, "GOGC")); return nil })
+	bound := newMemoryBound(cfg.Limits.Memory, len(command) > 0, variable(environ, "GOMEMLIMIT"), server, log)
+	if bound.bytes > 0 {
+		hub.Before(bound.take)
+		group.Go(func() error { bound.run(running); return nil })
+	}
 	group.Go(func() error { return hub.Run(running) })
 	group.Go(func() error { return server.Run(running) })
 	group.Go(func() error { return lease.Run(running, server) })
