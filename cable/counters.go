@@ -28,7 +28,7 @@ type counters struct {
 // turnedAway are why handshakes are, apart from Rails' refusals.
 var turnedAway = [...]string{
 	"incomplete", "no_upgrade", "malformed", "origin", // the request
-	"connections_per_address", "handshakes_per_second_per_address", "handshakes_per_second", "max_connections", // limits
+	"connections_per_address", "handshakes_per_second_per_address", "handshakes_per_second", "max_connections", "memory", // limits
 	string(token.Missing), string(token.Repeated), string(token.TooLong), string(token.Malformed), string(token.Algorithm),
 	string(token.UnknownKey), string(token.Signature), string(token.Expired), string(token.TooEarly), string(token.Issuer),
 	string(token.Audience), string(token.Scope), string(token.ClaimMissing), "token_keys_unavailable",
