@@ -1,6 +1,6 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: build demo test attack fuzz faults conformance cost bench bench-go deploy-test
+.PHONY: build demo test attack fuzz faults soak conformance cost bench bench-go deploy-test
 
 # The binary, in bin/catenary.
 build:
@@ -32,6 +32,13 @@ conformance:
 faults:
 	script/install rails redis
 	FAULTS=all go test -race ./cmd/catenary -run 'Fault' -v -count=1 -timeout 20m | grep -vE '^ *(=== |--- PASS)'
+
+# Browsers that keep accounts, while parts fail at random: make soak SOAK=10m SEED=1.
+soak: export SOAK ?= 10m
+soak: export SEED ?= 1
+soak:
+	script/install rails redis
+	go test -race ./cmd/catenary -run '^TestSoak$$' -v -count=1 -timeout 24h | grep -vE '^ *(=== |--- PASS)'
 
 # Rails' CPU for a command, natively and through catenary: writes docs/cost.md.
 cost:

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	"github.com/redis/go-redis/v9/logging"
 )
 
 var faultParts = []struct {
@@ -16,16 +14,17 @@ var faultParts = []struct {
 	faults []*fault
 }{{"Redis", redisFaults}, {"Rails", railsFaults}, {"Browser", browserFaults}}
 
-// TestFaults plays the faults, all at once, and prints what held. FAULTS=all plays the long ones too, as `make faults` does.
+// TestFaults plays the faults, several at once, and prints what held. FAULTS=all plays the long ones too, as `make faults` does.
 func TestFaults(t *testing.T) {
 	t.Parallel()
-	logging.Disable() // go-redis tells of every connection that is refused
+	silenceRedis()
 	everything := os.Getenv("FAULTS") == "all"
 	shared, err := startApp("lab", true, "REDIS_URL=redis://"+freeAddress(), "LAB_LOG="+filepath.Join(t.TempDir(), "events"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(shared.close)
+	slots := make(chan struct{}, 8) // each has processes of its own
 	played := &matrix{fell: map[*fault][len(columns)]error{}}
 	t.Run("play", func(t *testing.T) {
 		for p, part := range faultParts {
@@ -35,6 +34,8 @@ func TestFaults(t *testing.T) {
 				}
 				t.Run(part.name+" "+f.name, func(t *testing.T) {
 					t.Parallel()
+					slots <- struct{}{}
+					defer func() { <-slots }()
 					s := &stage{T: t, app: shared, stream: fmt.Sprintf("faults-%d-%d", p, i), reached: map[int]bool{}}
 					fell := f.play(t, s)
 					played.note(f, fell)

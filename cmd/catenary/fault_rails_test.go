@@ -30,7 +30,7 @@ var railsFaults = []*fault{
 			s.app.process.kill()
 		},
 		mend:    func(s *stage) { s.must(s.app.up()) },
-		unready: railsAway, return_: everyone,
+		unready: railsAway, ends: everyone,
 	},
 	{
 		name: "Puma is restarted worker by worker (SIGUSR1)", long: true,
@@ -80,14 +80,14 @@ var railsFaults = []*fault{
 		lay:     func(s *stage) { s.startProxiedApp() },
 		strike:  func(s *stage) { s.answerWith("500 Internal Server Error", "We're sorry, but something went wrong") },
 		mend:    func(s *stage) { s.answerWith("", "") },
-		unready: "status 500", return_: everyone,
+		unready: "status 500", ends: everyone,
 	},
 	{
 		name:    "behind a proxy that answers 502 in HTML",
 		lay:     func(s *stage) { s.startProxiedApp() },
 		strike:  func(s *stage) { s.answerWith("502 Bad Gateway", "<html><h1>502 Bad Gateway</h1></html>") },
 		mend:    func(s *stage) { s.answerWith("", "") },
-		unready: "status 502", return_: everyone,
+		unready: "status 502", ends: everyone,
 	},
 	{
 		name: "unreachable: every packet is lost, nothing is closed", long: true,
@@ -97,7 +97,7 @@ var railsFaults = []*fault{
 		},
 		strike:  func(s *stage) { s.toRails.lose(there | back) },
 		mend:    func(s *stage) { s.toRails.lose(0) },
-		unready: "Rails", return_: everyone,
+		unready: "Rails", ends: everyone,
 	},
 	{
 		name: "300 ms away", long: true,
@@ -161,7 +161,7 @@ var browserFaults = []*fault{
 			s.toBrowser.lose(0)
 			s.toBrowser.cut() // the npm client does so when no pings come
 		},
-		return_: theirs,
+		ends: theirs,
 	},
 	{
 		name:   "does not read",
@@ -170,8 +170,8 @@ var browserFaults = []*fault{
 		during: func(s *stage) {
 			s.publishMuch(30<<20, func() bool { return s.metric(`catenary_connections_ended_total{why="slow"}`) >= ridersBehind })
 		},
-		mend:    func(s *stage) { s.toBrowser.set(func(p *faultyProxy) { p.rate = 0 }) },
-		return_: theirs,
+		mend: func(s *stage) { s.toBrowser.set(func(p *faultyProxy) { p.rate = 0 }) },
+		ends: theirs,
 	},
 	{
 		name: "reads slowly", long: true,

@@ -21,7 +21,7 @@ type fault struct {
 	unready string    // what /ready says meanwhile; "": it stays ready
 	brief   bool      // it may be over before /ready is asked
 	gap     bool      // broadcasts may be missed meanwhile, which is counted and logged once
-	return_ returning // whose connections may end
+	ends    returning // whose connections may end
 	seconds float64   // that an action takes
 }
 
@@ -59,7 +59,7 @@ func (f *fault) play(t *testing.T, s *stage) (fell [len(columns)]error) {
 	f.strike(s)
 	act(s.riders, 2, f.seconds)
 	s.later = s.join(1, s.catenary.address)
-	if f.return_ != everyone {
+	if f.ends != everyone {
 		s.hearPing()
 	}
 	if f.unready != "" {
@@ -132,7 +132,7 @@ var columns = [...]column{
 }
 
 func (f *fault) mustConnections() string {
-	return [...]string{"stay", "some come back", "come back"}[f.return_]
+	return [...]string{"stay", "some come back", "come back"}[f.ends]
 }
 
 func (f *fault) connections(s *stage) error {
@@ -143,7 +143,7 @@ func (f *fault) connections(s *stage) error {
 			told, subscribed = r.lives[0].told, r.lives[lives-1].from > 0 && !r.lives[lives-1].ended
 		}
 		r.mu.Unlock()
-		may := f.return_ == everyone || f.return_ == theirs && i < ridersBehind
+		may := f.ends == everyone || f.ends == theirs && i < ridersBehind
 		if lives > 1 && !may {
 			return fmt.Errorf("%s was lost, and told %q", r.name, told)
 		}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 )
 
 // A stage is what a fault strikes: Redis, Rails and catenary, faulty proxies between them, and browsers that keep
@@ -39,17 +40,16 @@ type stage struct {
 	mu        sync.Mutex
 	reached   map[int]bool // numbers that Redis has taken
 
-	riders  []*rider // who are there when the fault strikes
-	joined  int
-	all     []*rider // who ever came
-	behind  []*rider // of these, those behind toBrowser
-	later   []*rider // who come meanwhile
-	before  usage
-	ready   *readyLog
-	struck  int // numbers up to here came before the fault
-	mended  int // those from here on came after it
-	atEnd   usage
-	metrics string
+	riders []*rider // who are there when the fault strikes
+	joined int
+	all    []*rider // who ever came
+	behind []*rider // of these, those behind toBrowser
+	later  []*rider // who come meanwhile
+	before usage
+	ready  *readyLog
+	struck int // numbers up to here came before the fault
+	mended int // those from here on came after it
+	atEnd  usage
 }
 
 // A usage is what catenary holds.
@@ -115,6 +115,9 @@ func publishing(address string) *redis.Options {
 	return &redis.Options{Addr: address, Protocol: 2, MaxRetries: -1, DialerRetries: 1, ReadTimeout: 5 * time.Minute, DialTimeout: time.Second}
 }
 
+// silenceRedis keeps go-redis from telling of every connection that is refused.
+var silenceRedis = sync.OnceFunc(logging.Disable)
+
 // startOwnApp starts an application that this stage may disturb.
 func (s *stage) startOwnApp(env ...string) {
 	if s.redis == nil {
@@ -167,7 +170,7 @@ func (s *stage) settle(riders ...*rider) {
 	}
 	s.mu.Unlock()
 	await(func() bool {
-		return every(riders, func(l *life) bool { return len(l.heard) > 0 && l.heard[len(l.heard)-1] >= last })
+		return every(riders, func(l *life) bool { return l.from > last || len(l.heard) > 0 && l.heard[len(l.heard)-1] >= last })
 	})
 }
 
@@ -204,10 +207,12 @@ func (s *stage) usage() (u usage) {
 
 // metric is the value of a line of /metrics, 0 if there is none.
 func (s *stage) metric(name string) float64 {
-	text, err := get("http://" + s.catenary.operations + "/metrics")
-	if err != nil {
-		return 0
-	}
+	var text string
+	await(func() (answers bool) {
+		var err error
+		text, err = get("http://" + s.catenary.operations + "/metrics")
+		return err == nil
+	})
 	m := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(name) + ` (\S+)$`).FindStringSubmatch(text)
 	if m == nil {
 		return 0

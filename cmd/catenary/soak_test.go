@@ -1,0 +1,216 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A soak is a stage on which everything happens at once for a while: browsers come, act and leave, and one fault follows another.
+// Afterwards the accounts must be right.
+type soak struct {
+	*stage
+	chance *rand.Rand // of the faults
+	gaps   [][2]int   // numbers between these may be missing: catenary has declared a gap
+	heap   [2]float64 // bytes, before and after
+	faults map[string]int
+}
+
+// soakFaults are struck again and again. held is how long each lasts at most; the broadcasts of those of Redis may be missed.
+var soakFaults = []struct {
+	name         string
+	held         time.Duration
+	redis        bool
+	strike, mend func(*soak)
+}{
+	{"Redis killed", time.Second, true, func(s *soak) { s.redis.down() }, func(s *soak) { s.must(s.redis.up()) }},
+	{"Redis stopped", 4 * time.Second, true,
+		func(s *soak) { s.redis.process.signal(syscall.SIGSTOP) }, func(s *soak) { s.redis.process.signal(syscall.SIGCONT) }},
+	{"Redis' connections cut", 0, true, func(s *soak) { s.toRedis.cut() }, func(s *soak) {}},
+	{"Redis unreachable", 15 * time.Second, true, func(s *soak) { s.toRedis.lose(there | back) }, func(s *soak) { s.toRedis.lose(0) }},
+	{"Puma restarted", 0, false, func(s *soak) { s.app.process.stop(s.T) }, func(s *soak) { s.must(s.app.up()) }},
+	{"Puma killed", time.Second, false, func(s *soak) { s.app.process.kill() }, func(s *soak) { s.must(s.app.up()) }},
+	{"browsers cut off", 0, false, func(s *soak) { s.toBrowser.cut() }, func(s *soak) {}},
+	{"browsers' packets lost", 4 * time.Second, false, func(s *soak) { s.toBrowser.lose(there | back) }, func(s *soak) { s.toBrowser.lose(0) }},
+}
+
+// TestSoak lasts for SOAK (20 s by default, 10 minutes in `make soak`), with the faults that follow from SEED.
+func TestSoak(t *testing.T) {
+	t.Parallel()
+	silenceRedis()
+	length, err := time.ParseDuration(setting("SOAK", "20s"))
+	if err != nil {
+		t.Fatalf("SOAK: %v", err)
+	}
+	seed, err := strconv.ParseUint(setting("SEED", "1"), 10, 64)
+	if err != nil {
+		t.Fatalf("SEED: %v", err)
+	}
+	s := &soak{stage: &stage{T: t, stream: "soak", reached: map[int]bool{}}, chance: rand.New(rand.NewPCG(seed, 0)), faults: map[string]int{}}
+	s.startOwnApp()
+	s.start()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	s.before, s.heap[0] = s.usage(), s.metric("go_memstats_heap_alloc_bytes")
+	publishing, silence := context.WithCancel(t.Context())
+	defer silence()
+	go s.publish(publishing)
+	s.behind = s.join(5, s.toBrowser.address)
+	s.riders = s.join(ridersThere, s.catenary.address)
+	s.expect("browsers are subscribed", func() bool { return every(s.all, nowSubscribed) })
+
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.live(ctx)
+	}()
+	for end := time.Now().Add(length); time.Now().Before(end); {
+		s.suffer()
+	}
+	stop()
+	<-done
+	there := append(s.behind, s.riders...)
+	s.expect("everybody is subscribed at the end", func() bool { return every(there, nowSubscribed) })
+	s.expect("everybody is answered at the end", func() bool { return every(there, allAnswered) })
+	s.settle(there...)
+	silence()
+	s.account(length, seed)
+}
+
+func setting(name, otherwise string) string {
+	if value := os.Getenv(name); value != "" {
+		return value
+	}
+	return otherwise
+}
+
+func (s *soak) expect(what string, condition func() bool) {
+	s.Helper()
+	if !await(condition) {
+		s.Fatalf("not so: %s. catenary wrote at last:\n%s", what, s.catenary.process.output.tail())
+	}
+}
+
+// suffer has one fault happen, and waits until catenary is ready again.
+func (s *soak) suffer() {
+	f := soakFaults[s.chance.IntN(len(soakFaults))]
+	held := time.Duration(s.chance.Int64N(int64(f.held) + 1))
+	s.faults[f.name]++
+	gaps, struck := s.metric("catenary_broadcast_gaps_total"), int(s.published.Load())
+	f.strike(s)
+	time.Sleep(held)
+	f.mend(s)
+	s.expect("ready after "+f.name, func() bool { return s.catenary.ready() == nil })
+	time.Sleep(2 * time.Second) // a loss may be noticed late
+	s.expect("ready after "+f.name, func() bool { return s.catenary.ready() == nil })
+	if f.redis && s.metric("catenary_broadcast_gaps_total") > gaps {
+		s.gaps = append(s.gaps, [2]int{struck - 5, int(s.published.Load()) + 1}) // Redis had taken the last few, and not yet passed them on
+	}
+}
+
+// live has browsers come, act and leave.
+func (s *soak) live(ctx context.Context) {
+	for ctx.Err() == nil {
+		switch rand.IntN(10) {
+		case 0:
+			s.riders = append(s.riders, s.join(1, s.catenary.address)...)
+		case 1:
+			n := rand.IntN(len(s.riders))
+			if r := s.riders[n]; len(s.riders) > ridersThere && r.is(nowSubscribed) && r.is(allAnswered) {
+				r.leave()
+				s.riders = append(s.riders[:n:n], s.riders[n+1:]...)
+			}
+		default:
+			s.riders[rand.IntN(len(s.riders))].act(float64(rand.IntN(3)) / 20)
+			s.behind[rand.IntN(len(s.behind))].act(0)
+		}
+		time.Sleep(30 * time.Millisecond)
+	}
+}
+
+// declared tells whether a number may be missing.
+func (s *soak) declared(n int) bool {
+	for _, gap := range s.gaps {
+		if n > gap[0] && n < gap[1] {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *soak) account(length time.Duration, seed uint64) {
+	for _, r := range s.all {
+		r.leave()
+	}
+	for _, r := range s.all {
+		<-r.left
+	}
+	lives, heard, missed, acted := 0, 0, 0, 0
+	for _, r := range s.all {
+		for _, l := range r.lives {
+			lives++
+			heard += len(l.heard)
+			acted += len(l.sent)
+			if err := l.outOfOrder(); err != nil {
+				s.Error(err)
+			}
+			missed += len(l.missed(0, func(n int) bool { return s.reached[n] && s.declared(n) }))
+			if undeclared := l.missed(0, func(n int) bool { return s.reached[n] && !s.declared(n) }); len(undeclared) > 0 {
+				s.Errorf("%s has missed %v, which is in no gap of %v", l.user, undeclared, s.gaps)
+			}
+		}
+	}
+	var err error
+	if !await(func() bool { err = s.accountForCalls(); return err == nil }) {
+		s.Error(err)
+	}
+	back := await(func() bool {
+		s.atEnd, s.heap[1] = s.usage(), s.metric("go_memstats_heap_alloc_bytes")
+		return s.atEnd.goroutines < s.before.goroutines+ridersThere && s.atEnd.descriptors < s.before.descriptors+ridersThere && s.heap[1] < s.heap[0]+8<<20
+	})
+	if !back {
+		s.Errorf("goroutines, descriptors and memory are not back")
+	}
+	var faults []string
+	for _, f := range soakFaults {
+		if n := s.faults[f.name]; n > 0 {
+			faults = append(faults, fmt.Sprintf("%d × %s", n, f.name))
+		}
+	}
+	fmt.Printf("soak: %v with seed %d: %s\n", length, seed, strings.Join(faults, ", "))
+	fmt.Printf("soak: %d connections of %d browsers; %d broadcasts, heard %d times, missed %d times in %d gaps that were declared; %d actions\n",
+		lives, len(s.all), len(s.reached), heard, missed, len(s.gaps), acted)
+	fmt.Printf("soak: goroutines %d, at the end %d; descriptors %d, at the end %d; heap %.1f MB, at the end %.1f MB; ends lost %.0f\n",
+		s.before.goroutines, s.atEnd.goroutines, s.before.descriptors, s.atEnd.descriptors, s.heap[0]/1e6, s.heap[1]/1e6, s.metric("catenary_close_calls_lost_total"))
+}
+
+// accountForCalls: nothing runs twice. What a killed Puma had in hand may not have run; then its browser was told to come back, or
+// its end is counted as lost.
+func (s *soak) accountForCalls() error {
+	events, missing := s.events(), 0
+	for _, r := range s.all {
+		for i, l := range r.lives {
+			if err := l.misrun(runs(events[l.user]), i == len(r.lives)-1 && l.told == ""); err != nil {
+				return err
+			}
+			for _, event := range []string{"connect", "subscribed", "unsubscribed", "disconnect"} {
+				switch n := count(events[l.user], event); {
+				case n > 1:
+					return fmt.Errorf("of %s %q has run %d times", l.user, event, n)
+				case n == 0 && l.from > 0:
+					missing++
+				}
+			}
+		}
+	}
+	if lost := int(s.metric("catenary_close_calls_lost_total")); missing > 2*lost {
+		return fmt.Errorf("%d callbacks have not run, and %d ends are counted as lost", missing, lost)
+	}
+	return nil
+}
