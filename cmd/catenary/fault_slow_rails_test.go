@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -53,7 +52,8 @@ func TestFault_ASlowRailsIsGivenFewerCallsAtOnce(t *testing.T) {
 		})
 		close(done)
 		acting.Wait()
-		if t.Log(fmt.Sprintf("%s: the web waited for %v at most", what, slowest.Round(time.Millisecond))); !ok {
+		t.Logf("%s: the web waited for %v at most", what, slowest.Round(time.Millisecond))
+		if !ok {
 			t.Fatalf("%s: %v calls may be in flight", what, s.metric("catenary_calls_limit"))
 		}
 	}

@@ -22,6 +22,9 @@ type soak struct {
 	faults map[string]int
 }
 
+// ridersAtMost is what the accounts of this machine keep up with.
+const ridersAtMost = 50
+
 // soakFaults are struck again and again. held is how long each lasts at most; the broadcasts of those of Redis may be missed.
 var soakFaults = []struct {
 	name         string
@@ -119,7 +122,9 @@ func (s *soak) live(ctx context.Context) {
 	for ctx.Err() == nil {
 		switch rand.IntN(10) {
 		case 0:
-			s.riders = append(s.riders, s.join(1, s.catenary.address)...)
+			if len(s.riders) < ridersAtMost {
+				s.riders = append(s.riders, s.join(1, s.catenary.address)...)
+			}
 		case 1:
 			n := rand.IntN(len(s.riders))
 			if r := s.riders[n]; len(s.riders) > ridersThere && r.is(nowSubscribed) && r.is(allAnswered) {
