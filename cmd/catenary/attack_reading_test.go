@@ -33,9 +33,13 @@ func deaf(v *victim) {
 	}
 	before, slow := v.vitals(), slowEnds(v.scrape())
 	big := `"` + strings.Repeat("x", 100_000) + `"`
-	for range dose(200, 1000) {
+	came := v.scrape().broadcasts()
+	for n := range dose(200, 1000) {
 		if err := v.redis.do("PUBLISH loud " + big); err != nil {
 			v.Fatal(err)
+		}
+		if n%100 == 99 { // else Redis gives up catenary, of which it keeps 32 MB
+			v.reaches("broadcasts", scraped.broadcasts, came+float64(n))
 		}
 	}
 	v.staysBelow(before, 32<<20)

@@ -118,6 +118,10 @@ func (s scraped) repeated() float64 {
 	return s.families["catenary_commands_repeated_total"].Metric[0].GetCounter().GetValue()
 }
 
+func (s scraped) broadcasts() float64 {
+	return s.families["catenary_broadcasts_received_total"].Metric[0].GetCounter().GetValue()
+}
+
 func (s scraped) gauge(name string) float64 { return s.families[name].Metric[0].GetGauge().GetValue() }
 
 // writePatiently waits for a server that reads slowly.
