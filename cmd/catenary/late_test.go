@@ -19,7 +19,7 @@ func TestLate_EffectsOfALongCommandDoNotWaitForItsEnd(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(w.close)
-			b, err := dial(w.address, handshake("GET", "/cable", w.address, nil))
+			b, err := dial(w.address, w.handshake("GET", "/cable", nil))
 			if err != nil {
 				t.Fatal(err)
 			}
