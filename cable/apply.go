@@ -16,7 +16,7 @@ func (c *Connection) apply(result *rpc.Result, of errand) {
 	c.mu.Lock()
 	c.keep(result)
 	c.home = c.boot
-	closed := c.do(result.Ops)
+	closed := c.do(c.early.rest(result.Ops))
 	now := time.Now()
 	for _, t := range of.touched {
 		t.unknown = time.Time{}
@@ -51,15 +51,10 @@ func (c *Connection) apply(result *rpc.Result, of errand) {
 // applyLate does what happened in Rails after a reply, or during a long call.
 func (c *Connection) applyLate(late rpc.Late) {
 	c.mu.Lock()
-	closed := c.do(late.Ops)
-	if late.Early != "" {
-		c.early = late.Early
+	closed := false
+	if late.Seq == 0 || c.early.accept(late) {
+		closed = c.do(late.Ops)
 	}
-	if c.applied != nil {
-		close(c.applied)
-		c.applied = nil
-	}
-	c.report()
 	c.mu.Unlock()
 	if closed {
 		c.end("rails_closed", nil)

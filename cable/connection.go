@@ -61,8 +61,7 @@ type Connection struct {
 	pending       int           // streams not yet acknowledged
 	held          []publication // until they are
 	room          room          // in the queue of errands, or of what is passed through
-	early         string        // the last effects that came before their reply
-	applied       chan struct{} // closed when early changes
+	early         early         // effects that are known before their reply
 	changed       bool          // what another node would have to know of it
 	home          string        // boot, as others would have to know it
 }

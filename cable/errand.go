@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/catenary-cable/catenary/protocol"
 	"github.com/catenary-cable/catenary/rpc"
@@ -91,6 +90,9 @@ func (c *Connection) run(e errand) {
 		return
 	}
 	e.call.Want = c.wants(e)
+	c.mu.Lock()
+	e.call.Seq = c.early.begin()
+	c.mu.Unlock()
 	result, err := c.call(e.call)
 	if err == nil && result.Error != nil {
 		err = result.Error
@@ -99,7 +101,6 @@ func (c *Connection) run(e errand) {
 		c.failed(err)
 		return
 	}
-	c.awaitEarly(result.Early)
 	c.apply(result, e)
 }
 
@@ -156,34 +157,3 @@ func (c *Connection) fill(call *rpc.Call) {
 		call.Channels = append(call.Channels, channel)
 	}
 }
-
-// awaitEarly waits for the effects that Rails published while a long command was
-// still running: they come before those of its reply.
-func (c *Connection) awaitEarly(name string) {
-	if name == "" {
-		return
-	}
-	late := time.NewTimer(earlyWait)
-	defer late.Stop()
-	for {
-		c.mu.Lock()
-		if c.early == name || c.ended {
-			c.mu.Unlock()
-			return
-		}
-		if c.applied == nil {
-			c.applied = make(chan struct{})
-		}
-		applied := c.applied
-		c.mu.Unlock()
-		select {
-		case <-applied:
-		case <-late.C:
-			c.log().Warn("effects that Rails published during a command have not come")
-			return
-		}
-	}
-}
-
-// earlyWait is how long a reply waits for what was published before it.
-const earlyWait = 2 * time.Second

@@ -20,6 +20,7 @@ type Call struct {
 	Do         string
 	Version    string
 	Want       string
+	Seq        int64 // counts the connection's calls: what Rails publishes while this one runs is told by it; 0: it may publish nothing
 	Frames     []string
 
 	Channel string // Tick, Deliver

@@ -52,8 +52,6 @@ func parseResult(c *cursor) (r Result, err error) {
 			r.Need = c.string()
 		case "ops":
 			r.Ops, e = parseOps(c)
-		case "early":
-			r.Early = c.string()
 		case "ver":
 			r.Version = c.string()
 		case "state":
@@ -188,8 +186,10 @@ func ParseLate(payload []byte) (late Late, err error) {
 		switch key {
 		case "conn":
 			late.Connection = c.string()
-		case "early":
-			late.Early = c.string()
+		case "seq":
+			late.Seq, _ = strconv.ParseInt(string(c.raw()), 10, 64)
+		case "from":
+			late.From, _ = strconv.Atoi(string(c.raw()))
 		case "ops":
 			late.Ops, err = parseOps(c)
 		default:

@@ -15,7 +15,6 @@ type Result struct {
 
 	Need     string
 	Ops      []Op
-	Early    string // the last Late that comes before Ops
 	Version  string
 	State    string
 	Kept     bool // the state that we have still holds
@@ -73,11 +72,12 @@ type TurboSettings struct {
 	KeyCheck string `json:"key_check"` // see turbo.Check
 }
 
-// Late are effects that came after the reply, or, with Early, while a long
-// command was still running, as the gem publishes them on the stream
-// _catenary/<node>.
+// Late are effects that the gem publishes on the stream _catenary/<node>: what
+// happened after a reply; or, with Seq, what the call of that number has done
+// so far while it is still running. The call's reply tells those again.
 type Late struct {
 	Connection string
-	Early      string // a name that the command's Result refers to
+	Seq        int64
+	From       int // how many of the call's ops came before these
 	Ops        []Op
 }

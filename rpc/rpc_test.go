@@ -99,7 +99,7 @@ func TestRequest_IsJSONWhateverIsInIt(t *testing.T) {
 func TestReply_IsReadInAllItsParts(t *testing.T) {
 	reply, err := parseReply([]byte(` {"v":1, "boot":"b", "unknown":{"a":[1,"}"]}, "results":[
 		{"need":"state"},
-		{"status":200,"ver":"2","state":"s","tags":["t"],"id":"i","early":"e","warnings":["w"],"error":{"kind":"lost","message":"m"},
+		{"status":200,"ver":"2","state":"s","tags":["t"],"id":"i","warnings":["w"],"error":{"kind":"lost","message":"m"},
 		 "channels":{"a":{"state":"x","timers":[0.5,3]},"b":null},
 		 "ops":[["send","f\u00e9"],["confirm","a"],["confirm","a","F"],["reject","b"],["sub","a","s",null],["sub","a","s","tok"],["sub","a","s"],
 		        ["unsub","a","s"],["internal","i"],["broadcast","s","{}"],["close"],["welcome"],["message","a",{"x":[1]}],["disconnect","r",true],["drop","a"]]},
@@ -115,7 +115,7 @@ func TestReply_IsReadInAllItsParts(t *testing.T) {
 		}
 	}
 	r := reply.Results[1]
-	if *r.Ops[5].Token != "tok" || r.Ops[4].Token != nil || r.Channels["a"].Timers[1] != 3 || r.Channels["b"] != nil || r.Early != "e" || r.Error.Kind != Lost ||
+	if *r.Ops[5].Token != "tok" || r.Ops[4].Token != nil || r.Channels["a"].Timers[1] != 3 || r.Channels["b"] != nil || r.Error.Kind != Lost ||
 		reply.Results[0].Need != "state" || reply.Results[2].Headers[0][1] != "x" {
 		t.Errorf("%+v", reply)
 	}

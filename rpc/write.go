@@ -29,6 +29,9 @@ func appendCall(b []byte, c *Call) []byte {
 	b = appendText(append(b, `,"do":`...), c.Do)
 	b = appendField(b, `,"ver":`, c.Version)
 	b = appendField(b, `,"want":`, c.Want)
+	if c.Seq > 0 {
+		b = strconv.AppendInt(append(b, `,"seq":`...), c.Seq, 10)
+	}
 	if len(c.Frames) > 0 {
 		b = appendTexts(append(b, `,"frames":`...), c.Frames)
 	}

@@ -45,3 +45,39 @@ func TestLate_EffectsOfALongCommandDoNotWaitForItsEnd(t *testing.T) {
 		})
 	}
 }
+
+// TestLate_NothingOfALongCommandIsLostIfCatenaryHearsNothing: what is published before the reply is in the reply as well.
+func TestLate_NothingOfALongCommandIsLostIfCatenaryHearsNothing(t *testing.T) {
+	const quoted = `"{\"channel\":\"StreamChannel\",\"t\":1,\"sleep\":0.5}"`
+	redis, err := startRedis()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(redis.close)
+	app, err := startApp("lab", true, "REDIS_URL="+redis.url())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(app.close)
+	toRedis := startProxy(t, redis.address)
+	c, err := startCatenary(app, "--broadcasts-redis-url", "redis://"+toRedis.address+"/1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.process.kill)
+	b, err := dial(c.address, handshake("GET", "/cable", c.address, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.close)
+	if e, ok := nextFrame(b, patience); !ok || e.text != welcome {
+		t.Fatalf("got %q and not %s", e, welcome)
+	}
+	toRedis.lose(there | back) // Rails goes on publishing, and catenary counts as a listener
+	b.send(command("subscribe", `{"channel":"StreamChannel","t":1,"sleep":0.5}`, nil))
+	for _, want := range []string{`{"identifier":` + quoted + `,"message":{"insub":1}}`, `{"identifier":` + quoted + `,"type":"confirm_subscription"}`} {
+		if e, ok := nextFrame(b, patience); !ok || e.text != want {
+			t.Fatalf("got %q and not %s", e, want)
+		}
+	}
+}

@@ -24,8 +24,8 @@ module Catenary
           live, answer = enter(&:process)
           return answered(answer) unless live&.accepted?
 
-          ops, = live.command(@node, early: false) { live.open }
-          introduce live, reply(live, ops, nil)
+          ops = live.command(@node) { live.open }
+          introduce live, reply(live, ops)
         end
 
         def introduce(live, reply)
@@ -36,12 +36,12 @@ module Catenary
           live = @endpoint.live_connections.take(@call["conn"], @call["ver"])
           live ||= @call["request"] ? restore : (return { need: "state" })
 
-          ops, early = live.command(@node, early: !closing?) do
+          ops = live.command(@node, @call["seq"]) do
             live.open if unopened?
             Trace.continue(@env, live.connection) { act(live) } if live.alive? || !unopened?
           end
           return { status: 200, ops: [], warnings: @warnings } if closing?
-          unopened? ? introduce(live, reply(live, ops, early)) : reply(live, ops, early)
+          unopened? ? introduce(live, reply(live, ops)) : reply(live, ops)
         end
 
         # Whether this is the first call for a connection that catenary has identified.
@@ -80,7 +80,7 @@ module Catenary
           raise Lost, "Action Cable answers #{answer.first} to the handshake" if opens && !live.accepted?
           return live if opens
 
-          live.command(@node, early: false) do
+          live.command(@node) do
             Restoration.new(live, @call, @endpoint.state, @warnings, lenient: closing?).run
           end
           live.remember
@@ -108,11 +108,10 @@ module Catenary
           { status: status, headers: headers, body: body }
         end
 
-        def reply(live, ops, early)
+        def reply(live, ops)
           live.version = @endpoint.boot.next
           @with_state = want_state? || !@endpoint.live_connections.keep(live)
           result = { status: 200, ops: ops, ver: live.version }
-          result[:early] = early if early
           result[:state] = @endpoint.state.of_connection(live, @warnings) if @with_state
           channels = outcomes(live, ops)
           result[:channels] = channels if channels.any?

@@ -9,7 +9,7 @@ module Catenary
       def initialize(app, secret)
         @app = app
         @boot = Boot.new
-        @late_effects = LateEffects.new(@boot)
+        @late_effects = LateEffects.new
         @early_flush = EarlyFlush.new
         @live_connections = LiveConnections.new(app.config.catenary)
         @state = State.new(secret)

@@ -6,21 +6,15 @@ module Catenary
       # These do not leave the process.
       LOCAL_ADAPTERS = %w[async inline test].freeze
 
-      def initialize(boot)
-        @boot = boot
-      end
-
       # Effects that came after the reply.
       def publish(node, connection, ops)
         deliver(node, conn: connection, ops: ops) or
           log :error, "effects on a connection after its command were lost: catenary does not listen to #{stream(node)}"
       end
 
-      # Effects of a command that is still running. Returns the name of the publication for the reply to refer to, or nil if
-      # nobody received it, so that the reply must carry them.
-      def publish_early(node, connection, ops)
-        name = @boot.next
-        name if deliver(node, conn: connection, early: name, ops: ops)
+      # Effects of the call seq, which is still running; from: how many came before them. Returns whether anybody listens.
+      def publish_early(node, connection, seq, from, ops)
+        deliver(node, conn: connection, seq: seq, from: from, ops: ops)
       end
 
       # Whether catenary can hear what the application broadcasts.

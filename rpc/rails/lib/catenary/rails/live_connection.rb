@@ -31,11 +31,11 @@ module Catenary
         @socket.alive?
       end
 
-      # Runs the block as a command of that node. Returns its ops, and the name of the last early publication.
-      def command(node, early: true)
+      # Runs the block as a command of that node, in its call seq. Returns its ops.
+      def command(node, seq = nil)
         @coder.forget
         @server.worker_pool.begin
-        @ops.begin(node, early: early)
+        @ops.begin(node, seq)
         Broadcasts.of(@ops) do
           yield
           @server.worker_pool.finish

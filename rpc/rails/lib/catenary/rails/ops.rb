@@ -10,12 +10,13 @@ module Catenary
         @closed = false
       end
 
-      # A command of that node begins. early: whether its effects may be published while it runs.
-      def begin(node, early: true)
+      # A command of that node begins. seq: of catenary's call, by which effects may be published while it runs; nil if they
+      # may not.
+      def begin(node, seq)
         @mutex.synchronize do
-          @node, @may_flush = node, early
+          @node, @seq = node, seq
           @command += 1
-          @list, @watched, @flushed, @streaming = [], false, nil, false
+          @list, @watched, @published, @streaming = [], false, 0, false
         end
       end
 
@@ -44,21 +45,20 @@ module Catenary
         end
       end
 
-      # Publishes what the command has done so far, if it is still running.
+      # Publishes what the command has done so far, if it is still running. The reply tells it again.
       def flush(command)
         @mutex.synchronize do
-          next if command != @command || @list.nil? || @list.empty?
-          if name = @late_effects.publish_early(@node, @connection, @list)
-            @flushed, @list, @watched = name, [], false
-          end
+          next if command != @command || @list.nil?
+          @late_effects.publish_early(@node, @connection, @seq, @published, @list.drop(@published)) and @published = @list.size
+          @watched = false
         end
       end
 
-      # The command ends. Returns its ops, and the name of the last publication that came before them.
+      # The command ends. Returns its ops.
       def finish
         @mutex.synchronize do
           list, @list = @list, nil
-          [list, @flushed]
+          list
         end
       end
 
@@ -69,7 +69,7 @@ module Catenary
 
       private
         def watch
-          return if @watched || !@may_flush
+          return if @watched || @seq.nil?
           @watched = true
           @early_flush.watch(self, @command)
         end
