@@ -30,6 +30,10 @@ type app struct {
 	process *process
 }
 
+// boots are the first starts of Puma that may go on at once: a Rails that boots takes a core, and with too many none is
+// ready in time. A restart does not wait, for its test has begun.
+var boots = make(chan struct{}, max(2, runtime.NumCPU()))
+
 // startApp starts testdata/folder. With the gem it is the backend of a catenary, without it native Action Cable.
 func startApp(folder string, withGem bool, env ...string) (*app, error) {
 	env = append([]string{"RAILS=" + railsVersion(), "SECRET_KEY_BASE=" + secretKeyBase, "LAB_LOG_LEVEL=info"}, env...)
@@ -37,18 +41,15 @@ func startApp(folder string, withGem bool, env ...string) (*app, error) {
 		env = append(env, "RUBYLIB="+projectRoot+"/rpc/rails/lib")
 	}
 	a := &app{address: freeAddress(), folder: folder, env: env}
+	boots <- struct{}{}
+	defer func() { <-boots }()
 	return a, a.up()
 }
 
 // secretKeyBase is the one of the application, and so what catenary signs its calls with.
 var secretKeyBase = strings.Repeat("0123456789abcdef", 8)
 
-// boots are the Pumas that may start at once: a Rails that boots takes a core, and with too many none is ready in time.
-var boots = make(chan struct{}, max(2, runtime.NumCPU()))
-
 func (a *app) up() (err error) {
-	boots <- struct{}{}
-	defer func() { <-boots }()
 	a.process, err = start(projectRoot, a.env, projectRoot+"/script/puma", "testdata/"+a.folder, "--bind", "tcp://"+a.address)
 	if err != nil {
 		return err
