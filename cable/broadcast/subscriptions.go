@@ -250,10 +250,3 @@ func (s *subscriptions) reset() {
 		}
 	}
 }
-
-// size is how many streams are wanted or not yet let go.
-func (s *subscriptions) size() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.topics)
-}

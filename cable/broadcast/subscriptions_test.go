@@ -148,3 +148,10 @@ func TestSubscriptions_DoNotTakeAnAnswerForAnother(t *testing.T) {
 		t.Fatal("b's answer was taken for a's")
 	}
 }
+
+// size is how many streams are wanted or not yet let go.
+func (s *subscriptions) size() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.topics)
+}
