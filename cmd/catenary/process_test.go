@@ -136,8 +136,13 @@ func freeAddress() string {
 		if _, again := addresses.LoadOrStore(address, true); again {
 			continue
 		}
-		if listener, err := net.Listen("tcp", address); err == nil {
+		syscall.ForkLock.RLock() // or a process that is just being started would have the listener too, for a moment
+		listener, err := net.Listen("tcp", address)
+		if err == nil {
 			listener.Close()
+		}
+		syscall.ForkLock.RUnlock()
+		if err == nil {
 			return address
 		}
 	}
