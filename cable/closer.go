@@ -43,7 +43,7 @@ func (cl *closer) add(c *Connection) {
 
 func (cl *closer) work() {
 	for {
-		cl.server.lease.Certain(cl.server.patience, cl.server.limits.CloseCallWait) // no longer than for Rails
+		cl.server.lease.Certain(cl.server.patience, cl.server.limits.CallWait) // no longer than for Rails
 		batch := cl.take()
 		if batch == nil {
 			return
@@ -112,7 +112,7 @@ func (cl *closer) tell(batch []*Connection, full bool) (unknown []*Connection, e
 			c.fill(&calls[i])
 		}
 	}
-	ctx, cancel := context.WithTimeoutCause(cl.server.context, cl.server.limits.CloseCallWait, errors.New("Rails could not be reached in time"))
+	ctx, cancel := context.WithTimeoutCause(cl.server.context, cl.server.limits.CallWait, errors.New("Rails could not be reached in time"))
 	defer cancel()
 	reply, err := cl.server.callUntilSent(ctx, batch[0].boot, true, calls...)
 	if err != nil {

@@ -137,7 +137,7 @@ func TestConnection_WaitsForARailsThatIsRestarted(t *testing.T) {
 }
 
 func TestConnection_TellsTheBrowserToReconnectWhenRailsIsGone(t *testing.T) {
-	w := newWorld(t, func(l *Limits) { l.CallWait, l.CloseCallWait = 200*time.Millisecond, 200*time.Millisecond })
+	w := newWorld(t, func(l *Limits) { l.CallWait = 200 * time.Millisecond })
 	b := w.welcomed()
 	w.rails.Listener.Close()
 	w.rails.CloseClientConnections()

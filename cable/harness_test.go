@@ -191,7 +191,7 @@ type world struct {
 
 var testLimits = Limits{
 	Connections: 2000, MessageBytes: 4096, Subscriptions: 10, SubscriptionBytes: 1 << 12, Commands: 100, PendingBytes: 1 << 20,
-	OpenWait: 2 * time.Second, CallWait: 3 * time.Second, CloseCallWait: 3 * time.Second, CloseWait: 500 * time.Millisecond, MessageWait: 2 * time.Second,
+	OpenWait: 2 * time.Second, CallWait: 3 * time.Second, CloseWait: 500 * time.Millisecond, MessageWait: 2 * time.Second,
 }
 
 // newWorld starts a server that ends with the test, and without leaving

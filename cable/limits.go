@@ -24,9 +24,8 @@ type Limits struct {
 	// missed that has vanished without a word.
 	Unanswered time.Duration
 
-	OpenWait      time.Duration // for Rails' answer to a handshake; then 503
-	CallWait      time.Duration // for a Rails that cannot be reached; then the browser is told to reconnect
-	CloseCallWait time.Duration // the same for the call that says that a browser has left; then it is counted as lost
-	CloseWait     time.Duration // for the browser's answer to our close frame
-	MessageWait   time.Duration // for the rest of a message that has begun; then the connection ends
+	OpenWait    time.Duration // for Rails' answer to a handshake; then 503
+	CallWait    time.Duration // for a Rails that cannot be reached; then the browser is told to reconnect, or its end is counted as lost
+	CloseWait   time.Duration // for the browser's answer to our close frame
+	MessageWait time.Duration // for the rest of a message that has begun; then the connection ends
 }

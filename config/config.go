@@ -54,6 +54,8 @@ type Backend struct {
 	// Timeout is for one call, OpenTimeout for the call before the handshake is answered.
 	Timeout     time.Duration
 	OpenTimeout time.Duration `mapstructure:"open_timeout"`
+	// Patience is how long commands and callbacks wait for their turn, or for Rails to be back.
+	Patience time.Duration
 	// Concurrency is how many calls may be in flight, at least 1.
 	Concurrency int
 	// Queue is how many calls may wait beyond that.

@@ -56,6 +56,8 @@ func settings() []setting {
 			note: "else the application's secret_key_base", usage: "signs the calls to the backend"},
 		{key: "backend.timeout", kind: duration, def: 30 * time.Second, min: 1, usage: "for one call"},
 		{key: "backend.open_timeout", kind: duration, def: 10 * time.Second, min: 1, usage: "for the call that opens a connection"},
+		{key: "backend.patience", kind: duration, def: 2 * time.Minute, min: 1,
+			usage: "how long commands and callbacks wait while the backend cannot be reached or has too much to do"},
 		{key: "backend.concurrency", kind: integer, def: 0,
 			note: "0 is RAILS_MAX_THREADS × WEB_CONCURRENCY − 1, else 2", usage: "calls in flight at once; without it fewer while Rails is slow"},
 		{key: "backend.queue", kind: integer, def: 10_000, usage: "calls that may wait beyond those"},

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"strings"
+
+	"github.com/catenary-cable/catenary/cable"
+	"github.com/catenary-cable/catenary/cmd/catenary/status"
+	"github.com/catenary-cable/catenary/cmd/catenary/tracing"
+	"github.com/catenary-cable/catenary/config"
+	"github.com/catenary-cable/catenary/rpc"
+	"golang.org/x/sync/errgroup"
+)
+
+// An assembly is all that runs here: only it sees everything. Its methods follow
+// each other in the order in which the parts come up and go: listen, start, open,
+// stop.
+type assembly struct {
+	cfg     *config.Config
+	environ []string
+	log     *slog.Logger
+
+	running context.Context // ends when a part has failed, or after stop
+	cancel  context.CancelCauseFunc
+	parts   *errgroup.Group
+
+	// from listen on
+	edge    cable.Edge
+	sockets *sockets
+	front   *front
+	tracer  *tracing.Tracer // nil: nothing is traced
+
+	// from start on
+	secret  string // all nodes have it; for a command that we start there is a fresh one besides
+	child   bool   // there is such a command
+	rails   *railsState
+	ready   *readiness
+	meters  *meters
+	backend *rpc.Client
+	service *service
+
+	// from open on
+	server *cable.Server
+}
+
+func newAssembly(ctx context.Context, cfg *config.Config, environ []string, stderr io.Writer) *assembly {
+	a := &assembly{cfg: cfg, environ: environ, log: newLogger(cfg.Log, stderr)}
+	for _, warning := range cfg.Warnings {
+		a.log.Warn("configuration", "warning", warning)
+	}
+	stopping, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	a.cancel = cancel
+	a.parts, a.running = errgroup.WithContext(stopping)
+	return a
+}
+
+// run has a part run until running ends.
+func (a *assembly) run(part func(context.Context) error) {
+	a.parts.Go(func() error { return part(a.running) })
+}
+
+// attend is run for what cannot fail.
+func (a *assembly) attend(part func(context.Context)) {
+	a.parts.Go(func() error {
+		part(a.running)
+		return nil
+	})
+}
+
+// listen takes the sockets. It comes first: a port that is not ours to have
+// should not cost a Rails boot.
+func (a *assembly) listen(ctx context.Context) (err error) {
+	if a.edge, err = newEdge(a.cfg, a.log); err != nil {
+		return err
+	}
+	if a.sockets, err = openSockets(a.cfg); err != nil {
+		return err
+	}
+	listener, err := secure(a.sockets.browsers, a.cfg.TLS, a.log)
+	if err != nil {
+		return err
+	}
+	a.front = newFront(listener, a.sockets.lent, a.cfg.Limits, a.log)
+	a.tracer, err = newTracer(ctx, a.cfg.Telemetry, a.environ, a.log)
+	return err
+}
+
+// start starts the command, if there is one, and what answers while we wait for
+// Rails.
+func (a *assembly) start(command []string, stderr io.Writer) error {
+	a.child = len(command) > 0
+	secret := a.cfg.Backend.Secret
+	if a.child {
+		child, err := newChild(command, a.cfg, a.environ, stderr, a.log)
+		if err != nil {
+			return err
+		}
+		a.run(child.run)
+	}
+	if secret.Missing() {
+		secret = a.cfg.Backend.Secret
+	}
+	a.secret = secret.Reveal()
+	a.rails = &railsState{log: a.log, probe: probeOf(a.cfg)}
+	a.ready = &readiness{rails: a.rails}
+	a.meters = newMeters(a.ready)
+	var err error
+	if a.backend, err = newBackend(a.cfg, a.meters.called, a.tracer); err != nil {
+		return err
+	}
+	a.rails.backend = a.backend
+	a.service = &service{log: a.log, ready: a.ready, alive: a.meters.gather}
+	var recorder *status.Recorder
+	if a.sockets.operations != nil && a.cfg.Operations.Status {
+		recorder = newRecorder(a.meters, a.ready)
+		a.attend(recorder.Run)
+	}
+	profiles := a.cfg.Operations.Pprof // cfg is another one once Rails has told the rest
+	a.run(func(ctx context.Context) error {
+		return serveOperations(ctx, a.sockets.operations, profiles, a.ready, a.meters.handler(), recorder, a.secret)
+	})
+	a.run(a.front.serve)
+	a.run(a.service.run)
+	return nil
+}
+
+// open lets browsers in, and Redis' broadcasts out to them.
+func (a *assembly) open() error {
+	cfg := a.cfg
+	source, err := sourceFor(cfg, &a.meters.gaps, a.log)
+	if err != nil {
+		return err
+	}
+	passThrough, err := newPassThrough(cfg, a.edge.Proxies)
+	if err != nil {
+		return err
+	}
+	lease, err := newLease(cfg, a.secret, a.log)
+	if err != nil {
+		return err
+	}
+	hub := cable.NewHub(source, a.log)
+	if a.tracer != nil {
+		hub.Sample(cfg.Telemetry.BroadcastsOneIn, a.tracer.Broadcast)
+	}
+	a.server, err = cable.NewServer(cable.Options{
+		Backend: a.backend, Hub: hub, Node: node(), Mount: cfg.Paths[0], Limits: limits(cfg), Ping: cfg.Ping.Interval, Log: a.log, Edge: a.edge, Secret: a.secret,
+		PassThrough: passThrough, HandshakeSettled: a.meters.handshake, Lease: lease,
+	})
+	if err != nil {
+		return err
+	}
+	a.rails.tell(identifying(cfg.JWT.Identify, a.server, a.log), verifying(cfg.Turbo, a.server, a.log))
+	handler, err := routes(cfg, traced(a.tracer, a.server), a.edge.Proxies, a.front.server.ErrorLog)
+	if err != nil {
+		return err
+	}
+	a.attend(func(ctx context.Context) { giveBackMemory(ctx, variable(a.environ, "GOGC")) })
+	bound := newMemoryBound(cfg.Limits.Memory, a.child, variable(a.environ, "GOMEMLIMIT"), a.server, a.log)
+	if bound.bytes > 0 {
+		hub.Before(bound.take)
+		a.attend(bound.run)
+	}
+	a.run(hub.Run)
+	a.run(a.server.Run)
+	a.run(func(ctx context.Context) error { return lease.Run(ctx, a.server) })
+	if a.edge.Tokens != nil {
+		a.run(a.edge.Tokens.Run)
+	}
+	a.attend(func(ctx context.Context) { a.rails.watch(ctx, cfg) })
+	a.meters.open(a.server, hub, a.backend, lease)
+	a.front.open(handler, a.server.Calm, a.server.Incomplete)
+	a.ready.open(source)
+	a.log.Info("catenary listens", "address", a.front.listener.Addr().String(), "paths", strings.Join(cfg.Paths, " "),
+		"backend", cfg.Backend.URL, "broadcasts", cfg.Broadcasts.Adapter, "operations", cfg.Operations.Listen)
+	return nil
+}
+
+// close ends what there is, in whatever state.
+func (a *assembly) close() {
+	if a.front != nil {
+		a.front.close()
+	}
+	if a.backend != nil {
+		a.backend.Close()
+	}
+	a.cancel(nil)
+	a.parts.Wait()
+	if a.tracer != nil {
+		a.tracer.Close(context.WithoutCancel(a.running))
+	}
+	if a.sockets != nil {
+		a.sockets.close()
+	}
+}
