@@ -25,6 +25,7 @@ type faultyProxy struct {
 	piece   int           // bytes of a TCP segment at most; 0: as they come
 	rate    int           // bytes a second, each way; 0: as they come
 	answer  string        // instead of the target's, to each request
+	twice   bool          // each request comes to the target a second time, over a connection of its own
 }
 
 // A direction is seen from who dials.
@@ -36,7 +37,11 @@ const (
 )
 
 // A link is one connection: near is who has dialled.
-type link struct{ near, far *net.TCPConn }
+type link struct {
+	near, far *net.TCPConn
+	asked     []byte   // since far last answered
+	again     net.Conn // where it is said a second time
+}
 
 func startProxy(t *testing.T, target string) *faultyProxy {
 	t.Helper()
@@ -85,15 +90,18 @@ func (p *faultyProxy) connect(near *net.TCPConn) {
 		near.Close()
 		return
 	}
-	l := &link{near, far.(*net.TCPConn)}
+	l := &link{near: near, far: far.(*net.TCPConn)}
 	p.mu.Lock()
 	p.links[l] = true
 	l.lose(p.lost)
 	p.mu.Unlock()
 	var passing sync.WaitGroup
-	passing.Go(func() { p.pass(l.far, l.near) })
-	passing.Go(func() { p.pass(l.near, l.far) })
+	passing.Go(func() { p.pass(l.far, l.near, l.ask) })
+	passing.Go(func() { p.pass(l.near, l.far, l.askAgain) })
 	passing.Wait()
+	if l.again != nil {
+		l.again.Close()
+	}
 	p.mu.Lock()
 	delete(p.links, l)
 	p.mu.Unlock()
@@ -101,8 +109,32 @@ func (p *faultyProxy) connect(near *net.TCPConn) {
 	l.far.Close()
 }
 
-// pass copies until the end, which it passes on too.
-func (p *faultyProxy) pass(to, from *net.TCPConn) {
+// ask remembers what has been asked.
+func (l *link) ask(p *faultyProxy, piece []byte) {
+	if p.twice {
+		l.asked = append(l.asked, piece...)
+	}
+}
+
+// askAgain repeats a request whose answer has begun. Nobody reads the second answer.
+func (l *link) askAgain(p *faultyProxy, _ []byte) {
+	if len(l.asked) == 0 {
+		return
+	}
+	if l.again == nil {
+		again, err := net.DialTimeout("tcp", p.target, 5*time.Second)
+		if err != nil {
+			return
+		}
+		l.again = again
+		go io.Copy(io.Discard, again)
+	}
+	l.again.Write(l.asked)
+	l.asked = nil
+}
+
+// pass copies until the end, which it passes on too. see is shown each piece; p.mu is held.
+func (p *faultyProxy) pass(to, from *net.TCPConn, see func(*faultyProxy, []byte)) {
 	defer to.CloseWrite()
 	buffer := make([]byte, 32<<10)
 	for {
@@ -121,6 +153,9 @@ func (p *faultyProxy) pass(to, from *net.TCPConn) {
 			if rate > 0 {
 				time.Sleep(time.Second / 20)
 			}
+			p.mu.Lock()
+			see(p, buffer[:n])
+			p.mu.Unlock()
 			if _, err := to.Write(buffer[:n]); err != nil {
 				from.Close()
 				return

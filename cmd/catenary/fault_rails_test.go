@@ -64,6 +64,14 @@ var railsFaults = []*fault{
 		unready: railsAway,
 	},
 	{
+		name: "gone for a full minute: commands wait", long: true,
+		lay:     func(s *stage) { s.startOwnApp() },
+		strike:  func(s *stage) { s.app.process.stop(s.T) },
+		during:  func(s *stage) { time.Sleep(time.Minute) },
+		mend:    func(s *stage) { s.must(s.app.up()) },
+		unready: railsAway,
+	},
+	{
 		name: "slow: every action takes 2 s", long: true,
 		lay:     func(s *stage) { s.startOwnApp() },
 		strike:  func(s *stage) {},
@@ -88,6 +96,17 @@ var railsFaults = []*fault{
 		strike:  func(s *stage) { s.answerWith("502 Bad Gateway", "<html><h1>502 Bad Gateway</h1></html>") },
 		mend:    func(s *stage) { s.answerWith("", "") },
 		unready: "status 502", ends: everyone,
+	},
+	{
+		name:   "behind a proxy that sends every request twice",
+		lay:    func(s *stage) { s.startProxiedApp() },
+		strike: func(s *stage) { s.toRails.set(func(p *faultyProxy) { p.twice = true }) },
+		during: func(s *stage) {
+			if !await(func() bool { return strings.Contains(s.app.process.output.String(), "refused a call") }) {
+				s.Error("nothing was sent twice")
+			}
+		},
+		mend: func(s *stage) { s.toRails.set(func(p *faultyProxy) { p.twice = false }) },
 	},
 	{
 		name: "unreachable: every packet is lost, nothing is closed", long: true,

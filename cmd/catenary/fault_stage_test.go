@@ -42,9 +42,10 @@ type stage struct {
 
 	riders []*rider // who are there when the fault strikes
 	joined int
-	all    []*rider // who ever came
-	behind []*rider // of these, those behind toBrowser
-	later  []*rider // who come meanwhile
+	all    []*rider   // who ever came
+	behind []*rider   // of these, those behind toBrowser
+	later  []*rider   // who come meanwhile
+	crowd  []*browser // others, who keep no accounts
 	before usage
 	ready  *readyLog
 	struck int // numbers up to here came before the fault
@@ -70,6 +71,14 @@ func await(condition func() bool) bool {
 		if time.Now().After(deadline) {
 			return false
 		}
+	}
+}
+
+// awaits ends the test if something does not come about.
+func (s *stage) awaits(what string, condition func() bool) {
+	s.Helper()
+	if !await(condition) {
+		s.Fatalf("not so: %s. catenary wrote at last:\n%s", what, s.catenary.process.output.tail())
 	}
 }
 

@@ -179,3 +179,24 @@ func TestSurvivors_KeepNothingInRedisIfTheyAreNotWanted(t *testing.T) {
 		t.Errorf("these are in Redis: %q", keys)
 	}
 }
+
+// Of a connection that catenary has opened itself neither connect nor disconnect runs; but its channels' callbacks do.
+func TestSurvivors_RunTheCallbacksOfIdentifiedConnections(t *testing.T) {
+	t.Parallel()
+	c := &cluster{edge: startEdgeOn(t, 2, []string{"LAB_IDENTIFY=user tenant"}, jwtSettings(identifySettings)+briefLease)}
+	c.comes("8", nil) // Rails has never heard of it
+	for _, user := range users(0, 5) {
+		c.edge.subscribes(c.comes(user, nil), present)
+	}
+	c.arePresent("5")
+	c.says(0, "catenary_records 5")
+	c.says(0, "catenary_records_waiting 0")
+	c.nodes[0].process.kill()
+
+	c.arePresent("0")
+	for user, want := range map[string][]string{"0": {"subscribed " + present, "unsubscribed " + present}, "8": nil} {
+		if err := c.app.awaitEvents(user, false, want); err != nil {
+			t.Errorf("user %s: %v", user, err)
+		}
+	}
+}

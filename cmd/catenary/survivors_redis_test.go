@@ -1,0 +1,55 @@
+package main
+
+import (
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+// TestSurvivors_FindEachOtherThroughAnyRedis kills a node whose records are in a master that was a replica a moment ago, and one whose
+// records are spread over a cluster.
+func TestSurvivors_FindEachOtherThroughAnyRedis(t *testing.T) {
+	silenceRedis()
+	for name, where := range map[string]struct{ lay, strike func(*stage) }{
+		"Sentinel": {laySentinel, func(s *stage) { s.redis.down() }},
+		"Cluster":  {layCluster, func(*stage) {}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			app, err := startApp("lab", true, "REDIS_URL=redis://"+freeAddress(), "LAB_LOG="+filepath.Join(t.TempDir(), "events"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(app.close)
+			s := &stage{T: t, app: app, stream: "survivors", reached: map[int]bool{}, flags: []string{"--nodes-lease", "5s"}}
+			where.lay(s)
+			s.start()
+			survivor := &catenary{address: freeAddress(), operations: freeAddress()}
+			s.must(survivor.up(app, append(s.where, s.flags...)...))
+			t.Cleanup(survivor.process.kill)
+
+			s.riders = s.join(ridersThere, s.catenary.address)
+			s.awaits("browsers are subscribed", func() bool { return every(s.riders, nowSubscribed) })
+			where.strike(s)
+			act(s.riders, 1, 0) // Rails' answers bring new records
+			s.awaits("the records are in Redis", func() bool {
+				return s.catenary.ready() == nil && s.metric("catenary_lease") == 1 && s.metric("catenary_records") == ridersThere && s.metric("catenary_records_waiting") == 0
+			})
+			for _, r := range s.riders {
+				r.mu.Lock()
+				r.leaving = true // and does not come back
+				r.mu.Unlock()
+			}
+			s.catenary.process.kill()
+			s.catenary = survivor
+			s.awaits("the survivor has run their callbacks", func() bool { return s.metric("catenary_connections_taken_over_total") == ridersThere })
+			events := s.events()
+			for _, r := range s.riders {
+				user := r.lives[0].user
+				if got := events[user]; count(got, "unsubscribed") != 1 || count(got, "disconnect") != 1 || !slices.Equal(runs(got), []int{1}) {
+					t.Errorf("of %s ran %q", user, got)
+				}
+			}
+		})
+	}
+}
