@@ -61,7 +61,7 @@ func NewClient(o Options) (*Client, error) {
 // ends the waiting for a turn; once it is its turn, a call is seen through
 // even if nobody waits for it any more: what Rails has begun we must know.
 func (c *Client) Call(ctx context.Context, boot string, calls ...Call) (reply *Reply, err error) {
-	j, asked, trace := &job{done: make(chan struct{})}, time.Now(), c.trace(ctx, calls)
+	j, asked, trace := &job{done: make(chan struct{}), coming: len(calls) > 0 && calls[0].Do == Open}, time.Now(), c.trace(ctx, calls)
 	j.run = func() {
 		turn := time.Now()
 		reply, err = c.make(boot, c.options.Timeout, calls, trace.Parent)

@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// lanes are what makes the calls: so many are in flight, so many wait in
-// order of arrival, and the rest is turned away, for Puma's threads also
+// lanes are what makes the calls: so many are in flight, so many wait, and the rest is turned away, for Puma's threads also
 // serve the app's web requests. The work is done in the lanes' goroutines and
 // not in those that wait for it: these are thousands in a storm, and stay as
 // small as they began.
@@ -15,16 +14,25 @@ type lanes struct {
 	limit   int
 	running int
 	maxWait int
-	waiting []*job
+	there   line        // waiting: calls for connections that are open
+	coming  line        // waiting: calls that open one
+	passed  int         // calls of there, since the last of coming, while both waited
 	idle    []chan *job // of lanes without work, the last used at the end
 	closed  bool
 }
 
 // job is a call on its way. done is closed when it has its outcome.
 type job struct {
-	run  func()
-	done chan struct{}
+	run    func()
+	done   chan struct{}
+	coming bool
 }
+
+// arrivals: while both wait, one in so many calls is for somebody who comes, and
+// the others for those who are there. So nobody's action waits for all who come in
+// a storm, and each subscribes soon after its welcome, while Rails still holds its
+// objects; but they do come.
+const arrivals = 4
 
 // idleLane is how long a lane waits for work before it ends.
 const idleLane = 5 * time.Second
@@ -42,8 +50,8 @@ func (l *lanes) submit(j *job) bool {
 	case l.running < l.limit:
 		l.running++
 		go l.work(j)
-	case len(l.waiting) < l.maxWait:
-		l.waiting = append(l.waiting, j)
+	case len(l.there)+len(l.coming) < l.maxWait:
+		l.lineOf(j).append(j)
 	default:
 		return false
 	}
@@ -55,13 +63,26 @@ func (l *lanes) submit(j *job) bool {
 func (l *lanes) withdraw(j *job) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i, other := range l.waiting {
-		if other == j {
-			l.waiting = append(l.waiting[:i], l.waiting[i+1:]...)
-			return true
-		}
+	return l.lineOf(j).remove(j)
+}
+
+func (l *lanes) lineOf(j *job) *line {
+	if j.coming {
+		return &l.coming
 	}
-	return false
+	return &l.there
+}
+
+// first takes the job whose turn it is; nil if none waits.
+func (l *lanes) first() *job {
+	if len(l.there) == 0 || len(l.coming) > 0 && l.passed >= arrivals-1 {
+		l.passed = 0
+		return l.coming.take()
+	}
+	if len(l.coming) > 0 {
+		l.passed++
+	}
+	return l.there.take()
 }
 
 func (l *lanes) work(j *job) {
@@ -89,16 +110,15 @@ func (l *lanes) work(j *job) {
 	}
 }
 
-// next returns the job that has waited longest. If there is none, or too many
+// next returns the job whose turn it is. If there is none, or too many
 // lanes run, the lane is idle.
 func (l *lanes) next(work chan *job) *job {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.waiting) > 0 && l.running <= l.limit {
-		j := l.waiting[0]
-		l.waiting[0] = nil
-		l.waiting = l.waiting[1:]
-		return j
+	if l.running <= l.limit {
+		if j := l.first(); j != nil {
+			return j
+		}
 	}
 	l.running--
 	if l.closed {
@@ -130,9 +150,11 @@ func (l *lanes) setLimit(n int) {
 		return
 	}
 	l.limit = n
-	for l.running < l.limit && len(l.waiting) > 0 {
-		j := l.waiting[0]
-		l.waiting = l.waiting[1:]
+	for l.running < l.limit {
+		j := l.first()
+		if j == nil {
+			return
+		}
 		l.running++
 		go l.work(j)
 	}
@@ -158,5 +180,5 @@ func (l *lanes) limited() int {
 func (l *lanes) load() (inFlight, waiting int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.running, len(l.waiting)
+	return l.running, len(l.there) + len(l.coming)
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -127,5 +128,7 @@ func (p *patient) Accept() (net.Conn, error) {
 	if calm := p.front.calm.Load(); calm != nil {
 		(*calm)()
 	}
-	return p.Listener.Accept()
+	conn, err := p.Listener.Accept()
+	runtime.Gosched() // who was accepted asks before the next is, or calm would not know of it
+	return conn, err
 }
