@@ -13,6 +13,18 @@ class StateTest < CallTest
     assert_equal({ "need" => "state" }, call(conn: @browser.name, do: "frames", ver: "b-old-1", frames: ["{}"]))
   end
 
+  # live_limit is 50 here.
+  def test_those_who_only_listen_do_not_push_out_who_acts
+    listening = Browser.new(self, "?user=8").opened
+    listening.subscribe(ECHO)
+    @browser.perform(ECHO, "echo", a: 1)
+    51.times { Browser.new(self, "?user=9").opened.subscribe(ECHO) }
+
+    assert_equal({ "need" => "state" }, listening.perform(ECHO, "echo", a: 1))
+    @browser.perform(ECHO, "echo", a: 2)
+    assert_equal ["send"], @browser.kinds
+  end
+
   def test_another_node_ends_a_connection_without_knowing_its_version
     Journal.clear
     assert_equal 200, call(conn: @browser.name, do: "close")["status"]

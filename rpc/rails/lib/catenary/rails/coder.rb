@@ -1,11 +1,16 @@
 module Catenary
   module Rails
-    # Reads and writes frames as Rails does, and notes the identifiers that the browser's frames name.
+    # Reads and writes frames as Rails does, and notes the identifiers that the browser's frames name, and whether it acts.
     class Coder
       attr_reader :identifiers
 
       def initialize
-        @identifiers = []
+        @identifiers, @acting = [], false
+      end
+
+      # Whether the browser has ever performed an action.
+      def acting?
+        @acting
       end
 
       def encode(frame)
@@ -14,8 +19,10 @@ module Catenary
 
       def decode(text)
         ActiveSupport::JSON.decode(text).tap do |command|
-          identifier = command["identifier"] if command.is_a?(Hash)
+          next unless command.is_a?(Hash)
+          identifier = command["identifier"]
           @identifiers |= [identifier] if identifier.is_a?(String)
+          @acting ||= command["command"] == "message"
         end
       end
 

@@ -105,6 +105,11 @@ module Catenary
         @snapshot&.holds?(self)
       end
 
+      # Whether commands are to be expected of it: most browsers subscribe, and then only listen.
+      def acting?
+        @coder.acting?
+      end
+
       # Whether only this process can serve it.
       def pinned?
         @server.pubsub.blocks?

@@ -1,8 +1,11 @@
 module Catenary
   module Rails
-    # The objects of the connections that were used last, so that a command need not rebuild them. Those with blocks, which
-    # cannot be rebuilt, are kept until their connection closes; their bounds are against a catenary that vanished.
+    # The objects of the connections that were used last, so that a command need not rebuild them. Those that act have a shelf of
+    # their own, from which the many that only listen do not push them. Those with blocks, which cannot be rebuilt, are kept
+    # until their connection closes; their bounds are against a catenary that vanished.
     class LiveConnections
+      ACTING = 4 # times as many as of those that only listen
+
       class Shelf
         def initialize(limit, seconds)
           @limit, @seconds = limit, seconds
@@ -42,7 +45,7 @@ module Catenary
       # are not here.
       def take(name, version)
         @mutex.synchronize do
-          live = @pinned.delete(name) || @plain.delete(name)
+          live = @pinned.delete(name) || @acting.delete(name) || @plain.delete(name)
           live if live && (version.nil? || live.version == version)
         end
       end
@@ -57,7 +60,7 @@ module Catenary
         now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
         @mutex.synchronize do
           next if live.generation != @generation
-          shelf = live.pinned? ? @pinned : @plain
+          shelf = shelf_for(live)
           warn_of_eviction if shelf.put(live, now) > 0 && live.pinned?
           shelf.include?(live)
         end
@@ -72,10 +75,15 @@ module Catenary
       end
 
       def size
-        @mutex.synchronize { @plain.size + @pinned.size }
+        @mutex.synchronize { @plain.size + @acting.size + @pinned.size }
       end
 
       private
+        def shelf_for(live)
+          return @pinned if live.pinned?
+          live.acting? ? @acting : @plain
+        end
+
         def warn_of_eviction
           ::Rails.logger&.warn "[catenary] more than #{@config.pinned_limit} connections have streams with a block: " \
             "the one unused for longest will have to reconnect (config.catenary.pinned_limit)"
@@ -83,6 +91,7 @@ module Catenary
 
         def empty
           @plain = Shelf.new(@config.live_limit, @config.live_seconds)
+          @acting = Shelf.new(@config.live_limit * ACTING, @config.live_seconds)
           @pinned = Shelf.new(@config.pinned_limit, @config.pinned_seconds)
         end
     end

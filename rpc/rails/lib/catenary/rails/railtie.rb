@@ -3,7 +3,7 @@ module Catenary
     class Railtie < ::Rails::Railtie
       config.catenary = ActiveSupport::OrderedOptions.new
       config.catenary.identify = []            # identifiers that catenary may set, in place of connect
-      config.catenary.live_limit = 1_000       # connections whose objects a process keeps, about 32 KB each
+      config.catenary.live_limit = 1_000       # connections whose objects a process keeps, about 32 KB each; four times as many that act
       config.catenary.live_seconds = 600       # for which it keeps them unused
       config.catenary.pinned_limit = 10_000    # the same for connections with streams that have a block
       config.catenary.pinned_seconds = 24 * 60 * 60
