@@ -1,15 +1,8 @@
 package rpc
 
 import (
-	"bufio"
-	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -17,14 +10,9 @@ import (
 // We are earlier, so that a call is not written into a closing socket.
 const idleFor = 15 * time.Second
 
-// dialWait is how long Rails may take to accept a connection.
-const dialWait = 5 * time.Second
-
 // pool keeps idle wires by the process that they lead to.
 type pool struct {
-	network, address string
-	tls              *tls.Config // nil: plain
-	host             string      // for the Host header
+	dialer
 
 	mu       sync.Mutex
 	idle     map[string][]*wire // by boot, the last used at the end
@@ -42,35 +30,13 @@ const enough = 3
 // goneLimit is how many processes are remembered as gone.
 const goneLimit = 100
 
-// newPool reads a backend's URL: http://host:port, https://host or
-// unix:/path/to/puma.sock.
+// newPool makes none yet.
 func newPool(backend string) (*pool, error) {
-	u, err := url.Parse(backend)
+	d, err := newDialer(backend)
 	if err != nil {
-		return nil, fmt.Errorf("backend.url: %w", err)
+		return nil, err
 	}
-	p := &pool{network: "tcp", address: u.Host, host: u.Host, idle: map[string][]*wire{}, count: map[string]int{}, ended: map[string]bool{}, gone: map[string]bool{}}
-	port := "80"
-	switch u.Scheme {
-	case "http":
-	case "https":
-		port, p.tls = "443", &tls.Config{ServerName: u.Hostname()}
-	case "unix":
-		p.network, p.address, p.host = "unix", u.Path, "localhost"
-		if p.address == "" {
-			return nil, fmt.Errorf("backend.url: unix:%s names no socket: write unix:/path/to/puma.sock", u.Opaque)
-		}
-		return p, nil
-	default:
-		return nil, fmt.Errorf("backend.url: %q is no http:, https: or unix: address: write for example http://127.0.0.1:3000", u.Redacted())
-	}
-	if u.Hostname() == "" {
-		return nil, fmt.Errorf("backend.url: %q names no host: write for example http://127.0.0.1:3000", u.Redacted())
-	}
-	if u.Port() == "" {
-		p.address = net.JoinHostPort(u.Hostname(), port)
-	}
-	return p, nil
+	return &pool{dialer: d, idle: map[string][]*wire{}, count: map[string]int{}, ended: map[string]bool{}, gone: map[string]bool{}}, nil
 }
 
 // get returns a wire to the process boot if one is idle. If that process must
@@ -232,23 +198,6 @@ func (p *pool) keep(boot string, wires []*wire) {
 	}
 }
 
-func (p *pool) dial() (*wire, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), dialWait)
-	defer cancel()
-	conn, err := (&net.Dialer{KeepAlive: -1}).DialContext(ctx, p.network, p.address)
-	if err == nil && p.tls != nil {
-		secure := tls.Client(conn, p.tls)
-		if err = secure.HandshakeContext(ctx); err != nil {
-			conn.Close()
-		}
-		conn = secure
-	}
-	if err != nil {
-		return nil, fmt.Errorf("connecting to Rails at %s: %w: %w", p.address, err, ErrNotSent)
-	}
-	return &wire{Conn: conn, reader: bufio.NewReaderSize(conn, 4096)}, nil
-}
-
 // put gives a wire back, and closes those that have been idle too long.
 func (p *pool) put(w *wire) {
 	w.idle = time.Now()
@@ -285,28 +234,4 @@ func (p *pool) close() {
 		}
 	}
 	p.idle = map[string][]*wire{}
-}
-
-// alive tells whether the other end has left the wire open while it was idle.
-func (w *wire) alive() bool {
-	if time.Since(w.idle) > idleFor {
-		return false
-	}
-	conn, ok := w.Conn.(syscall.Conn)
-	if !ok {
-		return true
-	}
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return false
-	}
-	var n int
-	var peek [1]byte
-	if raw.Read(func(fd uintptr) bool {
-		n, _, err = syscall.Recvfrom(int(fd), peek[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		return true
-	}) != nil {
-		return false
-	}
-	return n <= 0 && errors.Is(err, syscall.EAGAIN) // a byte out of turn or an end is no wire to trust
 }

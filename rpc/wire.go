@@ -3,12 +3,14 @@ package rpc
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -77,4 +79,28 @@ func (w *wire) prepare(host string, s *signer, node, traceparent string, calls [
 	}
 	b = s.appendHeaders(b, w.body, now)
 	w.head = append(b, "\r\n"...)
+}
+
+// alive tells whether the other end has left the wire open while it was idle.
+func (w *wire) alive() bool {
+	if time.Since(w.idle) > idleFor {
+		return false
+	}
+	conn, ok := w.Conn.(syscall.Conn)
+	if !ok {
+		return true
+	}
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var n int
+	var peek [1]byte
+	if raw.Read(func(fd uintptr) bool {
+		n, _, err = syscall.Recvfrom(int(fd), peek[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		return true
+	}) != nil {
+		return false
+	}
+	return n <= 0 && errors.Is(err, syscall.EAGAIN) // a byte out of turn or an end is no wire to trust
 }
