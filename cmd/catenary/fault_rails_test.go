@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -31,6 +32,17 @@ var railsFaults = []*fault{
 		},
 		mend:    func(s *stage) { s.must(s.app.up()) },
 		unready: railsAway, ends: everyone,
+	},
+	{
+		name: "one of Puma's two workers is killed in the middle of actions",
+		lay:  func(s *stage) { s.startOwnApp("WEB_CONCURRENCY=2") },
+		strike: func(s *stage) {
+			act(s.riders, 1, 1)
+			await(func() bool { return s.running() > 0 })
+			s.must(killWorker(s.app.process.command.Process.Pid))
+		},
+		during: func(s *stage) { await(func() bool { return every(s.riders, pinged) }) },
+		ends:   some,
 	},
 	{
 		name: "Puma is restarted worker by worker (SIGUSR1)", long: true,
@@ -124,6 +136,19 @@ var railsFaults = []*fault{
 		strike: func(s *stage) { s.toRails.set(func(p *faultyProxy) { p.latency = 300 * time.Millisecond }) },
 		mend:   func(s *stage) { s.toRails.set(func(p *faultyProxy) { p.latency = 0 }) },
 	},
+}
+
+// killWorker kills one of a process' children, as a system does that runs out of memory.
+func killWorker(parent int) error {
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%[1]d/task/%[1]d/children", parent))
+	if err != nil {
+		return err
+	}
+	var worker int
+	if _, err := fmt.Sscan(string(children), &worker); err != nil {
+		return fmt.Errorf("%d has no children: %w", parent, err)
+	}
+	return syscall.Kill(worker, syscall.SIGKILL)
 }
 
 // running counts the actions that have begun and not been answered.
