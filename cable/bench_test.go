@@ -43,13 +43,12 @@ func BenchmarkDeliver(b *testing.B) {
 	for _, c := range []struct{ browsers, identifiers, batch int }{{100, 1, 1}, {1000, 1, 1}, {1000, 1, 16}, {1000, 1000, 1}} {
 		b.Run(fmt.Sprintf("browsers=%d/identifiers=%d/batch=%d", c.browsers, c.identifiers, c.batch), func(b *testing.B) {
 			s := crowdOf(b, c.browsers, c.identifiers)
-			log := slog.New(slog.DiscardHandler)
 			b.ReportAllocs()
 			for b.Loop() {
 				for range c.batch {
 					s.batch = append(s.batch, payload)
 				}
-				s.deliver(0, log)
+				s.deliver(0, nil)
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*c.browsers*c.batch), "ns/delivery")
 		})
@@ -67,7 +66,7 @@ func BenchmarkHub(b *testing.B) {
 				h.join("room", "a", &member{to: &socket{shut: true}})
 			}
 			shard, ended := h.shard("room"), make(chan struct{})
-			go func() { shard.run(h.log); close(ended) }()
+			go func() { shard.run(h.dropped); close(ended) }()
 			b.ReportAllocs()
 			for b.Loop() {
 				h.deliver("room", payload)

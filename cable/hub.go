@@ -18,16 +18,16 @@ const shards = 16
 // unsubscribes, as in Rails'
 // actioncable/lib/action_cable/subscription_adapter/subscriber_map.rb.
 type Hub struct {
-	source Source
-	log    *slog.Logger
-	seed   maphash.Seed
-	before func(bytes int) // may be nil
-	shards [shards]shard
+	source  Source
+	dropped *tally // broadcasts, by why
+	seed    maphash.Seed
+	before  func(bytes int) // may be nil
+	shards  [shards]shard
 }
 
 // NewHub makes a hub; Run makes it work.
 func NewHub(source Source, log *slog.Logger) *Hub {
-	h := &Hub{source: source, log: log, seed: maphash.MakeSeed()}
+	h := &Hub{source: source, dropped: newTally("broadcasts are dropped", log), seed: maphash.MakeSeed()}
 	for i := range h.shards {
 		h.shards[i].init()
 	}
@@ -43,7 +43,7 @@ func (h *Hub) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range h.shards {
 		shard := &h.shards[i]
-		group.Go(func() error { shard.run(h.log); return nil })
+		group.Go(func() error { shard.run(h.dropped); return nil })
 	}
 	group.Go(func() error {
 		defer func() {

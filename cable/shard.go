@@ -1,7 +1,6 @@
 package cable
 
 import (
-	"log/slog"
 	"sync"
 	"time"
 )
@@ -72,7 +71,7 @@ func (s *shard) stop() {
 
 // run delivers what waits. All that came for a stream in the meantime goes out
 // together: under load, one write carries many broadcasts.
-func (s *shard) run(log *slog.Logger) {
+func (s *shard) run(dropped *tally) {
 	var batch []delivery
 	var order []*stream
 	q := &s.queue
@@ -100,7 +99,7 @@ func (s *shard) run(log *slog.Logger) {
 		deliveries, invalid := 0, 0
 		now := batch[len(batch)-1].arrived
 		for _, stream := range order {
-			d, i := stream.deliver(now, log)
+			d, i := stream.deliver(now, dropped)
 			deliveries, invalid = deliveries+d, invalid+i
 			stream.delivered = time.Since(s.started)
 		}

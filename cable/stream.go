@@ -2,7 +2,6 @@ package cable
 
 import (
 	"encoding/json"
-	"log/slog"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -145,7 +144,7 @@ func (s *stream) acknowledge() {
 // deliver sends the batch, which was there by now, to every member. A frame is
 // built once for all members under the same identifier. It returns how many
 // frames were handed to sockets, and how many payloads were no JSON.
-func (s *stream) deliver(now time.Duration, log *slog.Logger) (deliveries, invalid int) {
+func (s *stream) deliver(now time.Duration, dropped *tally) (deliveries, invalid int) {
 	batch := s.batch
 	s.batch = nil
 	s.mu.Lock()
@@ -154,7 +153,7 @@ func (s *stream) deliver(now time.Duration, log *slog.Logger) (deliveries, inval
 		plain := batch
 		for _, payload := range batch {
 			if !valid(payload) {
-				log.Warn("broadcast is no JSON", "stream", s.name, "bytes", len(payload))
+				dropped.add("no JSON", "stream", s.name, "bytes", len(payload))
 				plain = only(batch, valid)
 				break
 			}
