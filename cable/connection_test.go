@@ -325,3 +325,22 @@ func TestConnection_SubscribesAfterAnUnsubscribeOfWhatDidNotStand(t *testing.T) 
 		b.expect(confirmed("echo"))
 	}
 }
+
+func TestConnection_TellsRailsOfTheEndThoughItCouldNotRunACall(t *testing.T) {
+	w := newWorld(t)
+	b := w.welcomed()
+	b.subscribe("chat room")
+	b.expect(confirmed("chat room"))
+	w.rails.onCall(func(call asked) map[string]any {
+		switch {
+		case call.Do != rpc.Frames:
+			return behave(call)
+		case call.Request == nil:
+			return map[string]any{"need": "state"}
+		}
+		return map[string]any{"status": 200, "error": map[string]any{"kind": "lost", "message": "a block is gone"}}
+	})
+	b.send(`{"command":"message","identifier":"chat room","data":"1"}`)
+	b.expect(`{"type":"disconnect","reason":"server_restart","reconnect":true}`)
+	w.eventually("Rails knows of the end", func() bool { return len(w.rails.made(rpc.Close)) == 1 })
+}

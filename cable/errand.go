@@ -134,7 +134,7 @@ func (c *Connection) ask(ctx context.Context, call rpc.Call) (*rpc.Result, error
 		return nil, err
 	}
 	result := &reply.Results[0]
-	if result.Need == "" {
+	if result.Need == "" && result.Error == nil { // else Rails holds nothing new
 		c.boot, c.version = reply.Boot, result.Version
 	}
 	return result, nil
