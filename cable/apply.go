@@ -131,6 +131,7 @@ func (c *Connection) settle(identifier string, outcome *rpc.ChannelOutcome) {
 		if !c.ended {
 			s.setTimers(outcome.Timers)
 		}
+		s.sendConfirm() // its last stream may have been stopped before it was live
 		return
 	}
 	s := c.subscriptions.find(identifier)

@@ -344,3 +344,21 @@ func TestConnection_TellsRailsOfTheEndThoughItCouldNotRunACall(t *testing.T) {
 	b.expect(`{"type":"disconnect","reason":"server_restart","reconnect":true}`)
 	w.eventually("Rails knows of the end", func() bool { return len(w.rails.made(rpc.Close)) == 1 })
 }
+
+func TestConnection_ConfirmsIfItsStreamIsStoppedBeforeItWasLive(t *testing.T) {
+	w := newWorld(t)
+	w.rails.onCall(func(call asked) map[string]any {
+		result := behave(call)
+		if call.Do == rpc.Frames && strings.Contains(call.Frames[0], "message") {
+			result["ops"] = []any{[]any{"unsub", "chat room", "room"}, []any{"message", "chat room", 1}}
+			result["channels"] = map[string]any{"chat room": map[string]any{}}
+		}
+		return result
+	})
+	b := w.welcomed()
+	w.source.hold()
+	b.subscribe("chat room")
+	w.eventually("the stream is asked for", func() bool { return w.source.has("room") })
+	b.send(`{"command":"message","identifier":"chat room","data":"1"}`)
+	b.expect(message("chat room", "1"), confirmed("chat room"))
+}
