@@ -45,13 +45,12 @@ module Catenary
         end
       end
 
-      # Publishes what the command has done so far, if it is still running. The reply tells it again.
+      # Publishes what the command has done so far, if it is still running. The reply tells it again. The command does not wait
+      # meanwhile: the pub/sub may not answer.
       def flush(command)
-        @mutex.synchronize do
-          next if command != @command || @list.nil?
-          @late_effects.publish_early(@node, @connection, @seq, @published, @list.drop(@published)) and @published = @list.size
-          @watched = false
-        end
+        return unless message = untold(command)
+        heard = @late_effects.publish_early(*message)
+        @mutex.synchronize { @published += message.last.size if heard && command == @command }
       end
 
       # The command ends. Returns its ops.
@@ -68,6 +67,14 @@ module Catenary
       end
 
       private
+        def untold(command)
+          @mutex.synchronize do
+            next if command != @command || @list.nil?
+            @watched = false
+            [@node, @connection, @seq, @published, @list.drop(@published)]
+          end
+        end
+
         def watch
           return if @watched || @seq.nil?
           @watched = true
