@@ -43,6 +43,7 @@ type gate struct {
 type visitor struct {
 	handshakes  *rate.Limiter
 	connections int
+	knocking    int // TCP connections that are no WebSocket yet
 }
 
 func newGate(l Limits) *gate {
@@ -83,6 +84,30 @@ func (g *gate) enter(from netip.Addr) error {
 	return nil
 }
 
+// knock lets a TCP connection be, which may become a WebSocket, until settle. It
+// reports false if too many are of the same address.
+func (g *gate) knock(from netip.Addr) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	v := g.visitor(from)
+	if v == nil {
+		return true
+	}
+	if g.perAddress > 0 && v.knocking >= g.perAddress {
+		return false
+	}
+	v.knocking++
+	return true
+}
+
+func (g *gate) settle(from netip.Addr) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if v := g.visitors[from]; v != nil && v.knocking > 0 {
+		v.knocking--
+	}
+}
+
 func (g *gate) leave(from netip.Addr) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -120,7 +145,7 @@ func (g *gate) sweep() {
 	g.swept = now
 	connected := 0
 	for from, v := range g.visitors {
-		if v.connections > 0 {
+		if v.connections+v.knocking > 0 {
 			connected++
 		} else if v.handshakes == nil || v.handshakes.Tokens() >= float64(v.handshakes.Burst()) {
 			delete(g.visitors, from)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strconv"
 	"time"
@@ -84,6 +85,20 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	settled("opened")
 	c.start(ws, opened)
 }
+
+// Knock is told of every TCP connection, before anything is read of it. It
+// reports false if its address has too many already that are no WebSocket: then
+// it is to be closed.
+func (s *Server) Knock(remote net.Addr) bool {
+	if s.gate.knock(s.edge.Proxies.peer(remote)) {
+		return true
+	}
+	s.turnedAway.add("connections_per_address")
+	return false
+}
+
+// Settled is told when one of these has become a WebSocket, or has ended.
+func (s *Server) Settled(remote net.Addr) { s.gate.settle(s.edge.Proxies.peer(remote)) }
 
 // Incomplete notes a request that has not come as a whole: its head was too
 // long, too slow, or none.

@@ -2,6 +2,7 @@ package cable
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -48,6 +49,16 @@ func (p Proxies) client(r *http.Request) netip.Addr {
 		}
 	}
 	return netip.Addr{}
+}
+
+// peer is who is at the other end of a TCP connection; the zero address if it is
+// a proxy.
+func (p Proxies) peer(remote net.Addr) netip.Addr {
+	address, err := parseHop(remote.String())
+	if err != nil || p.trust(address) {
+		return netip.Addr{}
+	}
+	return counted(address)
 }
 
 // parseHop reads an address that may have a port.

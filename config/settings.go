@@ -117,7 +117,7 @@ func settings() []setting {
 			note: "made of secret_key_base, as Rails does", usage: "config.turbo.signed_stream_verifier_key, if the app sets it"},
 
 		{key: "limits.max_connections", kind: integer, def: 100_000, min: 1, usage: "browsers at once"},
-		{key: "limits.connections_per_address", kind: integer, def: 5000, usage: "browsers at once from one address; 0 is no limit"},
+		{key: "limits.connections_per_address", kind: integer, def: 5000, usage: "browsers at once from one address, and as many TCP connections that are none yet; 0 is no limit"},
 		{key: "limits.handshakes_per_second", kind: integer, def: 0, usage: "of all browsers, five seconds' worth at once; 0 is no limit"},
 		{key: "limits.handshakes_per_second_per_address", kind: integer, def: 100, usage: "the same for one address"},
 		{key: "limits.commands_per_second", kind: integer, def: 200, max: 1_000_000,

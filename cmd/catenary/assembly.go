@@ -171,7 +171,7 @@ func (a *assembly) open() error {
 	}
 	a.attend(func(ctx context.Context) { a.rails.watch(ctx, cfg) })
 	a.meters.open(a.server, hub, a.backend, lease)
-	a.front.open(handler, a.server.Calm, a.server.Incomplete)
+	a.front.open(handler, a.server)
 	a.ready.open(source)
 	a.log.Info("catenary listens", "address", a.front.listener.Addr().String(), "paths", strings.Join(cfg.Paths, " "),
 		"backend", cfg.Backend.URL, "broadcasts", cfg.Broadcasts.Adapter, "operations", cfg.Operations.Listen)

@@ -15,9 +15,10 @@ import (
 )
 
 func TestAttack_Handshakes(t *testing.T) {
-	v := startVictim(t, "--limits-header-timeout", "2s", "--limits-handshakes-per-second-per-address", "20")
+	v := startVictim(t, "--limits-header-timeout", "2s", "--limits-handshakes-per-second-per-address", "20", "--limits-connections-per-address", fmt.Sprint(perAddress()))
 	v.attack("from pages of other origins", crossSite)
 	v.attack("that never end", slowloris)
+	v.attack("that never begin", mute)
 	v.attack("with headers that are bombs", headerBombs)
 	v.attack("ten thousand from one address", storm)
 	v.attack("with bytes that are no text", rawBytes)
@@ -61,6 +62,27 @@ func slowloris(v *victim) {
 	}
 	all.Wait()
 	v.reaches("handshakes that are not complete", incomplete, float64(dose(120, 2000)))
+}
+
+func perAddress() int { return dose(150, 2100) }
+
+// mute is more connections from one address than may be, on which nothing is said.
+func mute(v *victim) {
+	turnedAway := func(s scraped) float64 {
+		return s.why("catenary_handshakes_turned_away_total", "connections_per_address")
+	}
+	for n := 0; n < 3*perAddress(); n++ { // the first are given up meanwhile
+		conn, err := connect("127.0.1.7", v.nodes[0].address)
+		if err != nil {
+			v.Fatal(err)
+		}
+		v.hostile = append(v.hostile, conn)
+		if n >= perAddress() && n%50 == 0 && turnedAway(v.scrape()) > 0 {
+			break
+		}
+	}
+	v.reaches("connections that are turned away", turnedAway, 1)
+	v.hears(v.from("127.0.1.8", "/cable"), welcome)
 }
 
 func incomplete(s scraped) float64 {

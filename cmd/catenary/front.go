@@ -27,10 +27,22 @@ type front struct {
 
 	opened  chan struct{} // closed by open
 	handler atomic.Pointer[http.Handler]
-	calm    atomic.Pointer[func()]
+	keeper  atomic.Pointer[doorkeeper]
 
-	begun      sync.Map // connections that have begun a request, until it is there as a whole
-	incomplete atomic.Pointer[func()]
+	knocking sync.Map // connections that the keeper has let be, until they are WebSockets or end
+	begun    sync.Map // those that have begun a request, until it is there as a whole
+}
+
+// A doorkeeper knows how many may be at the door.
+type doorkeeper interface {
+	// Calm is called before each accept, and returns when there is room for one more.
+	Calm()
+	// Knock is told of each connection, and reports whether it may be.
+	Knock(net.Addr) bool
+	// Settled is told when one that may be is a WebSocket, or has ended.
+	Settled(net.Addr)
+	// Incomplete is told of each request that has not come as a whole.
+	Incomplete()
 }
 
 func newFront(listener net.Listener, lent bool, limits config.Limits, log *slog.Logger) *front {
@@ -48,12 +60,9 @@ func newFront(listener net.Listener, lent bool, limits config.Limits, log *slog.
 // connKey is where a request's context has its connection.
 type connKey struct{}
 
-// open sends requests to the handler from now on. calm is called before each
-// accept, and returns when there is room for one more; incomplete after each
-// request that has not come as a whole.
-func (f *front) open(handler http.Handler, calm, incomplete func()) {
-	f.calm.Store(&calm)
-	f.incomplete.Store(&incomplete)
+// open sends requests to the handler from now on.
+func (f *front) open(handler http.Handler, keeper doorkeeper) {
+	f.keeper.Store(&keeper)
 	f.handler.Store(&handler)
 	close(f.opened)
 }
@@ -68,17 +77,29 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.Error(w, "catenary waits for Rails to start", http.StatusServiceUnavailable)
 }
 
-// watch finds the requests that net/http answers by itself or gives up: it tells
-// of a request's first byte, and of the connection's end.
+// watch follows a connection until it is a WebSocket. It finds the requests, too,
+// that net/http answers by itself or gives up: of these it tells the first byte,
+// and the connection's end.
 func (f *front) watch(conn net.Conn, state http.ConnState) {
+	keeper := f.keeper.Load()
+	if keeper == nil {
+		return
+	}
 	switch state {
+	case http.StateNew:
+		if !(*keeper).Knock(conn.RemoteAddr()) {
+			conn.Close()
+			return
+		}
+		f.knocking.Store(conn, true)
 	case http.StateActive:
 		f.begun.Store(conn, true)
-	case http.StateClosed:
-		if _, begun := f.begun.LoadAndDelete(conn); begun {
-			if incomplete := f.incomplete.Load(); incomplete != nil {
-				(*incomplete)()
-			}
+	case http.StateHijacked, http.StateClosed:
+		if _, knocking := f.knocking.LoadAndDelete(conn); knocking {
+			(*keeper).Settled(conn.RemoteAddr())
+		}
+		if _, begun := f.begun.LoadAndDelete(conn); begun && state == http.StateClosed {
+			(*keeper).Incomplete()
 		}
 	}
 }
@@ -125,8 +146,8 @@ type patient struct {
 }
 
 func (p *patient) Accept() (net.Conn, error) {
-	if calm := p.front.calm.Load(); calm != nil {
-		(*calm)()
+	if keeper := p.front.keeper.Load(); keeper != nil {
+		(*keeper).Calm()
 	}
 	conn, err := p.Listener.Accept()
 	runtime.Gosched() // who was accepted asks before the next is, or calm would not know of it
