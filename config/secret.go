@@ -1,7 +1,11 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -45,6 +49,10 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 func (c *Config) RequireSecret() error {
 	if !c.Backend.Secret.Missing() {
 		return nil
+	}
+	if _, err := os.Stat(filepath.Join(c.Root, "config")); errors.Is(err, fs.ErrNotExist) {
+		root, _ := filepath.Abs(c.Root)
+		return fmt.Errorf("no secret to sign the calls to Rails with, and no config/ in %s: start catenary in the app's directory or name it with root; elsewhere set CATENARY_SECRET for catenary and for Rails, or SECRET_KEY_BASE as Rails has it", root)
 	}
 	return fmt.Errorf("no secret to sign the calls to Rails with: %s; set CATENARY_SECRET for catenary and for Rails, or SECRET_KEY_BASE or RAILS_MASTER_KEY as Rails has it", c.Backend.Secret.source)
 }

@@ -79,8 +79,16 @@ func TestSecret_IsReadFromCredentialsThatRailsEncrypted(t *testing.T) {
 }
 
 func TestSecret_MissingIsToldOnlyWhenNeeded(t *testing.T) {
-	c := mustLoad(t, Input{Root: t.TempDir(), Environ: []string{"RAILS_ENV=production"}})
-	want := "no secret to sign the calls to Rails with: SECRET_KEY_BASE is not set, there is no config/credentials.yml.enc, there is no config/secrets.yml; set CATENARY_SECRET for catenary and for Rails, or SECRET_KEY_BASE or RAILS_MASTER_KEY as Rails has it"
+	root := t.TempDir()
+	c := mustLoad(t, Input{Root: root, Environ: []string{"RAILS_ENV=production"}})
+	want := "no secret to sign the calls to Rails with, and no config/ in " + root + ": start catenary in the app's directory or name it with root; elsewhere set CATENARY_SECRET for catenary and for Rails, or SECRET_KEY_BASE as Rails has it"
+	if err := c.RequireSecret(); err == nil || err.Error() != want {
+		t.Errorf("without an application: %v", err)
+	}
+	if err := os.Mkdir(root+"/config", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	want = "no secret to sign the calls to Rails with: SECRET_KEY_BASE is not set, there is no config/credentials.yml.enc, there is no config/secrets.yml; set CATENARY_SECRET for catenary and for Rails, or SECRET_KEY_BASE or RAILS_MASTER_KEY as Rails has it"
 	if err := c.RequireSecret(); err == nil || err.Error() != want {
 		t.Errorf("got %v", err)
 	}

@@ -104,6 +104,9 @@ func (a *assembly) start(command []string, stderr io.Writer) error {
 	}
 	a.secret = secret.Reveal()
 	a.rails = &railsState{log: a.log, probe: probeOf(a.cfg)}
+	if !a.child {
+		a.rails.cfg = a.cfg
+	}
 	a.ready = &readiness{rails: a.rails}
 	a.meters = newMeters(a.ready)
 	var err error

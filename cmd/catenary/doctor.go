@@ -124,11 +124,8 @@ func (e *examination) rails(ctx context.Context) *rpc.Settings {
 	defer backend.Close()
 	began := time.Now()
 	settings, err := backend.Settings(askedWait)
-	if errors.Is(err, rpc.ErrNotSent) {
-		err = fmt.Errorf("%w: start the app, or say with backend.url where it is", err)
-	}
 	if err != nil {
-		e.found("Rails", err, "")
+		e.found("Rails", advised(err, e.cfg), "")
 		return nil
 	}
 	e.found("Rails", nil, fmt.Sprintf("%s with the gem %s at %s answers in %v", settings.Rails, settings.Gem, e.cfg.Backend.URL, time.Since(began).Round(100*time.Microsecond)))

@@ -22,18 +22,15 @@ func (e *examination) broadcasts(ctx context.Context, settings *rpc.Settings, un
 	ours := e.cfg.Broadcasts
 	switch {
 	case settings != nil && settings.Cable != nil:
-		rails, err := config.PublishedTo(settings.Cable)
-		if err == nil && unresolved != nil {
-			var told *config.Config
-			if told, err = completed(e.input, e.cfg, settings); err == nil {
-				ours = told.Broadcasts
+		if unresolved != nil {
+			told, err := completed(e.input, e.cfg, settings)
+			if err != nil {
+				e.found("broadcasts", err, "")
+				return
 			}
+			ours = told.Broadcasts
 		}
-		if err != nil {
-			e.found("broadcasts", err, "")
-			return
-		}
-		if f := compare(ours, rails); f.Text != "" {
+		if f := misdirected(ours, settings); f.Text != "" {
 			e.tell(f)
 		}
 	case unresolved != nil:
@@ -48,20 +45,25 @@ func (e *examination) broadcasts(ctx context.Context, settings *rpc.Settings, un
 	e.found("broadcasts", err, fmt.Sprintf("what is published at %s with %s arrives", ours.Redis, prefixed(ours.ChannelPrefix)))
 }
 
-// compare finds what keeps catenary from hearing what Rails publishes.
-func compare(ours, rails config.Broadcasts) doctor.Finding {
+// misdirected finds what keeps catenary from hearing what Rails publishes, by
+// what Rails tells of its cable.
+func misdirected(ours config.Broadcasts, settings *rpc.Settings) doctor.Finding {
+	rails, err := config.PublishedTo(settings.Cable)
+	if err != nil {
+		return doctor.Finding{Step: "broadcasts", Verdict: doctor.Bad, Text: err.Error()}
+	}
 	if rails.Adapter != "redis" {
 		return doctor.Finding{Step: "broadcasts", Verdict: doctor.Bad, Text: fmt.Sprintf("Rails publishes with the adapter %s, which nobody else can hear: write adapter: redis in config/cable.yml", rails.Adapter)}
 	}
 	if a, b := prefixed(ours.ChannelPrefix), prefixed(rails.ChannelPrefix); a != b {
 		return doctor.Finding{Step: "broadcasts", Verdict: doctor.Bad, Text: fmt.Sprintf("Rails publishes with %s, catenary listens with %s: leave it to config/cable.yml", b, a)}
 	}
-	at := ours.Redis.String()
+	at, remedy := ours.Redis.String(), "that must be one Redis"
 	if ours.Adapter == "embedded" {
-		at = "redis://" + ours.Embedded.Listen
+		at, remedy = "redis://"+onThisMachine(ours.Embedded.Listen), `let config/cable.yml have url: <%= ENV.fetch("REDIS_URL") %>, and REDIS_URL the latter`
 	}
 	if server(at) != server(rails.Redis.String()) {
-		return doctor.Finding{Step: "broadcasts", Verdict: doctor.Doubt, Text: fmt.Sprintf("Rails publishes at %s, catenary listens at %s: that must be one Redis", rails.Redis, at)}
+		return doctor.Finding{Step: "broadcasts", Verdict: doctor.Doubt, Text: fmt.Sprintf("Rails publishes at %s, catenary listens at %s: %s", rails.Redis, at, remedy)}
 	}
 	return doctor.Finding{}
 }

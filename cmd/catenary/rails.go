@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/http"
 	"sync"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 // settings.
 type railsState struct {
 	backend *rpc.Client
+	cfg     *config.Config // to advise what to do; nil if Rails is ours to start
 	log     *slog.Logger
 	probe   func(context.Context) error // in place of the gem, where there is none
 
@@ -105,16 +108,35 @@ func (r *railsState) settings(ctx context.Context) (*rpc.Settings, error) {
 		defer cancel()
 		return &rpc.Settings{}, r.probe(ctx)
 	}
-	return r.backend.Settings(askedWait)
+	settings, err := r.backend.Settings(askedWait)
+	if r.cfg == nil {
+		return settings, err
+	}
+	return settings, advised(err, r.cfg)
+}
+
+// advised adds to an error what to do about it, as far as only the configuration
+// knows that.
+func advised(err error, cfg *config.Config) error {
+	var connecting *net.OpError
+	var answer *rpc.StatusError
+	switch {
+	case errors.As(err, &connecting) && connecting.Op == "dial":
+		return fmt.Errorf("%w: start the app, or say with backend.url where it is", err)
+	case errors.As(err, &answer) && answer.Status == http.StatusForbidden:
+		return fmt.Errorf("%w; catenary's is from %s, for the environment %s", err, cfg.Backend.Secret.Source(), cfg.Environment)
+	}
+	return err
 }
 
 // askedWait is how long Rails may take to say that it is there.
 const askedWait = 10 * time.Second
 
 // watch asks Rails now and then: at first for its threads, of which one must be
-// left to the web, and always in order to be able to say whether it answers.
+// left to the web, and where it publishes; always in order to be able to say
+// whether it answers.
 func (r *railsState) watch(ctx context.Context, cfg *config.Config) {
-	told := "" // environment that the log has heard of
+	told, elsewhere := "", "" // environment that the log has heard of, and why nothing may be heard
 	for pause := time.Duration(0); ; pause = r.pause() {
 		select {
 		case <-ctx.Done():
@@ -128,6 +150,14 @@ func (r *railsState) watch(ctx context.Context, cfg *config.Config) {
 		if err == nil && settings.Environment != "" && settings.Environment != cfg.Environment && settings.Environment != told {
 			told = settings.Environment
 			r.log.Warn("Rails and catenary run in different environments: start both with the same RAILS_ENV", "rails", settings.Environment, "catenary", cfg.Environment)
+		}
+		if err != nil || settings.Cable == nil {
+			continue
+		}
+		if f := misdirected(cfg.Broadcasts, settings); f.Text != elsewhere {
+			if elsewhere = f.Text; elsewhere != "" {
+				r.log.Warn("browsers may not hear what Rails broadcasts", "why", elsewhere)
+			}
 		}
 	}
 }

@@ -127,13 +127,13 @@ func TestStart_AsksForASecret(t *testing.T) {
 func TestStart_IsAliveAndNotReadyWhileRailsIsDown(t *testing.T) {
 	nobody := freeAddress()
 	catenary := attempt(t, withSecret, "--backend-url", "http://"+nobody)
-	catenary.isNotReadySaying(t, "not ready", "Rails", nobody)
+	catenary.isNotReadySaying(t, "not ready", "Rails", nobody, "start the app", "backend.url")
 }
 
 func TestStart_IsNotReadyWithTheWrongSecret(t *testing.T) {
 	w := newWorld(t, "catenary")
 	catenary := attempt(t, []string{"SECRET_KEY_BASE=" + strings.Repeat("wrong", 20)}, "--backend-url", w.app.url(), "--broadcasts-redis-url", w.redis.url())
-	catenary.isNotReadySaying(t, "not ready", "403", "secret")
+	catenary.isNotReadySaying(t, "not ready", "403", "the same CATENARY_SECRET", "from SECRET_KEY_BASE", "environment development")
 	catenary.refuses(t)
 }
 
@@ -149,6 +149,25 @@ func TestStart_IsNotReadyWhileRedisIsDown(t *testing.T) {
 	nobody := freeAddress()
 	catenary := attempt(t, withSecret, "--backend-url", w.app.url(), "--broadcasts-redis-url", "redis://"+nobody)
 	catenary.isNotReadySaying(t, "not ready", nobody)
+}
+
+func TestStart_SaysThatRailsPublishesElsewhere(t *testing.T) {
+	w := newWorld(t, "catenary")
+	for _, elsewhere := range []struct {
+		flags []string
+		words string
+	}{
+		{[]string{"--broadcasts-redis-url", w.redis.url(), "--broadcasts-channel-prefix", "other"}, `the channel_prefix \"other\"`},
+		{[]string{"--broadcasts-adapter", "embedded", "--broadcasts-embedded-listen", freeAddress()}, "and REDIS_URL the latter"},
+	} {
+		catenary := attempt(t, withSecret, append(elsewhere.flags, "--backend-url", w.app.url())...)
+		err := catenary.process.waitFor(10*time.Second, func() error {
+			return mentions(catenary.process.output.String(), []string{"level=WARN", "Rails publishes", elsewhere.words})
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // refuses expects a handshake to be answered with 503: the browser comes again.

@@ -127,8 +127,7 @@ func (v Visit) explain(err error, response *http.Response, came string) string {
 	case came == "origin":
 		return answer + ": allowed_request_origins of catenary does not have " + v.Header.Get("Origin")
 	case came == "refused":
-		return answer + ": the app refuses it. If its log says \"Request origin not allowed\", add " + v.Header.Get("Origin") +
-			" to config.action_cable.allowed_request_origins; if it names a blocked host, to config.hosts"
+		return answer + ": the app refuses it. If its log says \"Request origin not allowed\", " + v.allow() + "; if it names a blocked host, add that to config.hosts"
 	case came != "" && came != nowhere:
 		return answer + ": catenary turns it away, " + came + " (docs/metrics.md, Why handshakes are turned away)"
 	case status >= 300 && status < 400:
@@ -143,6 +142,17 @@ func (v Visit) explain(err error, response *http.Response, came string) string {
 		return answer + ": what answers has no server behind it that works. Is catenary up, and ready?"
 	}
 	return answer + ": the app, or a proxy on the way, refuses it"
+}
+
+// allow says how the app comes to accept the page's origin. Its own host it
+// accepts unasked, where it is told which host that is.
+func (v Visit) allow() string {
+	origin := v.Header.Get("Origin")
+	add := "add " + origin + " to config.action_cable.allowed_request_origins"
+	if u, err := url.Parse(origin); err == nil && u.Host == v.URL.Host {
+		return "the proxy must pass on Host and X-Forwarded-Proto as they came (README, Install), or " + add
+	}
+	return add
 }
 
 // reach explains why there was no answer at all.
