@@ -27,6 +27,7 @@ func (c *Connection) apply(result *rpc.Result, of errand) {
 	for identifier, outcome := range result.Channels {
 		c.settle(identifier, outcome)
 	}
+	closed = c.do(c.early.overtaken()) || closed
 	if of.tick != nil {
 		of.tick.underway = false
 	}
@@ -52,7 +53,7 @@ func (c *Connection) apply(result *rpc.Result, of errand) {
 func (c *Connection) applyLate(late rpc.Late) {
 	c.mu.Lock()
 	closed := false
-	if late.Seq == 0 || c.early.accept(late) {
+	if late.Seq == 0 && !c.early.wait(late) || late.Seq > 0 && c.early.accept(late) {
 		closed = c.do(late.Ops)
 	}
 	c.mu.Unlock()

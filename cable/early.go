@@ -8,8 +8,12 @@ import "github.com/catenary-cable/catenary/rpc"
 type early struct {
 	seq     int64 // of the connection's last call
 	running bool
-	applied int // of the call's ops
+	applied int      // of the call's ops
+	late    []rpc.Op // what came after the call, and here sooner than its reply
 }
+
+// lateKept is how many late effects wait for a reply; more do not.
+const lateKept = 1000
 
 // begin numbers the next call.
 func (e *early) begin() (seq int64) {
@@ -24,6 +28,22 @@ func (e *early) accept(late rpc.Late) bool {
 	}
 	e.applied += len(late.Ops)
 	return true
+}
+
+// wait tells whether late effects have overtaken the reply of their call, and if
+// so keeps them until it is there.
+func (e *early) wait(late rpc.Late) bool {
+	if !e.running || late.After != e.seq || len(e.late) >= lateKept {
+		return false
+	}
+	e.late = append(e.late, late.Ops...)
+	return true
+}
+
+// overtaken are the late effects that have waited for the reply.
+func (e *early) overtaken() (ops []rpc.Op) {
+	ops, e.late = e.late, nil
+	return ops
 }
 
 // rest is what the reply tells and nobody has told before.

@@ -55,3 +55,26 @@ func TestEarly_NothingIsAppliedTwiceOrLost(t *testing.T) {
 		}
 	}
 }
+
+func TestEarly_WhatHasOvertakenItsReplyWaitsForIt(t *testing.T) {
+	var e early
+	e.begin()
+	after := func(seq int64) rpc.Late { return rpc.Late{After: seq, Ops: make([]rpc.Op, 1)} }
+	if e.wait(after(0)) {
+		t.Error("what tells of no call waits")
+	}
+	if !e.wait(after(1)) || !e.wait(after(1)) {
+		t.Error("what overtakes the reply does not wait")
+	}
+	e.rest(nil)
+	if n := len(e.overtaken()); n != 2 {
+		t.Errorf("%d effects have waited", n)
+	}
+	if e.wait(after(1)) || len(e.overtaken()) > 0 {
+		t.Error("something waits though the reply is there")
+	}
+	e.begin()
+	if e.wait(after(1)) {
+		t.Error("what came after the first call waits for the second")
+	}
+}

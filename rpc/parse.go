@@ -186,6 +186,8 @@ func ParseLate(payload []byte) (late Late, err error) {
 		switch key {
 		case "conn":
 			late.Connection = c.string()
+		case "after":
+			late.After, _ = strconv.ParseInt(string(c.raw()), 10, 64)
 		case "seq":
 			late.Seq, _ = strconv.ParseInt(string(c.raw()), 10, 64)
 		case "from":

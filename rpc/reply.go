@@ -73,10 +73,12 @@ type TurboSettings struct {
 }
 
 // Late are effects that the gem publishes on the stream _catenary/<node>: what
-// happened after a reply; or, with Seq, what the call of that number has done
-// so far while it is still running. The call's reply tells those again.
+// happened after a reply, that of the call After; or, with Seq, what the call of
+// that number has done so far while it is still running. The call's reply tells
+// those again.
 type Late struct {
 	Connection string
+	After      int64 // 0: not known
 	Seq        int64
 	From       int // how many of the call's ops came before these
 	Ops        []Op

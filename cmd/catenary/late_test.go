@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strconv"
 	"testing"
 	"time"
 )
@@ -42,6 +43,44 @@ func TestLate_EffectsOfALongCommandDoNotWaitForItsEnd(t *testing.T) {
 			}
 			expect(`{"identifier":`+quoted+`,"message":1}`, 900*time.Millisecond)
 			expect(`{"identifier":`+quoted+`,"type":"confirm_subscription"}`, patience)
+		})
+	}
+}
+
+// TestLate_AThreadIsHeardInOrder: what a thread of an action's does while the action ends, and thereafter, is seen in its order.
+func TestLate_AThreadIsHeardInOrder(t *testing.T) {
+	const (
+		identifier = `{"channel":"LateChannel"}`
+		quoted     = `"{\"channel\":\"LateChannel\"}"`
+		rounds     = 50
+	)
+	for _, server := range []string{"rails", "catenary"} {
+		t.Run(server, func(t *testing.T) {
+			w, err := startWorld(server, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(w.close)
+			b, err := dial(w.address, w.handshake("GET", "/cable", nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer b.close()
+			expect := func(want string) {
+				t.Helper()
+				if e, ok := nextFrame(b, patience); !ok || e.text != want {
+					t.Fatalf("got %q and not %s", e, want)
+				}
+			}
+			expect(`{"type":"welcome"}`)
+			b.send(command("subscribe", identifier, nil))
+			expect(`{"identifier":` + quoted + `,"type":"confirm_subscription"}`)
+			for range rounds {
+				b.send(command("message", identifier, `{"action":"count","n":20,"pause":0.0002,"sleep":0.003}`))
+				for n := range 20 {
+					expect(`{"identifier":` + quoted + `,"message":{"late":` + strconv.Itoa(n) + `}}`)
+				}
+			}
 		})
 	}
 }

@@ -4,6 +4,16 @@ class LateChannel < ApplicationCable::Channel
     later(data) { transmit({ late: data["n"] }) }
   end
 
+  def count(data)
+    later(data) do
+      data["n"].times do |n|
+        transmit({ late: n })
+        sleep data["pause"].to_f
+      end
+    end
+    sleep data["sleep"].to_f
+  end
+
   def follow(data)
     later(data) { stream_from data["stream"] }
   end

@@ -6,9 +6,9 @@ module Catenary
       # These do not leave the process.
       LOCAL_ADAPTERS = %w[async inline test].freeze
 
-      # Effects that came after the reply.
-      def publish(node, connection, ops)
-        deliver(node, conn: connection, ops: ops) or
+      # Effects that came after the reply to the call seq.
+      def publish(node, connection, seq, ops)
+        deliver(node, { conn: connection, after: seq, ops: ops }.compact) or
           log :error, "effects on a connection after its command were lost: catenary does not listen to #{stream(node)}"
       end
 

@@ -29,7 +29,7 @@ module Catenary
             @list << op
             watch
           else
-            @late_effects.publish(@node, @connection, [op])
+            @late_effects.publish(@node, @connection, @seq, [op])
           end
         end
       end
