@@ -49,6 +49,7 @@ func NewClient(o Options) (*Client, error) {
 		pool:    p,
 		lanes:   &lanes{limit: max(o.Concurrency, 1), maxWait: o.Queue},
 	}
+	p.setAtOnce(c.lanes.limit)
 	if o.Adapt {
 		c.governor = newGovernor(c.lanes.limit)
 	}
@@ -237,6 +238,7 @@ func (c *Client) Settings(within time.Duration) (*Settings, error) {
 // SetConcurrency changes how many calls may be in flight at most.
 func (c *Client) SetConcurrency(n int) {
 	n = max(n, 1)
+	c.pool.setAtOnce(n)
 	if c.governor != nil {
 		n = c.governor.allow(n)
 	}

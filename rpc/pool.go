@@ -15,6 +15,7 @@ type pool struct {
 	dialer
 
 	mu       sync.Mutex
+	atOnce   int                // calls that may be in flight
 	idle     map[string][]*wire // by boot, the last used at the end
 	count    map[string]int     // of wires by boot, those in use too
 	ended    map[string]bool    // processes to which the last wire has ended
@@ -23,9 +24,23 @@ type pool struct {
 	closed   bool
 }
 
-// enough wires to a process are there if so many are: a call that finds them
-// in use waits for one of them rather than try its luck with a new one.
-const enough = 3
+// few wires to a process are never enough.
+const few = 3
+
+// enough wires to a process are there if so many are, its share of all calls: one
+// more that finds them in use waits for one of them rather than try its luck with a
+// new one. p.mu is held.
+func (p *pool) enough() int {
+	processes := max(len(p.count), 1)
+	return max(few, (p.atOnce+processes-1)/processes)
+}
+
+// setAtOnce says how many calls may be in flight.
+func (p *pool) setAtOnce(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.atOnce = n
+}
 
 // goneLimit is how many processes are remembered as gone.
 const goneLimit = 100
@@ -74,7 +89,7 @@ func (p *pool) take(boot string, reach, wait bool) (*wire, <-chan struct{}) {
 	}
 	wires := p.idle[boot]
 	if len(wires) == 0 {
-		if n := p.count[boot]; reach && (n >= enough || wait && n > 0) {
+		if n := p.count[boot]; reach && (n >= p.enough() || wait && n > 0) {
 			if p.returned == nil {
 				p.returned = make(chan struct{})
 			}

@@ -122,3 +122,42 @@ func (p *pool) made() (n int) {
 	}
 	return n
 }
+
+// A process may have more threads than there are wires to it after a quiet time.
+func TestCall_KeepsAllThreadsOfTheProcessAtWorkThatHoldsTheObjects(t *testing.T) {
+	const threads = 8
+	var meet atomic.Pointer[rendezvous]
+	client := backend(t, func(w http.ResponseWriter, r *http.Request) {
+		meet.Load().arrive()
+		fine(w, r)
+	}, func(o *Options) { o.Concurrency, o.Queue = threads, threads })
+	for _, atOnce := range []int{1, few, threads} {
+		meet.Store(&rendezvous{wanted: atOnce, met: make(chan struct{})})
+		var calls sync.WaitGroup
+		for range atOnce {
+			calls.Go(func() {
+				if _, err := client.Call(t.Context(), "b", Call{Connection: "n:1", Do: Frames, Frames: []string{"x"}}); err != nil {
+					t.Errorf("%d at once: %v", atOnce, err)
+				}
+			})
+		}
+		calls.Wait()
+	}
+}
+
+// rendezvous is where so many meet; who comes too early waits, though not for ever.
+type rendezvous struct {
+	wanted  int
+	arrived atomic.Int64
+	met     chan struct{}
+}
+
+func (r *rendezvous) arrive() {
+	if r.arrived.Add(1) == int64(r.wanted) {
+		close(r.met)
+	}
+	select {
+	case <-r.met:
+	case <-time.After(5 * time.Second):
+	}
+}
