@@ -126,3 +126,26 @@ func TestBroadcasts_GoToEachIdentifierOfAStream(t *testing.T) {
 		delete(want, got)
 	}
 }
+
+// Redis may be away for long, or never let us hear a stream.
+func TestStream_ForgetsWhoLeavesBeforeItIsLive(t *testing.T) {
+	w := newWorld(t)
+	stays := w.welcomed()
+	w.source.hold()
+	stays.subscribe("chat room")
+	w.eventually("the stream is asked for", func() bool { return w.source.has("room") })
+	for range 100 {
+		stays.subscribe("chat2 room")
+		stays.send(`{"command":"unsubscribe","identifier":"chat2 room"}`)
+	}
+	stays.subscribe("echo")
+	stays.expect(confirmed("echo"))
+	room := w.server.hub.shard("room").find("room")
+	room.mu.Lock()
+	if n := len(room.waiting); n > 20 {
+		t.Errorf("%d wait, of whom all but one have left", n)
+	}
+	room.mu.Unlock()
+	w.source.release()
+	stays.expect(confirmed("chat room"))
+}
