@@ -58,6 +58,7 @@ func newChild(command []string, cfg *config.Config, environ []string, stderr io.
 		}
 		u.Host = net.JoinHostPort("127.0.0.1", port)
 		cfg.Backend.URL = u.String()
+		environ = append([]string{"BINDING=127.0.0.1"}, environ...) // which in production is 0.0.0.0 for "rails server"
 	}
 	environ = append(without(environ, append(systemdVariables, "PORT")...), "PORT="+u.Port())
 	if cfg.Backend.Secret.Source() != "CATENARY_SECRET" { // both are ours to start, so they can share a fresh one

@@ -32,6 +32,18 @@ func TestChild_EndsCatenaryWithItsStatus(t *testing.T) {
 	}
 }
 
+// A port that we have chosen is for us: in production Rails would listen on all addresses.
+func TestChild_ListensWhereOnlyWeReachIt(t *testing.T) {
+	t.Parallel()
+	for want, env := range map[string][]string{"127.0.0.1": nil, "0.0.0.0": {"BINDING=0.0.0.0"}} {
+		c := attempt(t, append(env, withSecret...), "--broadcasts-redis-url", "redis://"+freeAddress(), "--broadcasts-channel-prefix", "app",
+			"--", "sh", "-c", `echo "binding $BINDING."`)
+		if err := c.process.waitFor(10*time.Second, func() error { return says(c.process, "binding "+want+".") }); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestChild_GetsTheSignalsThatAreItsOwn(t *testing.T) {
 	t.Parallel()
 	c := withCommand(t, `trap "echo got HUP" HUP; trap "echo got USR1" USR1; trap "echo got USR2" USR2; trap "echo got TERM; exit" TERM; echo begun; while :; do sleep 0.1; done`)
