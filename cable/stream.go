@@ -2,6 +2,7 @@ package cable
 
 import (
 	"encoding/json"
+	"slices"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -79,6 +80,7 @@ func (s *stream) remove(m *member) (left int) {
 	m.left = true
 	if m.subscription != nil {
 		s.subscriptions--
+		s.forgetLeft()
 	}
 	if m.callback != nil {
 		last := len(s.callbacks) - 1
@@ -94,6 +96,16 @@ func (s *stream) remove(m *member) (left int) {
 	}
 	return len(s.groups) + len(s.callbacks)
 }
+
+// forgetLeft removes from those who wait the many that have left: Redis may be away
+// for long, or never let us hear the stream.
+func (s *stream) forgetLeft() {
+	if len(s.waiting) > 2*s.subscriptions+fewLeft {
+		s.waiting = slices.DeleteFunc(s.waiting, func(m *member) bool { return m.left })
+	}
+}
+
+const fewLeft = 8
 
 func (s *stream) group(key groupKey) *group {
 	if s.index != nil {
