@@ -108,7 +108,7 @@ func (c *Client) make(boot string, within time.Duration, calls []Call, tracepare
 		if !short || boot == "" || reply.Boot == boot || reply.Results[0].Need == "" {
 			return reply, nil
 		}
-		if tries >= searches {
+		if tries >= c.pool.searches() {
 			c.pool.giveUp(boot)
 		}
 		if c.pool.isGone(boot) {
@@ -116,10 +116,6 @@ func (c *Client) make(boot string, within time.Duration, calls []Call, tracepare
 		}
 	}
 }
-
-// searches is how many wires are tried in order to reach a process to which
-// there is none: Puma's processes take new ones as they like.
-const searches = 12
 
 // over makes calls over one wire, and gives it back.
 func (c *Client) over(w *wire, deadline time.Time, calls []Call, traceparent string) (*Reply, error) {
@@ -208,7 +204,7 @@ func (c *Client) keepWarm() {
 
 // search makes wires until one leads to the process, or it must be gone.
 func (c *Client) search(boot string) (found bool) {
-	for range searches {
+	for range c.pool.searches() {
 		if c.explore() != nil {
 			return false
 		}

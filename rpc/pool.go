@@ -35,6 +35,15 @@ func (p *pool) enough() int {
 	return max(few, (p.atOnce+processes-1)/processes)
 }
 
+// searches is how many wires are tried in order to reach a process to which
+// there is none: Puma's processes take new ones as they like, so the more there are,
+// the more it takes.
+func (p *pool) searches() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return max(12, 6*(len(p.count)+1))
+}
+
 // setAtOnce says how many calls may be in flight.
 func (p *pool) setAtOnce(n int) {
 	p.mu.Lock()

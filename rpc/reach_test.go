@@ -113,6 +113,31 @@ func TestRun_FindsEveryProcessAndReportsThoseThatEnd(t *testing.T) {
 	<-ended
 }
 
+// A process whose wires have all ended (Puma ends them when it has much to do, we when an answer does not come) is found
+// again among many.
+func TestRun_FindsAProcessAgainAmongMany(t *testing.T) {
+	client, _ := cluster(t, 30)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- client.Run(ctx, func(boot string) { t.Errorf("%s is reported to be gone", boot) })
+	}()
+	waitFor := func(what string, holds func() bool) {
+		t.Helper()
+		for deadline := time.Now().Add(10 * time.Second); !holds(); time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal("never: ", what)
+			}
+		}
+	}
+	waitFor("enough processes are known", func() bool { return client.pool.wires("b1") > 0 && client.pool.made() >= atStart })
+	w, _ := client.pool.take("b1", true, false)
+	client.pool.discard(w)
+	waitFor("b1 is known again", func() bool { return client.pool.wires("b1") > 0 || t.Failed() })
+	cancel()
+	<-ended
+}
+
 // made tells how many wires there are.
 func (p *pool) made() (n int) {
 	p.mu.Lock()
