@@ -46,6 +46,16 @@ class StateTest < CallTest
     assert_equal expected, live.first.except("visits")
   end
 
+  def test_a_value_comes_back_as_what_it_was
+    tally = Hash.new(0).merge("a" => 1)
+    values = [BigDecimal("1.5"), [BigDecimal("2")], { price: BigDecimal("3") }, "<b>".html_safe, "\xC3\xA9".b, "\xE9".dup.force_encoding("ISO-8859-1"),
+      tally, { "a" => 1 }.with_indifferent_access, { a: [1, "ü", nil] }, :a, 1.5, Set[1]]
+    values.each do |value|
+      back = Catenary::Rails::StateCodec.decode(*Catenary::Rails::StateCodec.encode(value))
+      assert_equal [value.class, Marshal.dump(value)], [back.class, Marshal.dump(back)]
+    end
+  end
+
   def test_nothing_is_repeated_by_a_rebuild
     Journal.clear
     @browser.forgotten.perform(ECHO, "echo", a: 1)
