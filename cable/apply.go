@@ -142,6 +142,9 @@ func (c *Connection) settle(identifier string, outcome *rpc.ChannelOutcome) {
 	s.setLive(false)
 	s.rejected, s.state = false, ""
 	s.leaveAll()
+	if s.queued == 0 { // else what the browser wants is in what Rails has not answered
+		s.wanted = false
+	}
 }
 
 // subscription returns what is known of an identifier, which is little if the

@@ -362,3 +362,21 @@ func TestConnection_ConfirmsIfItsStreamIsStoppedBeforeItWasLive(t *testing.T) {
 	b.send(`{"command":"message","identifier":"chat room","data":"1"}`)
 	b.expect(message("chat room", "1"), confirmed("chat room"))
 }
+
+func TestConnection_SubscribesAnewAfterRailsHasRemovedTheSubscription(t *testing.T) {
+	w := newWorld(t)
+	b := w.welcomed()
+	w.rails.onCall(func(call asked) map[string]any {
+		result := behave(call)
+		if call.Do == rpc.Frames && strings.Contains(call.Frames[0], "message") { // an action that calls subscriptions.remove_subscription(self)
+			result["channels"] = map[string]any{"echo": nil}
+		}
+		return result
+	})
+	for range 2 {
+		b.subscribe("echo")
+		b.expect(confirmed("echo"))
+		b.send(`{"command":"message","identifier":"echo","data":"1"}`)
+		b.expect(message("echo", "1"))
+	}
+}
