@@ -56,14 +56,14 @@ type Connection struct {
 	subscriptions subscriptions
 	internal      []*member // listening for remote disconnects
 	errands       []errand
-	waiting       int           // bytes of the browser's commands among them
-	running       bool          // errands are being made
-	pending       int           // streams not yet acknowledged
-	held          []publication // until they are
-	room          room          // in the queue of errands, or of what is passed through
-	early         early         // effects that are known before their reply
-	changed       bool          // what another node would have to know of it
-	home          string        // boot, as others would have to know it
+	waiting       int    // bytes of the browser's commands among them
+	running       bool   // errands are being made
+	pending       int    // streams not yet acknowledged
+	held          *held  // broadcasts, until they are
+	room          room   // in the queue of errands, or of what is passed through
+	early         early  // effects that are known before their reply
+	changed       bool   // what another node would have to know of it
+	home          string // boot, as others would have to know it
 }
 
 // start begins the life of an accepted connection with what Rails' connect

@@ -149,3 +149,24 @@ func TestStream_ForgetsWhoLeavesBeforeItIsLive(t *testing.T) {
 	w.source.release()
 	stays.expect(confirmed("chat room"))
 }
+
+// What a command broadcasts after it has opened a stream waits for that stream. Redis may never let us hear it.
+func TestBroadcasts_OfACommandReachOthersThoughItsOwnStreamIsNeverLive(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.rails.onCall(func(call asked) map[string]any {
+		result := behave(call)
+		if len(call.Frames) > 0 && strings.Contains(call.Frames[0], "chat room") {
+			result["ops"] = append(result["ops"].([]any), []any{"broadcast", "news", `"somebody comes"`})
+		}
+		return result
+	})
+	listens, comes := w.welcomed(), w.welcomed()
+	listens.subscribe("chat news")
+	listens.expect(confirmed("chat news"))
+	w.source.hold()
+	comes.subscribe("chat room")
+	listens.expect(message("chat news", `"somebody comes"`))
+	w.source.release()
+	comes.expect(confirmed("chat room"))
+}

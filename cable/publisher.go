@@ -51,24 +51,3 @@ func (p *publisher) lost(one publication, why string) {
 	p.count.broadcastsLost.Add(1)
 	p.log.Error("broadcast could not be published", "stream", one.stream, "why", why)
 }
-
-// publish broadcasts for Rails once all streams of the connection are live, so
-// that its browser hears itself. c.mu is held.
-func (c *Connection) publish(one publication) {
-	if c.pending > 0 && !c.ended {
-		c.held = append(c.held, one)
-	} else {
-		c.server.publisher.publish(one)
-	}
-}
-
-// publishHeld broadcasts what has waited for streams. c.mu is held.
-func (c *Connection) publishHeld() {
-	if c.pending > 0 && !c.ended {
-		return
-	}
-	for _, one := range c.held {
-		c.server.publisher.publish(one)
-	}
-	c.held = nil
-}

@@ -97,8 +97,9 @@ func (s *subscription) waited(m *member) {
 	if m.waiting {
 		m.waiting = false
 		s.waiting--
-		s.connection.pending--
-		s.connection.publishHeld()
+		if s.connection.pending--; s.connection.pending == 0 {
+			s.connection.publishHeld()
+		}
 	}
 }
 
