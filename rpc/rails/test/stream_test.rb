@@ -32,6 +32,14 @@ class StreamTest < CallTest
     assert_match(/a block failed/, LOG.string)
   end
 
+  def test_the_name_of_a_stream_is_text
+    @browser.subscribe(ECHO)
+    @browser.perform(ECHO, "follow_bytes", hex: "c3a9")
+    assert_equal [["sub", ECHO, "é", nil]], @browser.ops
+    @browser.perform(ECHO, "follow_bytes", hex: "ff")
+    assert_equal [{ "rescued" => 'catenary cannot stream from "\\xFF": the name is no UTF-8' }], @browser.said
+  end
+
   def test_a_broadcast_for_a_stream_that_was_stopped_does_nothing
     @browser.subscribe(BLOCKS)
     @browser.perform(BLOCKS, "unfollow", stream: "raw")

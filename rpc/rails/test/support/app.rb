@@ -176,6 +176,10 @@ class EchoChannel < ApplicationChannel
     stream_from data["stream"]
   end
 
+  def follow_bytes(data)
+    stream_from [data["hex"]].pack("H*")
+  end
+
   def unfollow(data)
     stop_stream_from data["stream"]
   end

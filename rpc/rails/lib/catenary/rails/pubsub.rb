@@ -30,6 +30,7 @@ module Catenary
       end
 
       def subscribe(stream, handler, success = nil)
+        stream = text(stream)
         identifier, token = Thread.current[OPENING] || owner(handler)
 
         if identifier
@@ -47,11 +48,12 @@ module Catenary
       def unsubscribe(stream, handler)
         return unless subscription = @subscriptions.delete(handler)
 
-        if handlers = @handlers[[subscription.identifier, stream]]
+        of_stream = [subscription.identifier, subscription.stream]
+        if handlers = @handlers[of_stream]
           handlers.delete(handler)
-          @handlers.delete([subscription.identifier, stream]) if handlers.empty?
+          @handlers.delete(of_stream) if handlers.empty?
         end
-        @ops.record "unsub", subscription.identifier, stream
+        @ops.record "unsub", *of_stream
       end
 
       # A plain stream that catenary already has, of a channel that was restored. Returns the handler to keep.
@@ -70,6 +72,11 @@ module Catenary
       end
 
       private
+        def text(stream)
+          name = stream.to_s.dup.force_encoding(Encoding::UTF_8)
+          name.valid_encoding? ? name : raise(ArgumentError, "catenary cannot stream from #{name.inspect}: the name is no UTF-8")
+        end
+
         def register(subscription, handler)
           @subscriptions[handler] = subscription
           (@handlers[[subscription.identifier, subscription.stream]] ||= []) << handler if subscription.token
