@@ -42,6 +42,18 @@ func (p *publisher) run(ctx context.Context) {
 			}
 			cancel()
 		case <-ctx.Done():
+			p.loseRest()
+			return
+		}
+	}
+}
+
+func (p *publisher) loseRest() {
+	for {
+		select {
+		case one := <-p.queue:
+			p.lost(one, "catenary stops")
+		default:
 			return
 		}
 	}
