@@ -44,6 +44,7 @@ func (l *loading) catenaryLayer(e evaluator) (*layer, error) {
 			continue
 		}
 		if isNull(node) && setting.kind != prefix {
+			l.empty[setting.key] = s.place(entry)
 			continue // as if it were not there: an expression may leave nothing
 		}
 		value, err := setting.parse(node)

@@ -227,6 +227,13 @@ func TestLoad_AcceptsAnAdapterItCannotReadIfToldWhereBroadcastsAre(t *testing.T)
 	}
 }
 
+func TestLoad_SaysThatAnEmptySecretChecksNoToken(t *testing.T) {
+	c := mustLoad(t, Input{Root: t.TempDir(), Environ: []string{"CATENARY_JWT_SECRET="}})
+	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "CATENARY_JWT_SECRET is empty") || c.JWT.Given() {
+		t.Errorf("%q", c.Warnings)
+	}
+}
+
 func TestLoad_ReadsTheNamesThatPeopleExpect(t *testing.T) {
 	c := mustLoad(t, Input{Root: t.TempDir(), Environ: []string{
 		"RACK_ENV=staging", "PORT=5000", "RAILS_MAX_THREADS=5", "WEB_CONCURRENCY=2", "RAILS_LOG_LEVEL=fatal", "SECRET_KEY_BASE=sss", "CATENARY_PROXY="}})

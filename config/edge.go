@@ -46,8 +46,30 @@ func (j JWT) Given() bool {
 	return !j.Secret.Missing() || len(j.PublicKeys) > 0 || j.JWKSURL != ""
 }
 
+// jwtKeys are the settings of which one is needed in order to check tokens.
+var jwtKeys = []string{"jwt.secret", "jwt.public_keys", "jwt.jwks_url"}
+
+// checkKeys refuses what looks as if tokens were checked, and none would be.
+func (l *loading) checkKeys(e environ) error {
+	if l.JWT.Given() {
+		return nil
+	}
+	for _, key := range jwtKeys {
+		if place, empty := l.empty[key]; empty {
+			return mistake(place, key, errors.New("has no value, so that no token would be checked: is a variable not set? To check none, leave the key out"))
+		}
+	}
+	if value, set := e.variables["CATENARY_JWT_SECRET"]; set && value == "" {
+		l.warn("the variable CATENARY_JWT_SECRET is empty: no token is checked")
+	}
+	if l.Given("jwt") {
+		return errors.New("jwt: there is no key to check tokens with: set jwt.secret, jwt.public_keys or jwt.jwks_url")
+	}
+	return nil
+}
+
 // finishEdge settles secrets and the places of files.
-func (l *loading) finishEdge() error {
+func (l *loading) finishEdge(e environ) error {
 	l.JWT.Secret = Secret{l.viper.GetString("jwt.secret"), l.origins["jwt.secret"]}
 	l.JWT.RotationSecret = Secret{l.viper.GetString("jwt.rotation_secret"), l.origins["jwt.rotation_secret"]}
 	if l.JWT.Query == "off" {
@@ -62,6 +84,7 @@ func (l *loading) finishEdge() error {
 	if !l.JWT.Secret.Missing() && len(l.JWT.Secret.Reveal()) < 32 {
 		l.warn("jwt.secret is shorter than 32 bytes: whoever has a token can guess it")
 	}
+	l.note(l.checkKeys(e))
 	switch {
 	case (l.TLS.Certificate == "") != (l.TLS.Key == ""):
 		key := "tls.certificate"
@@ -69,8 +92,6 @@ func (l *loading) finishEdge() error {
 			key = "tls.key"
 		}
 		return mistake(l.origins[key], key, errors.New("tls.certificate and tls.key are needed both: set the other one too"))
-	case !l.JWT.Given() && l.Given("jwt"):
-		return errors.New("jwt: there is no key to check tokens with: set jwt.secret, jwt.public_keys or jwt.jwks_url")
 	case len(l.JWT.Identify) > 0 && l.PassesAll():
 		return mistake(l.origins["jwt.identify"], "jwt.identify", errors.New("with pass_through: all the app's own connect runs: leave one of them out"))
 	}

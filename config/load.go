@@ -66,7 +66,7 @@ func Load(in Input) (*Config, error) {
 	l.note(l.checkAdapter(cable))
 	l.note(l.finishRedis(environ))
 	l.note(l.finishBackend(environ, e))
-	l.note(l.finishEdge())
+	l.note(l.finishEdge(environ))
 	l.note(l.finishTurbo(environ, e))
 	l.note(l.finishShutdown())
 	l.note(l.checkNodes())
@@ -81,11 +81,12 @@ func Load(in Input) (*Config, error) {
 type loading struct {
 	*Config
 	viper    *viper.Viper
+	empty    map[string]string // keys of catenary.yml that stand there without a value: their places
 	mistakes []error
 }
 
 func newLoading() *loading {
-	l := &loading{Config: &Config{origins: map[string]string{}}, viper: viper.New()}
+	l := &loading{Config: &Config{origins: map[string]string{}}, viper: viper.New(), empty: map[string]string{}}
 	for _, s := range settings() {
 		l.viper.SetDefault(s.key, s.def)
 	}
