@@ -90,7 +90,7 @@ func (r *railsState) ask(ctx context.Context) (*rpc.Settings, error) {
 		r.log.Log(ctx, level, "Rails does not answer catenary", "error", err)
 	}
 	if err == nil && (!r.known || r.err != nil) {
-		r.log.Info("Rails answers", "rails", settings.Rails, "gem", settings.Gem, "environment", settings.Environment)
+		r.log.Info("Rails answers", attributes(settings)...)
 	}
 	r.known, r.err = r.known || err == nil, err
 	if err == nil && r.consult != nil {
@@ -100,6 +100,14 @@ func (r *railsState) ask(ctx context.Context) (*rpc.Settings, error) {
 		}
 	}
 	return settings, err
+}
+
+// attributes of an app are none where no gem tells them.
+func attributes(s *rpc.Settings) []any {
+	if s.Gem == "" {
+		return nil
+	}
+	return []any{"rails", s.Rails, "gem", s.Gem, "environment", s.Environment}
 }
 
 func (r *railsState) settings(ctx context.Context) (*rpc.Settings, error) {
