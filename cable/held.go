@@ -11,7 +11,7 @@ type held struct {
 }
 
 const (
-	heldWait = 5 * time.Second
+	heldWait = 2 * time.Second
 	heldMost = 1000 // of one connection
 )
 
