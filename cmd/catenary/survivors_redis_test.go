@@ -32,6 +32,7 @@ func TestSurvivors_FindEachOtherThroughAnyRedis(t *testing.T) {
 			s.awaits("browsers are subscribed", func() bool { return every(s.riders, nowSubscribed) })
 			where.strike(s)
 			act(s.riders, 1, 0) // Rails' answers bring new records
+			s.awaits("actions are answered", func() bool { return every(s.riders, allAnswered) })
 			s.awaits("the records are in Redis", func() bool {
 				return s.catenary.ready() == nil && s.metric("catenary_lease") == 1 && s.metric("catenary_records") == ridersThere && s.metric("catenary_records_waiting") == 0
 			})
