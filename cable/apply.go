@@ -56,6 +56,7 @@ func (c *Connection) applyLate(late rpc.Late) {
 	if late.Seq == 0 && !c.early.wait(late) || late.Seq > 0 && c.early.accept(late) {
 		closed = c.do(late.Ops)
 	}
+	c.report()
 	c.mu.Unlock()
 	if closed {
 		c.end("rails_closed", nil)

@@ -380,3 +380,19 @@ func TestConnection_SubscribesAnewAfterRailsHasRemovedTheSubscription(t *testing
 		b.expect(message("echo", "1"))
 	}
 }
+
+// What a thread of Rails' opens later belongs into the record of the connection, too.
+func TestConnection_TellsOtherNodesOfWhatComesLate(t *testing.T) {
+	w := newWorld(t)
+	b := w.welcomed()
+	b.subscribe("echo")
+	b.expect(confirmed("echo"))
+	w.source.Publish(t.Context(), "_catenary/n", []byte(`{"conn":"n:1","ops":[["sub","echo","later",null]]}`))
+	w.eventually("the stream is there", func() bool { return w.source.has("later") })
+	w.eventually("its record is to be written anew", func() bool {
+		c := w.server.connections["n:1"]
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return !c.changed
+	})
+}
