@@ -49,9 +49,7 @@ func (f *fault) play(t *testing.T, s *stage) (fell [len(columns)]error) {
 
 	s.behind = s.join(ridersBehind, s.toBrowser.address)
 	s.riders = append(s.behind, s.join(ridersThere, s.catenary.address)...)
-	if !await(func() bool { return every(s.riders, nowSubscribed) }) {
-		t.Fatalf("browsers are not subscribed before the fault:\n%s", s.catenary.process.output.tail())
-	}
+	s.awaits("browsers are subscribed before the fault", func() bool { return every(s.riders, nowSubscribed) })
 	act(s.riders, 3, 0)
 	await(func() bool { return every(s.riders, allAnswered) })
 	s.settle(s.riders...)

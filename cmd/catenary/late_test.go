@@ -6,6 +6,28 @@ import (
 	"time"
 )
 
+// visit is welcomed by a server of its own, and expects what comes next, within a time.
+func visit(t *testing.T, server string) (w *world, b *browser, expect func(want string, within time.Duration)) {
+	t.Helper()
+	w, err := startWorld(server, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.close)
+	if b, err = dial(w.address, w.handshake("GET", "/cable", nil)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.close)
+	expect = func(want string, within time.Duration) {
+		t.Helper()
+		if e, ok := nextFrame(b, within); !ok || e.text != want {
+			t.Fatalf("got %q within %v and not %s", e, within, want)
+		}
+	}
+	expect(welcome, patience)
+	return w, b, expect
+}
+
 // TestLate_EffectsOfALongCommandDoNotWaitForItsEnd: what a channel does before it sleeps is seen before it wakes, with Rails as with
 // catenary.
 func TestLate_EffectsOfALongCommandDoNotWaitForItsEnd(t *testing.T) {
@@ -15,23 +37,7 @@ func TestLate_EffectsOfALongCommandDoNotWaitForItsEnd(t *testing.T) {
 	)
 	for _, server := range servers() {
 		t.Run(server, func(t *testing.T) {
-			w, err := startWorld(server, "")
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(w.close)
-			b, err := dial(w.address, w.handshake("GET", "/cable", nil))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer b.close()
-			expect := func(want string, within time.Duration) {
-				t.Helper()
-				if e, ok := nextFrame(b, within); !ok || e.text != want {
-					t.Fatalf("got %q within %v and not %s", e, within, want)
-				}
-			}
-			expect(`{"type":"welcome"}`, patience)
+			w, b, expect := visit(t, server)
 			b.send(command("subscribe", identifier, nil))
 			expect(`{"identifier":`+quoted+`,"message":{"insub":1}}`, time.Second)
 			if err := w.redis.do("PUBSUB NUMSUB long => 1"); err != nil {
@@ -56,29 +62,13 @@ func TestLate_AThreadIsHeardInOrder(t *testing.T) {
 	)
 	for _, server := range []string{"rails", "catenary"} {
 		t.Run(server, func(t *testing.T) {
-			w, err := startWorld(server, "")
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(w.close)
-			b, err := dial(w.address, w.handshake("GET", "/cable", nil))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer b.close()
-			expect := func(want string) {
-				t.Helper()
-				if e, ok := nextFrame(b, patience); !ok || e.text != want {
-					t.Fatalf("got %q and not %s", e, want)
-				}
-			}
-			expect(`{"type":"welcome"}`)
+			_, b, expect := visit(t, server)
 			b.send(command("subscribe", identifier, nil))
-			expect(`{"identifier":` + quoted + `,"type":"confirm_subscription"}`)
+			expect(`{"identifier":`+quoted+`,"type":"confirm_subscription"}`, patience)
 			for range rounds {
 				b.send(command("message", identifier, `{"action":"count","n":20,"pause":0.0002,"sleep":0.003}`))
 				for n := range 20 {
-					expect(`{"identifier":` + quoted + `,"message":{"late":` + strconv.Itoa(n) + `}}`)
+					expect(`{"identifier":`+quoted+`,"message":{"late":`+strconv.Itoa(n)+`}}`, patience)
 				}
 			}
 		})

@@ -115,15 +115,13 @@ func (s *soak) suffer() {
 	f.mend(s)
 	s.awaits("ready after "+f.name, func() bool { return s.catenary.ready() == nil })
 	time.Sleep(2 * time.Second)
-	if !f.redis {
-		return
-	}
-	// A loss is noticed late, and what was only held up arrives late.
 	gap := func() bool { return s.metric("catenary_broadcast_gaps_total") > gaps }
-	last := int(s.published.Load())
-	s.awaits("broadcasts arrive after "+f.name, func() bool { return gap() || s.isHeard(last) })
+	if f.redis { // a loss is noticed late, and what was only held up arrives late
+		last := int(s.published.Load())
+		s.awaits("broadcasts arrive after "+f.name, func() bool { return gap() || s.isHeard(last) })
+	}
 	s.awaits("ready after "+f.name, func() bool { return s.catenary.ready() == nil })
-	if gap() {
+	if f.redis && gap() {
 		s.gaps = append(s.gaps, [2]int{struck - 5, int(s.published.Load()) + 1}) // Redis had taken the last few, and not yet passed them on
 	}
 }
