@@ -1,6 +1,10 @@
 package rpc
 
-import "encoding/json"
+import (
+	"context"
+	"encoding/json"
+	"time"
+)
 
 // What a call asks Rails to do.
 const (
@@ -20,7 +24,6 @@ type Call struct {
 	Do         string
 	Version    string
 	Want       string
-	Seq        int64 // counts the connection's calls: what Rails publishes while this one runs is told by it; 0: it may publish nothing
 	Frames     []string
 
 	Channel string // Tick, Deliver
@@ -37,6 +40,25 @@ type Call struct {
 	Identities json.RawMessage // in place of the app's connect; see docs/rpc.md
 
 	Encoded []byte // in place of all the rest: what AppendTo has written, perhaps elsewhere
+
+	// What follows is for the Client and never sent.
+
+	// Home is the process that holds the connection's objects; nil: none, or
+	// none that is known.
+	Home *Process
+
+	// Fill makes the call a full one, in case that its home is gone or has lost
+	// the objects; an error ends the call. It runs without any lock of the
+	// Client's. nil: the call is full already.
+	Fill func(*Call) error
+
+	// Until is how long the call may wait to be sent; zero: forever.
+	Until time.Time
+
+	// Context holds the parent of the call's trace; nil: it has none.
+	Context context.Context
+
+	traceparent string
 }
 
 // AppendTo writes the call as Rails gets it.

@@ -1,274 +1,541 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"log/slog"
+	"slices"
+	"sync"
 	"time"
 )
 
 // Options say where Rails is and how much may be asked of it.
 type Options struct {
-	URL         string        // http://127.0.0.1:3000, https://…, or unix:/path
+	URL         string        // http://127.0.0.1:3000, https://…/path, or unix:/path
 	Secret      string        // CATENARY_SECRET or secret_key_base
-	Node        string        // our name, part of the stream of late effects
-	Timeout     time.Duration // from sending a call to having its answer
-	Concurrency int           // calls in flight at most
-	Adapt       bool          // fewer while Rails is slow
-	Queue       int           // calls that may wait for one in flight to end
-	ReplyBytes  int64         // the longest answer that is read
+	Node        string        // our name
+	Transport   string        // Auto, Link or Post; "": Auto
+	Timeout     time.Duration // silence after which a linked process is gone; from sending a POST to having its answer
+	Concurrency int           // POSTs in flight at most
+	Queue       int           // calls that may wait
+	ReplyBytes  int64         // the longest answer to a POST that is read; 0: 16 MiB
+	Log         *slog.Logger  // nil: nothing is logged
 
 	Observe func(Observation) // is told of every call; may be nil
 
 	// Trace begins to trace a call, of which ctx may hold the parent; nil: calls
 	// are not traced.
-	Trace func(ctx context.Context, calls []Call) Trace
+	Trace func(ctx context.Context, call *Call) Trace
 }
 
-// Client makes calls to Rails. It is safe for concurrent use.
+// Ways to carry calls.
+const (
+	Auto = "auto" // over links if they can be had
+	Link = "link"
+	Post = "post"
+)
+
+// Handler is told what Rails does besides answering. Its methods must not block:
+// everything that the process says waits for them.
+type Handler interface {
+	// Effects happen to a connection while its call runs, or after it.
+	Effects(connection string, ops []Op)
+	// Sync calls done, perhaps later, when all streams of the connection are live.
+	Sync(connection string, done func())
+	// Keep takes state that a process hands over.
+	Keep(connection string, from *Process, kept Kept)
+	// Gone tells that a process has ended. What it held and did not hand over is
+	// lost.
+	Gone(p *Process)
+}
+
+// Client carries calls to Rails. It is safe for concurrent use.
 type Client struct {
 	options Options
 	signer  *signer
-	pool    *pool
-	lanes   *lanes
+	target  target
+	post    *poster
+	log     *slog.Logger
+	handler Handler
 	opening average
 
-	governor *governor // nil: the limit is fixed
+	mu       sync.Mutex
+	links    []*link // in order of their age
+	posting  bool    // in place of links
+	waits    lines   // calls for any process
+	waiting  int     // calls in all lines
+	trouble  error   // why there is no link; nil if there is one, or none was tried
+	settings *Settings
+	changed  chan struct{} // told when a link has come or gone
+	closed   bool
 }
 
 // NewClient checks the options; it does not connect.
 func NewClient(o Options) (*Client, error) {
-	p, err := newPool(o.URL)
+	t, err := newTarget(o.URL)
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{
-		options: o,
-		signer:  newSigner(o.Secret),
-		pool:    p,
-		lanes:   &lanes{limit: max(o.Concurrency, 1), maxWait: o.Queue},
+	o.Transport = cmp.Or(o.Transport, Auto)
+	o.ReplyBytes = cmp.Or(o.ReplyBytes, 16<<20)
+	c := &Client{options: o, signer: newSigner(o.Secret), target: t, log: o.Log, posting: o.Transport == Post, changed: make(chan struct{}, 1)}
+	if c.log == nil {
+		c.log = slog.New(slog.DiscardHandler)
 	}
-	p.setAtOnce(c.lanes.limit)
-	if o.Adapt {
-		c.governor = newGovernor(c.lanes.limit)
-	}
+	c.post = newPoster(c)
 	return c, nil
 }
 
-// Call runs calls of different connections in one request, if possible in the
-// process boot, which knows them ("" for any). The reply has as many results
-// as there are calls. An error that is ErrNotSent has not reached Rails. ctx
-// ends the waiting for a turn; once it is its turn, a call is seen through
-// even if nobody waits for it any more: what Rails has begun we must know.
-func (c *Client) Call(ctx context.Context, boot string, calls ...Call) (reply *Reply, err error) {
-	j, asked, trace := &job{done: make(chan struct{}), coming: len(calls) > 0 && calls[0].Do == Open}, time.Now(), c.trace(ctx, calls)
-	j.run = func() {
-		turn := time.Now()
-		reply, err = c.make(boot, c.options.Timeout, calls, trace.Parent)
-		took := time.Since(turn)
-		c.govern(calls, reply, err, took)
-		c.observe(trace, calls, reply, err, turn.Sub(asked), took)
+// Do asks for a call, whose answer done is told, in another goroutine; it must
+// not block. The error is ErrBusy: too many calls wait, and done is not called.
+func (c *Client) Do(call Call, done func(Answer)) (*Pending, error) {
+	p := &Pending{client: c, call: call, done: done, asked: time.Now()}
+	if c.options.Trace != nil {
+		p.trace = c.options.Trace(call.Context, &p.call)
+		p.call.traceparent = p.trace.Parent
 	}
-	if !c.lanes.submit(j) {
-		c.observe(trace, calls, nil, ErrBusy, 0, 0)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.enqueue(p)
+	if p.line != nil && c.waiting > c.options.Queue && call.Do != Close { // ends are as many as there are connections
+		p.line.remove(p)
+		c.waiting--
+		c.observe(p, nil, ErrBusy, time.Now())
 		return nil, ErrBusy
 	}
+	return p, nil
+}
+
+// Call is Do for those who can wait. Of a call that has been sent they wait for
+// the answer even if ctx ends.
+func (c *Client) Call(ctx context.Context, call Call) (*Result, error) {
+	answers := make(chan Answer, 1)
+	p, err := c.Do(call, func(a Answer) { answers <- a })
+	if err != nil {
+		return nil, err
+	}
 	select {
-	case <-j.done:
+	case a := <-answers:
+		return a.Result, a.Err
 	case <-ctx.Done():
-		if c.lanes.withdraw(j) {
-			err = notSent(context.Cause(ctx))
-			c.observe(trace, calls, nil, err, time.Since(asked), 0)
-			return nil, err
+		if p.Withdraw() {
+			return nil, c.notSent(context.Cause(ctx))
 		}
-		<-j.done
 	}
-	return reply, err
+	a := <-answers
+	return a.Result, a.Err
 }
 
-// make makes calls, and makes short ones again elsewhere as long as they have
-// come to a process that does not know them, while the one that does may be
-// found: such an answer says that nothing has run.
-func (c *Client) make(boot string, within time.Duration, calls []Call, traceparent string) (*Reply, error) {
-	deadline := time.Now().Add(within)
-	short := len(calls) > 0 && calls[0].Do != Open && len(calls[0].Request) == 0 && calls[0].Encoded == nil
-	for tries := 1; ; tries++ {
-		w, err := c.pool.get(boot, short && boot != "", tries > 1, deadline)
-		if err != nil {
-			return nil, err
-		}
-		reply, err := c.over(w, deadline, calls, traceparent)
-		if errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, ErrNotSent) {
-			err = timeoutError(within)
-		}
-		if err != nil {
-			return nil, err
-		}
-		if !short || boot == "" || reply.Boot == boot || reply.Results[0].Need == "" {
-			return reply, nil
-		}
-		if tries >= c.pool.searches() {
-			c.pool.giveUp(boot)
-		}
-		if c.pool.isGone(boot) {
-			return reply, nil
-		}
+// enqueue has a call wait where it belongs, and sends what can be sent. c.mu is
+// held.
+func (c *Client) enqueue(p *Pending) {
+	c.waiting++
+	if home := p.call.Home; home.reachable() {
+		home.link.waiting.of(p.call.Do).append(p)
+		c.pump(home.link)
+		return
+	}
+	c.waits.of(p.call.Do).append(p)
+	if l := c.leastLoaded(); l != nil {
+		c.pump(l)
+	} else if c.posting {
+		c.post.pump()
 	}
 }
 
-// over makes calls over one wire, and gives it back.
-func (c *Client) over(w *wire, deadline time.Time, calls []Call, traceparent string) (*Reply, error) {
-	w.prepare(c.pool.host, c.signer, c.options.Node, traceparent, calls, time.Now())
-	answer, sent, err := w.post(deadline, c.options.ReplyBytes)
-	if status := new(StatusError); err != nil && !errors.As(err, &status) {
-		c.pool.discard(w)
-		if !sent {
-			err = notSent(err)
+// leastLoaded is the link that a call without a home goes to: where connections
+// are fewest. c.mu is held.
+func (c *Client) leastLoaded() (least *link) {
+	now := time.Now()
+	for _, l := range c.links {
+		if !l.hasRoom() {
+			continue
 		}
-		return nil, err
-	}
-	var reply *Reply
-	if err == nil {
-		if reply, err = parseReply(answer); err == nil && len(reply.Results) != len(calls) {
-			err = fmt.Errorf("Rails answered %d results to %d calls", len(reply.Results), len(calls))
-		}
-	}
-	if reply != nil {
-		c.pool.learn(w, reply.Boot)
-	}
-	c.pool.put(w)
-	if err != nil {
-		return nil, err
-	}
-	return reply, nil
-}
-
-// Run keeps a wire to every process of Rails until ctx ends, so that those who
-// come are spread over them, and those who are there find the one that holds
-// their objects. It reports processes that are gone.
-func (c *Client) Run(ctx context.Context, gone func(boot string)) error {
-	dials := atStart
-	for dials > 0 && c.explore() == nil {
-		dials--
-	}
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		c.keepWarm()
-		for _, boot := range c.pool.cut() {
-			if !c.search(boot) {
-				c.pool.giveUp(boot)
-				gone(boot)
-				dials = afterEnd
+		switch {
+		case least == nil:
+			least = l
+		case least.stalled(now) != l.stalled(now):
+			if least.stalled(now) {
+				least = l
 			}
+		case l.process.connections < least.process.connections:
+			least = l
 		}
-		if dials > 0 && c.explore() == nil {
-			dials--
+	}
+	return least
+}
+
+// pump sends over a link what waits for it. c.mu is held.
+func (c *Client) pump(l *link) {
+	now := time.Now()
+	for l.hasRoom() {
+		p := c.next(l, now)
+		if p == nil {
+			return
+		}
+		c.waiting--
+		l.assign(p, now)
+	}
+}
+
+// next takes the call whose turn it is on a link; nil if there is none. c.mu is
+// held.
+func (c *Client) next(l *link, now time.Time) *Pending {
+	l.turn++
+	if l.turn%comingTurn == 0 {
+		if p := c.nextToOpen(l, now); p != nil {
+			return p
 		}
 	}
-}
-
-const (
-	atStart  = 10              // new wires: which process takes one cannot be chosen
-	afterEnd = 30              // the same, one a second, once a process has ended: another will take its place
-	warmFor  = 8 * time.Second // how long the last wire to a process may be idle
-)
-
-// explore makes a new wire, which may lead to a process not known yet.
-func (c *Client) explore() error {
-	w, err := c.pool.dial()
-	if err != nil {
-		return err
+	if l.turn%leavingTurn == 1 {
+		if p := takeFirst(&l.waiting.leaving, &c.waits.leaving); p != nil {
+			return p
+		}
 	}
-	return c.greet(w)
-}
-
-func (c *Client) greet(w *wire) error {
-	_, err := c.over(w, time.Now().Add(c.options.Timeout), nil, "")
-	return err
-}
-
-// keepWarm uses the wires that would be closed soon and alone lead to their
-// process.
-func (c *Client) keepWarm() {
-	for _, w := range c.pool.cooling() {
-		c.greet(w)
+	if p := l.waiting.here.take(); p != nil {
+		return p
 	}
+	if p := c.takeElsewhere(&c.waits.here, l, now); p != nil {
+		return p
+	}
+	if p := c.nextToOpen(l, now); p != nil {
+		return p
+	}
+	return takeFirst(&l.waiting.leaving, &c.waits.leaving)
 }
 
-// search makes wires until one leads to the process, or it must be gone.
-func (c *Client) search(boot string) (found bool) {
-	for range c.pool.searches() {
-		if c.explore() != nil {
+func takeFirst(from ...*line) *Pending {
+	for _, l := range from {
+		if p := l.take(); p != nil {
+			return p
+		}
+	}
+	return nil
+}
+
+func (c *Client) nextToOpen(l *link, now time.Time) *Pending {
+	if len(c.waits.coming) == 0 || !l.mayOpen() || !c.welcomes(l, now) {
+		return nil
+	}
+	return c.waits.coming.take()
+}
+
+func (c *Client) takeElsewhere(from *line, l *link, now time.Time) *Pending {
+	if len(*from) == 0 || l.stalled(now) && !c.allStalled(now) {
+		return nil
+	}
+	return from.take()
+}
+
+// welcomes reports whether a new connection may go to this process: it has
+// hardly more of them than any other that gets on with its work. c.mu is held.
+func (c *Client) welcomes(l *link, now time.Time) bool {
+	if l.stalled(now) {
+		return c.allStalled(now)
+	}
+	for _, other := range c.links {
+		fewer := other.process.connections
+		if other.phase == staying && l.process.connections > fewer+max(2, fewer/8) && !other.stalled(now) {
 			return false
 		}
-		if c.pool.wires(boot) > 0 {
-			return true
+	}
+	return true
+}
+
+func (c *Client) allStalled(now time.Time) bool {
+	return !slices.ContainsFunc(c.links, func(l *link) bool { return l.phase == staying && !l.stalled(now) })
+}
+
+// answered ends a call with the result that came over a link, or sends it again
+// in full.
+func (c *Client) answered(l *link, number uint64, result *Result) error {
+	now := time.Now()
+	c.mu.Lock()
+	p := l.release(number)
+	if p == nil {
+		c.mu.Unlock()
+		return fmt.Errorf("the end of call %d, which is not under way", number)
+	}
+	l.busy = now
+	if result.Need != "" && !p.full && p.call.Fill != nil {
+		p.full = true
+		c.observe(p, result, nil, now)
+		l.assign(p, now)
+		c.mu.Unlock()
+		return nil
+	}
+	var err error
+	if result.Need != "" {
+		err = fmt.Errorf("Rails asks for %q after a full call", result.Need)
+	}
+	c.settle(l.process, p, result)
+	c.observe(p, result, err, now)
+	c.pump(l)
+	c.mu.Unlock()
+	p.finish(Answer{Process: l.process, Result: result, Err: err})
+	return nil
+}
+
+// settle keeps count of where connections are. c.mu is held.
+func (c *Client) settle(at *Process, p *Pending, result *Result) {
+	ran := result != nil && result.Error == nil && result.Need == ""
+	switch {
+	case p.call.Do == Open:
+		if !ran || result.Status != 200 {
+			at.connections--
+		}
+	case p.call.Do == Close:
+		if p.call.Home != nil {
+			p.call.Home.connections--
+		}
+	case ran && p.call.Home != at:
+		at.connections++
+		if p.call.Home != nil {
+			p.call.Home.connections--
 		}
 	}
-	return false
 }
 
-// Settings asks Rails what it is. Cable is missing unless the call goes over
-// loopback, a Unix socket or TLS. It does not wait for its turn: that Rails has
-// much to do does not mean that it does not answer.
-func (c *Client) Settings(within time.Duration) (*Settings, error) {
-	asked := time.Now()
-	reply, err := c.make("", within, nil, "")
-	c.observe(Trace{}, nil, reply, err, 0, time.Since(asked))
-	if err != nil {
-		return nil, err
+// finish hands the answer to whoever asked. No lock is held.
+func (p *Pending) finish(a Answer) {
+	if a.Err != nil {
+		a.Result = nil
 	}
-	if reply.Settings == nil {
-		return nil, errors.New("Rails answered without its settings: use the same version of the gem and of catenary")
-	}
-	return reply.Settings, nil
+	p.done(a)
 }
 
-// SetConcurrency changes how many calls may be in flight at most.
-func (c *Client) SetConcurrency(n int) {
-	n = max(n, 1)
-	c.pool.setAtOnce(n)
-	if c.governor != nil {
-		n = c.governor.allow(n)
-	}
-	c.lanes.setLimit(n)
-}
-
-// govern changes how many calls may be in flight now, if it is time to. Ends
-// are told many at once, and answers that nothing has run say nothing of how
-// Rails is.
-func (c *Client) govern(calls []Call, reply *Reply, err error, took time.Duration) {
-	if c.governor == nil || len(calls) == 0 || calls[0].Do == Close {
+// refuse ends a call that cannot be written.
+func (c *Client) refuse(l *link, number uint64, err error) {
+	c.mu.Lock()
+	p := l.release(number)
+	if p == nil {
+		c.mu.Unlock()
 		return
 	}
-	if o := outcome(reply, err); o != Answered && o != Raised && o != TimedOut {
-		return
+	c.settle(l.process, p, nil)
+	c.observe(p, nil, err, time.Now())
+	c.pump(l)
+	c.mu.Unlock()
+	p.finish(Answer{Err: err})
+}
+
+// goes notes what a process says of its end.
+func (c *Client) goes(l *link, how string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch how {
+	case "began":
+		l.phase = going
+		l.outbox = append(l.outbox, outgoing{text: `{"heard":"going"}`})
+		l.signal()
+	case "handed":
+		l.phase = handed
+		c.moveWaiting(l)
+		c.spread()
+	case "revoked":
+		l.phase = staying
+		c.pump(l)
+	default:
+		return fmt.Errorf("going is %q: is the gem newer than catenary?", how)
 	}
-	c.lanes.setLimit(c.governor.note(kind{calls[0].Do, len(calls[0].Request) > 0}, took, time.Now()))
+	c.tellOfChange()
+	return nil
 }
 
-// Limit tells how many calls may be in flight now.
-func (c *Client) Limit() int { return c.lanes.limited() }
-
-// Load tells how many calls are in flight and how many wait.
-func (c *Client) Load() (inFlight, waiting int) { return c.lanes.load() }
-
-// Close closes what is idle. It comes after the last call.
-func (c *Client) Close() {
-	c.lanes.close()
-	c.pool.close()
+// moveWaiting lets any process run what has waited for one. c.mu is held.
+func (c *Client) moveWaiting(l *link) {
+	for _, from := range l.waiting.all() {
+		for p := from.take(); p != nil; p = from.take() {
+			c.waits.of(p.call.Do).append(p)
+		}
+	}
 }
 
-func notSent(err error) error {
+// spread sends over all links what waits for any of them. c.mu is held.
+func (c *Client) spread() {
+	for l := c.leastLoaded(); l != nil; l = c.leastLoaded() {
+		before := c.waiting
+		if c.pump(l); c.waiting == before {
+			break
+		}
+	}
+	for _, l := range c.links {
+		c.pump(l)
+	}
+	if len(c.links) == 0 && c.posting {
+		c.post.pump()
+	}
+}
+
+func (c *Client) tellOfChange() {
+	select {
+	case c.changed <- struct{}{}:
+	default:
+	}
+}
+
+// add begins to use a link, unless there is one to its process.
+func (c *Client) add(l *link) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known := slices.ContainsFunc(c.links, func(other *link) bool { return other.process.ID == l.process.ID })
+	if known || c.closed {
+		return false
+	}
+	c.links = append(c.links, l)
+	c.posting, c.trouble, c.settings = false, nil, l.hello.Settings
+	c.spread()
+	c.tellOfChange()
+	return true
+}
+
+// lost ends a link. Calls that have not run move elsewhere.
+func (c *Client) lost(l *link, reason error) {
+	c.mu.Lock()
+	c.links = slices.DeleteFunc(c.links, func(other *link) bool { return other == l })
+	l.process.link = nil
+	if len(c.links) == 0 {
+		c.trouble = fmt.Errorf("the last link to Rails has ended: %w", cmp.Or(reason, errors.New("the process has stopped")))
+	}
+	now := time.Now()
+	var mayHaveRun []*Pending
+	for number, p := range l.calls {
+		l.release(number)
+		if p.call.Do == Open {
+			l.process.connections--
+		}
+		if p.written && !l.bye {
+			mayHaveRun = append(mayHaveRun, p)
+			continue
+		}
+		p.sent = time.Time{}
+		c.waiting++
+		c.waits.of(p.call.Do).append(p)
+	}
+	c.moveWaiting(l)
+	c.spread()
+	for _, p := range mayHaveRun {
+		c.observe(p, nil, ErrGone, now)
+	}
+	c.tellOfChange()
+	c.mu.Unlock()
+	for _, p := range mayHaveRun {
+		p.finish(Answer{Err: ErrGone})
+	}
+	c.handler.Gone(l.process)
+}
+
+// giveUp cuts a link.
+func (c *Client) giveUp(l *link, reason error) {
+	c.log.Warn("a Rails process is given up", "process", l.process.ID, "reason", reason)
+	l.conn.Close()
+}
+
+// expire ends the calls that have waited long enough.
+func (c *Client) expire(now time.Time) {
+	c.mu.Lock()
+	var late []*Pending
+	for _, waiting := range append(c.waits.all(), c.linkLines()...) {
+		late = append(late, waiting.expired(now)...)
+	}
+	c.waiting -= len(late)
+	err := c.notSentLocked(errors.New("Rails could not be reached in time"))
+	for _, p := range late {
+		c.observe(p, nil, err, now)
+	}
+	c.mu.Unlock()
+	for _, p := range late {
+		p.finish(Answer{Err: err})
+	}
+}
+
+func (c *Client) linkLines() (all []*line) {
+	for _, l := range c.links {
+		all = append(all, l.waiting.all()...)
+	}
+	return all
+}
+
+func (c *Client) notSent(err error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.notSentLocked(err)
+}
+
+// notSentLocked adds to an error why there is no link. c.mu is held.
+func (c *Client) notSentLocked(err error) error {
 	if errors.Is(err, ErrNotSent) {
 		return err
 	}
+	if c.trouble != nil {
+		return fmt.Errorf("%w: %w: %w", err, c.trouble, ErrNotSent)
+	}
 	return fmt.Errorf("%w: %w", err, ErrNotSent)
+}
+
+// Settings asks Rails what it is. Over a link it has said so already; otherwise
+// it is asked by POST. Cable is missing unless the way is private.
+func (c *Client) Settings(within time.Duration) (*Settings, error) {
+	c.mu.Lock()
+	linked, settings, trouble, posting := len(c.links) > 0, c.settings, c.trouble, c.posting || c.handler == nil
+	c.mu.Unlock()
+	switch {
+	case linked && settings != nil:
+		return settings, nil
+	case !posting && trouble != nil:
+		return nil, trouble
+	case !posting:
+		return nil, fmt.Errorf("Rails has not been reached yet: %w", ErrNotSent)
+	}
+	return c.post.settings(within)
+}
+
+// Load tells how many calls are in flight and how many wait.
+func (c *Client) Load() (inFlight, waiting int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, l := range c.links {
+		inFlight += len(l.calls)
+	}
+	return inFlight + c.post.inFlight, c.waiting
+}
+
+// Limit tells how many calls may be in flight now.
+func (c *Client) Limit() (limit int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, l := range c.links {
+		if l.phase == staying {
+			limit += callsPerWorker * l.hello.Workers
+		}
+	}
+	if c.posting {
+		limit += c.post.concurrency
+	}
+	return limit
+}
+
+// SetConcurrency changes how many POSTs may be in flight at most.
+func (c *Client) SetConcurrency(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.post.concurrency = max(n, 1)
+}
+
+// OpenTook tells how long Rails took lately to open a connection, without the
+// wait for a turn; 0 if it has opened none.
+func (c *Client) OpenTook() time.Duration { return time.Duration(c.opening.Load()) }
+
+// Close closes what is idle. It comes after the last call.
+func (c *Client) Close() {
+	c.mu.Lock()
+	c.closed = true
+	links := slices.Clone(c.links)
+	c.mu.Unlock()
+	for _, l := range links {
+		l.conn.Close()
+	}
+	c.post.close()
 }

@@ -1,6 +1,9 @@
 package rpc
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"strconv"
+)
 
 // cursor walks over JSON that is known to be valid. Replies are read with it,
 // because they come once for every command of every browser, and reflection
@@ -71,6 +74,12 @@ func (c *cursor) string() string {
 		}
 	}
 	return string(raw[1 : len(raw)-1])
+}
+
+// number reads a whole number that is not negative; 0 if it is none.
+func (c *cursor) number() uint64 {
+	n, _ := strconv.ParseUint(string(c.raw()), 10, 64)
+	return n
 }
 
 // decode reads what is rare with encoding/json.

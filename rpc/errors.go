@@ -33,9 +33,9 @@ func (e *StatusError) Error() string {
 	case http.StatusForbidden:
 		return fmt.Sprintf("Rails refuses catenary's calls (403): %s: give both the same CATENARY_SECRET, or let both read the same secret_key_base", e.Text)
 	case http.StatusNotFound:
-		return "Rails does not know POST /_catenary (404): add the gem catenary-rails to the Gemfile (or require it in config/application.rb) and restart; if it is there, the secrets differ, and Rails' log says so; to start without the gem, relay everything to the app's own Action Cable with --pass-through all"
+		return "Rails does not know /_catenary (404): add the gem catenary-rails to the Gemfile (or require it in config/application.rb) and restart; if it is there, the secrets differ, and Rails' log says so; to start without the gem, relay everything to the app's own Action Cable with --pass-through all"
 	case http.StatusBadRequest:
 		return fmt.Sprintf("Rails does not understand catenary's call (400): %s: use the same version of the gem and of catenary", e.Text)
 	}
-	return fmt.Sprintf("Rails answered POST /_catenary with status %d: look into Rails' log; if a proxy stands between, point backend.url at Puma itself", e.Status)
+	return fmt.Sprintf("Rails answered /_catenary with status %d: look into Rails' log; if a proxy stands between, point backend.url at Puma itself", e.Status)
 }

@@ -11,14 +11,14 @@ const (
 	NeedsState = "needs_state" // the process of Rails has not the objects: the call is made again, in full
 	Raised     = "error"       // Rails could not run it, see Error
 	TimedOut   = "timeout"     // it may still run
-	Unsent     = "unsent"      // it has not reached Rails: a caller that can wait makes it again
+	Unsent     = "unsent"      // it has not reached Rails
 	Busy       = "busy"        // the same, since too many wait
 	Failed     = "failed"      // another status than 200, or a connection cut in the middle
 )
 
-// Observation is what became of a call, or of calls that shared a request.
+// Observation is what became of a call.
 type Observation struct {
-	Do      string // of the first; "settings" if there is none
+	Do      string // "settings" for a request without calls
 	Outcome string
 	Waited  time.Duration // for its turn
 	Took    time.Duration // then
@@ -27,24 +27,26 @@ type Observation struct {
 // SettingsOnly is the Do of an Observation of no calls.
 const SettingsOnly = "settings"
 
-// observe runs in the lane where it can: the stacks of those who wait stay small.
-func (c *Client) observe(trace Trace, calls []Call, reply *Reply, err error, waited, took time.Duration) {
-	o := Observation{Do: SettingsOnly, Outcome: outcome(reply, err), Waited: waited, Took: took}
-	if len(calls) > 0 {
-		o.Do = calls[0].Do
+// observe tells of a call's outcome. c.mu may be held.
+func (c *Client) observe(p *Pending, result *Result, err error, now time.Time) {
+	o := Observation{Do: p.call.Do, Outcome: outcome(result, err)}
+	if p.sent.IsZero() {
+		o.Waited = now.Sub(p.asked)
+	} else {
+		o.Waited, o.Took = p.sent.Sub(p.asked), now.Sub(p.sent)
 	}
 	if o.Do == Open && o.Outcome == Answered {
-		c.opening.add(took)
+		c.opening.add(o.Took)
 	}
 	if c.options.Observe != nil {
 		c.options.Observe(o)
 	}
-	if trace.End != nil {
-		trace.End(o)
+	if p.trace.End != nil && o.Outcome != NeedsState {
+		p.trace.End(o)
 	}
 }
 
-func outcome(reply *Reply, err error) string {
+func outcome(result *Result, err error) string {
 	switch {
 	case errors.Is(err, ErrBusy):
 		return Busy
@@ -54,14 +56,10 @@ func outcome(reply *Reply, err error) string {
 		return TimedOut
 	case err != nil:
 		return Failed
-	}
-	for _, result := range reply.Results {
-		switch {
-		case result.Error != nil:
-			return Raised
-		case result.Need != "":
-			return NeedsState
-		}
+	case result.Error != nil:
+		return Raised
+	case result.Need != "":
+		return NeedsState
 	}
 	return Answered
 }

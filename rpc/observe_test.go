@@ -16,7 +16,7 @@ func TestCalls_AreObservedByWhatBecameOfThem(t *testing.T) {
 	began, release := make(chan struct{}), make(chan struct{})
 	client := backend(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		answer := func(result string) { io.WriteString(w, `{"v":1,"boot":"b","results":[`+result+`]}`) }
+		answer := func(result string) { io.WriteString(w, `{"v":1,"process":"b","results":[`+result+`]}`) }
 		switch text := string(body); {
 		case strings.Contains(text, "slow"):
 			began <- struct{}{}
@@ -46,22 +46,31 @@ func TestCalls_AreObservedByWhatBecameOfThem(t *testing.T) {
 		}
 		return seen[len(seen)-1]
 	}
-	for frame, outcome := range map[string]string{"fine": Answered, "unknown": NeedsState, "raise": Raised, "broken": Failed, "late": TimedOut} {
-		client.Call(t.Context(), "", Call{Connection: "n:1", Do: Frames, Frames: []string{frame}})
+	for frame, outcome := range map[string]string{"fine": Answered, "raise": Raised, "broken": Failed, "late": TimedOut} {
+		client.Call(t.Context(), Call{Connection: "n:1", Do: Frames, Frames: []string{frame}})
 		if o := last(Frames, outcome); o.Took <= 0 {
 			t.Errorf("%+v took no time", o)
 		}
 	}
 
+	unknown := Call{Connection: "n:1", Do: Frames, Version: "1", Frames: []string{"unknown"}, Fill: func(c *Call) error { c.Frames = []string{"fine"}; return nil }}
+	client.Call(t.Context(), unknown)
+	last(Frames, Answered)
+	mu.Lock()
+	if o := seen[len(seen)-2]; o.Do != Frames || o.Outcome != NeedsState {
+		t.Errorf("observed %+v before the call in full", o)
+	}
+	mu.Unlock()
+
 	var calling sync.WaitGroup
-	calling.Go(func() { client.Call(t.Context(), "", Call{Connection: "n:1", Do: Frames, Frames: []string{"slow"}}) })
+	calling.Go(func() { client.Call(t.Context(), Call{Connection: "n:1", Do: Frames, Frames: []string{"slow"}}) })
 	<-began
 	ctx, giveUp := context.WithCancel(t.Context())
-	calling.Go(func() { client.Call(ctx, "", Call{Connection: "n:2", Do: Open}) })
+	calling.Go(func() { client.Call(ctx, Call{Connection: "n:2", Do: Open}) })
 	for _, waiting := client.Load(); waiting == 0; _, waiting = client.Load() {
 		time.Sleep(time.Millisecond)
 	}
-	client.Call(t.Context(), "", Call{Connection: "n:3", Do: Close})
+	client.Call(t.Context(), Call{Connection: "n:3", Do: Close})
 	last(Close, Busy)
 	giveUp()
 	for _, waiting := client.Load(); waiting > 0; _, waiting = client.Load() {

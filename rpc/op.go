@@ -2,13 +2,12 @@ package rpc
 
 // Ops, the effects of a call.
 const (
-	OpSend     = "send"      // Frame
-	OpConfirm  = "confirm"   // Identifier, Frame
-	OpReject   = "reject"    // Identifier, Frame
-	OpSub      = "sub"       // Identifier, Stream, Token
-	OpUnsub    = "unsub"     // Identifier, Stream
-	OpInternal = "internal"  // Stream
-	OpPublish  = "broadcast" // Stream, Frame: the payload
+	OpSend     = "send"     // Frame
+	OpConfirm  = "confirm"  // Identifier, Frame
+	OpReject   = "reject"   // Identifier, Frame
+	OpSub      = "sub"      // Identifier, Stream, Token
+	OpUnsub    = "unsub"    // Identifier, Stream
+	OpInternal = "internal" // Stream
 	OpClose    = "close"
 	OpDrop     = "drop" // Identifier
 )

@@ -9,25 +9,26 @@ import (
 	"github.com/catenary-cable/catenary/protocol"
 )
 
-// parseReply reads Rails' answer.
-func parseReply(text []byte) (*Reply, error) {
+// parseReply reads the answer to a POST.
+func parseReply(text []byte) (*reply, error) {
 	if !json.Valid(text) {
-		return nil, errors.New("reading Rails' answer: it is no JSON")
+		return nil, errors.New("reading Rails' answer: invalid JSON")
 	}
 	c := &cursor{text: text}
-	reply := &Reply{}
+	r := &reply{}
 	var err error
 	c.object(func(key string) {
 		switch key {
-		case "boot":
-			reply.Boot = c.string()
+		case "process":
+			r.process = c.string()
 		case "results":
 			c.array(func() {
-				result, e := parseResult(c)
-				reply.Results, err = append(reply.Results, result), errors.Join(err, e)
+				var result Result
+				c.object(func(key string) { err = errors.Join(err, result.parse(c, key)) })
+				r.results = append(r.results, result)
 			})
 		case "settings":
-			err = errors.Join(err, c.decode(&reply.Settings))
+			err = errors.Join(err, c.decode(&r.settings))
 		default:
 			c.skip()
 		}
@@ -35,61 +36,59 @@ func parseReply(text []byte) (*Reply, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading Rails' answer: %w", err)
 	}
-	return reply, nil
+	return r, nil
 }
 
-func parseResult(c *cursor) (r Result, err error) {
-	c.object(func(key string) {
-		var e error
-		switch key {
-		case "status":
-			r.Status, e = strconv.Atoi(string(c.raw()))
-		case "headers":
-			e = c.decode(&r.Headers)
-		case "body":
-			r.Body = c.string()
-		case "need":
-			r.Need = c.string()
-		case "ops":
-			r.Ops, e = parseOps(c)
-		case "ver":
-			r.Version = c.string()
-		case "state":
-			r.State = c.string()
-		case "kept":
-			r.Kept = string(c.raw()) == "true"
-		case "tags":
-			e = c.decode(&r.Tags)
-		case "id":
-			r.ID = c.string()
-		case "channels":
-			e = parseChannels(c, &r)
-		case "warnings":
-			e = c.decode(&r.Warnings)
-		case "error":
-			e = c.decode(&r.Error)
-		default:
-			c.skip()
-		}
-		if e != nil {
-			err = errors.Join(err, fmt.Errorf("%s: %w", key, e))
-		}
-	})
-	return r, err
+// parse reads one field of a result.
+func (r *Result) parse(c *cursor, key string) (err error) {
+	switch key {
+	case "status":
+		r.Status, err = strconv.Atoi(string(c.raw()))
+	case "headers":
+		err = c.decode(&r.Headers)
+	case "body":
+		r.Body = c.string()
+	case "need":
+		r.Need = c.string()
+	case "ops":
+		r.Ops, err = parseOps(c)
+	case "ver":
+		r.Version = c.string()
+	case "state":
+		r.State = c.string()
+	case "kept":
+		r.Kept = string(c.raw()) == "true"
+	case "tags":
+		err = c.decode(&r.Tags)
+	case "id":
+		r.ID = c.string()
+	case "channels":
+		r.Channels, err = parseChannels(c)
+	case "warnings":
+		err = c.decode(&r.Warnings)
+	case "error":
+		err = c.decode(&r.Error)
+	default:
+		c.skip()
+	}
+	if err != nil {
+		err = fmt.Errorf("%s: %w", key, err)
+	}
+	return err
 }
 
-func parseChannels(c *cursor, r *Result) (err error) {
+func parseChannels(c *cursor) (channels map[string]*ChannelOutcome, err error) {
 	c.object(func(identifier string) {
-		if r.Channels == nil {
-			r.Channels = map[string]*ChannelOutcome{}
+		if channels == nil {
+			channels = map[string]*ChannelOutcome{}
 		}
 		if c.peek() != '{' {
 			c.skip()
-			r.Channels[identifier] = nil
+			channels[identifier] = nil
 			return
 		}
 		outcome := &ChannelOutcome{}
-		r.Channels[identifier] = outcome
+		channels[identifier] = outcome
 		c.object(func(key string) {
 			switch key {
 			case "state":
@@ -101,7 +100,7 @@ func parseChannels(c *cursor, r *Result) (err error) {
 			}
 		})
 	})
-	return err
+	return channels, err
 }
 
 func parseOps(c *cursor) (ops []Op, err error) {
@@ -153,8 +152,6 @@ func parseOp(c *cursor) (op Op, err error) {
 		}
 	case OpUnsub:
 		op.Identifier, op.Stream = arg(1), arg(2)
-	case OpPublish:
-		op.Stream, op.Frame = arg(1), arg(2)
 	case OpInternal:
 		op.Stream = arg(1)
 	case OpDrop:
@@ -174,29 +171,4 @@ func parseOp(c *cursor) (op Op, err error) {
 		err = errors.Join(err, fmt.Errorf("the op %q is unknown: is the gem newer than catenary?", op.Kind))
 	}
 	return op, err
-}
-
-// ParseLate reads what the gem publishes on the node's stream.
-func ParseLate(payload []byte) (late Late, err error) {
-	if !json.Valid(payload) {
-		return late, errors.New("it is no JSON")
-	}
-	c := &cursor{text: payload}
-	c.object(func(key string) {
-		switch key {
-		case "conn":
-			late.Connection = c.string()
-		case "after":
-			late.After, _ = strconv.ParseInt(string(c.raw()), 10, 64)
-		case "seq":
-			late.Seq, _ = strconv.ParseInt(string(c.raw()), 10, 64)
-		case "from":
-			late.From, _ = strconv.Atoi(string(c.raw()))
-		case "ops":
-			late.Ops, err = parseOps(c)
-		default:
-			c.skip()
-		}
-	})
-	return late, err
 }

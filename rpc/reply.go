@@ -1,10 +1,18 @@
 package rpc
 
-// Reply is what Rails answers to the calls of one request, in their order.
-type Reply struct {
-	Boot     string // names the process that answered
-	Results  []Result
-	Settings *Settings
+// reply is what Rails answers to the calls of one POST, in their order.
+type reply struct {
+	process  string // names the process that answered
+	results  []Result
+	settings *Settings
+}
+
+// Answer is what became of a call. Err is not nil if there is no Result; if it
+// is ErrNotSent, nothing has run.
+type Answer struct {
+	Process *Process // that ran it, and holds the connection's objects; nil over POST
+	Result  *Result
+	Err     error
 }
 
 // Result is what one call did.
@@ -17,7 +25,7 @@ type Result struct {
 	Ops      []Op
 	Version  string
 	State    string
-	Kept     bool // the state that we have still holds
+	Kept     bool // with State and Channels, catenary has all of the state
 	Tags     []string
 	ID       string
 	Channels map[string]*ChannelOutcome // nil: not subscribed afterwards
@@ -72,14 +80,9 @@ type TurboSettings struct {
 	KeyCheck string `json:"key_check"` // see turbo.Check
 }
 
-// Late are effects that the gem publishes on the stream _catenary/<node>: what
-// happened after a reply, that of the call After; or, with Seq, what the call of
-// that number has done so far while it is still running. The call's reply tells
-// those again.
-type Late struct {
-	Connection string
-	After      int64 // 0: not known
-	Seq        int64
-	From       int // how many of the call's ops came before these
-	Ops        []Op
+// Kept is state that catenary lacked, handed over by a process that goes.
+type Kept struct {
+	Version  string
+	State    string                     // "": what catenary has still holds
+	Channels map[string]*ChannelOutcome // by identifier, those whose state has changed
 }

@@ -21,6 +21,15 @@ func appendRequest(b []byte, node string, calls []Call) []byte {
 	return append(b, "]}"...)
 }
 
+// appendNumbered writes a call as a link carries it.
+func appendNumbered(b []byte, number uint64, c *Call) []byte {
+	b = strconv.AppendUint(append(b, `{"call":`...), number, 10)
+	at := len(b)
+	b = appendCall(b, c)
+	b[at] = ',' // in place of the brace
+	return b
+}
+
 func appendCall(b []byte, c *Call) []byte {
 	if c.Encoded != nil {
 		return append(b, c.Encoded...)
@@ -29,9 +38,7 @@ func appendCall(b []byte, c *Call) []byte {
 	b = appendText(append(b, `,"do":`...), c.Do)
 	b = appendField(b, `,"ver":`, c.Version)
 	b = appendField(b, `,"want":`, c.Want)
-	if c.Seq > 0 {
-		b = strconv.AppendInt(append(b, `,"seq":`...), c.Seq, 10)
-	}
+	b = appendField(b, `,"traceparent":`, c.traceparent)
 	if len(c.Frames) > 0 {
 		b = appendTexts(append(b, `,"frames":`...), c.Frames)
 	}

@@ -14,7 +14,6 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -29,7 +28,7 @@ func backend(t *testing.T, answer http.HandlerFunc, change ...func(*Options)) *C
 	t.Helper()
 	server := httptest.NewServer(answer)
 	t.Cleanup(server.Close)
-	o := Options{URL: server.URL, Secret: "secret", Node: "n", Timeout: 2 * time.Second, Concurrency: 3, Queue: 10, ReplyBytes: 1 << 16}
+	o := Options{URL: server.URL, Secret: "secret", Node: "n", Timeout: 2 * time.Second, Concurrency: 3, Queue: 10, ReplyBytes: 1 << 16, Transport: Post}
 	for _, f := range change {
 		f(&o)
 	}
@@ -43,7 +42,7 @@ func backend(t *testing.T, answer http.HandlerFunc, change ...func(*Options)) *C
 
 func fine(w http.ResponseWriter, r *http.Request) {
 	io.Copy(io.Discard, r.Body)
-	io.WriteString(w, `{"v":1,"boot":"b","results":[{"status":200}]}`)
+	io.WriteString(w, `{"v":1,"process":"b","results":[{"status":200}]}`)
 }
 
 func TestCall_IsSignedAsTheContractSays(t *testing.T) {
@@ -57,9 +56,9 @@ func TestCall_IsSignedAsTheContractSays(t *testing.T) {
 		if r.Header.Get("Catenary-Signature") != hex.EncodeToString(mac.Sum(nil)) || r.URL.Path != "/_catenary" || r.Method != "POST" {
 			problem.Store(fmt.Sprint(r.Method, r.URL, r.Header))
 		}
-		io.WriteString(w, `{"boot":"b","results":[{"status":200}]}`)
+		io.WriteString(w, `{"process":"b","results":[{"status":200}]}`)
 	})
-	if _, err := client.Call(t.Context(), "", Call{Connection: "n:1", Do: Frames, Frames: []string{"{\"é\":\"\\\"\x01\"}"}}); err != nil {
+	if _, err := client.Call(t.Context(), Call{Connection: "n:1", Do: Frames, Frames: []string{"{\"é\":\"\\\"\x01\"}"}}); err != nil {
 		t.Fatal(err)
 	}
 	if problem.Load() != nil {
@@ -97,26 +96,26 @@ func TestRequest_IsJSONWhateverIsInIt(t *testing.T) {
 }
 
 func TestReply_IsReadInAllItsParts(t *testing.T) {
-	reply, err := parseReply([]byte(` {"v":1, "boot":"b", "unknown":{"a":[1,"}"]}, "results":[
+	reply, err := parseReply([]byte(` {"v":1, "process":"b", "unknown":{"a":[1,"}"]}, "results":[
 		{"need":"state"},
 		{"status":200,"ver":"2","state":"s","tags":["t"],"id":"i","warnings":["w"],"error":{"kind":"lost","message":"m"},
 		 "channels":{"a":{"state":"x","timers":[0.5,3]},"b":null},
 		 "ops":[["send","f\u00e9"],["confirm","a"],["confirm","a","F"],["reject","b"],["sub","a","s",null],["sub","a","s","tok"],["sub","a","s"],
-		        ["unsub","a","s"],["internal","i"],["broadcast","s","{}"],["close"],["welcome"],["message","a",{"x":[1]}],["disconnect","r",true],["drop","a"]]},
+		        ["unsub","a","s"],["internal","i"],["close"],["welcome"],["message","a",{"x":[1]}],["disconnect","r",true],["drop","a"]]},
 		{"status":301,"headers":[["Location","x"]],"body":"moved"}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := fmt.Sprintf("%+v", reply.Results[1].Ops)
+	text := fmt.Sprintf("%+v", reply.results[1].Ops)
 	for _, want := range []string{"Frame:fé", `Frame:{"identifier":"a","type":"confirm_subscription"}`, "Frame:F}", `reject_subscription`,
 		"{Kind:internal Identifier: Stream:i", `{"identifier":"a","message":{"x":[1]}}`, `{"type":"disconnect","reason":"r","reconnect":true}`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%s lacks %s", text, want)
 		}
 	}
-	r := reply.Results[1]
+	r := reply.results[1]
 	if *r.Ops[5].Token != "tok" || r.Ops[4].Token != nil || r.Channels["a"].Timers[1] != 3 || r.Channels["b"] != nil || r.Error.Kind != Lost ||
-		reply.Results[0].Need != "state" || reply.Results[2].Headers[0][1] != "x" {
+		reply.results[0].Need != "state" || reply.results[2].Headers[0][1] != "x" {
 		t.Errorf("%+v", reply)
 	}
 }
@@ -130,17 +129,17 @@ func TestReply_ThatIsWrongIsAnError(t *testing.T) {
 }
 
 func FuzzReply(f *testing.F) {
-	f.Add([]byte(`{"boot":"b","results":[{"status":200,"ops":[["sub","a","s",null],["message","a",1]],"channels":{"a":{"timers":[1]}}}]}`))
+	f.Add([]byte(`{"process":"b","results":[{"status":200,"ops":[["sub","a","s",null],["message","a",1]],"channels":{"a":{"timers":[1]}}}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		parseReply(text)
-		ParseLate(text)
+		parseIncoming(text)
 	})
 }
 
 func TestCall_SaysWhatIsWrongAndWhatToDo(t *testing.T) {
 	for status, want := range map[int]string{403: "the same CATENARY_SECRET", 404: "add the gem catenary-rails", 400: "the same version", 502: "point backend.url at Puma"} {
 		client := backend(t, func(w http.ResponseWriter, r *http.Request) { http.Error(w, "because", status) })
-		if _, err := client.Call(t.Context(), ""); err == nil || !strings.Contains(err.Error(), want) || errors.Is(err, ErrNotSent) {
+		if _, err := client.Call(t.Context(), Call{}); err == nil || !strings.Contains(err.Error(), want) || errors.Is(err, ErrNotSent) {
 			t.Errorf("%d: %v", status, err)
 		}
 	}
@@ -148,7 +147,9 @@ func TestCall_SaysWhatIsWrongAndWhatToDo(t *testing.T) {
 
 func TestCall_ThatWasNotSentSaysSo(t *testing.T) {
 	client := backend(t, fine, func(o *Options) { o.URL = "http://127.0.0.1:1" })
-	if _, err := client.Call(t.Context(), ""); !errors.Is(err, ErrNotSent) {
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := client.Call(ctx, Call{}); !errors.Is(err, ErrNotSent) || !strings.Contains(err.Error(), "connecting to Rails") {
 		t.Fatal(err)
 	}
 }
@@ -156,46 +157,52 @@ func TestCall_ThatWasNotSentSaysSo(t *testing.T) {
 func TestCall_IsBoundedInTimeAndLength(t *testing.T) {
 	slow := backend(t, func(w http.ResponseWriter, r *http.Request) { time.Sleep(1500 * time.Millisecond) },
 		func(o *Options) { o.Timeout = 500 * time.Millisecond })
-	if _, err := slow.Call(t.Context(), ""); err == nil || !strings.Contains(err.Error(), "backend.timeout") || errors.Is(err, ErrNotSent) {
+	if _, err := slow.Call(t.Context(), Call{}); err == nil || !strings.Contains(err.Error(), "backend.timeout") || errors.Is(err, ErrNotSent) {
 		t.Error(err)
 	}
 	long := backend(t, func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, 1<<17)) })
-	if _, err := long.Call(t.Context(), ""); err == nil || !strings.Contains(err.Error(), "longer than") {
+	if _, err := long.Call(t.Context(), Call{}); err == nil || !strings.Contains(err.Error(), "longer than") {
 		t.Error(err)
 	}
 }
 
-func TestCalls_WaitInOrderAndNoMoreThanMay(t *testing.T) {
-	var inFlight, most atomic.Int32
-	var mu sync.Mutex
-	var order []string
+func TestPost_TakesSeveralWaitingCallsInOrderAndNoMoreWaitThanMay(t *testing.T) {
+	requests, release := make(chan []string), make(chan struct{})
 	client := backend(t, func(w http.ResponseWriter, r *http.Request) {
-		if n := inFlight.Add(1); n > most.Load() {
-			most.Store(n)
-		}
 		body, _ := io.ReadAll(r.Body)
 		var request struct{ Calls []struct{ Conn string } }
 		json.Unmarshal(body, &request)
-		mu.Lock()
-		order = append(order, request.Calls[0].Conn)
-		mu.Unlock()
-		time.Sleep(50 * time.Millisecond)
-		inFlight.Add(-1)
-		fine(w, r)
+		var order, results []string
+		for _, call := range request.Calls {
+			order, results = append(order, call.Conn), append(results, `{"status":200}`)
+		}
+		requests <- order
+		<-release
+		io.WriteString(w, `{"v":1,"process":"b","results":[`+strings.Join(results, ",")+`]}`)
 	}, func(o *Options) { o.Concurrency, o.Queue = 1, 5 })
-	var calls sync.WaitGroup
-	var busy atomic.Int32
-	for i := range 10 {
-		calls.Go(func() {
-			if _, err := client.Call(t.Context(), "", Call{Connection: fmt.Sprint(i)}); errors.Is(err, ErrBusy) {
-				busy.Add(1)
-			}
-		})
-		time.Sleep(time.Millisecond)
+	answers := make(chan Answer, 10)
+	ask := func(name string) error {
+		_, err := client.Do(Call{Connection: name, Do: Frames}, func(a Answer) { answers <- a })
+		return err
 	}
-	calls.Wait()
-	if most.Load() != 1 || busy.Load() != 4 || strings.Join(order, "") != "012345" {
-		t.Fatalf("%d in flight, %d turned away, order %v", most.Load(), busy.Load(), order)
+	ask("0")
+	if first := <-requests; len(first) != 1 {
+		t.Fatal(first)
+	}
+	for i := range 9 {
+		err := ask(fmt.Sprint(i + 1))
+		if busy := i >= 5; errors.Is(err, ErrBusy) != busy {
+			t.Errorf("call %d: %v", i+1, err)
+		}
+	}
+	close(release)
+	if second := <-requests; strings.Join(second, "") != "12345" {
+		t.Errorf("together travelled %v", second)
+	}
+	for range 6 {
+		if a := <-answers; a.Err != nil {
+			t.Error(a.Err)
+		}
 	}
 }
 
@@ -205,13 +212,13 @@ func TestCall_ThatGivesUpWaitingIsNotMade(t *testing.T) {
 	client := backend(t, func(w http.ResponseWriter, r *http.Request) { made.Add(1); <-release; fine(w, r) },
 		func(o *Options) { o.Concurrency = 1 })
 	first := make(chan error, 1)
-	go func() { _, err := client.Call(t.Context(), "", Call{}); first <- err }()
+	go func() { _, err := client.Call(t.Context(), Call{}); first <- err }()
 	for made.Load() == 0 {
 		time.Sleep(time.Millisecond)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if _, err := client.Call(ctx, "", Call{}); !errors.Is(err, ErrNotSent) {
+	if _, err := client.Call(ctx, Call{}); !errors.Is(err, ErrNotSent) {
 		t.Error(err)
 	}
 	close(release)
@@ -220,7 +227,7 @@ func TestCall_ThatGivesUpWaitingIsNotMade(t *testing.T) {
 	}
 }
 
-func TestCalls_KeepTheirConnectionsAndNoticeDeadOnes(t *testing.T) {
+func TestPost_KeepsItsConnections(t *testing.T) {
 	var opened atomic.Int32
 	server := httptest.NewUnstartedServer(http.HandlerFunc(fine))
 	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
@@ -230,19 +237,45 @@ func TestCalls_KeepTheirConnectionsAndNoticeDeadOnes(t *testing.T) {
 	}
 	server.Start()
 	defer server.Close()
-	client, _ := NewClient(Options{URL: server.URL, Timeout: time.Second, Concurrency: 2, Queue: 2, ReplyBytes: 1000})
+	client, _ := NewClient(Options{URL: server.URL, Transport: Post, Timeout: time.Second, Concurrency: 2, Queue: 2, ReplyBytes: 1000})
 	defer client.Close()
 	for i := range 20 {
-		if i == 10 {
-			server.CloseClientConnections()
-			time.Sleep(10 * time.Millisecond)
-		}
-		if _, err := client.Call(t.Context(), "b", Call{}); err != nil {
+		if _, err := client.Call(t.Context(), Call{}); err != nil {
 			t.Fatal(i, err)
 		}
 	}
-	if opened.Load() != 2 {
-		t.Fatalf("%d connections for 20 calls, of which one was cut", opened.Load())
+	if opened.Load() != 1 {
+		t.Fatalf("%d connections for 20 calls", opened.Load())
+	}
+}
+
+func TestPost_KeepsThePathOfTheBackendAndAcceptsInterimAnswers(t *testing.T) {
+	var path atomic.Value
+	client := backend(t, func(w http.ResponseWriter, r *http.Request) {
+		path.Store(r.URL.Path)
+		w.WriteHeader(http.StatusProcessing)
+		fine(w, r)
+	}, func(o *Options) { o.URL += "/sub/dir/" })
+	if _, err := client.Call(t.Context(), Call{}); err != nil || path.Load() != "/sub/dir/_catenary" {
+		t.Fatal(err, path.Load())
+	}
+}
+
+func TestPost_MakesACallInFullOnceTheProcessDoesNotKnowIt(t *testing.T) {
+	var bodies []string
+	client := backend(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		bodies = append(bodies, string(body))
+		result := `{"need":"state"}`
+		if strings.Contains(string(body), "request") {
+			result = `{"status":200,"ver":"2"}`
+		}
+		io.WriteString(w, `{"v":1,"process":"b","results":[`+result+`]}`)
+	})
+	fill := func(c *Call) error { c.Request = json.RawMessage("{}"); return nil }
+	result, err := client.Call(t.Context(), Call{Connection: "n:1", Do: Frames, Version: "1", Fill: fill})
+	if err != nil || result.Version != "2" || len(bodies) != 2 || strings.Contains(bodies[0], "request") {
+		t.Fatal(result, err, bodies)
 	}
 }
 
@@ -255,12 +288,12 @@ func TestCall_GoesOverAUnixSocketToo(t *testing.T) {
 	server := &http.Server{Handler: http.HandlerFunc(fine)}
 	go server.Serve(listener)
 	defer server.Close()
-	client, err := NewClient(Options{URL: "unix://" + path, Timeout: time.Second, Concurrency: 1, ReplyBytes: 1000})
+	client, err := NewClient(Options{URL: "unix://" + path, Transport: Post, Timeout: time.Second, Concurrency: 1, ReplyBytes: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	if _, err := client.Call(t.Context(), "", Call{}); err != nil {
+	if _, err := client.Call(t.Context(), Call{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -276,12 +309,12 @@ func TestBackendURL_ThatIsWrongSaysWhatToWrite(t *testing.T) {
 func BenchmarkCall(b *testing.B) {
 	server := httptest.NewServer(http.HandlerFunc(fine))
 	defer server.Close()
-	client, _ := NewClient(Options{URL: server.URL, Secret: "x", Node: "n", Timeout: time.Second, Concurrency: 4, Queue: 100, ReplyBytes: 1000})
+	client, _ := NewClient(Options{URL: server.URL, Transport: Post, Secret: "x", Node: "n", Timeout: time.Second, Concurrency: 4, Queue: 100, ReplyBytes: 1000})
 	defer client.Close()
 	frames := []string{`{"command":"message","identifier":"{\"channel\":\"ChatChannel\",\"room\":1}","data":"{\"body\":\"hello\",\"action\":\"speak\"}"}`}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := client.Call(context.Background(), "b", Call{Connection: "n:1", Do: Frames, Version: "1", Frames: frames}); err != nil {
+		if _, err := client.Call(context.Background(), Call{Connection: "n:1", Do: Frames, Version: "1", Frames: frames}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -5,10 +5,6 @@ import (
 	"time"
 )
 
-// OpenTook tells how long Rails took lately to open a connection, without the
-// wait for a turn; 0 if it has opened none.
-func (c *Client) OpenTook() time.Duration { return time.Duration(c.opening.Load()) }
-
 // average is one of which the latest count most: each takes a tenth of the
 // weight. Who adds at the same time may lose one, which an average can bear.
 type average struct{ atomic.Int64 }

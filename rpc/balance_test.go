@@ -1,0 +1,57 @@
+package rpc_test
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/catenary-cable/catenary/rpc/rpctest"
+)
+
+// balance is one address for several processes, which take connections in turn.
+func balance(t *testing.T, processes []*rpctest.Rails) (url string) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for turn := 0; ; turn++ {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			to, err := net.Dial("tcp", strings.TrimPrefix(processes[turn%len(processes)].URL, "http://"))
+			if err != nil {
+				conn.Close()
+				continue
+			}
+			go func() { io.Copy(to, conn); to.Close() }()
+			go func() { io.Copy(conn, to); conn.Close() }()
+		}
+	}()
+	return "http://" + listener.Addr().String()
+}
+
+// postOnly is a backend that answers upgrades with status, and POSTs properly.
+func postOnly(t *testing.T, status int) (url string) {
+	var served atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		served.Add(1)
+		body, _ := io.ReadAll(r.Body)
+		switch {
+		case r.Method != http.MethodPost:
+			http.Error(w, "", status)
+		case strings.Contains(string(body), `"do"`):
+			io.WriteString(w, `{"v":1,"process":"b","results":[{"status":200}]}`)
+		default:
+			io.WriteString(w, `{"v":1,"process":"b","results":[],"settings":{"rails":"0"}}`)
+		}
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}

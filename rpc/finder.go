@@ -1,0 +1,182 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// Which process takes a connection nobody can choose: Puma's workers accept for
+// themselves, balancers send where they like. So links are found by dialling:
+// quickly while somebody is known or likely to be missing, and now and then for
+// good, since processes come and go without a word.
+const (
+	quickPause = 10 * time.Millisecond
+	slowPause  = 5 * time.Second
+
+	// mostInVain is how many dials in a row may meet only known processes before
+	// it is enough for now, if nobody is known to be missing.
+	mostInVain = 8
+
+	postPause = 30 * time.Second // between dials while POST does as well
+)
+
+// finder opens links by one of the backend's addresses.
+type finder struct {
+	client  *Client
+	address string
+	vain    int           // the latest dials, that have met only known processes
+	failing time.Duration // pause after the latest dial, which has failed
+	probed  time.Time     // when it was last tried whether POST does
+}
+
+// Run keeps a link to every process of Rails until ctx ends. It tells handler
+// what Rails does.
+func (c *Client) Run(ctx context.Context, handler Handler) error {
+	c.mu.Lock()
+	c.handler = handler
+	c.mu.Unlock()
+	var running sync.WaitGroup
+	defer running.Wait()
+	running.Go(func() { c.attend(ctx) })
+	if c.options.Transport == Post {
+		return nil
+	}
+	finders := map[string]*finder{}
+	for {
+		pause := slowPause
+		for _, address := range c.target.addresses(ctx) {
+			if finders[address] == nil {
+				finders[address] = &finder{client: c, address: address}
+			}
+			pause = min(pause, finders[address].look(ctx, &running))
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		case <-c.changed:
+			for _, f := range finders {
+				f.vain, f.failing = 0, 0
+			}
+		}
+	}
+}
+
+// attend pings, and gives up what has waited too long.
+func (c *Client) attend(ctx context.Context) {
+	tick := time.NewTicker(stallAfter)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			c.expire(now)
+			c.mu.Lock()
+			c.spread()
+			links := append([]*link(nil), c.links...)
+			c.mu.Unlock()
+			for _, l := range links {
+				l.ping(now, c.options.Timeout)
+			}
+		}
+	}
+}
+
+// look dials once, and says when to dial again.
+func (f *finder) look(ctx context.Context, running *sync.WaitGroup) time.Duration {
+	c := f.client
+	known, missing := c.known()
+	l, err := c.open(ctx, f.address, known)
+	switch noLink := (*noLinkError)(nil); {
+	case err == nil:
+		f.failing, f.vain = 0, 0
+		if !c.add(l) {
+			l.conn.Close()
+			break
+		}
+		c.log.Info("link to a Rails process", "process", l.process.ID, "workers", l.hello.Workers)
+		running.Go(func() { c.carry(ctx, l) })
+		missing = l.hello.Count > len(known)+1 || l.hello.Count == 0
+	case errors.Is(err, errKnown):
+		f.failing = 0
+		f.vain++
+	case errors.As(err, &noLink):
+		return c.fallBack(noLink)
+	default:
+		return f.failed(err)
+	}
+	if !missing && f.vain >= mostInVain {
+		return slowPause
+	}
+	return min(quickPause<<min(f.vain/mostInVain, 10), time.Second)
+}
+
+// carry uses a link until it ends.
+func (c *Client) carry(ctx context.Context, l *link) {
+	stop := context.AfterFunc(ctx, func() { l.conn.Close() })
+	defer stop()
+	reason := l.run()
+	if ctx.Err() == nil {
+		level := c.log.Warn
+		if reason == nil {
+			level = c.log.Info
+		}
+		level("the link to a Rails process has ended", "process", l.process.ID, "reason", reason)
+	}
+	c.lost(l, reason)
+}
+
+// known are the processes with a link, and whether others are known to be
+// missing.
+func (c *Client) known() (ids []string, missing bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	count := 0
+	for _, l := range c.links {
+		ids = append(ids, l.process.ID)
+		count = max(count, l.hello.Count)
+	}
+	return ids, len(ids) == 0 || len(ids) < count
+}
+
+// failed notes why there is no link.
+func (f *finder) failed(err error) time.Duration {
+	c := f.client
+	c.mu.Lock()
+	if len(c.links) == 0 {
+		c.trouble = err
+	}
+	c.mu.Unlock()
+	longest := time.Second
+	if errors.As(err, new(*StatusError)) {
+		longest = slowPause // each is a line in Rails' log
+		if c.options.Transport == Auto && time.Since(f.probed) > postPause {
+			f.probed = time.Now()
+			if c.post.answers() {
+				return c.fallBack(&noLinkError{"the backend answers POST " + Path + " and no upgrade"})
+			}
+		}
+	}
+	f.failing = min(max(2*f.failing, 50*time.Millisecond), longest)
+	return f.failing
+}
+
+// fallBack has calls go by POST from now on, unless there are links.
+func (c *Client) fallBack(reason *noLinkError) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case len(c.links) > 0:
+	case c.options.Transport == Link:
+		c.trouble = reason
+	case !c.posting:
+		c.posting = true
+		c.log.Warn("calls go to Rails by POST: effects of threads and jobs after a command are lost, and broadcasts overtake what was transmitted before them",
+			"reason", reason.reason)
+		c.spread()
+	}
+	return postPause
+}

@@ -1,0 +1,112 @@
+package rpc
+
+import (
+	"bufio"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+)
+
+// frameLimit is the longest frame, in bytes; docs/rpc.md names it.
+const frameLimit = 32 << 20
+
+// keptBuffer is how much memory a link keeps for the next frame.
+const keptBuffer = 256 << 10
+
+// frameMAC proves one direction's frames to be the other end's, each in its
+// place. nil: the frames are plain.
+type frameMAC struct {
+	mac    hash.Hash
+	number [8]byte // of the next frame
+	sum    [sha256.Size]byte
+}
+
+func newFrameMAC(linkKey []byte, sender string) *frameMAC {
+	return &frameMAC{mac: hmac.New(sha256.New, mac(linkKey, sender))}
+}
+
+// of returns the MAC of the next frame, valid until the next call.
+func (m *frameMAC) of(text []byte) []byte {
+	m.mac.Reset()
+	m.mac.Write(m.number[:])
+	m.mac.Write(text)
+	binary.BigEndian.PutUint64(m.number[:], binary.BigEndian.Uint64(m.number[:])+1)
+	return m.mac.Sum(m.sum[:0])
+}
+
+// beginFrame leaves room for the length of a frame, whose text the caller
+// appends before it calls endFrame.
+func beginFrame(b []byte) []byte { return append(b, 0, 0, 0, 0) }
+
+// endFrame completes the frame that begins at start.
+func endFrame(b []byte, start int, m *frameMAC) ([]byte, error) {
+	text := b[start+4:]
+	if len(text) > frameLimit {
+		return b[:start], fmt.Errorf("the frame has %d bytes, and at most %d are allowed", len(text), frameLimit)
+	}
+	binary.BigEndian.PutUint32(b[start:], uint32(len(text)))
+	if m != nil {
+		b = append(b, m.of(text)...)
+	}
+	return b, nil
+}
+
+// frameReader reads the frames of one link.
+type frameReader struct {
+	from   *bufio.Reader
+	mac    *frameMAC // nil: plain
+	buffer []byte
+}
+
+var errForged = errors.New("a frame has a wrong MAC")
+
+// next returns the text of the next frame, valid until the next call.
+func (r *frameReader) next() ([]byte, error) {
+	var head [4]byte
+	if _, err := io.ReadFull(r.from, head[:]); err != nil {
+		return nil, err
+	}
+	length := int(binary.BigEndian.Uint32(head[:]))
+	if length > frameLimit {
+		return nil, fmt.Errorf("a frame announces %d bytes, and at most %d are allowed", length, frameLimit)
+	}
+	if cap(r.buffer) > keptBuffer && length < keptBuffer {
+		r.buffer = nil
+	}
+	text, err := r.read(r.buffer[:0], length)
+	if err != nil {
+		return nil, fmt.Errorf("in the middle of a frame: %w", err)
+	}
+	r.buffer = text
+	if r.mac != nil {
+		var sum [sha256.Size]byte
+		if _, err := io.ReadFull(r.from, sum[:]); err != nil {
+			return nil, fmt.Errorf("in the middle of a frame: %w", err)
+		}
+		if !hmac.Equal(sum[:], r.mac.of(text)) {
+			return nil, errForged
+		}
+	}
+	return text, nil
+}
+
+// read takes memory only as bytes arrive: an announced length proves nothing.
+func (r *frameReader) read(b []byte, length int) ([]byte, error) {
+	for len(b) < length {
+		chunk := min(length-len(b), 64<<10)
+		at := len(b)
+		if cap(b)-at < chunk {
+			b = append(b, make([]byte, chunk)...)
+		} else {
+			b = b[:at+chunk]
+		}
+		if _, err := io.ReadFull(r.from, b[at:]); err != nil {
+			return b[:0], err
+		}
+	}
+	return b, nil
+}

@@ -1,0 +1,391 @@
+package rpc_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/catenary-cable/catenary/rpc"
+	"github.com/catenary-cable/catenary/rpc/rpctest"
+)
+
+// patience is how long a test waits for what must come.
+const patience = time.Minute
+
+// heard keeps what a handler is told.
+type heard struct {
+	mu   sync.Mutex
+	what []string
+	sync func(done func())
+}
+
+func (h *heard) note(format string, args ...any) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.what = append(h.what, fmt.Sprintf(format, args...))
+}
+
+func (h *heard) Effects(connection string, ops []rpc.Op) {
+	for _, op := range ops {
+		h.note("%s %s %s", connection, op.Kind, op.Frame)
+	}
+}
+
+func (h *heard) Sync(connection string, done func()) {
+	h.note("sync %s", connection)
+	if h.sync != nil {
+		h.sync(done)
+		return
+	}
+	done()
+}
+
+func (h *heard) Keep(connection string, _ *rpc.Process, kept rpc.Kept) {
+	h.note("kept %s %s %s", connection, kept.State, kept.Channels["a"].State)
+}
+
+func (h *heard) Gone(*rpc.Process) { h.note("gone") }
+
+func (h *heard) all() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.what)
+}
+
+func linked(t *testing.T, url string, change ...func(*rpc.Options)) (*rpc.Client, *heard) {
+	t.Helper()
+	o := rpc.Options{URL: url, Secret: "secret", Node: "n", Timeout: patience, Queue: 1000}
+	for _, f := range change {
+		f(&o)
+	}
+	client, err := rpc.NewClient(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &heard{}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		client.Run(t.Context(), h)
+	}()
+	t.Cleanup(func() {
+		client.Close()
+		<-ended
+	})
+	return client, h
+}
+
+func await(t *testing.T, what string, happened func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !happened(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("in vain awaited: %s", what)
+		}
+	}
+}
+
+func fine(l *rpctest.Link, call rpctest.Call) { l.End(call, `{"status":200,"ver":"1"}`) }
+
+func TestLink_CarriesCallsAndTheirResults(t *testing.T) {
+	for _, frames := range []string{"plain", "mac"} {
+		rails := rpctest.New(t, "secret", func(l *rpctest.Link, call rpctest.Call) {
+			l.End(call, fmt.Sprintf(`{"status":200,"ver":"1","ops":[["send",%q]]}`, call.Connection+" "+strings.Join(call.Frames, " ")))
+		}, func(r *rpctest.Rails) { r.Frames = frames })
+		client, _ := linked(t, rails.URL)
+		for i := range 100 {
+			name := fmt.Sprint(i)
+			result, err := client.Call(t.Context(), rpc.Call{Connection: name, Do: rpc.Frames, Frames: []string{"é"}})
+			if err != nil || result.Ops[0].Frame != name+" é" {
+				t.Fatal(frames, i, result, err)
+			}
+		}
+		settings, err := client.Settings(patience)
+		if err != nil || settings.MountPath != "/cable" {
+			t.Error(settings, err)
+		}
+	}
+}
+
+func TestLink_HandsOnEffectsInTheOrderInWhichRailsSendsThem(t *testing.T) {
+	rails := rpctest.New(t, "secret", func(l *rpctest.Link, call rpctest.Call) {
+		l.Write(fmt.Sprintf(`{"call":%d,"ops":[["send","1"]]}`, call.Number))
+		l.Write(`{"conn":"other","ops":[["send","2"]]}`)
+		l.Write(`{"sync":7,"conn":"mine"}`)
+		l.Write(`{"kept":"third","ver":"1","state":"s","channels":{"a":{"state":"x"}}}`)
+		l.End(call, `{"status":200}`)
+	})
+	client, h := linked(t, rails.URL)
+	if _, err := client.Call(t.Context(), rpc.Call{Connection: "mine", Do: rpc.Frames}); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(h.all(), ", "); got != "mine send 1, other send 2, sync mine, kept third s x" {
+		t.Error(got)
+	}
+	await(t, "synced", func() bool { return slices.Contains(rails.Links()[0].Said(), `{"synced":7}`) })
+}
+
+func TestLink_IsOpenedToEveryProcessAndNewConnectionsGoWhereThereAreFewest(t *testing.T) {
+	workers := func() []*rpctest.Rails {
+		var all []*rpctest.Rails
+		for range 4 {
+			all = append(all, rpctest.New(t, "secret", fine, func(r *rpctest.Rails) { r.Count = 4 }))
+		}
+		return all
+	}()
+	client, _ := linked(t, balance(t, workers))
+	await(t, "four links", func() bool { return len(client.Processes()) == 4 })
+	var opens sync.WaitGroup
+	for i := range 80 {
+		opens.Go(func() {
+			if _, err := client.Call(t.Context(), rpc.Call{Connection: fmt.Sprint(i), Do: rpc.Open}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	opens.Wait()
+	for _, p := range client.Processes() {
+		if p.Connections < 14 || p.Connections > 26 {
+			t.Errorf("%d of 80 connections are on one of four processes", p.Connections)
+		}
+	}
+}
+
+func TestLink_ABusyProcessHoldsUpOnlyItsOwn(t *testing.T) {
+	release := make(chan struct{})
+	answer := func(l *rpctest.Link, call rpctest.Call) {
+		if len(call.Frames) > 0 && call.Frames[0] == "slow" {
+			go func() { <-release; fine(l, call) }()
+			return
+		}
+		fine(l, call)
+	}
+	a := rpctest.New(t, "secret", answer, func(r *rpctest.Rails) { r.Count, r.Workers = 2, 1 })
+	b := rpctest.New(t, "secret", answer, func(r *rpctest.Rails) { r.Count, r.Workers = 2, 1 })
+	client, _ := linked(t, balance(t, []*rpctest.Rails{a, b}))
+	await(t, "two links", func() bool { return len(client.Processes()) == 2 })
+	home := client.Process(a.Name)
+	answers := make(chan rpc.Answer, 100)
+	for i := range 40 { // more than are sent ahead
+		client.Do(rpc.Call{Connection: fmt.Sprint(i), Do: rpc.Frames, Frames: []string{"slow"}, Home: home}, func(a rpc.Answer) { answers <- a })
+	}
+	if _, err := client.Call(t.Context(), rpc.Call{Connection: "idle", Do: rpc.Frames, Home: client.Process(b.Name)}); err != nil {
+		t.Error(err)
+	}
+	await(t, "a process that stalls", func() bool { return client.Stalled(home) })
+	for i := range 20 {
+		if _, err := client.Call(t.Context(), rpc.Call{Connection: fmt.Sprintf("new %d", i), Do: rpc.Open}); err != nil {
+			t.Error(err)
+		}
+	}
+	close(release)
+	for range 40 {
+		if a := <-answers; a.Err != nil {
+			t.Error(a.Err)
+		}
+	}
+}
+
+func TestLink_WhoIsHereGoesBeforeWhoComesButNotAlways(t *testing.T) {
+	var mu sync.Mutex
+	var order []string
+	release := make(chan struct{})
+	rails := rpctest.New(t, "secret", func(l *rpctest.Link, call rpctest.Call) {
+		if call.Connection == "first" {
+			go func() { <-release; fine(l, call) }()
+			return
+		}
+		mu.Lock()
+		order = append(order, call.Do)
+		mu.Unlock()
+		fine(l, call)
+	}, func(r *rpctest.Rails) { r.Workers = 1 })
+	client, _ := linked(t, rails.URL)
+	await(t, "a link", func() bool { return len(client.Processes()) == 1 })
+	home := client.Process(rails.Name)
+	var calls sync.WaitGroup
+	for range 4 { // fill what is sent ahead
+		calls.Go(func() { client.Call(t.Context(), rpc.Call{Connection: "first", Do: rpc.Frames, Home: home}) })
+	}
+	await(t, "four calls under way", func() bool { inFlight, _ := client.Load(); return inFlight == 4 })
+	for i := range 40 {
+		calls.Go(func() { client.Call(t.Context(), rpc.Call{Connection: fmt.Sprint("o", i), Do: rpc.Open}) })
+		calls.Go(func() { client.Call(t.Context(), rpc.Call{Connection: fmt.Sprint("f", i), Do: rpc.Frames, Home: home}) })
+	}
+	await(t, "80 calls that wait", func() bool { _, waiting := client.Load(); return waiting == 80 })
+	close(release)
+	calls.Wait()
+	here, coming := 0, 0
+	for _, do := range order[:40] {
+		if do == rpc.Open {
+			coming++
+		} else {
+			here++
+		}
+	}
+	if here <= coming || coming == 0 {
+		t.Errorf("of the first 40 calls %d were of those who are here, %d of those who come", here, coming)
+	}
+}
+
+func TestLink_WhenItEndsWhatMayHaveRunIsNeverRunAgainAndTheRestMoves(t *testing.T) {
+	var mu sync.Mutex
+	ran := map[string]int{}
+	var first *rpctest.Rails
+	answer := func(name string) func(*rpctest.Link, rpctest.Call) {
+		return func(l *rpctest.Link, call rpctest.Call) {
+			mu.Lock()
+			ran[call.Connection]++
+			mu.Unlock()
+			if name == "a" {
+				return // and never answers
+			}
+			fine(l, call)
+		}
+	}
+	first = rpctest.New(t, "secret", answer("a"), func(r *rpctest.Rails) { r.Count, r.Workers = 2, 1 })
+	second := rpctest.New(t, "secret", answer("b"), func(r *rpctest.Rails) { r.Count, r.Workers = 2, 1 })
+	client, h := linked(t, balance(t, []*rpctest.Rails{first, second}))
+	await(t, "two links", func() bool { return len(client.Processes()) == 2 })
+	home := client.Process(first.Name)
+	fill := func(c *rpc.Call) error { c.Request = json.RawMessage("{}"); return nil }
+	answers := make(chan rpc.Answer, 10)
+	for i := range 10 {
+		client.Do(rpc.Call{Connection: fmt.Sprint(i), Do: rpc.Frames, Version: "1", Home: home, Fill: fill}, func(a rpc.Answer) { answers <- a })
+	}
+	await(t, "four calls", func() bool { mu.Lock(); defer mu.Unlock(); return len(ran) == 4 })
+	first.Cut()
+	lost := 0
+	for range 10 {
+		a := <-answers
+		switch {
+		case errors.Is(a.Err, rpc.ErrGone):
+			lost++
+		case a.Err != nil || a.Process.ID != second.Name:
+			t.Error(a)
+		}
+	}
+	if lost != 4 || len(ran) != 10 {
+		t.Errorf("%d calls were lost, %d have run", lost, len(ran))
+	}
+	for name, times := range ran {
+		if times != 1 {
+			t.Errorf("call %s ran %d times", name, times)
+		}
+	}
+	await(t, "the handler hears of it", func() bool { return slices.Contains(h.all(), "gone") })
+}
+
+func TestLink_AProcessThatGoesIsSentNoMoreAndItsConnectionsMoveOnceItHasHandedThemOver(t *testing.T) {
+	var mu sync.Mutex
+	var at []string
+	answer := func(name string) func(*rpctest.Link, rpctest.Call) {
+		return func(l *rpctest.Link, call rpctest.Call) {
+			mu.Lock()
+			at = append(at, fmt.Sprintf("%s at %s full %t", call.Connection, name, call.Request != nil))
+			mu.Unlock()
+			fine(l, call)
+		}
+	}
+	a := rpctest.New(t, "secret", answer("a"), func(r *rpctest.Rails) { r.Count = 2 })
+	b := rpctest.New(t, "secret", answer("b"), func(r *rpctest.Rails) { r.Count = 2 })
+	client, _ := linked(t, balance(t, []*rpctest.Rails{a, b}))
+	await(t, "two links", func() bool { return len(client.Processes()) == 2 })
+	home := client.Process(a.Name)
+	fill := func(c *rpc.Call) error { c.Request = json.RawMessage("{}"); return nil }
+	link := a.Links()[0]
+	link.Write(`{"going":"began"}`)
+	await(t, "heard", func() bool { return slices.Contains(link.Said(), `{"heard":"going"}`) })
+	answers := make(chan rpc.Answer, 2)
+	client.Do(rpc.Call{Connection: "1", Do: rpc.Frames, Version: "1", Home: home, Fill: fill}, func(a rpc.Answer) { answers <- a })
+	if _, err := client.Call(t.Context(), rpc.Call{Connection: "2", Do: rpc.Open}); err != nil {
+		t.Error(err)
+	}
+	link.Write(`{"going":"handed"}`)
+	if answer := <-answers; answer.Err != nil || answer.Process.ID != b.Name {
+		t.Error(answer)
+	}
+	if got := strings.Join(at, ", "); got != "2 at b full false, 1 at b full true" {
+		t.Error(got)
+	}
+	link.Write(`{"going":"revoked"}`)
+	await(t, "it stays", func() bool {
+		return !slices.ContainsFunc(client.Processes(), func(p rpc.ProcessStats) bool { return p.Going })
+	})
+	if _, err := client.Call(t.Context(), rpc.Call{Connection: "3", Do: rpc.Frames, Version: "1", Home: home, Fill: fill}); err != nil || at[len(at)-1] != "3 at a full false" {
+		t.Error(err, at)
+	}
+}
+
+func TestLink_AfterByeWhatHasNoEndHasNotRun(t *testing.T) {
+	a := rpctest.New(t, "secret", func(l *rpctest.Link, call rpctest.Call) {
+		l.Write(`{"bye":true}`)
+		l.Close()
+	}, func(r *rpctest.Rails) { r.Count = 2 })
+	b := rpctest.New(t, "secret", fine, func(r *rpctest.Rails) { r.Count = 2 })
+	client, _ := linked(t, balance(t, []*rpctest.Rails{a, b}))
+	await(t, "two links", func() bool { return len(client.Processes()) == 2 })
+	fill := func(c *rpc.Call) error { c.Request = json.RawMessage("{}"); return nil }
+	if _, err := client.Call(t.Context(), rpc.Call{Connection: "1", Do: rpc.Frames, Version: "1", Home: client.Process(a.Name), Fill: fill}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLink_NonsenseFromRailsEndsThatLinkAlone(t *testing.T) {
+	for name, nonsense := range map[string]string{
+		"invalid JSON":           "\x00\x00\x00\x02{]",
+		"announces":              "\xff\xff\xff\xff",
+		"which is not under way": "\x00\x00\x00\x08{\"end\":9}",
+		"unknown kind":           "\x00\x00\x00\x02{}",
+	} {
+		rails := rpctest.New(t, "secret", fine)
+		client, h := linked(t, rails.URL)
+		await(t, "a link", func() bool { return len(rails.Links()) == 1 })
+		rails.Links()[0].WriteRaw([]byte(nonsense))
+		await(t, name+" ends the link", func() bool { return slices.Contains(h.all(), "gone") })
+		if _, err := client.Call(t.Context(), rpc.Call{Connection: "1", Do: rpc.Open}); err != nil { // over a new one
+			t.Error(err)
+		}
+	}
+}
+
+func TestLink_ASecretThatDiffersIsSaidAndNothingIsSent(t *testing.T) {
+	rails := rpctest.New(t, "another", func(l *rpctest.Link, call rpctest.Call) { t.Error("a call came") })
+	client, _ := linked(t, rails.URL)
+	await(t, "the reason", func() bool {
+		_, err := client.Settings(patience)
+		return err != nil && strings.Contains(err.Error(), "the same CATENARY_SECRET")
+	})
+}
+
+func TestLink_CallsGoByPOSTWhereThereIsNoLink(t *testing.T) {
+	for status := range map[int]bool{404: true, 426: true, 501: true} {
+		client, _ := linked(t, postOnly(t, status))
+		result, err := client.Call(t.Context(), rpc.Call{Connection: "1", Do: rpc.Open})
+		if err != nil || result.Status != 200 {
+			t.Error(status, result, err)
+		}
+	}
+}
+
+func BenchmarkLink(b *testing.B) {
+	rails := rpctest.New(b, "secret", fine)
+	client, _ := rpc.NewClient(rpc.Options{URL: rails.URL, Secret: "secret", Node: "n", Timeout: patience, Queue: 100})
+	ended := make(chan struct{})
+	go func() { defer close(ended); client.Run(b.Context(), &heard{}) }()
+	for len(client.Processes()) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	home := client.Process(rails.Name)
+	frames := []string{`{"command":"message","identifier":"{\"channel\":\"ChatChannel\",\"room\":1}","data":"{\"body\":\"hello\",\"action\":\"speak\"}"}`}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := client.Call(b.Context(), rpc.Call{Connection: "n:1", Do: rpc.Frames, Version: "1", Frames: frames, Home: home}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,71 @@
+package rpc
+
+import "time"
+
+// Process is a process of Rails with a link, by which a connection remembers
+// where its objects are.
+type Process struct {
+	ID string // as the gem names it, never twice
+
+	// guarded by the client's mu
+	connections int   // whose objects it holds, and those that it is opening
+	link        *link // nil: it is gone
+}
+
+// ProcessStats are one process' numbers.
+type ProcessStats struct {
+	ID          string
+	Index       int // of Puma's worker; -1: it has none
+	Workers     int // calls that it runs at once
+	Connections int // whose objects it holds
+	InFlight    int // calls that it has
+	Waiting     int // calls that wait for it
+	Since       time.Time
+	Going       bool // it is about to end
+}
+
+// Processes tells of all processes with a link, in order of their age.
+func (c *Client) Processes() []ProcessStats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	stats := make([]ProcessStats, len(c.links))
+	for i, l := range c.links {
+		index := -1
+		if l.hello.Index != nil {
+			index = *l.hello.Index
+		}
+		stats[i] = ProcessStats{
+			ID: l.process.ID, Index: index, Workers: l.hello.Workers, Connections: l.process.connections,
+			InFlight: len(l.calls), Waiting: len(l.waiting.here) + len(l.waiting.leaving), Since: l.since, Going: l.phase != staying,
+		}
+	}
+	return stats
+}
+
+// Process returns the process of that name, or nil if there is no link to it.
+func (c *Client) Process(id string) *Process {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, l := range c.links {
+		if l.process.ID == id {
+			return l.process
+		}
+	}
+	return nil
+}
+
+// Left notes that a connection has left a process without a call.
+func (c *Client) Left(p *Process) {
+	if p == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p.connections--
+}
+
+// reachable reports whether calls for the connections of a process can go there.
+// The client's mu is held.
+func (p *Process) reachable() bool {
+	return p != nil && p.link != nil && p.link.phase != handed
+}

@@ -1,0 +1,244 @@
+// Package rpctest is Rails' end of a link in a few lines of Go, for the tests of
+// those who ask Rails. It answers the upgrade as docs/rpc.md says; what calls do
+// is the test's to say.
+package rpctest
+
+import (
+	"bufio"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// Rails is a process of Rails.
+type Rails struct {
+	*httptest.Server
+	Name    string // of the process
+	Workers int
+	Count   int    // of processes; 0: it does not say
+	Frames  string // "mac": insists on MACs
+
+	// Answer runs a call. It answers by Link.End, now or later.
+	Answer func(*Link, Call)
+	// Serve, if not nil, answers requests other than upgrades.
+	Serve http.HandlerFunc
+
+	key []byte
+
+	mu    sync.Mutex
+	links []*Link
+}
+
+// Call is what came over a link.
+type Call struct {
+	Number     uint64   `json:"call"`
+	Connection string   `json:"conn"`
+	Do         string   `json:"do"`
+	Version    string   `json:"ver"`
+	Want       string   `json:"want"`
+	Frames     []string `json:"frames"`
+	Channel    string   `json:"channel"`
+	Stream     string   `json:"stream"`
+	Payload    string   `json:"payload"`
+	State      string   `json:"state"`
+
+	Request  json.RawMessage `json:"request"`  // nil: a short call
+	Channels json.RawMessage `json:"channels"` // of a full one
+	Text     []byte          `json:"-"`        // the whole frame
+}
+
+// New starts a process that runs answer for every call. It ends with the test.
+func New(t testing.TB, secret string, answer func(*Link, Call), change ...func(*Rails)) *Rails {
+	t.Helper()
+	r := &Rails{Name: "b-" + random(4), Workers: 4, Frames: "plain", Answer: answer, key: mac([]byte(secret), "catenary rpc v1")}
+	for _, f := range change {
+		f(r)
+	}
+	r.Server = httptest.NewServer(r)
+	t.Cleanup(func() {
+		r.Cut()
+		r.Server.Close()
+	})
+	return r
+}
+
+// Links are those that stand or have stood.
+func (r *Rails) Links() []*Link {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]*Link(nil), r.links...)
+}
+
+// Cut ends all links as a killed process does.
+func (r *Rails) Cut() {
+	for _, l := range r.Links() {
+		l.conn.Close()
+	}
+}
+
+// ServeHTTP answers upgrades.
+func (r *Rails) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	if request.Header.Get("Upgrade") != "catenary" {
+		if r.Serve != nil {
+			r.Serve(w, request)
+			return
+		}
+		http.NotFound(w, request)
+		return
+	}
+	h := request.Header
+	nonce, frames := h.Get("Catenary-Nonce"), h.Get("Catenary-Frames")
+	signed := strings.Join([]string{"link v1", h.Get("Catenary-Time"), nonce, h.Get("Catenary-Node"), frames, h.Get("Catenary-Known")}, "\n")
+	if h.Get("Catenary-Signature") != hex.EncodeToString(mac(r.key, signed)) {
+		http.Error(w, "catenary: the signature is wrong", http.StatusForbidden)
+		return
+	}
+	if strings.Contains(" "+h.Get("Catenary-Known")+" ", " "+r.Name+" ") {
+		w.Header().Set("Catenary-Process", r.Name)
+		http.Error(w, "", http.StatusConflict)
+		return
+	}
+	if r.Frames == "mac" {
+		frames = "mac"
+	}
+	own := random(16)
+	conn, buffered, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		panic(err)
+	}
+	proof := mac(r.key, strings.Join([]string{"link v1 proof", nonce, own, r.Name, frames}, "\n"))
+	fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: catenary\r\nCatenary-Process: %s\r\nCatenary-Nonce: %s\r\nCatenary-Frames: %s\r\nCatenary-Proof: %x\r\n\r\n",
+		r.Name, own, frames, proof)
+	l := &Link{rails: r, conn: conn, reader: buffered.Reader, mac: frames == "mac"}
+	linkKey := mac(r.key, strings.Join([]string{"link v1 key", nonce, own}, "\n"))
+	l.keys = [2][]byte{mac(linkKey, "catenary"), mac(linkKey, "rails")}
+	go l.run(linkKey)
+}
+
+// Link is one link to a catenary.
+type Link struct {
+	rails  *Rails
+	conn   net.Conn
+	reader *bufio.Reader
+	mac    bool
+	keys   [2][]byte // of catenary's frames and of ours
+
+	mu       sync.Mutex
+	read     uint64 // frames
+	written  uint64
+	Controls []string // frames other than calls, in order
+}
+
+func (l *Link) run(linkKey []byte) {
+	defer l.conn.Close()
+	proof, err := l.next()
+	if err != nil || string(proof) != fmt.Sprintf(`{"proof":"%x"}`, mac(linkKey, "open")) {
+		return
+	}
+	hello, _ := json.Marshal(map[string]any{"hello": map[string]any{
+		"process": l.rails.Name, "workers": l.rails.Workers, "count": l.rails.Count,
+		"settings": map[string]any{"rails": "0", "gem": "0", "environment": "test", "mount_path": "/cable"},
+	}})
+	l.Write(string(hello))
+	l.rails.mu.Lock()
+	l.rails.links = append(l.rails.links, l)
+	l.rails.mu.Unlock()
+	for {
+		text, err := l.next()
+		if err != nil {
+			return
+		}
+		call := Call{Text: append([]byte(nil), text...)}
+		if json.Unmarshal(text, &call) != nil || call.Do == "" {
+			l.mu.Lock()
+			l.Controls = append(l.Controls, string(text))
+			l.mu.Unlock()
+			var ping struct{ Ping *uint64 }
+			if json.Unmarshal(text, &ping); ping.Ping != nil {
+				l.Write(fmt.Sprintf(`{"pong":%d}`, *ping.Ping))
+			}
+			continue
+		}
+		l.rails.Answer(l, call)
+	}
+}
+
+// Said returns the frames other than calls that have come.
+func (l *Link) Said() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append([]string(nil), l.Controls...)
+}
+
+// End answers a call; result is JSON, such as {"status":200}.
+func (l *Link) End(call Call, result string) {
+	l.Write(fmt.Sprintf(`{"end":%d,%s`, call.Number, strings.TrimPrefix(result, "{")))
+}
+
+// Write sends one frame.
+func (l *Link) Write(text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	frame := binary.BigEndian.AppendUint32(nil, uint32(len(text)))
+	frame = append(frame, text...)
+	if l.mac {
+		frame = append(frame, mac(l.keys[1], string(binary.BigEndian.AppendUint64(nil, l.written))+text)...)
+	}
+	l.written++
+	l.conn.Write(frame)
+}
+
+// WriteRaw sends bytes that need not be a frame.
+func (l *Link) WriteRaw(b []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.conn.Write(b)
+}
+
+// Close ends the link in good order.
+func (l *Link) Close() { l.conn.Close() }
+
+func (l *Link) next() ([]byte, error) {
+	var head [4]byte
+	if _, err := io.ReadFull(l.reader, head[:]); err != nil {
+		return nil, err
+	}
+	text := make([]byte, binary.BigEndian.Uint32(head[:]))
+	if _, err := io.ReadFull(l.reader, text); err != nil {
+		return nil, err
+	}
+	if l.mac {
+		var sum [32]byte
+		if _, err := io.ReadFull(l.reader, sum[:]); err != nil {
+			return nil, err
+		}
+		if !hmac.Equal(sum[:], mac(l.keys[0], string(binary.BigEndian.AppendUint64(nil, l.read))+string(text))) {
+			return nil, fmt.Errorf("frame %d is forged", l.read)
+		}
+	}
+	l.read++
+	return text, nil
+}
+
+func mac(key []byte, text string) []byte {
+	m := hmac.New(sha256.New, key)
+	io.WriteString(m, text)
+	return m.Sum(nil)
+}
+
+func random(n int) string {
+	b := make([]byte, n)
+	rand.Read(b)
+	return hex.EncodeToString(b)
+}

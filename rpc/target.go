@@ -1,0 +1,114 @@
+package rpc
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Path is where the gem answers, below the path of backend.url.
+const Path = "/_catenary"
+
+// dialWait is how long Rails may take to accept a connection.
+const dialWait = 5 * time.Second
+
+// target is where Rails is, as backend.url says.
+type target struct {
+	network, address string
+	tls              *tls.Config // nil: plain
+	host             string      // for the Host header
+	path             string
+}
+
+// newTarget reads http://host:port/path, https://host or unix:/path/to/puma.sock.
+func newTarget(backend string) (t target, err error) {
+	u, err := url.Parse(backend)
+	if err != nil {
+		return t, fmt.Errorf("backend.url: %w", err)
+	}
+	t = target{network: "tcp", address: u.Host, host: u.Host, path: strings.TrimRight(u.EscapedPath(), "/") + Path}
+	port := "80"
+	switch u.Scheme {
+	case "http":
+	case "https":
+		port, t.tls = "443", &tls.Config{ServerName: u.Hostname()}
+	case "unix":
+		t.network, t.address, t.host, t.path = "unix", u.Path, "localhost", Path
+		if t.address == "" {
+			return t, fmt.Errorf("backend.url: unix:%s names no socket: write unix:/path/to/puma.sock", u.Opaque)
+		}
+		return t, nil
+	default:
+		return t, fmt.Errorf("backend.url: %q is no http:, https: or unix: address: write for example http://127.0.0.1:3000", u.Redacted())
+	}
+	if u.Hostname() == "" {
+		return t, fmt.Errorf("backend.url: %q names no host: write for example http://127.0.0.1:3000", u.Redacted())
+	}
+	if u.Port() == "" {
+		t.address = net.JoinHostPort(u.Hostname(), port)
+	}
+	return t, nil
+}
+
+func (t *target) url() string {
+	if t.tls != nil {
+		return "https://" + t.host + t.path
+	}
+	return "http://" + t.host + t.path
+}
+
+// addresses are all that the backend's name stands for: processes may hide
+// behind each of them.
+func (t *target) addresses(ctx context.Context) []string {
+	host, port, err := net.SplitHostPort(t.address)
+	if t.network == "unix" || err != nil {
+		return []string{t.address}
+	}
+	if _, err := netip.ParseAddr(host); err == nil {
+		return []string{t.address}
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialWait)
+	defer cancel()
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil || len(ips) < 2 {
+		return []string{t.address} // the dial says what is wrong
+	}
+	addresses := make([]string, len(ips))
+	for i, ip := range ips {
+		addresses[i] = net.JoinHostPort(ip.Unmap().String(), port)
+	}
+	return addresses
+}
+
+// dial connects to one of the addresses.
+func (t *target) dial(ctx context.Context, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialWait)
+	defer cancel()
+	conn, err := (&net.Dialer{KeepAlive: -1}).DialContext(ctx, t.network, address)
+	if err == nil && t.tls != nil {
+		secure := tls.Client(conn, t.tls)
+		if err = secure.HandshakeContext(ctx); err != nil {
+			conn.Close()
+		}
+		conn = secure
+	}
+	if err != nil {
+		return nil, fmt.Errorf("connecting to Rails at %s: %w: %w", address, err, ErrNotSent)
+	}
+	return conn, nil
+}
+
+// private reports whether nobody else can read or write what goes over conn, as
+// far as this end can see.
+func (t *target) private(conn net.Conn) bool {
+	if t.tls != nil || t.network == "unix" {
+		return true
+	}
+	address, ok := conn.RemoteAddr().(*net.TCPAddr)
+	return ok && address.IP.IsLoopback()
+}
