@@ -70,8 +70,8 @@ func TestCalls_AreObservedByWhatBecameOfThem(t *testing.T) {
 	for _, waiting := client.Load(); waiting == 0; _, waiting = client.Load() {
 		time.Sleep(time.Millisecond)
 	}
-	client.Call(t.Context(), Call{Connection: "n:3", Do: Close})
-	last(Close, Busy)
+	client.Call(t.Context(), Call{Connection: "n:3", Do: Tick})
+	last(Tick, Busy)
 	giveUp()
 	for _, waiting := client.Load(); waiting > 0; _, waiting = client.Load() {
 		time.Sleep(time.Millisecond)
