@@ -3,6 +3,7 @@ package cable
 import (
 	"time"
 
+	"github.com/catenary-cable/catenary/cable/socket"
 	"github.com/catenary-cable/catenary/protocol"
 	"github.com/catenary-cable/catenary/rpc"
 )
@@ -75,11 +76,11 @@ func (c *Connection) do(ops []rpc.Op) (closed bool) {
 		switch op.Kind {
 		case rpc.OpSend:
 			c.welcomed = c.welcomed || op.Frame == protocol.Welcome
-			c.write(op.Frame)
+			c.socket.SendText(op.Frame)
 		case rpc.OpConfirm:
 			s := c.subscription(op.Identifier)
 			s.setLive(true)
-			s.confirm = frame(textFrame, op.Frame)
+			s.confirm = socket.Text(op.Frame)
 			s.sendConfirm()
 		case rpc.OpReject:
 			if s := c.subscriptions.find(op.Identifier); s != nil {
@@ -87,7 +88,7 @@ func (c *Connection) do(ops []rpc.Op) (closed bool) {
 				s.rejected = true
 				s.leaveAll()
 			}
-			c.write(op.Frame)
+			c.socket.SendText(op.Frame)
 		case rpc.OpSub:
 			s := c.subscription(op.Identifier)
 			s.setLive(true)
@@ -102,7 +103,7 @@ func (c *Connection) do(ops []rpc.Op) (closed bool) {
 			c.listen(op.Stream)
 		case rpc.OpClose:
 			if op.Frame != "" {
-				c.write(op.Frame)
+				c.socket.SendText(op.Frame)
 			}
 			return true
 		}
@@ -114,11 +115,11 @@ func (c *Connection) do(ops []rpc.Op) (closed bool) {
 // if the connection was identified without it.
 func (c *Connection) listen(stream string) {
 	for _, m := range c.internal {
-		if m.stream.name == stream {
+		if m.Stream() == stream {
 			return
 		}
 	}
-	c.internal = append(c.internal, c.server.hub.listen(stream, c.remote))
+	c.internal = append(c.internal, c.server.hub.Listen(stream, c.remote))
 }
 
 // settle notes what a call has made of a subscription; nil: it is none.
@@ -157,12 +158,4 @@ func (c *Connection) subscription(identifier string) *subscription {
 		c.subscriptions.add(s)
 	}
 	return s
-}
-
-func (c *Connection) write(text string) {
-	f := frame(textFrame, text)
-	if c.socket.deflates {
-		f = deflate(f)
-	}
-	c.socket.write(f)
 }

@@ -89,7 +89,7 @@ func (c *Connection) hasBlocksIn(boot string) bool {
 	}
 	for _, s := range c.subscriptions.all() {
 		for _, m := range s.streams {
-			if m.token != nil && *m.token == boot {
+			if m.Token != nil && *m.Token == boot {
 				return true
 			}
 		}
