@@ -33,7 +33,8 @@ func (c *Connection) apply(result *rpc.Result, of errand) {
 		of.tick.underway = false
 	}
 	for _, s := range of.touched {
-		if s.queued--; s.queued == 0 {
+		s.queued--
+		if s.queued == 0 {
 			s.wanted = s.live
 			if s.forgettable(now) {
 				c.subscriptions.remove(s.subscription)

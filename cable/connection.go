@@ -84,7 +84,7 @@ func (c *Connection) start(opened *rpc.Result) {
 	}
 	c.mu.Unlock()
 	c.socket.Uncork()
-	if !welcomed && !ended { // connect raised: Rails stays silent for ever, a client must not
+	if !welcomed && !ended { // connect raised: Rails stays silent forever, a client must not
 		c.end("connect_failed", &protocol.Disconnect{Reason: protocol.ServerRestart, Reconnect: true})
 	}
 	c.socket.Start()
@@ -106,7 +106,8 @@ func (c *Connection) Receive(text []byte) {
 	c.server.count.commands[command.Kind].Add(1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.waitForRoom(); c.ended || c.passThrough(command, text) || c.verify(command) {
+	c.waitForRoom()
+	if c.ended || c.passThrough(command, text) || c.verify(command) {
 		return
 	}
 	e := errand{call: rpc.Call{Do: rpc.Frames, Frames: []string{string(text)}}}
@@ -132,7 +133,7 @@ func (c *Connection) Receive(text []byte) {
 	c.send(e)
 }
 
-// admits tells whether there may be one subscription more, which keeps so many
+// admits reports whether there may be one subscription more, which keeps so many
 // bytes.
 func (c *Connection) admits(bytes int) bool {
 	if c.overLimit(bytes) != "" {

@@ -110,7 +110,8 @@ func (c *Connection) runErrands() {
 }
 
 func (c *Connection) run(e errand) {
-	if c.server.lease.Awake(c.server.patience, c.server.limits.CallWait); c.taken.Load() {
+	c.server.lease.Awake(c.server.patience, c.server.limits.CallWait)
+	if c.taken.Load() {
 		return
 	}
 	e.call.Want = c.wants(e)
@@ -128,11 +129,13 @@ func (c *Connection) run(e errand) {
 	c.apply(result, e)
 }
 
+var errUnreachable = errors.New("Rails could not be reached in time")
+
 // call makes one call: short if Rails may still hold the objects, else in
 // full. While Rails cannot be reached it tries again for as long as it may.
 func (c *Connection) call(call rpc.Call) (*rpc.Result, error) {
 	call.Connection = c.id
-	ctx, cancel := context.WithTimeoutCause(c.server.context, c.server.limits.CallWait, errors.New("Rails could not be reached in time"))
+	ctx, cancel := context.WithTimeoutCause(c.server.context, c.server.limits.CallWait, errUnreachable)
 	defer cancel()
 	if c.isUnknownToRails() {
 		c.fill(&call)
@@ -145,7 +148,8 @@ func (c *Connection) call(call rpc.Call) (*rpc.Result, error) {
 		return nil, errLost
 	}
 	c.fill(&call)
-	if result, err = c.ask(ctx, call); err == nil && result.Need != "" {
+	result, err = c.ask(ctx, call)
+	if err == nil && result.Need != "" {
 		err = fmt.Errorf("Rails asks for %q after a full call", result.Need)
 	}
 	return result, err

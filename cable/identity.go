@@ -87,7 +87,7 @@ func (c *Connection) assumed() *rpc.Result {
 	}}
 }
 
-// isUnknownToRails tells that no call has been made for the connection yet.
+// isUnknownToRails reports that no call has been made for the connection yet.
 func (c *Connection) isUnknownToRails() bool { return c.version == "" }
 
 // internalStream is what the name of a connection's internal stream begins with

@@ -13,10 +13,16 @@ type Limits struct {
 
 	Connections   int // open at once; more are answered 503
 	Subscriptions int // of one connection; more are rejected
-	Commands      int // of one connection waiting for Rails, also Socket.MessageBytes of them; then its socket is read no further
 
 	SubscriptionBytes int // identifiers of one connection's subscriptions; more are rejected
 
+	// Commands of one connection may wait for Rails, and Socket.MessageBytes of
+	// them; then its socket is read no further.
+	Commands int
+
 	OpenWait time.Duration // for Rails' answer to a handshake; then 503
-	CallWait time.Duration // for a Rails that cannot be reached; then the browser is told to reconnect, or its end is counted as lost
+
+	// CallWait is for a Rails that cannot be reached; then the browser is told to
+	// reconnect, or its end is counted as lost.
+	CallWait time.Duration
 }

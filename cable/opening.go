@@ -110,11 +110,13 @@ func (c *Connection) open(ctx context.Context) (*rpc.Result, error) {
 	if c.identities != nil {
 		return c.assumed(), nil
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, c.server.limits.OpenWait, errors.New("Rails could not be reached in time"))
+	ctx, cancel := context.WithTimeoutCause(ctx, c.server.limits.OpenWait, errUnreachable)
 	defer cancel()
 	c.server.admission.Asking()
 	defer c.server.admission.Answered()
-	opened, err := c.ask(ctx, rpc.Call{Connection: c.id, Do: rpc.Open, Want: rpc.State, Request: c.request, Protocol: c.protocol})
+	opened, err := c.ask(ctx, rpc.Call{
+		Connection: c.id, Do: rpc.Open, Want: rpc.State, Request: c.request, Protocol: c.protocol,
+	})
 	if err == nil && opened.Error != nil {
 		err = opened.Error
 	}

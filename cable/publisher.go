@@ -90,7 +90,8 @@ func (c *Connection) publish(one publication) {
 			c.publishHeld()
 		})}
 	}
-	if c.held.broadcasts = append(c.held.broadcasts, one); len(c.held.broadcasts) >= heldMost {
+	c.held.broadcasts = append(c.held.broadcasts, one)
+	if len(c.held.broadcasts) >= heldMost {
 		c.publishHeld()
 	}
 }

@@ -26,7 +26,8 @@ func (c *Connection) passThrough(command protocol.Command, text []byte) (taken b
 func (c *Connection) newUpstream() *relay.Upstream {
 	l := &c.server.limits
 	return c.server.relay.NewUpstream(c.server.context, (*relayed)(c), &c.mu, c.request, relay.Limits{
-		PendingBytes: l.Socket.PendingBytes, OpenWait: l.OpenWait, CallWait: l.CallWait, CloseWait: l.Socket.CloseWait,
+		PendingBytes: l.Socket.PendingBytes,
+		OpenWait:     l.OpenWait, CallWait: l.CallWait, CloseWait: l.Socket.CloseWait,
 	})
 }
 

@@ -88,7 +88,8 @@ func (t *connectionsByToken) remove(c *Connection) {
 			delete(t.by, key)
 		}
 	}
-	if delete(t.expire[c.expires], c); len(t.expire[c.expires]) == 0 {
+	delete(t.expire[c.expires], c)
+	if len(t.expire[c.expires]) == 0 {
 		delete(t.expire, c.expires)
 	}
 }

@@ -88,15 +88,19 @@ type Server struct {
 
 // NewServer makes a server; Run makes it work.
 func NewServer(o Options) (*Server, error) {
-	slowed := stats.NewThrottledCounter("a browser's commands are slowed down", o.Log, "commands_per_second", "pending_commands")
-	sockets, err := socket.NewSockets(socket.Options{Limits: o.Limits.Socket, Ping: o.Ping, Compress: o.Compress, Slowed: slowed})
+	slowed := stats.NewThrottledCounter("a browser's commands are slowed down", o.Log,
+		"commands_per_second", "pending_commands")
+	sockets, err := socket.NewSockets(socket.Options{
+		Limits: o.Limits.Socket, Ping: o.Ping, Compress: o.Compress, Slowed: slowed,
+	})
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{
 		backend: o.Backend, hub: o.Hub, node: o.Node, mount: o.Mount, limits: o.Limits, log: o.Log, sockets: sockets,
 		admission: o.Admission, relay: o.Relay, slowed: slowed,
-		refused:     stats.NewThrottledCounter("subscriptions are refused", o.Log, "subscriptions_per_connection", "subscription_bytes"),
+		refused: stats.NewThrottledCounter("subscriptions are refused", o.Log,
+			"subscriptions_per_connection", "subscription_bytes"),
 		badNames:    stats.NewThrottledCounter("signed names of Turbo's streams are rejected", o.Log),
 		revocations: token.Revocations{Secret: o.Secret}, lease: o.Lease,
 		connections: map[string]*Connection{}, empty: make(chan struct{}),
@@ -111,7 +115,9 @@ func NewServer(o Options) (*Server, error) {
 	if s.settled == nil {
 		s.settled = func(string, time.Duration) {}
 	}
-	s.publisher = publisher{to: o.Hub.Publish, count: &s.count, log: o.Log, queue: make(chan publication, publishQueue)}
+	s.publisher = publisher{
+		to: o.Hub.Publish, count: &s.count, log: o.Log, queue: make(chan publication, publishQueue),
+	}
 	s.context, s.cancel = context.WithCancel(context.Background())
 	s.patience, s.hurry = context.WithCancel(s.context)
 	return s, nil

@@ -30,7 +30,7 @@ type subscription struct {
 }
 
 // unknownFor is how long a subscribe to something that is no channel is
-// remembered: clients repeat it twice a second for ever.
+// remembered: clients repeat it twice a second forever.
 const unknownFor = 5 * time.Second
 
 // setLive notes whether Rails holds it. At the connection's end all are counted
@@ -98,7 +98,8 @@ func (s *subscription) waited(m *hub.Member) {
 	if m.Waiting {
 		m.Waiting = false
 		s.waiting--
-		if s.connection.pending--; s.connection.pending == 0 {
+		s.connection.pending--
+		if s.connection.pending == 0 {
 			s.connection.publishHeld()
 		}
 	}
@@ -128,12 +129,12 @@ func (s *subscription) sendConfirm() {
 	}
 }
 
-// wants tells whether a subscribe is worth a call to Rails.
+// wants reports whether a subscribe is worth a call to Rails.
 func (s *subscription) wants(kind protocol.Kind, now time.Time) bool {
 	return kind != protocol.Subscribe || !s.wanted && now.After(s.unknown)
 }
 
-// forgettable tells that nothing is known of it that a new one would not know.
+// forgettable reports that nothing is known of it that a new one would not know.
 func (s *subscription) forgettable(now time.Time) bool {
 	return !s.wanted && !s.live && s.queued == 0 && now.After(s.unknown)
 }

@@ -58,10 +58,12 @@ func New(o Options) *Admission {
 // reasons are why handshakes are rejected, apart from Rails' refusals.
 var reasons = [...]string{
 	"incomplete", "no_upgrade", "malformed", "origin", // the request
-	"connections_per_address", "handshakes_per_second_per_address", "handshakes_per_second", "max_connections", "memory", // limits
-	string(token.Missing), string(token.Repeated), string(token.TooLong), string(token.Malformed), string(token.Algorithm),
-	string(token.UnknownKey), string(token.Signature), string(token.Expired), string(token.TooEarly), string(token.Issuer),
-	string(token.Audience), string(token.Scope), string(token.ClaimMissing), "token_keys_unavailable",
+	"connections_per_address", "handshakes_per_second_per_address", "handshakes_per_second", // limits
+	"max_connections", "memory",
+	string(token.Missing), string(token.Repeated), string(token.TooLong), string(token.Malformed),
+	string(token.Algorithm), string(token.UnknownKey), string(token.Signature), string(token.Expired),
+	string(token.TooEarly), string(token.Issuer), string(token.Audience), string(token.Scope),
+	string(token.ClaimMissing), "token_keys_unavailable",
 	"rails_busy", "rails_unavailable", "stopping",
 }
 

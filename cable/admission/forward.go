@@ -22,7 +22,7 @@ func (p Proxies) Forward(header http.Header, peer string, otherwise bool, scheme
 	}
 }
 
-// saysScheme tells whether a proxy before us has said how the browser came.
+// saysScheme reports whether a proxy before us has said how the browser came.
 func saysScheme(header http.Header) bool {
 	for _, name := range []string{"X-Forwarded-Proto", "X-Forwarded-Scheme", "X-Forwarded-Ssl", "Forwarded"} {
 		if header.Get(name) != "" {

@@ -71,7 +71,7 @@ var (
 	otherInGo   = regexp.MustCompile(`&&|\[[^\]]*\[|\(\?[a-zA-Z-]*\)|\\[QE]`) // classes in classes, flags in mid-pattern, quoting
 )
 
-// allow tells whether the handshake's page may connect. As in Rails a handshake
+// allow reports whether the handshake's page may connect. As in Rails a handshake
 // without Origin comes from nowhere.
 func (o *Origins) allow(r *http.Request) bool {
 	if o == nil {

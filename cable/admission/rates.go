@@ -126,7 +126,8 @@ func (r *rates) visitor(from netip.Addr) *visitor {
 		return v
 	}
 	if len(r.visitors) >= r.sweepAt {
-		if r.sweep(); len(r.visitors) >= r.sweepAt {
+		r.sweep()
+		if len(r.visitors) >= r.sweepAt {
 			return nil
 		}
 	}

@@ -38,7 +38,10 @@ func (s *stream) group(key groupKey) *group {
 			}
 		}
 	}
-	g := &group{identifier: key.identifier, deflates: key.deflates, head: protocol.MessageHead(key.identifier), at: int32(len(s.groups))}
+	g := &group{
+		identifier: key.identifier, deflates: key.deflates,
+		head: protocol.MessageHead(key.identifier), at: int32(len(s.groups)),
+	}
 	s.groups = append(s.groups, g)
 	if s.index != nil {
 		s.index[key] = g

@@ -28,7 +28,9 @@ type Hub struct {
 
 // New makes a hub; Run makes it work.
 func New(source Source, log *slog.Logger) *Hub {
-	h := &Hub{source: source, dropped: stats.NewThrottledCounter("broadcasts are dropped", log), seed: maphash.MakeSeed()}
+	h := &Hub{
+		source: source, seed: maphash.MakeSeed(), dropped: stats.NewThrottledCounter("broadcasts are dropped", log),
+	}
 	for i := range h.shards {
 		h.shards[i].init()
 	}

@@ -22,7 +22,8 @@ func (s *sample) take(shard *shard, batch []delivery) {
 	if s.oneIn == 0 {
 		return
 	}
-	if s.since += len(batch); s.since < s.oneIn {
+	s.since += len(batch)
+	if s.since < s.oneIn {
 		return
 	}
 	s.since = 0
@@ -31,7 +32,10 @@ func (s *sample) take(shard *shard, batch []delivery) {
 	members := d.stream.subscriptions
 	d.stream.mu.Unlock()
 	if members > 0 { // else it is one of our own
-		s.tell(Delivery{d.stream.name, len(d.payload), members, shard.started.Add(d.arrived), d.stream.delivered - d.arrived})
+		s.tell(Delivery{
+			Stream: d.stream.name, Bytes: len(d.payload), Members: members,
+			Arrived: shard.started.Add(d.arrived), Took: d.stream.delivered - d.arrived,
+		})
 	}
 }
 

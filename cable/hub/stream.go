@@ -133,7 +133,7 @@ func (s *stream) deliver(now time.Duration, dropped *stats.ThrottledCounter) (de
 	return deliveries, invalid
 }
 
-// valid tells whether a payload can stand in a frame as it is: Rails drops,
+// valid reports whether a payload can stand in a frame as it is: Rails drops,
 // with a line in the log, what Ruby cannot parse.
 func valid(payload []byte) bool { return json.Valid(payload) && utf8.Valid(payload) }
 

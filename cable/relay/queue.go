@@ -17,12 +17,14 @@ type outgoing struct {
 // Send queues what the browser has said, in order. It blocks while too much
 // waits. The lock is held.
 func (u *Upstream) Send(command protocol.Command, text []byte) {
-	if u.waitForRoom(); u.ended {
+	u.waitForRoom()
+	if u.ended {
 		return
 	}
 	out := outgoing{text: text, kind: command.Kind}
 	if !u.whole {
-		if out.subscription = u.ask(command, out.text); out.subscription == nil {
+		out.subscription = u.ask(command, out.text)
+		if out.subscription == nil {
 			return
 		}
 		out.subscription.queued++
@@ -79,7 +81,8 @@ func (u *Upstream) flush() {
 	ws, over := u.ws, u.ready && u.ended
 	u.mu.Unlock()
 	if over { // the app answers with its own, and the reader ends
-		ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), time.Now().Add(writeWait))
+		goodbye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
+		ws.WriteControl(websocket.CloseMessage, goodbye, time.Now().Add(writeWait))
 		ws.SetReadDeadline(time.Now().Add(u.limits.CloseWait))
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/catenary-cable/catenary/protocol"
 )
 
-// subscription is a subscription that the app's own Action Cable holds.
+// subscription is one that the app's own Action Cable holds.
 type subscription struct {
 	identifier string
 	subscribe  []byte // as the browser wrote it, to be repeated after a loss
@@ -80,7 +80,7 @@ func (u *Upstream) forget(s *subscription) {
 	}
 }
 
-// wanted tells whether an upstream is needed at all.
+// wanted reports whether an upstream is needed at all.
 func (u *Upstream) wanted() bool {
 	return len(u.queue) > 0 || slices.ContainsFunc(u.order, func(s *subscription) bool { return s.held })
 }
@@ -117,7 +117,8 @@ func (u *Upstream) take(text []byte) {
 	switch awaited := s.awaited; said.Type {
 	case "confirm_subscription":
 		s.confirmed = true
-		if u.answered(s); awaited {
+		u.answered(s)
+		if awaited {
 			return
 		}
 	case "reject_subscription":
@@ -138,7 +139,8 @@ func (u *Upstream) resume() {
 	u.mu.Lock()
 	ws, again := u.ws, [][]byte(nil)
 	for _, s := range u.order {
-		if s.awaited = s.held && s.confirmed; s.awaited {
+		s.awaited = s.held && s.confirmed
+		if s.awaited {
 			u.awaited++
 		}
 		if s.held {

@@ -38,10 +38,13 @@ type Browser interface {
 
 // Limits bound an Upstream.
 type Limits struct {
-	PendingBytes int           // waiting for the app; then the browser is read no further. Also the longest message from the app
-	OpenWait     time.Duration // for the app's answer to the handshake of a whole connection
-	CallWait     time.Duration // for an app that cannot be reached; then the browser is told to reconnect
-	CloseWait    time.Duration // for the app's answer to our close frame
+	// PendingBytes may wait for the app; then the browser is read no further. No
+	// message of the app's may be longer.
+	PendingBytes int
+
+	OpenWait  time.Duration // for the app's answer to the handshake of a whole connection
+	CallWait  time.Duration // for an app that cannot be reached; then the browser must reconnect
+	CloseWait time.Duration // for the app's answer to our close frame
 }
 
 // Upstream is a connection's own WebSocket to the app's Action Cable, for the
@@ -78,8 +81,13 @@ type Upstream struct {
 
 // NewUpstream makes the Upstream of a browser, for some channels or for all that
 // is said (TakesAll). It ends with ctx, or with Close. lock is the browser's.
-func (r *Relay) NewUpstream(ctx context.Context, browser Browser, lock *sync.Mutex, request json.RawMessage, limits Limits) *Upstream {
-	u := &Upstream{relay: r, browser: browser, mu: lock, request: request, limits: limits, whole: r.whole, subscriptions: map[string]*subscription{}}
+func (r *Relay) NewUpstream(
+	ctx context.Context, browser Browser, lock *sync.Mutex, request json.RawMessage, limits Limits,
+) *Upstream {
+	u := &Upstream{
+		relay: r, browser: browser, mu: lock, request: request, limits: limits,
+		whole: r.whole, subscriptions: map[string]*subscription{},
+	}
 	u.space.L = lock
 	u.context, u.cancel = context.WithCancel(ctx)
 	return u
@@ -173,7 +181,8 @@ func (u *Upstream) lost(err error) (again bool) {
 	u.ws, u.ready, u.awaited = nil, false, 0
 	ended, told := u.ended, u.told
 	if !ended && !u.whole && !closedByApp(err) {
-		if again = u.wanted(); again {
+		again = u.wanted()
+		if again {
 			u.hurry()
 		}
 		u.mu.Unlock()

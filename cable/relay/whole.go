@@ -14,7 +14,8 @@ import (
 // be relayed, and returns its sub-protocol. What the app answers instead is the
 // handshake's answer.
 func (u *Upstream) Open(ctx context.Context) (protocol string, result *rpc.Result, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, u.limits.OpenWait, errors.New("the app could not be reached in time"))
+	cause := errors.New("the app could not be reached in time")
+	ctx, cancel := context.WithTimeoutCause(ctx, u.limits.OpenWait, cause)
 	defer cancel()
 	var request rpc.Request
 	json.Unmarshal(u.request, &request) // we wrote it ourselves

@@ -57,7 +57,7 @@ func beyondClocks(at any) bool {
 	return err != nil || math.Abs(seconds) > 1<<53
 }
 
-// hasScope tells whether "scp" is, or has, the scope: devise-jwt writes one
+// hasScope reports whether "scp" is, or has, the scope: devise-jwt writes one
 // word, OAuth words with blanks between, others a list.
 func hasScope(all jwt.MapClaims, scope string) bool {
 	switch value := all["scp"].(type) {
