@@ -3,6 +3,7 @@ package cable
 import (
 	"time"
 
+	"github.com/catenary-cable/catenary/cable/socket"
 	"github.com/catenary-cable/catenary/protocol"
 	"github.com/catenary-cable/catenary/rpc"
 )
@@ -32,7 +33,8 @@ func (c *Connection) apply(result *rpc.Result, of errand) {
 		of.tick.underway = false
 	}
 	for _, s := range of.touched {
-		if s.queued--; s.queued == 0 {
+		s.queued--
+		if s.queued == 0 {
 			s.wanted = s.live
 			if s.forgettable(now) {
 				c.subscriptions.remove(s.subscription)
@@ -75,11 +77,11 @@ func (c *Connection) do(ops []rpc.Op) (closed bool) {
 		switch op.Kind {
 		case rpc.OpSend:
 			c.welcomed = c.welcomed || op.Frame == protocol.Welcome
-			c.write(op.Frame)
+			c.socket.SendText(op.Frame)
 		case rpc.OpConfirm:
 			s := c.subscription(op.Identifier)
 			s.setLive(true)
-			s.confirm = frame(textFrame, op.Frame)
+			s.confirm = socket.Text(op.Frame)
 			s.sendConfirm()
 		case rpc.OpReject:
 			if s := c.subscriptions.find(op.Identifier); s != nil {
@@ -87,7 +89,7 @@ func (c *Connection) do(ops []rpc.Op) (closed bool) {
 				s.rejected = true
 				s.leaveAll()
 			}
-			c.write(op.Frame)
+			c.socket.SendText(op.Frame)
 		case rpc.OpSub:
 			s := c.subscription(op.Identifier)
 			s.setLive(true)
@@ -102,7 +104,7 @@ func (c *Connection) do(ops []rpc.Op) (closed bool) {
 			c.listen(op.Stream)
 		case rpc.OpClose:
 			if op.Frame != "" {
-				c.write(op.Frame)
+				c.socket.SendText(op.Frame)
 			}
 			return true
 		}
@@ -114,11 +116,11 @@ func (c *Connection) do(ops []rpc.Op) (closed bool) {
 // if the connection was identified without it.
 func (c *Connection) listen(stream string) {
 	for _, m := range c.internal {
-		if m.stream.name == stream {
+		if m.Stream() == stream {
 			return
 		}
 	}
-	c.internal = append(c.internal, c.server.hub.listen(stream, c.remote))
+	c.internal = append(c.internal, c.server.hub.Listen(stream, c.remote))
 }
 
 // settle notes what a call has made of a subscription; nil: it is none.
@@ -157,12 +159,4 @@ func (c *Connection) subscription(identifier string) *subscription {
 		c.subscriptions.add(s)
 	}
 	return s
-}
-
-func (c *Connection) write(text string) {
-	f := frame(textFrame, text)
-	if c.socket.deflates {
-		f = deflate(f)
-	}
-	c.socket.write(f)
 }

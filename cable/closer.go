@@ -48,7 +48,8 @@ func (cl *closer) work() {
 		if batch == nil {
 			return
 		}
-		if batch = cl.untold(batch); len(batch) == 0 {
+		batch = cl.untold(batch)
+		if len(batch) == 0 {
 			continue
 		}
 		told, err := cl.tell(batch, false)
@@ -112,7 +113,7 @@ func (cl *closer) tell(batch []*Connection, full bool) (unknown []*Connection, e
 			c.fill(&calls[i])
 		}
 	}
-	ctx, cancel := context.WithTimeoutCause(cl.server.context, cl.server.limits.CallWait, errors.New("Rails could not be reached in time"))
+	ctx, cancel := context.WithTimeoutCause(cl.server.context, cl.server.limits.CallWait, errUnreachable)
 	defer cancel()
 	reply, err := cl.server.callUntilSent(ctx, batch[0].boot, true, calls...)
 	if err != nil {

@@ -8,14 +8,17 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/catenary-cable/catenary/cable/token"
+	"github.com/catenary-cable/catenary/cable/admission/token"
+	"github.com/catenary-cable/catenary/cable/hub"
+	"github.com/catenary-cable/catenary/cable/relay"
+	"github.com/catenary-cable/catenary/cable/socket"
 	"github.com/catenary-cable/catenary/protocol"
 	"github.com/catenary-cable/catenary/rpc"
 	"github.com/gorilla/websocket"
 )
 
 // Connection is one browser's WebSocket. Its life is: Server.ServeHTTP opens it
-// in Rails and accepts it, receive takes each of the browser's commands to
+// in Rails and accepts it, Receive takes each of the browser's commands to
 // Rails, apply does what Rails answers, end is the end. Between these nothing
 // of it runs.
 type Connection struct {
@@ -31,15 +34,11 @@ type Connection struct {
 
 	identities json.RawMessage // from the token, for Rails; nil: the app's connect has run
 
-	socket socket // the way out
-	reader reader // the way in
-	beat   member // place in the heartbeat
-	phase  int    // -1 before and after
+	socket socket.Socket
 
-	upstream *upstream // to the app's own Action Cable; nil until a channel is passed through
+	upstream *relay.Upstream // to the app's own Action Cable; nil until a channel is passed through
 
-	paced   time.Duration // of the reader: see keepPace
-	expires int64         // guarded by the server's holders
+	expires int64 // guarded by the server's connectionsByToken
 
 	// of whoever makes the connection's calls, one at a time
 	boot    string // the process that holds its objects
@@ -54,7 +53,7 @@ type Connection struct {
 	state         string      // Rails' own, see docs/rpc.md
 	stale         *time.Timer // not nil: an older one than Rails holds; it is fetched soon
 	subscriptions subscriptions
-	internal      []*member // listening for remote disconnects
+	internal      []*hub.Member // listening for remote disconnects
 	errands       []errand
 	waiting       int    // bytes of the browser's commands among them
 	running       bool   // errands are being made
@@ -68,32 +67,27 @@ type Connection struct {
 
 // start begins the life of an accepted connection with what Rails' connect
 // has done.
-func (c *Connection) start(ws *websocket.Conn, opened *rpc.Result) {
-	ws.SetReadLimit(c.server.limits.MessageBytes)
-	ws.SetPingHandler(func(data string) error { c.keepPace(); c.socket.write(frame(pongFrame, data)); return nil })
-	ws.SetPongHandler(func(string) error { c.keepPace(); return nil })
-	ws.SetCloseHandler(c.answerClose)
+func (c *Connection) start(opened *rpc.Result) {
 	c.hold()
 	c.debug("connection opened", "protocol", c.protocol)
 	if c.upstream != nil { // everything is relayed, the welcome too
-		c.socket.uncork()
-		c.upstream.begin()
-		c.reader.start(c.server.poller)
+		c.socket.Uncork()
+		c.upstream.Begin()
+		c.socket.Start()
 		return
 	}
 	c.apply(opened, errand{})
 	c.mu.Lock()
 	welcomed, ended := c.welcomed, c.ended
 	if welcomed && !ended {
-		c.beat.to = &c.socket
-		c.phase = c.server.heartbeat.join(&c.beat)
+		c.socket.StartPings()
 	}
 	c.mu.Unlock()
-	c.socket.uncork()
-	if !welcomed && !ended { // connect raised: Rails stays silent for ever, a client must not
+	c.socket.Uncork()
+	if !welcomed && !ended { // connect raised: Rails stays silent forever, a client must not
 		c.end("connect_failed", &protocol.Disconnect{Reason: protocol.ServerRestart, Reconnect: true})
 	}
-	c.reader.start(c.server.poller)
+	c.socket.Start()
 }
 
 // hold makes the connection findable by its token.
@@ -101,19 +95,19 @@ func (c *Connection) hold() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.claims != nil && !c.ended {
-		c.server.holders.add(c)
+		c.server.tokens.add(c)
 	}
 }
 
-// receive takes one text of the browser's. Only what Rails need not see is
+// Receive takes one text of the browser's. Only what Rails need not see is
 // decided here: a repeated subscribe, and what comes after the end.
-func (c *Connection) receive(text []byte) {
-	c.keepPace()
+func (c *Connection) Receive(text []byte) {
 	command := protocol.ParseCommand(text)
 	c.server.count.commands[command.Kind].Add(1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.waitForRoom(); c.ended || c.passThrough(command, text) || c.verify(command) {
+	c.waitForRoom()
+	if c.ended || c.passThrough(command, text) || c.verify(command) {
 		return
 	}
 	e := errand{call: rpc.Call{Do: rpc.Frames, Frames: []string{string(text)}}}
@@ -121,7 +115,7 @@ func (c *Connection) receive(text []byte) {
 		s := c.subscriptions.find(command.Identifier)
 		if s == nil && command.Kind == protocol.Subscribe {
 			if !c.admits(len(command.Identifier)) {
-				c.write(string(protocol.Reject(command.Identifier)))
+				c.socket.SendText(string(protocol.Reject(command.Identifier)))
 				return
 			}
 			s = c.subscription(command.Identifier)
@@ -139,7 +133,7 @@ func (c *Connection) receive(text []byte) {
 	c.send(e)
 }
 
-// admits tells whether there may be one subscription more, which keeps so many
+// admits reports whether there may be one subscription more, which keeps so many
 // bytes.
 func (c *Connection) admits(bytes int) bool {
 	if c.overLimit(bytes) != "" {
@@ -147,17 +141,15 @@ func (c *Connection) admits(bytes int) bool {
 	}
 	limit := c.overLimit(bytes)
 	if limit != "" {
-		c.server.refused.add(limit)
+		c.server.refused.Add(limit)
 	}
 	return limit == ""
 }
 
 // overLimit names the limit that one subscription more would be over.
 func (c *Connection) overLimit(bytes int) string {
-	count, bytes := c.subscriptions.len(), bytes+c.subscriptions.bytes()
-	if c.upstream != nil {
-		count, bytes = count+len(c.upstream.order), bytes+c.upstream.bytes()
-	}
+	count, relayedBytes := c.upstream.Subscriptions()
+	count, bytes = count+c.subscriptions.len(), bytes+c.subscriptions.bytes()+relayedBytes
 	switch limits := &c.server.limits; {
 	case count >= limits.Subscriptions:
 		return "subscriptions_per_connection"
@@ -175,7 +167,7 @@ func (c *Connection) deliverTo(s *subscription, stream string, payload []byte) {
 		return
 	}
 	if len(c.errands) >= c.server.limits.Commands {
-		go c.slow() // Rails runs its blocks more slowly than broadcasts come
+		go c.Slow() // Rails runs its blocks more slowly than broadcasts come
 		return
 	}
 	c.send(errand{call: rpc.Call{Do: rpc.Deliver, Channel: s.identifier, Stream: stream, Payload: string(payload)}})
@@ -188,37 +180,13 @@ func (c *Connection) remote(payload []byte) {
 	}
 }
 
-// slow gives up a browser that does not keep up. It may come back.
-func (c *Connection) slow() {
+// Slow gives up a browser that does not keep up. It may come back.
+func (c *Connection) Slow() {
 	c.end("slow", &protocol.Disconnect{Reason: protocol.ServerRestart, Reconnect: true})
 }
 
-// answerClose answers the browser's close frame as websocket-driver does.
-func (c *Connection) answerClose(code int, text string) error {
-	if code == websocket.CloseNoStatusReceived {
-		code = websocket.CloseNormalClosure
-	}
-	c.socket.finish(frame(closeFrame, websocket.FormatCloseMessage(code, text)))
-	return nil
-}
-
-// left is called when the browser cannot be read any more.
-func (c *Connection) left(err error) {
-	if err == errNotUTF8 {
-		c.socket.finish(frame(closeFrame, websocket.FormatCloseMessage(errNotUTF8.Code, errNotUTF8.Text)))
-	}
-	c.socket.finish(nil)
-	reason := why(err)
-	c.end(reason, nil)
-	c.reader.ws = nil // Rails may take a while to hear of the end
-	if reason == "browser_closed" || reason == "browser_lost" {
-		c.socket.Close()
-		return
-	}
-	// What the browser still sends would reset the connection, and our close
-	// frame with it.
-	time.AfterFunc(time.Second, func() { c.socket.Close() })
-}
+// End ends the connection of a browser that is gone, or need not be told.
+func (c *Connection) End(reason string) { c.end(reason, nil) }
 
 // end ends the connection, once. With a disconnect, the browser is told.
 // Whoever ends it, Rails is told too, after what the browser said before.
@@ -230,21 +198,19 @@ func (c *Connection) end(why string, d *protocol.Disconnect) {
 	}
 	c.ended = true
 	if d != nil {
-		c.socket.write(frame(textFrame, d.Frame()))
+		c.socket.Send(socket.Text(d.Frame()))
 	}
-	if c.socket.finish(closing(websocket.CloseNormalClosure)) {
-		c.socket.abortAfter(c.server.limits.CloseWait)
+	if c.socket.SendClose(websocket.CloseNormalClosure, "") {
+		c.socket.AbortUnlessAnswered()
 	}
 
 	c.publishHeld()
-	if c.phase >= 0 {
-		c.server.heartbeat.leave(&c.beat, c.phase)
-	}
+	c.socket.StopPings()
 	if c.claims != nil {
-		c.server.holders.remove(c)
+		c.server.tokens.remove(c)
 	}
 	for _, m := range c.internal {
-		c.server.hub.leave(m)
+		c.server.hub.Leave(m)
 	}
 	for _, s := range c.subscriptions.all() {
 		if s.live {
@@ -252,17 +218,18 @@ func (c *Connection) end(why string, d *protocol.Disconnect) {
 		}
 		s.stopTimers()
 		for _, m := range s.streams {
-			c.server.hub.leave(m) // the names stay: Rails must be told which there were
+			c.server.hub.Leave(m) // the names stay: Rails must be told which there were
 		}
 	}
-	c.room.make()
+	c.room.signal()
 	if c.stale != nil {
 		c.stale.Stop()
 	}
 	c.server.count.ended(why)
 	c.debug("connection ended", "why", why)
 	if c.upstream != nil {
-		if c.upstream.close(); c.upstream.whole {
+		c.upstream.Close()
+		if c.upstream.Whole() {
 			return // the app hears of the end itself
 		}
 	}

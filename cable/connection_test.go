@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/catenary-cable/catenary/cable/internal/patience"
 	"github.com/catenary-cable/catenary/rpc"
 	"github.com/gorilla/websocket"
 )
@@ -27,9 +28,10 @@ func TestConnection_ConfirmsOnlyOnceTheStreamIsLive(t *testing.T) {
 
 func TestConnection_AsksRailsOnceHoweverOftenTheBrowserSubscribes(t *testing.T) {
 	w := newWorld(t)
+	answer := make(chan struct{})
 	w.rails.onCall(func(call asked) map[string]any {
 		if call.Do == rpc.Frames {
-			time.Sleep(100 * time.Millisecond)
+			<-answer
 		}
 		return behave(call)
 	})
@@ -37,6 +39,8 @@ func TestConnection_AsksRailsOnceHoweverOftenTheBrowserSubscribes(t *testing.T) 
 	for range 5 {
 		b.subscribe("chat room")
 	}
+	w.eventually("all are there before Rails answers the first", func() bool { return w.server.Stats().Commands["subscribe"] == 5 })
+	close(answer)
 	b.send(`{"command":"message","identifier":"chat room","data":"1"}`)
 	b.expect(confirmed("chat room"), message("chat room", "1"))
 	b.subscribe("chat room")
@@ -68,12 +72,13 @@ func TestConnection_EvaluatesARejectedSubscriptionAgainButNotAnUnknownChannel(t 
 		b.subscribe("reject me")
 		b.expect(`{"identifier":"reject me","type":"reject_subscription"}`)
 	}
-	for range 3 {
+	b.subscribe("unknown")
+	b.subscribe("echo")
+	b.expect(confirmed("echo")) // and so Rails has answered for the unknown one
+	for range 2 {
 		b.subscribe("unknown")
 		b.subscribe("echo")
-		time.Sleep(20 * time.Millisecond)
 	}
-	b.expect(confirmed("echo"))
 	b.send(`{"command":"message","identifier":"echo","data":"1"}`)
 	b.expect(message("echo", "1"))
 	if n := frames(w.rails, "unknown"); n != 1 {
@@ -126,7 +131,7 @@ func TestConnection_WaitsForARailsThatIsRestarted(t *testing.T) {
 	w.rails.CloseClientConnections()
 	w.rails.Listener.Close()
 	b.send(`{"command":"message","identifier":"echo","data":"1"}`)
-	time.Sleep(300 * time.Millisecond)
+	time.Sleep(300 * time.Millisecond) // the outage: nothing depends on its length
 	listener := listenOn(t, address)
 	again := &http.Server{Handler: w.rails}
 	go again.Serve(listener)
@@ -137,7 +142,7 @@ func TestConnection_WaitsForARailsThatIsRestarted(t *testing.T) {
 }
 
 func TestConnection_TellsTheBrowserToReconnectWhenRailsIsGone(t *testing.T) {
-	w := newWorld(t, func(l *Limits) { l.CallWait = 200 * time.Millisecond })
+	w := newWorld(t, func(s *setup) { s.limits.CallWait = 200 * time.Millisecond })
 	b := w.welcomed()
 	w.rails.Listener.Close()
 	w.rails.CloseClientConnections()
@@ -197,7 +202,7 @@ func TestConnection_IgnoresBinaryMessagesAndAnswersPings(t *testing.T) {
 	pong := make(chan string, 1)
 	b.ws.SetPongHandler(func(data string) error { pong <- data; return nil })
 	b.ws.WriteMessage(websocket.BinaryMessage, []byte(`{"command":"subscribe","identifier":"echo"}`))
-	b.ws.WriteControl(websocket.PingMessage, []byte("here?"), time.Now().Add(time.Second))
+	b.ws.WriteControl(websocket.PingMessage, []byte("here?"), time.Now().Add(patience.Deadline))
 	b.subscribe("echo 2")
 	b.expect(confirmed("echo 2"))
 	if got := <-pong; got != "here?" {
@@ -217,7 +222,7 @@ func TestServer_RefusesMoreSubscriptionsThanItsLimit(t *testing.T) {
 }
 
 func TestServer_RefusesMoreConnectionsThanItsLimit(t *testing.T) {
-	w := newWorld(t, func(l *Limits) { l.Connections = 1 })
+	w := newWorld(t, func(s *setup) { s.limits.Connections = 1 })
 	w.welcomed()
 	_, response, err := websocket.DefaultDialer.Dial(w.url, nil)
 	if err == nil || response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "" {
@@ -239,7 +244,7 @@ func TestServer_AnswersTheHandshakeWithWhatRailsMiddlewareAnswered(t *testing.T)
 func TestServer_TellsEveryBrowserAndRailsWhenItIsStopped(t *testing.T) {
 	w := newWorld(t)
 	browsers := []*browser{w.welcomed(), w.welcomed()}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience.Deadline)
 	defer cancel()
 	if left, err := w.server.Drain(ctx, 0); err != nil {
 		t.Fatal(left, err)
@@ -317,10 +322,10 @@ func TestConnection_SubscribesAfterAnUnsubscribeOfWhatDidNotStand(t *testing.T) 
 		return behave(call)
 	})
 	b := w.welcomed()
-	for range 3 {
+	for i := range 3 {
 		b.send(`{"command":"unsubscribe","identifier":"echo"}`)
 		b.send(`{"command":"unsubscribe","identifier":"echo"}`)
-		time.Sleep(10 * time.Millisecond)
+		w.eventually("they are under way", func() bool { return w.server.Stats().Commands["unsubscribe"] == int64(2*i+2) })
 		b.subscribe("echo")
 		b.expect(confirmed("echo"))
 	}

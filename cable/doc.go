@@ -1,14 +1,13 @@
-// Package cable is the server: connections to browsers, and the hub that
-// brings broadcasts to them.
+// Package cable is the server: what is between a browser's socket and Rails, and
+// what joins a connection to its streams.
 //
-// A command goes down one line: the browser's socket, Connection.receive, the
-// connection's queue of errands, rpc.Client, Rails; what Rails answers is
-// applied to the connection by Connection.apply.
+// In come handshakes (Server.ServeHTTP), the texts of browsers
+// (Connection.Receive) and what Rails answers (Connection.apply). Out go calls
+// to Rails, frames to sockets, and members to the hub. Methods stand in the
+// order in which a connection lives: opening, connection, errand, apply, closer.
 //
-// A broadcast comes up the other: a Source, Hub.deliver, the stream's shard,
-// stream.deliver, socket.write, the browser.
-//
-// The two lines meet where a connection joins a stream. How a broadcast
-// source is reached is left to package broadcast, what may be said to package
-// protocol, and how Rails is asked to package rpc.
+// Who may come in is left to package admission, bytes to package socket,
+// broadcasts to package hub, channels that the app keeps for itself to package
+// relay, and how Rails is asked to package rpc. docs/architecture.md walks
+// through all of them.
 package cable

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/catenary-cable/catenary/cable/internal/patience"
 	"github.com/catenary-cable/catenary/rpc"
 	"github.com/gorilla/websocket"
 )
@@ -91,6 +92,8 @@ func TestDrain_ServesThoseWhoseTurnHasNotCome(t *testing.T) {
 	}()
 	w.eventually("one has been told", func() bool { return w.server.Stats().Ends["server_restart"] == 1 })
 	w.source.publish <- [2]string{"room", `1`}
+	w.eventually("it is delivered", func() bool { return w.hub.Stats().Broadcasts == 1 })
+	told := int(w.server.Stats().Ends["server_restart"]) // one, unless the machine is slow
 	if response := w.refused(); response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "" {
 		t.Errorf("who comes is answered %v", response)
 	}
@@ -108,8 +111,8 @@ func TestDrain_ServesThoseWhoseTurnHasNotCome(t *testing.T) {
 			t.Errorf("%s %v", got, err)
 		}
 	}
-	if heard != 2 {
-		t.Errorf("%d heard what was broadcast after the first had been told", heard)
+	if heard > 2 || heard < len(browsers)-told {
+		t.Errorf("%d heard what was broadcast after the first had been told, and before %d were", heard, told)
 	}
 }
 
@@ -129,7 +132,7 @@ func TestDrain_RefusesAHandshakeThatIsUnderWay(t *testing.T) {
 	go func() { refused <- w.refused() }()
 	<-asking
 	drained := make(chan error)
-	ctx, cancel := context.WithTimeout(w.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(w.Context(), patience.Deadline)
 	defer cancel()
 	go func() {
 		_, err := w.server.Drain(ctx, time.Minute)

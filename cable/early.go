@@ -21,7 +21,7 @@ func (e *early) begin() (seq int64) {
 	return e.seq
 }
 
-// accept tells whether effects are the next of the call that runs.
+// accept reports whether effects are the next of the call that runs.
 func (e *early) accept(late rpc.Late) bool {
 	if !e.running || late.Seq != e.seq || late.From != e.applied {
 		return false
@@ -30,7 +30,7 @@ func (e *early) accept(late rpc.Late) bool {
 	return true
 }
 
-// wait tells whether late effects have overtaken the reply of their call, and if
+// wait reports whether late effects have overtaken the reply of their call, and if
 // so keeps them until it is there.
 func (e *early) wait(late rpc.Late) bool {
 	if !e.running || late.After != e.seq || len(e.late) >= lateKept {

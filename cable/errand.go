@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/catenary-cable/catenary/protocol"
 	"github.com/catenary-cable/catenary/rpc"
@@ -52,14 +53,37 @@ func (e *errand) bytes() (sum int) {
 // dropped.
 func (c *Connection) waitForRoom() {
 	for c.crowded() && !c.ended {
-		c.server.slowed.add("pending_commands")
+		c.server.slowed.Add("pending_commands")
 		c.room.await(&c.mu)
 	}
 }
 
 func (c *Connection) crowded() bool {
 	last, limits := len(c.errands)-1, &c.server.limits
-	return last >= 0 && (len(c.errands[last].call.Frames) >= limits.Commands || c.waiting >= int(limits.MessageBytes))
+	return last >= 0 && (len(c.errands[last].call.Frames) >= limits.Commands || c.waiting >= int(limits.Socket.MessageBytes))
+}
+
+// room is waited for by the one reader of a browser whose queue is full. The
+// lock of the queue guards it.
+type room struct{ made chan struct{} }
+
+// await lets go of the lock until there may be room: the caller looks again.
+func (r *room) await(lock *sync.Mutex) {
+	if r.made == nil {
+		r.made = make(chan struct{})
+	}
+	made := r.made
+	lock.Unlock()
+	<-made
+	lock.Lock()
+}
+
+// signal wakes the reader.
+func (r *room) signal() {
+	if r.made != nil {
+		close(r.made)
+		r.made = nil
+	}
 }
 
 // runErrands makes the calls until none is left. Of a connection that has
@@ -79,14 +103,15 @@ func (c *Connection) runErrands() {
 		e := c.errands[0]
 		c.errands = c.errands[1:]
 		c.waiting -= e.bytes()
-		c.room.make()
+		c.room.signal()
 		c.mu.Unlock()
 		c.run(e)
 	}
 }
 
 func (c *Connection) run(e errand) {
-	if c.server.lease.Awake(c.server.patience, c.server.limits.CallWait); c.taken.Load() {
+	c.server.lease.Awake(c.server.patience, c.server.limits.CallWait)
+	if c.taken.Load() {
 		return
 	}
 	e.call.Want = c.wants(e)
@@ -104,11 +129,13 @@ func (c *Connection) run(e errand) {
 	c.apply(result, e)
 }
 
+var errUnreachable = errors.New("Rails could not be reached in time")
+
 // call makes one call: short if Rails may still hold the objects, else in
 // full. While Rails cannot be reached it tries again for as long as it may.
 func (c *Connection) call(call rpc.Call) (*rpc.Result, error) {
 	call.Connection = c.id
-	ctx, cancel := context.WithTimeoutCause(c.server.context, c.server.limits.CallWait, errors.New("Rails could not be reached in time"))
+	ctx, cancel := context.WithTimeoutCause(c.server.context, c.server.limits.CallWait, errUnreachable)
 	defer cancel()
 	if c.isUnknownToRails() {
 		c.fill(&call)
@@ -121,7 +148,8 @@ func (c *Connection) call(call rpc.Call) (*rpc.Result, error) {
 		return nil, errLost
 	}
 	c.fill(&call)
-	if result, err = c.ask(ctx, call); err == nil && result.Need != "" {
+	result, err = c.ask(ctx, call)
+	if err == nil && result.Need != "" {
 		err = fmt.Errorf("Rails asks for %q after a full call", result.Need)
 	}
 	return result, err
@@ -152,7 +180,7 @@ func (c *Connection) fill(call *rpc.Call) {
 		}
 		channel := rpc.Channel{Identifier: s.identifier, State: s.state, Streams: map[string]*string{}}
 		for _, m := range s.streams {
-			channel.Streams[m.stream.name] = m.token
+			channel.Streams[m.Stream()] = m.Token
 		}
 		call.Channels = append(call.Channels, channel)
 	}

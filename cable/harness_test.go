@@ -12,6 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/catenary-cable/catenary/cable/admission"
+	"github.com/catenary-cable/catenary/cable/hub"
+	"github.com/catenary-cable/catenary/cable/internal/patience"
+	"github.com/catenary-cable/catenary/cable/relay"
+	"github.com/catenary-cable/catenary/cable/socket"
 	"github.com/catenary-cable/catenary/rpc"
 	"github.com/gorilla/websocket"
 	"go.uber.org/goleak"
@@ -116,7 +121,7 @@ func behave(call asked) map[string]any {
 	return result
 }
 
-// memory is a Source in the test's hands.
+// memory is a hub.Source in the test's hands.
 type memory struct {
 	mu      sync.Mutex
 	held    bool // acknowledgements wait for release
@@ -185,42 +190,56 @@ type world struct {
 	*testing.T
 	rails  *rails
 	source *memory
+	hub    *hub.Hub
 	server *Server
 	url    string
 }
 
+// setup is what a test may change about its server.
+type setup struct {
+	limits    Limits
+	admission admission.Options
+	compress  bool
+	relay     *relay.Relay
+}
+
 var testLimits = Limits{
-	Connections: 2000, MessageBytes: 4096, Subscriptions: 10, SubscriptionBytes: 1 << 12, Commands: 100, PendingBytes: 1 << 20,
-	OpenWait: 2 * time.Second, CallWait: 3 * time.Second, CloseWait: 500 * time.Millisecond, MessageWait: 2 * time.Second,
+	Socket: socket.Limits{
+		MessageBytes: 4096, PendingBytes: 1 << 20, CloseWait: 500 * time.Millisecond, MessageWait: patience.Deadline,
+	},
+	Connections: 2000, Subscriptions: 10, SubscriptionBytes: 1 << 12, Commands: 100, OpenWait: patience.Deadline, CallWait: patience.Deadline,
 }
 
 // newWorld starts a server that ends with the test, and without leaving
 // anything behind.
-func newWorld(t *testing.T, change ...func(*Limits)) *world { return newWorldAt(t, Edge{}, change...) }
-
-func newWorldAt(t *testing.T, edge Edge, change ...func(*Limits)) *world {
-	limits := testLimits
+func newWorld(t *testing.T, change ...func(*setup)) *world {
+	with := setup{limits: testLimits}
 	for _, f := range change {
-		f(&limits)
+		f(&with)
 	}
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	with.admission.Log = log
 	w := &world{T: t, rails: newRails(t), source: newMemory()}
-	client, err := rpc.NewClient(rpc.Options{URL: w.rails.URL, Secret: "x", Node: "n", Timeout: 5 * time.Second, Concurrency: 20, Queue: 5000, ReplyBytes: 1 << 20})
+	client, err := rpc.NewClient(rpc.Options{URL: w.rails.URL, Secret: "x", Node: "n", Timeout: patience.Deadline, Concurrency: 20, Queue: 5000, ReplyBytes: 1 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
-	hub := NewHub(w.source, log)
-	if w.server, err = NewServer(Options{Backend: client, Hub: hub, Node: "n", Mount: "/cable", Limits: limits, Log: log, Edge: edge}); err != nil {
+	w.hub = hub.New(w.source, log)
+	w.server, err = NewServer(Options{
+		Backend: client, Hub: w.hub, Node: "n", Mount: "/cable", Limits: with.limits, Log: log,
+		Admission: admission.New(with.admission), Compress: with.compress, Relay: with.relay,
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	front := httptest.NewServer(w.server)
 	w.url = "ws" + strings.TrimPrefix(front.URL, "http") + "/cable"
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { hub.Run(ctx) })
+	running.Go(func() { w.hub.Run(ctx) })
 	running.Go(func() { w.server.Run(ctx) })
 	t.Cleanup(func() {
-		grace, done := context.WithTimeout(context.Background(), 10*time.Second)
+		grace, done := context.WithTimeout(context.Background(), patience.Deadline)
 		defer done()
 		if left, err := w.server.Drain(grace, 0); err != nil {
 			t.Errorf("%d connections are left after the end: %v", left, err)
@@ -270,7 +289,7 @@ func (b *browser) subscribe(identifier string) {
 }
 
 func (b *browser) next() (string, error) {
-	b.ws.SetReadDeadline(time.Now().Add(5 * time.Second))
+	b.ws.SetReadDeadline(time.Now().Add(patience.Deadline))
 	for {
 		_, text, err := b.ws.ReadMessage()
 		if err != nil || !strings.HasPrefix(string(text), `{"type":"ping"`) {
@@ -306,11 +325,5 @@ func message(identifier, json string) string {
 // eventually waits for what happens behind the browser's back.
 func (w *world) eventually(what string, holds func() bool) {
 	w.Helper()
-	for range 500 {
-		if holds() {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	w.Fatalf("never: %s", what)
+	patience.Eventually(w, what, holds)
 }

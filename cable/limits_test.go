@@ -11,7 +11,7 @@ import (
 )
 
 func TestLimits_IdentifiersOfAConnectionAreBoundedInBytes(t *testing.T) {
-	w := newWorld(t, func(l *Limits) { l.SubscriptionBytes = 300 })
+	w := newWorld(t, func(s *setup) { s.limits.SubscriptionBytes = 300 })
 	b := w.welcomed()
 	long := strings.Repeat("x", 100)
 	b.subscribe("a " + long)
@@ -32,7 +32,7 @@ func TestLimits_IdentifiersOfAConnectionAreBoundedInBytes(t *testing.T) {
 
 // A browser whose commands Rails works off slowly is read no further, long before memory is short.
 func TestLimits_CommandsThatWaitAreBoundedInBytes(t *testing.T) {
-	w := newWorld(t, func(l *Limits) { l.Commands = 10_000 })
+	w := newWorld(t, func(s *setup) { s.limits.Commands = 10_000 })
 	release := make(chan bool)
 	w.rails.onCall(func(call asked) map[string]any {
 		if call.Do == rpc.Frames {
@@ -73,7 +73,7 @@ func TestLimits_CommandsThatWaitAreBoundedInBytes(t *testing.T) {
 }
 
 func TestLimits_AMessageMustEndOnceItHasBegun(t *testing.T) {
-	w := newWorld(t, func(l *Limits) { l.MessageWait = 300 * time.Millisecond })
+	w := newWorld(t, func(s *setup) { s.limits.Socket.MessageWait = 300 * time.Millisecond })
 	half, idle := w.welcomed(), w.welcomed()
 	half.ws.NetConn().Write([]byte{0x81, 0x80 | 100, 1, 2, 3, 4, 'x'}) // one byte of a hundred
 	w.eventually("it is given up", func() bool { return w.server.Stats().Ends["slow"] == 1 })
@@ -83,7 +83,7 @@ func TestLimits_AMessageMustEndOnceItHasBegun(t *testing.T) {
 
 // What a browser sent before it left waits in the kernel: it must not be held up by a pace that nobody keeps any more.
 func TestLimits_AGreedyBrowserThatHasGoneIsMissedSoon(t *testing.T) {
-	w := newWorld(t, func(l *Limits) { l.CommandRate, l.CommandBurst = 10, 1 })
+	w := newWorld(t, func(s *setup) { s.limits.Socket.CommandRate, s.limits.Socket.CommandBurst = 10, 1 })
 	b := w.welcomed()
 	var pings []byte
 	for range 1000 { // a hundred seconds' worth

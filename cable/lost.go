@@ -11,7 +11,7 @@ import (
 
 // What only a Rails process had is lost with it: the blocks of streams above
 // all. Then the browser is told to reconnect, as if its own Action Cable had
-// been restarted, and its channels begin anew.
+// been restarted, and its channels begin again.
 
 // lostEvery spreads these ends: those of a process that has died do not come
 // back all at once, and where the objects are lost again and again (a proxy
@@ -79,7 +79,7 @@ func (s *Server) processGone(boot string) {
 	}
 }
 
-// hasBlocksIn tells whether a stream has a block in that process, which is what
+// hasBlocksIn reports whether a stream has a block in that process, which is what
 // a token names.
 func (c *Connection) hasBlocksIn(boot string) bool {
 	c.mu.Lock()
@@ -89,7 +89,7 @@ func (c *Connection) hasBlocksIn(boot string) bool {
 	}
 	for _, s := range c.subscriptions.all() {
 		for _, m := range s.streams {
-			if m.token != nil && *m.token == boot {
+			if m.Token != nil && *m.Token == boot {
 				return true
 			}
 		}

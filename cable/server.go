@@ -1,7 +1,6 @@
 package cable
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -11,24 +10,31 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/catenary-cable/catenary/cable/admission"
+	"github.com/catenary-cable/catenary/cable/admission/token"
+	"github.com/catenary-cable/catenary/cable/admission/turbo"
+	"github.com/catenary-cable/catenary/cable/hub"
 	"github.com/catenary-cable/catenary/cable/lease"
-	"github.com/catenary-cable/catenary/cable/turbo"
+	"github.com/catenary-cable/catenary/cable/relay"
+	"github.com/catenary-cable/catenary/cable/socket"
+	"github.com/catenary-cable/catenary/cable/stats"
 	"github.com/catenary-cable/catenary/rpc"
 )
 
 // Options are what a Server needs. All of it belongs to the caller.
 type Options struct {
 	Backend *rpc.Client
-	Hub     *Hub
+	Hub     *hub.Hub
 	Node    string // our name among others, also in connections' ids
 	Mount   string // where Rails mounts Action Cable, "/cable"
 	Limits  Limits
-	Ping    time.Duration // between pings; 0: BeatInterval
+	Ping    time.Duration // between pings; 0: socket.BeatInterval
 	Log     *slog.Logger
 
-	PassThrough *PassThrough // nil: nothing is left to the app's own Action Cable
-	Edge        Edge
-	Secret      string // signs what nodes ask of each other, see Dismissal
+	Admission *admission.Admission
+	Compress  bool         // long messages, for browsers that offer permessage-deflate
+	Relay     *relay.Relay // nil: nothing is left to the app's own Action Cable
+	Secret    string       // signs what nodes ask of each other, see token.Revocation
 
 	// Lease has other nodes run our callbacks if we are killed. Its caller runs
 	// it, with the server as its connections; nil: nobody does.
@@ -44,74 +50,74 @@ type Options struct {
 // handler of the cable's path.
 type Server struct {
 	backend *rpc.Client
-	hub     *Hub
+	hub     *hub.Hub
 	node    string
 	mount   string
 	limits  Limits
 	log     *slog.Logger
-	poller  *poller
+	sockets *socket.Sockets
 
-	passThrough *PassThrough
-	edge        Edge
-	rules       atomic.Pointer[Rules]          // nil: not known
-	verifier    atomic.Pointer[turbo.Verifier] // nil: Turbo's streams are Rails' affair
-	settled     func(outcome string, took time.Duration)
-	gate        *gate
-	turnedAway  *tally // handshakes, by why
-	slowed      *tally // commands, by limit
-	refused     *tally // subscriptions, by limit
-	badNames    *tally // of Turbo's streams
-	started     time.Time
+	admission *admission.Admission
+	relay     *relay.Relay
+	verifier  atomic.Pointer[turbo.Verifier] // nil: Turbo's streams are Rails' affair
+	settled   func(outcome string, took time.Duration)
+	slowed    *stats.ThrottledCounter // commands, by limit
+	refused   *stats.ThrottledCounter // subscriptions, by limit
+	badNames  *stats.ThrottledCounter // of Turbo's streams
 
-	heartbeat heartbeat
-	holders   holders
-
-	dismissals dismissals
-	lease      *lease.Lease // may be nil
-	closer     closer
-	publisher  publisher
-	pace       pace // of those whose objects are lost
-	count      counters
-	queues     queues
-	serial     atomic.Int64
-	short      atomic.Bool     // of memory
-	context    context.Context // of all calls; ended last
-	cancel     context.CancelFunc
-	patience   context.Context // of what may wait as long as nobody stops us
-	hurry      context.CancelFunc
+	tokens      connectionsByToken
+	revocations token.Revocations
+	lease       *lease.Lease // may be nil
+	closer      closer
+	publisher   publisher
+	pace        pace // of those whose objects are lost
+	count       counters
+	serial      atomic.Int64
+	short       atomic.Bool     // of memory
+	context     context.Context // of all calls; ended last
+	cancel      context.CancelFunc
+	patience    context.Context // of what may wait as long as nobody stops us
+	hurry       context.CancelFunc
 
 	mu          sync.Mutex
 	connections map[string]*Connection // by id, until Rails knows of their end
 	opening     int                    // handshakes under way
-	asking      int                    // of these, those that Rails has been asked about
-	calmer      sync.Cond              // signalled when Rails has answered one
 	draining    bool
 	empty       chan struct{} // closed when draining and the last is gone
 }
 
 // NewServer makes a server; Run makes it work.
 func NewServer(o Options) (*Server, error) {
-	p, err := newPoller()
+	slowed := stats.NewThrottledCounter("a browser's commands are slowed down", o.Log,
+		"commands_per_second", "pending_commands")
+	sockets, err := socket.NewSockets(socket.Options{
+		Limits: o.Limits.Socket, Ping: o.Ping, Compress: o.Compress, Slowed: slowed,
+	})
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{
-		backend: o.Backend, hub: o.Hub, node: o.Node, mount: o.Mount, limits: o.Limits, log: o.Log, poller: p, passThrough: o.PassThrough,
-		dismissals: dismissals{secret: o.Secret}, lease: o.Lease, edge: o.Edge, gate: newGate(o.Limits), started: time.Now(),
-		turnedAway: newTally("handshakes are turned away", o.Log, turnedAway[:]...), slowed: newTally("a browser's commands are slowed down", o.Log, "commands_per_second", "pending_commands"),
-		refused:     newTally("subscriptions are refused", o.Log, "subscriptions_per_connection", "subscription_bytes"),
-		badNames:    newTally("signed names of Turbo's streams are rejected", o.Log),
+		backend: o.Backend, hub: o.Hub, node: o.Node, mount: o.Mount, limits: o.Limits, log: o.Log, sockets: sockets,
+		admission: o.Admission, relay: o.Relay, slowed: slowed,
+		refused: stats.NewThrottledCounter("subscriptions are refused", o.Log,
+			"subscriptions_per_connection", "subscription_bytes"),
+		badNames:    stats.NewThrottledCounter("signed names of Turbo's streams are rejected", o.Log),
+		revocations: token.Revocations{Secret: o.Secret}, lease: o.Lease,
 		connections: map[string]*Connection{}, empty: make(chan struct{}),
 	}
-	s.holders.init()
-	s.heartbeat.interval = cmp.Or(o.Ping, BeatInterval)
+	s.tokens.init()
 	s.closer.server = s
-	s.count.ends = zeros(endings[:])
-	if s.settled = o.HandshakeSettled; s.settled == nil {
+	s.count.ends = map[string]int64{}
+	for _, reason := range endings {
+		s.count.ends[reason] = 0
+	}
+	s.settled = o.HandshakeSettled
+	if s.settled == nil {
 		s.settled = func(string, time.Duration) {}
 	}
-	s.calmer.L = &s.mu
-	s.publisher = publisher{source: o.Hub.source, count: &s.count, log: o.Log, queue: make(chan publication, publishQueue)}
+	s.publisher = publisher{
+		to: o.Hub.Publish, count: &s.count, log: o.Log, queue: make(chan publication, publishQueue),
+	}
 	s.context, s.cancel = context.WithCancel(context.Background())
 	s.patience, s.hurry = context.WithCancel(s.context)
 	return s, nil
@@ -120,25 +126,25 @@ func NewServer(o Options) (*Server, error) {
 // Run keeps the connections alive until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
 	defer s.cancel()
-	defer s.hub.leave(s.hub.listen("_catenary/"+s.node, s.late))
-	if s.edge.Tokens != nil {
-		defer s.hub.leave(s.hub.listen(DismissalStream, s.dismiss))
+	defer s.hub.Leave(s.hub.Listen("_catenary/"+s.node, s.late))
+	if s.admission.ChecksTokens() {
+		defer s.hub.Leave(s.hub.Listen(token.RevocationStream, s.revoke))
 	}
-	go s.heartbeat.run(ctx)
 	go s.publisher.run(ctx)
-	go s.holders.run(ctx)
+	go s.tokens.run(ctx)
 	go s.backend.Run(ctx, s.processGone)
-	return s.poller.run(ctx)
+	return s.sockets.Run(ctx)
 }
 
 // admit makes sure that there is room for one connection more.
 func (s *Server) admit(address netip.Addr) (err error) {
-	if err := s.gate.enter(address); err != nil {
+	err = s.admission.AdmitHandshake(address)
+	if err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
-			s.gate.leave(address)
+			s.admission.ReleaseHandshake(address)
 		}
 	}()
 	s.mu.Lock()
@@ -147,10 +153,10 @@ func (s *Server) admit(address netip.Addr) (err error) {
 		return errors.New("the server is being stopped")
 	}
 	if s.short.Load() {
-		return &overLimit{"memory", http.StatusServiceUnavailable}
+		return &admission.OverLimit{Limit: "memory", Status: http.StatusServiceUnavailable}
 	}
 	if len(s.connections)+s.opening >= s.limits.Connections {
-		return &overLimit{"max_connections", http.StatusServiceUnavailable}
+		return &admission.OverLimit{Limit: "max_connections", Status: http.StatusServiceUnavailable}
 	}
 	s.opening++
 	return nil
@@ -160,7 +166,7 @@ func (s *Server) admit(address netip.Addr) (err error) {
 // reports whether the server is being stopped: then Drain does not know of it.
 func (s *Server) settleOpening(c *Connection, opened bool) (stopping bool) {
 	if !opened {
-		s.gate.leave(c.address)
+		s.admission.ReleaseHandshake(c.address)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -172,9 +178,17 @@ func (s *Server) settleOpening(c *Connection, opened bool) (stopping bool) {
 	return s.draining
 }
 
+// RefuseForMemory answers new handshakes with 503, or no longer. Those who are
+// here stay.
+func (s *Server) RefuseForMemory(refuse bool) { s.short.Store(refuse) }
+
+// ShedBacklog ends the connections of the browsers that keep up least, and
+// returns how many.
+func (s *Server) ShedBacklog() (ended int) { return s.sockets.Shed() }
+
 // remove forgets a connection, of whose end Rails knows.
 func (s *Server) remove(c *Connection) {
-	s.gate.leave(c.address)
+	s.admission.ReleaseHandshake(c.address)
 	defer s.lease.Changed(c.id)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,6 +1,13 @@
 package cable
 
-import "github.com/catenary-cable/catenary/protocol"
+import (
+	"maps"
+	"sync"
+	"sync/atomic"
+
+	"github.com/catenary-cable/catenary/cable/socket"
+	"github.com/catenary-cable/catenary/protocol"
+)
 
 // Stats are the server's numbers. What is no number of now counts from the
 // start. docs/metrics.md says what each means to an operator.
@@ -10,10 +17,10 @@ type Stats struct {
 	Subscriptions int // now, that stand
 	Draining      bool
 
-	Opened     int64
-	Refused    int64            // handshakes, by Rails
-	TurnedAway map[string]int64 // handshakes, without or despite Rails, by why
-	Ends       map[string]int64 // of connections, by why
+	Opened   int64
+	Refused  int64            // handshakes, by Rails
+	Rejected map[string]int64 // handshakes, without or despite Rails, by reason
+	Ends     map[string]int64 // of connections, by reason
 
 	SubscriptionsRefused map[string]int64 // by limit
 	Commands             map[string]int64 // by kind
@@ -25,24 +32,25 @@ type Stats struct {
 	Warnings       int64 // from Rails
 	Pings          int64
 
-	Queues QueueStats
+	Backlog socket.BacklogStats
 }
 
 // Stats may be called as often as one likes: it locks nothing for long.
 func (s *Server) Stats() Stats {
+	sockets := s.sockets.Stats()
 	stats := Stats{
 		Subscriptions: int(s.count.subscriptions.Load()),
 
 		Opened: s.count.opened.Load(), Refused: s.count.refused.Load(),
-		TurnedAway: s.turnedAway.counts(), Ends: s.count.ending(),
+		Rejected: s.admission.Rejected.Counts(), Ends: s.count.ending(),
 
-		SubscriptionsRefused: s.refused.counts(), Slowed: s.slowed.counts(),
-		Repeated: s.count.repeated.Load(), Commands: map[string]int64{},
+		SubscriptionsRefused: s.refused.Counts(), Slowed: s.slowed.Counts(),
+		Repeated: s.count.repeated.Load() + s.relay.Repeated(), Commands: map[string]int64{},
 
 		ClosesLost: s.count.closesLost.Load(), BroadcastsLost: s.count.broadcastsLost.Load(),
-		Warnings: s.count.warnings.Load(), Pings: s.heartbeat.sent.Load(),
+		Warnings: s.count.warnings.Load(), Pings: sockets.Pings,
 
-		Queues: s.queues.stats(),
+		Backlog: sockets.Backlog,
 	}
 	for kind, name := range [...]string{
 		protocol.Unknown: "unknown", protocol.Subscribe: "subscribe", protocol.Unsubscribe: "unsubscribe", protocol.Perform: "message",
@@ -55,34 +63,39 @@ func (s *Server) Stats() Stats {
 	return stats
 }
 
-// HubStats are the hub's numbers. All but Streams count from the start.
-type HubStats struct {
-	Streams    int       // now, our own too
-	Broadcasts int64     // that came for one of them
-	Invalid    int64     // of these, dropped as Rails does: no JSON
-	Deliveries int64     // frames handed to sockets
-	Latencies  Latencies // of a broadcast, from its arrival here to its last write
-	Subscribes Latencies // of a stream, from its first member to the source's acknowledgement
+// counters are what the server has seen since it started.
+type counters struct {
+	opened         atomic.Int64
+	refused        atomic.Int64    // handshakes that Rails' answer ended
+	subscriptions  atomic.Int64    // now, that stand
+	commands       [4]atomic.Int64 // by protocol.Kind
+	repeated       atomic.Int64    // subscribes that cost no call
+	warnings       atomic.Int64    // from Rails
+	closesLost     atomic.Int64    // close calls that never reached Rails
+	broadcastsLost atomic.Int64    // that Rails has left to us, and that could not be published
+
+	mu   sync.Mutex
+	ends map[string]int64 // by why
 }
 
-func (h *HubStats) add(other *HubStats) {
-	h.Broadcasts += other.Broadcasts
-	h.Invalid += other.Invalid
-	h.Deliveries += other.Deliveries
-	h.Latencies.addAll(&other.Latencies)
-	h.Subscribes.addAll(&other.Subscribes)
+// endings are why connections end.
+var endings = [...]string{
+	"browser_closed", "browser_lost", "message_too_long", "protocol_error", "slow", // the browser
+	"connect_failed", "rails_closed", "rails_failed", "lost", // Rails
+	"remote", tokenExpired, "server_restart", // an operator
+	"taken_over",             // another node
+	"memory",                 // catenary
+	"app_closed", "app_lost", // what is passed through
 }
 
-// Stats sums up the shards.
-func (h *Hub) Stats() (sum HubStats) {
-	for i := range h.shards {
-		shard := &h.shards[i]
-		shard.mu.Lock()
-		sum.Streams += len(shard.streams)
-		shard.mu.Unlock()
-		shard.seen.Lock()
-		sum.add(&shard.seen.HubStats)
-		shard.seen.Unlock()
-	}
-	return sum
+func (c *counters) ended(why string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ends[why]++
+}
+
+func (c *counters) ending() map[string]int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.ends)
 }

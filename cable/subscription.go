@@ -3,6 +3,7 @@ package cable
 import (
 	"time"
 
+	"github.com/catenary-cable/catenary/cable/hub"
 	"github.com/catenary-cable/catenary/protocol"
 )
 
@@ -21,15 +22,15 @@ type subscription struct {
 	rejected bool      // in the call that is being applied
 	unknown  time.Time // until then, subscribing again is not worth a call
 
-	state   string    // Rails' own, see docs/rpc.md
-	streams []*member // by name
-	waiting int       // streams not yet acknowledged
-	confirm []byte    // the confirmation, held back until waiting is 0
-	timers  []*timer  // in Rails' order
+	state   string        // Rails' own, see docs/rpc.md
+	streams []*hub.Member // by name
+	waiting int           // streams not yet acknowledged
+	confirm []byte        // the confirmation, held back until waiting is 0
+	timers  []*timer      // in Rails' order
 }
 
 // unknownFor is how long a subscribe to something that is no channel is
-// remembered: clients repeat it twice a second for ever.
+// remembered: clients repeat it twice a second forever.
 const unknownFor = 5 * time.Second
 
 // setLive notes whether Rails holds it. At the connection's end all are counted
@@ -54,13 +55,13 @@ func (s *subscription) follow(name string, token *string) {
 		return
 	}
 	c := s.connection
-	m := &member{to: &c.socket, subscription: s, token: token}
+	m := &hub.Member{Socket: &c.socket, Subscriber: s, Token: token}
 	if token != nil {
-		m.callback = func(payload []byte) { c.deliverTo(s, name, payload) }
+		m.Callback = func(payload []byte) { c.deliverTo(s, name, payload) }
 	}
 	s.streams, c.changed = append(s.streams, m), true
-	if !c.server.hub.join(name, s.identifier, m) {
-		s.waiting, m.waiting = s.waiting+1, true // acknowledged needs c.mu, so it comes later
+	if !c.server.hub.Join(name, s.identifier, m) {
+		s.waiting, m.Waiting = s.waiting+1, true // Live needs c.mu, so it comes later
 		c.pending++
 	}
 }
@@ -80,24 +81,25 @@ func (s *subscription) unfollow(name string) {
 
 func (s *subscription) find(name string) int {
 	for i, m := range s.streams {
-		if m.stream.name == name {
+		if m.Stream() == name {
 			return i
 		}
 	}
 	return -1
 }
 
-func (s *subscription) leave(m *member) {
-	s.connection.server.hub.leave(m)
+func (s *subscription) leave(m *hub.Member) {
+	s.connection.server.hub.Leave(m)
 	s.waited(m)
 }
 
 // waited notes that a stream is not waited for any more.
-func (s *subscription) waited(m *member) {
-	if m.waiting {
-		m.waiting = false
+func (s *subscription) waited(m *hub.Member) {
+	if m.Waiting {
+		m.Waiting = false
 		s.waiting--
-		if s.connection.pending--; s.connection.pending == 0 {
+		s.connection.pending--
+		if s.connection.pending == 0 {
 			s.connection.publishHeld()
 		}
 	}
@@ -112,8 +114,8 @@ func (s *subscription) leaveAll() {
 	s.streams, s.confirm = nil, nil
 }
 
-// acknowledged is called by the hub when a stream is live.
-func (s *subscription) acknowledged(m *member) {
+// Live is called by the hub when a stream is live.
+func (s *subscription) Live(m *hub.Member) {
 	s.connection.mu.Lock()
 	defer s.connection.mu.Unlock()
 	s.waited(m)
@@ -122,17 +124,17 @@ func (s *subscription) acknowledged(m *member) {
 
 func (s *subscription) sendConfirm() {
 	if s.waiting == 0 && s.confirm != nil {
-		s.connection.socket.write(s.confirm)
+		s.connection.socket.Send(s.confirm)
 		s.confirm = nil
 	}
 }
 
-// wants tells whether a subscribe is worth a call to Rails.
+// wants reports whether a subscribe is worth a call to Rails.
 func (s *subscription) wants(kind protocol.Kind, now time.Time) bool {
 	return kind != protocol.Subscribe || !s.wanted && now.After(s.unknown)
 }
 
-// forgettable tells that nothing is known of it that a new one would not know.
+// forgettable reports that nothing is known of it that a new one would not know.
 func (s *subscription) forgettable(now time.Time) bool {
 	return !s.wanted && !s.live && s.queued == 0 && now.After(s.unknown)
 }

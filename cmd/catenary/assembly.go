@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/catenary-cable/catenary/cable"
+	"github.com/catenary-cable/catenary/cable/admission"
+	"github.com/catenary-cable/catenary/cable/hub"
 	"github.com/catenary-cable/catenary/cmd/catenary/status"
 	"github.com/catenary-cable/catenary/cmd/catenary/tracing"
 	"github.com/catenary-cable/catenary/config"
@@ -27,7 +29,7 @@ type assembly struct {
 	parts   *errgroup.Group
 
 	// from listen on
-	edge    cable.Edge
+	edge    admission.Options
 	sockets *sockets
 	front   *front
 	tracer  *tracing.Tracer // nil: nothing is traced
@@ -136,7 +138,7 @@ func (a *assembly) open() error {
 	if err != nil {
 		return err
 	}
-	passThrough, err := newPassThrough(cfg, a.edge.Proxies)
+	passThrough, err := newRelay(cfg, a.edge.Proxies)
 	if err != nil {
 		return err
 	}
@@ -144,18 +146,20 @@ func (a *assembly) open() error {
 	if err != nil {
 		return err
 	}
-	hub := cable.NewHub(source, a.log)
+	hub := hub.New(source, a.log)
+	a.edge.Limits = admissionLimits(cfg)
+	admission := admission.New(a.edge)
 	if a.tracer != nil {
 		hub.Sample(cfg.Telemetry.BroadcastsOneIn, a.tracer.Broadcast)
 	}
 	a.server, err = cable.NewServer(cable.Options{
-		Backend: a.backend, Hub: hub, Node: node(), Mount: cfg.Paths[0], Limits: limits(cfg), Ping: cfg.Ping.Interval, Log: a.log, Edge: a.edge, Secret: a.secret,
-		PassThrough: passThrough, HandshakeSettled: a.meters.handshake, Lease: lease,
+		Backend: a.backend, Hub: hub, Node: node(), Mount: cfg.Paths[0], Limits: limits(cfg), Ping: cfg.Ping.Interval, Log: a.log, Secret: a.secret,
+		Admission: admission, Compress: cfg.Compression, Relay: passThrough, HandshakeSettled: a.meters.handshake, Lease: lease,
 	})
 	if err != nil {
 		return err
 	}
-	a.rails.tell(identifying(cfg.JWT.Identify, a.server, a.log), verifying(cfg.Turbo, a.server, a.log))
+	a.rails.tell(identifying(cfg.JWT.Identify, admission, a.log), verifying(cfg.Turbo, a.server, a.log))
 	handler, err := routes(cfg, traced(a.tracer, a.server), a.edge.Proxies, a.front.server.ErrorLog)
 	if err != nil {
 		return err
@@ -174,7 +178,7 @@ func (a *assembly) open() error {
 	}
 	a.attend(func(ctx context.Context) { a.rails.watch(ctx, cfg) })
 	a.meters.open(a.server, hub, a.backend, lease)
-	a.front.open(handler, a.server)
+	a.front.open(handler, admission)
 	a.ready.open(source)
 	a.log.Info("catenary listens", "address", a.front.listener.Addr().String(), "paths", strings.Join(cfg.Paths, " "),
 		"backend", cfg.Backend.URL, "broadcasts", cfg.Broadcasts.Adapter, "operations", cfg.Operations.Listen)

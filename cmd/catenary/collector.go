@@ -2,7 +2,9 @@ package main
 
 import (
 	"github.com/catenary-cable/catenary/cable"
+	"github.com/catenary-cable/catenary/cable/hub"
 	"github.com/catenary-cable/catenary/cable/lease"
+	"github.com/catenary-cable/catenary/cable/stats"
 	"github.com/catenary-cable/catenary/rpc"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -11,12 +13,12 @@ import (
 // to Rails into metrics, when it is asked for them.
 type collector struct {
 	server  *cable.Server
-	hub     *cable.Hub
+	hub     *hub.Hub
 	backend *rpc.Client
 	lease   *lease.Lease // may be nil
 }
 
-func newCollector(server *cable.Server, hub *cable.Hub, backend *rpc.Client, lease *lease.Lease) *collector {
+func newCollector(server *cable.Server, hub *hub.Hub, backend *rpc.Client, lease *lease.Lease) *collector {
 	return &collector{server, hub, backend, lease}
 }
 
@@ -36,8 +38,8 @@ func (c *collector) Collect(found chan<- prometheus.Metric) {
 		gauge("catenary_connections", "Connections, those too of whose end Rails has yet to hear.", server.Connections),
 		gauge("catenary_handshakes", "Handshakes under way.", server.Handshakes),
 		gauge("catenary_subscriptions", "Subscriptions that stand.", server.Subscriptions),
-		gauge("catenary_slow_browsers", "Browsers for which something waits, because they do not take it at once.", server.Queues.Browsers),
-		gauge("catenary_queued_bytes", "Bytes that wait for these.", server.Queues.Bytes),
+		gauge("catenary_slow_browsers", "Browsers for which something waits, because they do not take it at once.", server.Backlog.Browsers),
+		gauge("catenary_queued_bytes", "Bytes that wait for these.", server.Backlog.Bytes),
 		gauge("catenary_streams", "Streams with members here, catenary's own too.", hub.Streams),
 		gauge("catenary_calls_in_flight", "Calls that Rails is working on.", inFlight),
 		gauge("catenary_calls_limit", "Calls that may be in flight now: fewer while Rails is slow.", c.backend.Limit()),
@@ -57,12 +59,12 @@ func (c *collector) Collect(found chan<- prometheus.Metric) {
 		counter("catenary_rails_warnings_total", "Warnings that Rails has sent with its answers.", float64(server.Warnings)),
 		latencies("catenary_broadcast_seconds", "Seconds from a broadcast's arrival at catenary to its last write to a socket.", &hub.Latencies),
 		latencies("catenary_stream_subscribe_seconds", "Seconds from a stream's first member to the acknowledgement of whoever brings broadcasts.", &hub.Subscribes),
-		latencies("catenary_queue_seconds", "Seconds from the first frame that had to wait for a browser until none waited any more.", &server.Queues.Lasted),
+		latencies("catenary_queue_seconds", "Seconds from the first frame that had to wait for a browser until none waited any more.", &server.Backlog.Lasted),
 	} {
 		found <- m
 	}
 	counters(found, "catenary_connections_ended_total", "Ends of connections, by why.", "why", server.Ends)
-	counters(found, "catenary_handshakes_turned_away_total", "Handshakes that catenary has turned away, by why.", "why", server.TurnedAway)
+	counters(found, "catenary_handshakes_turned_away_total", "Handshakes that catenary has turned away, by why.", "why", server.Rejected)
 	counters(found, "catenary_commands_total", "Commands of browsers, by kind.", "kind", server.Commands)
 	counters(found, "catenary_subscriptions_refused_total", "Subscribes over a limit, by limit.", "limit", server.SubscriptionsRefused)
 	counters(found, "catenary_commands_slowed_total", "Commands that were read later because they were over a limit, by limit.", "limit", server.Slowed)
@@ -90,7 +92,7 @@ func counters(found chan<- prometheus.Metric, name, help, label string, values m
 	}
 }
 
-func latencies(name, help string, l *cable.Latencies) prometheus.Metric {
+func latencies(name, help string, l *stats.Latencies) prometheus.Metric {
 	upTo, all := l.Buckets()
 	return prometheus.MustNewConstHistogram(prometheus.NewDesc(name, help, nil, nil), all, l.Sum.Seconds(), upTo)
 }

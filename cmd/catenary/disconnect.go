@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/catenary-cable/catenary/cable"
+	"github.com/catenary-cable/catenary/cable/admission/token"
 	"github.com/catenary-cable/catenary/config"
 	"github.com/spf13/cobra"
 )
@@ -42,7 +43,7 @@ func (d disconnection) publish(ctx context.Context, to publisher, secret string)
 	if d.Subject == "" && d.ID == "" {
 		return nil
 	}
-	return to.Publish(ctx, cable.DismissalStream, cable.Dismissal{Subject: d.Subject, ID: d.ID, Reconnect: reconnect}.Sign(secret))
+	return to.Publish(ctx, token.RevocationStream, token.Revocation{Subject: d.Subject, ID: d.ID, Reconnect: reconnect}.Sign(secret))
 }
 
 func disconnectCommand(environ []string) *cobra.Command {

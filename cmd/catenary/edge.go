@@ -3,20 +3,20 @@ package main
 import (
 	"log/slog"
 
-	"github.com/catenary-cable/catenary/cable"
-	"github.com/catenary-cable/catenary/cable/token"
+	"github.com/catenary-cable/catenary/cable/admission"
+	"github.com/catenary-cable/catenary/cable/admission/token"
 	"github.com/catenary-cable/catenary/config"
 )
 
 // newEdge is what is decided about handshakes before Rails is asked.
-func newEdge(cfg *config.Config, log *slog.Logger) (edge cable.Edge, err error) {
-	if edge.Origins, err = cable.ParseOrigins(cfg.AllowedRequestOrigins); err != nil {
+func newEdge(cfg *config.Config, log *slog.Logger) (edge admission.Options, err error) {
+	if edge.Origins, err = admission.ParseOrigins(cfg.AllowedRequestOrigins); err != nil {
 		return edge, err
 	}
-	if edge.Proxies, err = cable.ParseProxies(cfg.TrustedProxies); err != nil {
+	if edge.Proxies, err = admission.ParseProxies(cfg.TrustedProxies); err != nil {
 		return edge, err
 	}
-	edge.Compress = cfg.Compression
+	edge.Log = log
 	j := cfg.JWT
 	if !j.Given() {
 		return edge, nil

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/catenary-cable/catenary/cable/admission"
 	"github.com/catenary-cable/catenary/config"
 )
 
@@ -25,24 +26,12 @@ type front struct {
 	server   *http.Server
 	left     atomic.Bool
 
-	opened  chan struct{} // closed by open
-	handler atomic.Pointer[http.Handler]
-	keeper  atomic.Pointer[doorkeeper]
+	opened    chan struct{} // closed by open
+	handler   atomic.Pointer[http.Handler]
+	admission atomic.Pointer[admission.Admission] // nil until open
 
-	knocking sync.Map // connections that the keeper has let be, until they are WebSockets or end
+	admitted sync.Map // connections, until they are WebSockets or end
 	begun    sync.Map // those that have begun a request, until it is there as a whole
-}
-
-// A doorkeeper knows how many may be at the door.
-type doorkeeper interface {
-	// Calm is called before each accept, and returns when there is room for one more.
-	Calm()
-	// Knock is told of each connection, and reports whether it may be.
-	Knock(net.Addr) bool
-	// Settled is told when one that may be is a WebSocket, or has ended.
-	Settled(net.Addr)
-	// Incomplete is told of each request that has not come as a whole.
-	Incomplete()
 }
 
 func newFront(listener net.Listener, lent bool, limits config.Limits, log *slog.Logger) *front {
@@ -61,8 +50,8 @@ func newFront(listener net.Listener, lent bool, limits config.Limits, log *slog.
 type connKey struct{}
 
 // open sends requests to the handler from now on.
-func (f *front) open(handler http.Handler, keeper doorkeeper) {
-	f.keeper.Store(&keeper)
+func (f *front) open(handler http.Handler, admission *admission.Admission) {
+	f.admission.Store(admission)
 	f.handler.Store(&handler)
 	close(f.opened)
 }
@@ -81,25 +70,25 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // that net/http answers by itself or gives up: of these it tells the first byte,
 // and the connection's end.
 func (f *front) watch(conn net.Conn, state http.ConnState) {
-	keeper := f.keeper.Load()
-	if keeper == nil {
+	admission := f.admission.Load()
+	if admission == nil {
 		return
 	}
 	switch state {
 	case http.StateNew:
-		if !(*keeper).Knock(conn.RemoteAddr()) {
+		if !admission.Admit(conn.RemoteAddr()) {
 			conn.Close()
 			return
 		}
-		f.knocking.Store(conn, true)
+		f.admitted.Store(conn, true)
 	case http.StateActive:
 		f.begun.Store(conn, true)
 	case http.StateHijacked, http.StateClosed:
-		if _, knocking := f.knocking.LoadAndDelete(conn); knocking {
-			(*keeper).Settled(conn.RemoteAddr())
+		if _, admitted := f.admitted.LoadAndDelete(conn); admitted {
+			admission.Release(conn.RemoteAddr())
 		}
 		if _, begun := f.begun.LoadAndDelete(conn); begun && state == http.StateClosed {
-			(*keeper).Incomplete()
+			admission.Incomplete()
 		}
 	}
 }
@@ -139,17 +128,17 @@ func (f *front) stop(ctx context.Context, web bool) {
 
 func (f *front) close() { f.server.Close() }
 
-// patient is a listener that accepts when things are calm.
+// patient is a listener that accepts while there is capacity.
 type patient struct {
 	net.Listener
 	front *front
 }
 
 func (p *patient) Accept() (net.Conn, error) {
-	if keeper := p.front.keeper.Load(); keeper != nil {
-		(*keeper).Calm()
+	if admission := p.front.admission.Load(); admission != nil {
+		admission.Wait()
 	}
 	conn, err := p.Listener.Accept()
-	runtime.Gosched() // who was accepted asks before the next is, or calm would not know of it
+	runtime.Gosched() // whoever was accepted asks before the next is accepted, or Wait would not know of it
 	return conn, err
 }

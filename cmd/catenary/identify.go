@@ -8,8 +8,8 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/catenary-cable/catenary/cable"
-	"github.com/catenary-cable/catenary/cable/token"
+	"github.com/catenary-cable/catenary/cable/admission"
+	"github.com/catenary-cable/catenary/cable/admission/token"
 	"github.com/catenary-cable/catenary/rpc"
 )
 
@@ -20,26 +20,26 @@ func templates(items []string) (all []token.Template) {
 	return all
 }
 
-// identifying has the server obey the app's rules about handshakes, as often as
+// identifying has admission obey the app's rules about handshakes, as often as
 // the app tells them, or says why it can identify nobody. It is nil if
 // connections are not identified here.
-func identifying(items []string, server *cable.Server, log *slog.Logger) func(*rpc.Settings) error {
+func identifying(items []string, to *admission.Admission, log *slog.Logger) func(*rpc.Settings) error {
 	if len(items) == 0 {
 		return nil
 	}
 	var once sync.Once
 	return func(s *rpc.Settings) error {
 		if err := mayIdentify(templates(items), s); err != nil {
-			server.Follow(nil)
+			to.Follow(nil)
 			return err
 		}
-		origins, unread := cable.ParseRailsOrigins(s.AllowedRequestOrigins)
+		origins, unread := admission.ParseRailsOrigins(s.AllowedRequestOrigins)
 		if len(unread) > 0 {
 			once.Do(func() {
 				log.Warn("the app's allowed_request_origins has what catenary cannot read: nobody whom it identifies comes in by it; write texts", "items", unread)
 			})
 		}
-		server.Follow(&cable.Rules{
+		to.Follow(&admission.Rules{
 			AnyOrigin: s.DisableRequestForgeryProtection, SameOrigin: s.AllowSameOriginAsHost, AssumeSSL: s.AssumeSSL, Origins: origins,
 		})
 		return nil

@@ -4,29 +4,33 @@ import (
 	"time"
 
 	"github.com/catenary-cable/catenary/cable"
+	"github.com/catenary-cable/catenary/cable/admission"
 	"github.com/catenary-cable/catenary/config"
 )
 
 func limits(cfg *config.Config) cable.Limits {
-	return cable.Limits{
-		Connections:   cfg.Limits.MaxConnections,
-		MessageBytes:  cfg.Limits.MessageBytes,
-		Subscriptions: cfg.Limits.SubscriptionsPerConnection,
-		Commands:      cfg.Limits.PendingCommands,
-		PendingBytes:  int(cfg.Limits.PendingBytes),
-
+	l := cable.Limits{
+		Connections:       cfg.Limits.MaxConnections,
+		Subscriptions:     cfg.Limits.SubscriptionsPerConnection,
 		SubscriptionBytes: int(cfg.Limits.SubscriptionBytes),
-		MessageWait:       cfg.Limits.MessageTimeout,
+		Commands:          cfg.Limits.PendingCommands,
+		OpenWait:          cfg.Backend.OpenTimeout,
+		CallWait:          cfg.Backend.Patience,
+	}
+	l.Socket.MessageBytes = cfg.Limits.MessageBytes
+	l.Socket.MessageWait = cfg.Limits.MessageTimeout
+	l.Socket.PendingBytes = int(cfg.Limits.PendingBytes)
+	l.Socket.CommandRate = cfg.Limits.CommandsPerSecond
+	l.Socket.CommandBurst = cfg.Limits.CommandsBurst
+	l.Socket.Unanswered = cfg.Ping.Timeout
+	l.Socket.CloseWait = 5 * time.Second
+	return l
+}
 
+func admissionLimits(cfg *config.Config) admission.Limits {
+	return admission.Limits{
 		ConnectionsPerAddress: cfg.Limits.ConnectionsPerAddress,
 		Handshakes:            cfg.Limits.HandshakesPerSecond,
 		HandshakesPerAddress:  cfg.Limits.HandshakesPerSecondPerAddress,
-		CommandRate:           cfg.Limits.CommandsPerSecond,
-		CommandBurst:          cfg.Limits.CommandsBurst,
-
-		Unanswered: cfg.Ping.Timeout,
-		OpenWait:   cfg.Backend.OpenTimeout,
-		CallWait:   cfg.Backend.Patience,
-		CloseWait:  5 * time.Second,
 	}
 }

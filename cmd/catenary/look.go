@@ -5,7 +5,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/catenary-cable/catenary/cable"
+	"github.com/catenary-cable/catenary/cable/hub"
 	"github.com/catenary-cable/catenary/cmd/catenary/status"
 	"github.com/catenary-cable/catenary/rpc"
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,7 +17,7 @@ func newRecorder(m *meters, ready *readiness) *status.Recorder {
 	return status.NewRecorder(status.Options{
 		Node: node(), Version: version,
 		Look: func() status.Totals { return m.look(ready) },
-		Streams: func(n int) (found cable.StreamsByTraffic) {
+		Streams: func(n int) (found hub.StreamsByTraffic) {
 			if c := m.running.Load(); c != nil {
 				found = c.hub.StreamsByTraffic(n)
 			}

@@ -99,7 +99,7 @@ func (b *memoryBound) look() (used int64) {
 	used = inUse()
 	ended := 0
 	if used >= b.part(fullPercent) || used >= b.part(roomPercent) && b.short {
-		ended = b.server.ShedQueues()
+		ended = b.server.ShedBacklog()
 	}
 	if ended > 0 {
 		b.log.Warn("memory is short: browsers that do not keep up have lost their connection", "connections", ended, "in_use", used, "limit", b.bytes)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/catenary-cable/catenary/cable"
+	"github.com/catenary-cable/catenary/cable/hub"
 	"github.com/catenary-cable/catenary/cable/lease"
 	"github.com/catenary-cable/catenary/rpc"
 	"github.com/prometheus/client_golang/prometheus"
@@ -47,7 +48,7 @@ func histogram(name, help string, labels ...string) *prometheus.HistogramVec {
 }
 
 // open adds what there is once catenary knows where broadcasts are published.
-func (m *meters) open(server *cable.Server, hub *cable.Hub, backend *rpc.Client, lease *lease.Lease) {
+func (m *meters) open(server *cable.Server, hub *hub.Hub, backend *rpc.Client, lease *lease.Lease) {
 	c := newCollector(server, hub, backend, lease)
 	m.running.Store(c)
 	m.registry.MustRegister(c)

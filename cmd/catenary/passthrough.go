@@ -9,16 +9,17 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/catenary-cable/catenary/cable"
+	"github.com/catenary-cable/catenary/cable/admission"
+	"github.com/catenary-cable/catenary/cable/relay"
 	"github.com/catenary-cable/catenary/config"
 )
 
-// newPassThrough is nil if nothing is left to the app's own Action Cable.
-func newPassThrough(cfg *config.Config, proxies cable.Proxies) (*cable.PassThrough, error) {
+// newRelay is nil if nothing is left to the app's own Action Cable.
+func newRelay(cfg *config.Config, proxies admission.Proxies) (*relay.Relay, error) {
 	if len(cfg.PassThrough) == 0 {
 		return nil, nil
 	}
-	through, err := cable.NewPassThrough(cfg.Backend.URL, cfg.PassThrough...)
+	through, err := relay.New(cfg.Backend.URL, cfg.PassThrough...)
 	if err == nil {
 		through.Proxies = proxies
 	}

@@ -11,13 +11,13 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/catenary-cable/catenary/cable"
+	"github.com/catenary-cable/catenary/cable/admission"
 	"github.com/catenary-cable/catenary/config"
 )
 
 // routes sends the cable's paths to the cable, and the rest to Rails if
 // catenary is the front.
-func routes(cfg *config.Config, server http.Handler, proxies cable.Proxies, trouble *log.Logger) (http.Handler, error) {
+func routes(cfg *config.Config, server http.Handler, proxies admission.Proxies, trouble *log.Logger) (http.Handler, error) {
 	paths := map[string]bool{}
 	for _, path := range cfg.Paths {
 		path = "/" + strings.Trim(path, "/")
@@ -42,7 +42,7 @@ func routes(cfg *config.Config, server http.Handler, proxies cable.Proxies, trou
 
 // proxyTo passes requests on to Rails as they are, with the Host that the
 // browser named. Calls of our own kind are not passed: they come from us only.
-func proxyTo(backend string, proxies cable.Proxies, trouble *log.Logger) (http.Handler, error) {
+func proxyTo(backend string, proxies admission.Proxies, trouble *log.Logger) (http.Handler, error) {
 	target, err := url.Parse(backend)
 	if err != nil {
 		return nil, fmt.Errorf("backend.url: %w", err)

@@ -6,14 +6,14 @@ import (
 	"net"
 	"strconv"
 
-	"github.com/catenary-cable/catenary/cable"
 	"github.com/catenary-cable/catenary/cable/broadcast"
+	"github.com/catenary-cable/catenary/cable/hub"
 	"github.com/catenary-cable/catenary/config"
 )
 
-// source is a cable.Source that can say whether broadcasts arrive.
+// source is a hub.Source that can say whether broadcasts arrive.
 type source interface {
-	cable.Source
+	hub.Source
 	Ready() error
 }
 

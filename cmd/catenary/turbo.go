@@ -4,7 +4,7 @@ import (
 	"log/slog"
 
 	"github.com/catenary-cable/catenary/cable"
-	"github.com/catenary-cable/catenary/cable/turbo"
+	"github.com/catenary-cable/catenary/cable/admission/turbo"
 	"github.com/catenary-cable/catenary/config"
 	"github.com/catenary-cable/catenary/rpc"
 )

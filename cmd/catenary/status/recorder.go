@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/catenary-cable/catenary/cable"
+	"github.com/catenary-cable/catenary/cable/hub"
 )
 
 const (
@@ -20,7 +20,7 @@ const (
 type Options struct {
 	Node, Version string
 	Look          func() Totals
-	Streams       func(n int) cable.StreamsByTraffic // asked only while somebody watches
+	Streams       func(n int) hub.StreamsByTraffic // asked only while somebody watches
 }
 
 // Recorder remembers what has happened lately.
@@ -89,7 +89,7 @@ func point(now, last, recent Totals) Point {
 		At: now.At.UnixMilli(), Connections: now.Server.Connections, Subscriptions: now.Server.Subscriptions,
 		Opened:     pace(now.Server.Opened, last.Server.Opened),
 		Ended:      pace(sum(now.Server.Ends), sum(last.Server.Ends)),
-		TurnedAway: pace(sum(now.Server.TurnedAway)+now.Server.Refused, sum(last.Server.TurnedAway)+last.Server.Refused),
+		TurnedAway: pace(sum(now.Server.Rejected)+now.Server.Refused, sum(last.Server.Rejected)+last.Server.Refused),
 		Commands:   pace(now.commands(), last.commands()),
 		Broadcasts: pace(now.Hub.Broadcasts, last.Hub.Broadcasts), Deliveries: pace(now.Hub.Deliveries, last.Hub.Deliveries),
 		BroadcastTime: broadcasts(&now).since(broadcasts(&recent)).milliseconds(.95),

@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/catenary-cable/catenary/cable"
+	"github.com/catenary-cable/catenary/cable/hub"
 )
 
 // program is what a recorder looks at, in the test's hands.
@@ -30,11 +30,11 @@ func (p *program) look() Totals {
 	return now
 }
 
-func (p *program) streams(int) cable.StreamsByTraffic {
+func (p *program) streams(int) hub.StreamsByTraffic {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.looked++
-	return cable.StreamsByTraffic{All: 1, Busiest: []cable.StreamStats{{Name: "a\x1b[2Jb", Members: 3, Pace: 5}}}
+	return hub.StreamsByTraffic{All: 1, Busiest: []hub.StreamStats{{Name: "a\x1b[2Jb", Members: 3, Pace: 5}}}
 }
 
 // started runs a recorder under virtual time, for as long as the test does.
@@ -56,7 +56,7 @@ func TestRecorder_TellsRatesAndTheLastMinute(t *testing.T) {
 			p.change(func(totals *Totals) {
 				totals.Server.Opened += 3
 				totals.Server.Ends = map[string]int64{"browser_lost": totals.Server.Opened - 1, "slow": 0}
-				totals.Server.TurnedAway = map[string]int64{"origin": 4}
+				totals.Server.Rejected = map[string]int64{"origin": 4}
 				totals.Hub.Deliveries += 500
 				totals.CPU += 250 * time.Millisecond
 				calls := totals.Calls["frames"]

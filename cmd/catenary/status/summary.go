@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"slices"
 
-	"github.com/catenary-cable/catenary/cable"
+	"github.com/catenary-cable/catenary/cable/hub"
 )
 
 // Status is what there is to say now.
@@ -21,7 +21,7 @@ func (r *Recorder) Status() Status {
 		Now: r.points[len(r.points)-1], Nodes: now.Nodes, Gaps: now.Gaps, Memory: now.Memory,
 		Handshakes: counts(now.handshakes(), then.handshakes()), Ends: counts(now.Server.Ends, then.Server.Ends),
 		Streams: Streams{All: streams.All, Busiest: shown(streams.Busiest), Largest: shown(streams.Largest)},
-		Queues:  Queues{now.Server.Queues.Browsers, now.Server.Queues.Bytes},
+		Queues:  Queues{now.Server.Backlog.Browsers, now.Server.Backlog.Bytes},
 		Calls:   []Call{},
 	}
 	seconds := max(now.At.Sub(then.At).Seconds(), 1)
@@ -50,7 +50,7 @@ func counts(now, then map[string]int64) []Count {
 	return found
 }
 
-func shown(streams []cable.StreamStats) []Stream {
+func shown(streams []hub.StreamStats) []Stream {
 	found := make([]Stream, len(streams))
 	for i, s := range streams {
 		found[i] = Stream{Printable(s.Name), s.Members, s.Pace, s.Deliveries}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/catenary-cable/catenary/cable"
+	"github.com/catenary-cable/catenary/cable/hub"
 )
 
 // Totals are the program's numbers at one moment. What is no number of now
@@ -13,7 +14,7 @@ type Totals struct {
 	At       time.Time
 	NotReady string // why not and what to do; empty: it is ready
 	Server   cable.Stats
-	Hub      cable.HubStats
+	Hub      hub.Stats
 	Nodes    Nodes
 	InFlight int // calls that Rails is working on
 	Limit    int // of these, now
@@ -53,7 +54,7 @@ type Memory struct {
 // handshakes are all that came, by what became of them.
 func (t *Totals) handshakes() map[string]int64 {
 	all := map[string]int64{"opened": t.Server.Opened, "refused": t.Server.Refused}
-	for why, n := range t.Server.TurnedAway {
+	for why, n := range t.Server.Rejected {
 		all[why] = n
 	}
 	return all

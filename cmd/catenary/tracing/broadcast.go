@@ -3,13 +3,13 @@ package tracing
 import (
 	"context"
 
-	"github.com/catenary-cable/catenary/cable"
+	"github.com/catenary-cable/catenary/cable/hub"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 )
 
 // Broadcast traces one that has been delivered.
-func (t *Tracer) Broadcast(d cable.Delivery) {
+func (t *Tracer) Broadcast(d hub.Delivery) {
 	_, span := t.tracer.Start(context.Background(), "broadcast", trace.WithTimestamp(d.Arrived), trace.WithSpanKind(trace.SpanKindConsumer), trace.WithAttributes(
 		attribute.String("catenary.stream", d.Stream), attribute.Int("catenary.members", d.Members), attribute.Int("catenary.bytes", d.Bytes),
 	))

@@ -1,0 +1,85 @@
+package admission
+
+import (
+	"encoding/base64"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// CheckRequest answers a request that no WebSocket can come of, or that comes
+// from a page that may not connect, and then reports false.
+func (a *Admission) CheckRequest(w http.ResponseWriter, r *http.Request) bool {
+	if !upgradable(r) {
+		a.Rejected.Count("no_upgrade")
+		PageNotFound(w)
+		return false
+	}
+	if refuseMalformed(w, r) {
+		a.Rejected.Count("malformed")
+		return false
+	}
+	if !a.origins.allow(r) {
+		a.Rejected.Add("origin")
+		PageNotFound(w)
+		return false
+	}
+	return true
+}
+
+// upgradable reports whether a request asks for a WebSocket, by the three marks
+// that Rails looks for (websocket-driver, WebSocket::Driver.websocket?).
+func upgradable(r *http.Request) bool {
+	return r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket") &&
+		listed(r.Header.Values("Connection"), "upgrade")
+}
+
+func listed(headers []string, word string) bool {
+	for _, header := range headers {
+		for part := range strings.SplitSeq(header, ",") {
+			if strings.EqualFold(strings.TrimSpace(part), word) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// refuseMalformed answers a handshake that no WebSocket can come of.
+func refuseMalformed(w http.ResponseWriter, r *http.Request) (refused bool) {
+	if !listed(r.Header.Values("Sec-WebSocket-Version"), "13") {
+		w.Header().Set("Sec-WebSocket-Version", "13")
+		http.Error(w, "Unsupported WebSocket version: 13 is needed", http.StatusBadRequest)
+		return true
+	}
+	if key, err := base64.StdEncoding.DecodeString(r.Header.Get("Sec-WebSocket-Key")); err != nil || len(key) != 16 {
+		http.Error(w, "Missing or malformed handshake request header: Sec-WebSocket-Key", http.StatusBadRequest)
+		return true
+	}
+	return false
+}
+
+// PageNotFound is Rails' answer to what is no cable request.
+func PageNotFound(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(http.StatusNotFound)
+	w.Write([]byte("Page not found"))
+}
+
+// retryAfter is when a rejected client may come again.
+const retryAfter = 5 * time.Second
+
+// RejectOverLimit answers a handshake that is over a limit.
+func (a *Admission) RejectOverLimit(w http.ResponseWriter, over *OverLimit) {
+	a.Rejected.Add(over.Limit)
+	w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter/time.Second)))
+	http.Error(w, http.StatusText(over.Status), over.Status)
+}
+
+// Unavailable is the answer when the fault is ours or Rails'. Clients come back
+// by themselves.
+func Unavailable(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter/time.Second)))
+	http.Error(w, "Service unavailable", http.StatusServiceUnavailable)
+}

@@ -1,0 +1,125 @@
+package hub
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/catenary-cable/catenary/cable/socket"
+	"github.com/catenary-cable/catenary/protocol"
+)
+
+// crowdOf is a stream with n browsers that throw away what they get.
+func crowdOf(b *testing.B, n, identifiers int) *stream {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	all, err := socket.NewSockets(socket.Options{Limits: socket.Limits{PendingBytes: 1 << 20, Unanswered: time.Minute}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	s := &stream{name: "room", live: true}
+	for i := range n {
+		browser, err := net.Dial("tcp", listener.Addr().String())
+		if err != nil {
+			b.Fatal(err)
+		}
+		conn, err := listener.Accept()
+		if err != nil {
+			b.Fatal(err)
+		}
+		go io.Copy(io.Discard, browser)
+		b.Cleanup(func() { browser.Close(); conn.Close() })
+		to := &socket.Socket{}
+		to.Init(all, nil)
+		to.Attach(conn)
+		to.Uncork()
+		s.add(fmt.Sprintf(`{"channel":"RoomChannel","id":%d}`, i%identifiers), &Member{Socket: to})
+	}
+	listener.Close()
+	return s
+}
+
+// One broadcast to many browsers: one system call each, and little else.
+func BenchmarkDeliver(b *testing.B) {
+	payload := []byte(`{"author":"ada","body":"the wire hangs over the rails","at":"2026-11-23T20:00:00.000Z"}`)
+	for _, c := range []struct{ browsers, identifiers, batch int }{{100, 1, 1}, {1000, 1, 1}, {1000, 1, 16}, {1000, 1000, 1}} {
+		b.Run(fmt.Sprintf("browsers=%d/identifiers=%d/batch=%d", c.browsers, c.identifiers, c.batch), func(b *testing.B) {
+			s := crowdOf(b, c.browsers, c.identifiers)
+			b.ReportAllocs()
+			for b.Loop() {
+				for range c.batch {
+					s.batch = append(s.batch, payload)
+				}
+				s.deliver(0, nil)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*c.browsers*c.batch), "ns/delivery")
+		})
+	}
+}
+
+// The whole way of a broadcast, from its arrival to the last write, without
+// what the kernel does with it: the browsers' sockets are shut.
+func BenchmarkHub(b *testing.B) {
+	payload := []byte(`{"author":"ada","body":"the wire hangs over the rails","at":"2026-11-23T20:00:00.000Z"}`)
+	for _, browsers := range []int{1, 100} {
+		b.Run(fmt.Sprintf("browsers=%d", browsers), func(b *testing.B) {
+			h := New(idle{}, slog.New(slog.DiscardHandler))
+			to := shut(b)
+			for range browsers {
+				h.Join("room", "a", &Member{Socket: to})
+			}
+			shard, ended := h.shard("room"), make(chan struct{})
+			go func() { shard.run(h.dropped); close(ended) }()
+			b.ReportAllocs()
+			for b.Loop() {
+				h.deliver("room", payload)
+			}
+			shard.stop()
+			<-ended
+		})
+	}
+}
+
+func BenchmarkPing(b *testing.B) {
+	s := crowdOf(b, 1000, 1)
+	b.ReportAllocs()
+	for b.Loop() {
+		s.groups[0].Write(socket.Text(protocol.Ping(1795451915)))
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*1000), "ns/ping")
+}
+
+// Coming and going costs the same however many streams there are.
+func BenchmarkJoinAndLeave(b *testing.B) {
+	for _, streams := range []int{1, 10_000} {
+		b.Run(fmt.Sprintf("streams=%d", streams), func(b *testing.B) {
+			h := New(idle{}, slog.New(slog.DiscardHandler))
+			to := &socket.Socket{}
+			for i := range streams {
+				h.Join(fmt.Sprint("room", i), "a", &Member{Socket: to})
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				m := &Member{Socket: to}
+				h.Join("another", "a", m)
+				h.Leave(m)
+			}
+		})
+	}
+}
+
+// What the status page asks for once a second, while somebody watches.
+func BenchmarkStreamsByTraffic(b *testing.B) {
+	h := New(idle{}, slog.New(slog.DiscardHandler))
+	for i := range 100_000 {
+		h.Join(fmt.Sprint("stream ", i), "x", &Member{Socket: &socket.Socket{}, Subscriber: nobody{}})
+	}
+	for b.Loop() {
+		h.StreamsByTraffic(10)
+	}
+}

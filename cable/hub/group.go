@@ -1,0 +1,85 @@
+package hub
+
+import (
+	"github.com/catenary-cable/catenary/cable/socket"
+	"github.com/catenary-cable/catenary/protocol"
+)
+
+// group is the members of a stream with the same identifier. They get the same
+// bytes.
+type group struct {
+	identifier string
+	head       []byte // protocol.MessageHead
+	at         int32  // place in stream.groups
+	deflates   bool   // the members have agreed to compressed frames
+	socket.Set
+}
+
+// groupKey is what tells groups of a stream apart.
+type groupKey struct {
+	identifier string
+	deflates   bool
+}
+
+func (g *group) key() groupKey { return groupKey{g.identifier, g.deflates} }
+
+// manyGroups is where looking through the groups costs more than a map.
+const manyGroups = 8
+
+func (s *stream) group(key groupKey) *group {
+	if s.index != nil {
+		if g := s.index[key]; g != nil {
+			return g
+		}
+	} else {
+		for _, g := range s.groups {
+			if g.key() == key {
+				return g
+			}
+		}
+	}
+	g := &group{
+		identifier: key.identifier, deflates: key.deflates,
+		head: protocol.MessageHead(key.identifier), at: int32(len(s.groups)),
+	}
+	s.groups = append(s.groups, g)
+	if s.index != nil {
+		s.index[key] = g
+	} else if len(s.groups) > manyGroups {
+		s.index = make(map[groupKey]*group, len(s.groups))
+		for _, g := range s.groups {
+			s.index[g.key()] = g
+		}
+	}
+	return g
+}
+
+func (s *stream) removeGroup(g *group) {
+	last := len(s.groups) - 1
+	s.groups[last].at = g.at
+	s.groups[g.at] = s.groups[last]
+	s.groups[last] = nil
+	s.groups = s.groups[:last]
+	delete(s.index, g.key())
+}
+
+// deliver turns the payloads into frames, once, and writes them to every member.
+func (g *group) deliver(batch [][]byte) {
+	for len(batch) > 0 {
+		size, n := 0, 0
+		for n < len(batch) && (n == 0 || size < socket.WriteBytes) {
+			size += len(g.head) + len(batch[n]) + 11
+			n++
+		}
+		frames := make([]byte, 0, size)
+		for _, payload := range batch[:n] {
+			frames = socket.AppendTextHead(frames, len(g.head)+len(payload)+1)
+			frames = append(append(append(frames, g.head...), payload...), protocol.MessageTail)
+		}
+		if g.deflates {
+			frames = socket.Deflate(frames)
+		}
+		g.Write(frames)
+		batch = batch[n:]
+	}
+}

@@ -1,0 +1,45 @@
+package cable
+
+import (
+	"log/slog"
+
+	"github.com/catenary-cable/catenary/cable/relay"
+	"github.com/catenary-cable/catenary/protocol"
+)
+
+// passThrough takes a command to the app's own Action Cable if it belongs there.
+// c.mu is held.
+func (c *Connection) passThrough(command protocol.Command, text []byte) (taken bool) {
+	if !c.server.relay.Takes(command) {
+		return false
+	}
+	if c.upstream == nil {
+		if command.Kind != protocol.Subscribe {
+			return true // of nothing: Rails only writes a line to its log
+		}
+		c.upstream = c.newUpstream()
+	}
+	c.upstream.Send(command, text)
+	return true
+}
+
+func (c *Connection) newUpstream() *relay.Upstream {
+	l := &c.server.limits
+	return c.server.relay.NewUpstream(c.server.context, (*relayed)(c), &c.mu, c.request, relay.Limits{
+		PendingBytes: l.Socket.PendingBytes,
+		OpenWait:     l.OpenWait, CallWait: l.CallWait, CloseWait: l.Socket.CloseWait,
+	})
+}
+
+// relayed is a connection as its upstream sees it.
+type relayed Connection
+
+func (r *relayed) Send(text string)            { (*Connection)(r).socket.SendText(text) }
+func (r *relayed) Admit(bytes int) bool        { return (*Connection)(r).admits(bytes) }
+func (r *relayed) Close(code int, text string) { (*Connection)(r).socket.AnswerClose(code, text) }
+func (r *relayed) Gone()                       { (*Connection)(r).server.remove((*Connection)(r)) }
+func (r *relayed) Log() *slog.Logger           { return (*Connection)(r).log() }
+
+func (r *relayed) End(reason string, d *protocol.Disconnect) { (*Connection)(r).end(reason, d) }
+
+var _ relay.Browser = (*relayed)(nil)

@@ -1,0 +1,104 @@
+package socket
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/catenary-cable/catenary/cable/stats"
+)
+
+// backlog tracks the sockets with unsent data, that is with a queue. A socket
+// whose frames the kernel takes at once is never seen here.
+type backlog struct {
+	mu     sync.Mutex
+	since  map[*Socket]time.Time // when each queue began
+	lasted stats.Latencies
+}
+
+// BacklogStats are the numbers of browsers that do not keep up.
+type BacklogStats struct {
+	Browsers int             // now
+	Bytes    int             // waiting for them now
+	Lasted   stats.Latencies // from the first frame that had to wait until none did
+}
+
+func (b *backlog) began(s *Socket) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.since == nil {
+		b.since = map[*Socket]time.Time{}
+	}
+	b.since[s] = time.Now()
+}
+
+func (b *backlog) ended(s *Socket) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lasted.Add(time.Since(b.since[s]))
+	delete(b.since, s)
+}
+
+func (b *backlog) stats() (found BacklogStats) {
+	b.mu.Lock()
+	found.Lasted = b.lasted
+	sockets := make([]*Socket, 0, len(b.since))
+	for s := range b.since {
+		sockets = append(sockets, s)
+	}
+	b.mu.Unlock()
+	for _, s := range sockets {
+		s.mu.Lock()
+		if !s.shut || s.queue != nil {
+			found.Bytes += s.queued
+			found.Browsers++
+		}
+		s.mu.Unlock()
+	}
+	return found
+}
+
+// Shed ends the connections of the browsers for which most is queued, half of
+// those with more queued than one write carries, and returns how many. They
+// are told nothing: it would have to wait too. They may come back.
+func (a *Sockets) Shed() (ended int) {
+	slow := a.backlog.longest()
+	slow = slow[:(len(slow)+1)/2]
+	for _, s := range slow {
+		s.owner.End("memory")
+		s.mu.Lock()
+		if !s.closed {
+			s.abort()
+		}
+		s.mu.Unlock()
+	}
+	return len(slow)
+}
+
+// longest returns the sockets with long queues, the longest first.
+func (b *backlog) longest() (sockets []*Socket) {
+	type long struct {
+		*Socket
+		bytes int
+	}
+	var all []long
+	b.mu.Lock()
+	for s := range b.since {
+		all = append(all, long{s, 0})
+	}
+	b.mu.Unlock()
+	for i, s := range all {
+		s.mu.Lock()
+		if s.queue != nil {
+			all[i].bytes = s.queued
+		}
+		s.mu.Unlock()
+	}
+	all = slices.DeleteFunc(all, func(s long) bool { return s.bytes <= WriteBytes })
+	slices.SortFunc(all, func(a, b long) int { return cmp.Compare(b.bytes, a.bytes) })
+	for _, s := range all {
+		sockets = append(sockets, s.Socket)
+	}
+	return sockets
+}

@@ -1,0 +1,107 @@
+package socket
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// poller tells when a browser has said something, so that an idle connection
+// needs no goroutine, no stack and no read buffer. Each readiness is told
+// once; arm asks for the next.
+type poller struct {
+	file *os.File // the epoll instance, itself watched by Go's own poller
+	raw  syscall.RawConn
+	fd   int
+
+	mu      sync.Mutex
+	readers map[int32]*reader // by descriptor
+}
+
+func newPoller() (*poller, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("making an epoll instance: %w", err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil { // makes os.NewFile hand it to Go's poller
+		return nil, fmt.Errorf("making an epoll instance: %w", err)
+	}
+	file := os.NewFile(uintptr(fd), "epoll")
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return nil, fmt.Errorf("making an epoll instance: %w", err)
+	}
+	return &poller{file: file, raw: raw, fd: fd, readers: map[int32]*reader{}}, nil
+}
+
+const readiness = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT
+
+// watch begins with a reader's socket.
+func (p *poller) watch(r *reader) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	event := unix.EpollEvent{Events: readiness, Fd: int32(r.fd)}
+	if err := unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, r.fd, &event); err != nil {
+		return fmt.Errorf("watching a connection: %w", err)
+	}
+	p.readers[int32(r.fd)] = r
+	return nil
+}
+
+// arm asks to be told when there is something to read again.
+func (p *poller) arm(r *reader) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.readers[int32(r.fd)] == r {
+		event := unix.EpollEvent{Events: readiness, Fd: int32(r.fd)}
+		unix.EpollCtl(p.fd, unix.EPOLL_CTL_MOD, r.fd, &event)
+	}
+}
+
+// forget must come before the socket is closed.
+func (p *poller) forget(r *reader) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.readers[int32(r.fd)] == r {
+		unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, r.fd, nil)
+		delete(p.readers, int32(r.fd))
+	}
+}
+
+// run starts a goroutine for every reader that has something to read.
+func (p *poller) run(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { p.file.Close() })
+	defer stop()
+	events := make([]unix.EpollEvent, 256)
+	for {
+		var n int
+		var err error
+		closed := p.raw.Read(func(fd uintptr) bool {
+			n, err = unix.EpollWait(int(fd), events, 0)
+			return n != 0 // nothing: wait until Go's poller sees the epoll instance ready
+		})
+		if ctx.Err() != nil {
+			return nil
+		}
+		if closed != nil {
+			return fmt.Errorf("waiting for browsers: %w", closed)
+		}
+		if err != nil {
+			if err == unix.EINTR {
+				continue
+			}
+			return fmt.Errorf("waiting for browsers: %w", err)
+		}
+		p.mu.Lock()
+		for _, event := range events[:n] {
+			if r := p.readers[event.Fd]; r != nil {
+				go r.read()
+			}
+		}
+		p.mu.Unlock()
+	}
+}

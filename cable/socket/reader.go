@@ -1,0 +1,186 @@
+package socket
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gorilla/websocket"
+)
+
+// reader is the way in from one browser. gorilla/websocket does the framing.
+// Where the poller watches the socket, a goroutine and a buffer exist only
+// while there is something to read; elsewhere, and for a browser that has
+// sent half a message, the goroutine waits.
+type reader struct {
+	ws     *websocket.Conn
+	socket *Socket
+	buffer bufio.Reader // gorilla reads through it; its memory is lent, see lend
+	fd     int          // the socket's, which the poller knows it by
+	poller *poller      // nil: run returns at the end only
+}
+
+// Start begins to read, and to answer the browser's pings and its close frame.
+// Upgrade has come before.
+func (s *Socket) Start() {
+	ws := s.reader.ws
+	ws.SetReadLimit(s.all.limits.MessageBytes)
+	ws.SetPingHandler(func(data string) error { s.keepPace(); s.Send(frame(pongFrame, data)); return nil })
+	ws.SetPongHandler(func(string) error { s.keepPace(); return nil })
+	ws.SetCloseHandler(s.AnswerClose)
+	s.reader.start(s.all.poller)
+}
+
+// AnswerClose answers a close frame as websocket-driver does.
+func (s *Socket) AnswerClose(code int, text string) error {
+	if code == websocket.CloseNoStatusReceived {
+		code = websocket.CloseNormalClosure
+	}
+	s.SendClose(code, text)
+	return nil
+}
+
+// start begins to read. The buffer has been lent for the handshake.
+func (r *reader) start(p *poller) {
+	if r.fd >= 0 {
+		takeBack(&r.buffer)
+		r.poller = p
+		if p.watch(r) == nil {
+			return
+		}
+		r.poller = nil
+		lend(&r.buffer, r.socket)
+	}
+	go r.run()
+}
+
+// read is called when the socket has something to read.
+func (r *reader) read() {
+	lend(&r.buffer, r.socket)
+	r.run()
+}
+
+// run reads messages until the socket has no more at hand.
+func (r *reader) run() {
+	for {
+		text, err := r.message()
+		if err != nil {
+			if r.poller != nil {
+				r.poller.forget(r)
+			}
+			takeBack(&r.buffer)
+			r.end(err)
+			return
+		}
+		r.socket.keepPace()
+		if text != nil {
+			r.socket.owner.Receive(text)
+		}
+		if r.poller != nil && r.buffer.Buffered() == 0 {
+			takeBack(&r.buffer)
+			r.poller.arm(r)
+			return
+		}
+	}
+}
+
+// message returns the next text, or nil for a binary message, which Rails'
+// own server does not understand either.
+func (r *reader) message() ([]byte, error) {
+	kind, from, err := r.ws.NextReader()
+	if err != nil {
+		return nil, err
+	}
+	limits := &r.socket.all.limits
+	if r.socket.deflates { // gorilla counts the bytes that come, and not what they become
+		from = io.LimitReader(from, limits.MessageBytes+1)
+	}
+	begun, wait := time.Now(), limits.MessageWait
+	r.socket.SetReadDeadline(begun.Add(wait))
+	text, err := io.ReadAll(from)
+	r.socket.SetReadDeadline(time.Time{})
+	switch {
+	case err != nil && time.Since(begun) >= wait:
+		return nil, errTooSlow
+	case err != nil:
+		return nil, err
+	case int64(len(text)) > limits.MessageBytes:
+		r.socket.SendClose(websocket.CloseMessageTooBig, "")
+		return nil, websocket.ErrReadLimit
+	case kind != websocket.TextMessage:
+		return nil, nil
+	case !utf8.Valid(text):
+		return nil, errNotUTF8
+	}
+	return text, nil
+}
+
+// end reports that the browser can be read no more, and closes the socket.
+func (r *reader) end(err error) {
+	s := r.socket
+	if err == errNotUTF8 {
+		s.SendClose(errNotUTF8.Code, errNotUTF8.Text)
+	}
+	s.finish(nil)
+	reason := endReason(err)
+	s.owner.End(reason)
+	r.ws = nil // Rails may take a while to hear of the end
+	if reason == "browser_closed" || reason == "browser_lost" {
+		s.Close()
+		return
+	}
+	// What the browser still sends would reset the connection, and our close
+	// frame with it.
+	time.AfterFunc(time.Second, func() { s.Close() })
+}
+
+var errNotUTF8 = &websocket.CloseError{Code: websocket.CloseInvalidFramePayloadData, Text: "Could not decode a text frame as UTF-8"}
+
+// errTooSlow is a message of which the rest has not come in time: it holds
+// memory.
+var errTooSlow = errors.New("the rest of a message has not come")
+
+// lend gives an empty reader memory. gorilla holds the *bufio.Reader for good,
+// so it is its content that is swapped.
+func lend(empty *bufio.Reader, source io.Reader) {
+	lent := buffers.Get().(*bufio.Reader)
+	lent.Reset(source)
+	*empty, *lent = *lent, bufio.Reader{}
+	husks.Put(lent)
+}
+
+// takeBack is lend's reverse. Nothing may be buffered.
+func takeBack(full *bufio.Reader) {
+	back := husks.Get().(*bufio.Reader)
+	*back, *full = *full, bufio.Reader{}
+	back.Reset(nil)
+	buffers.Put(back)
+}
+
+// buffers are what is lent; husks are readers whose memory is lent.
+var (
+	buffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 4096) }}
+	husks   = sync.Pool{New: func() any { return new(bufio.Reader) }}
+)
+
+// endReason says in one word how reading ended, for logs and metrics.
+func endReason(err error) string {
+	var closed *websocket.CloseError
+	switch {
+	case errors.As(err, &closed) && closed.Code == websocket.CloseAbnormalClosure:
+		return "browser_lost"
+	case errors.As(err, &closed):
+		return "browser_closed"
+	case err == errTooSlow:
+		return "slow"
+	case errors.Is(err, websocket.ErrReadLimit):
+		return "message_too_long"
+	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.As(err, new(*net.OpError)):
+		return "browser_lost"
+	}
+	return "protocol_error"
+}
