@@ -13,6 +13,7 @@ require "minitest/autorun"
 
 require_relative "support/app"
 require_relative "support/calls"
+require_relative "support/link_client"
 require_relative "support/browser"
 require_relative "support/native_socket"
 
@@ -24,5 +25,13 @@ class CallTest < Minitest::Test
     Journal.clear
     LOG.truncate(0)
     LOG.rewind
+  end
+
+  def wait_for(seconds = LinkClient::DEADLINE)
+    deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + seconds
+    until yield
+      flunk "it did not come to pass within #{seconds} s" if Process.clock_gettime(Process::CLOCK_MONOTONIC) > deadline
+      sleep 0.002
+    end
   end
 end

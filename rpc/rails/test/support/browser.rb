@@ -6,8 +6,9 @@ class Browser
   attr_accessor :assertions, :traceparent
   attr_reader :name, :result, :version, :state, :tags, :channels, :subscriptions
 
-  def initialize(test, query = "", headers: {}, protocol: "actioncable-v1-json", url: nil)
-    @assertions, @test = 0, test
+  # link: over which it calls; else by POST.
+  def initialize(test, query = "", headers: {}, protocol: "actioncable-v1-json", url: nil, link: nil)
+    @assertions, @test, @link = 0, test, link
     @name = "c-#{SecureRandom.hex(4)}"
     headers = { "Host" => "app.test", "Origin" => "http://app.test", "Connection" => "Upgrade", "Upgrade" => "websocket",
       "Sec-WebSocket-Version" => "13", "Sec-WebSocket-Key" => "dGhlIHNhbXBsZSBub25jZQ==" }.merge(headers)
@@ -93,7 +94,8 @@ class Browser
     def call(**call)
       call = call.merge(@full, { state: state, tags: tags }.compact, channels: known) if @forgotten && call[:do] != "open"
       @forgotten = false
-      @result = super(conn: name, env: { "HTTP_TRACEPARENT" => traceparent }.compact, **call)
+      call = { conn: name, traceparent: traceparent }.compact.merge(call)
+      @result = @link ? @link.result(@link.call(**call)) : super(**call)
       learn
       result
     end

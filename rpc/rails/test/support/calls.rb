@@ -9,6 +9,11 @@ module Calls
     { "Catenary-Time" => time.to_s, "Catenary-Nonce" => nonce, "Catenary-Signature" => signature }
   end
 
+  # What the gem's middleware asks.
+  def endpoint
+    @endpoint ||= ObjectSpace.each_object(Catenary::Rails::Endpoint).first
+  end
+
   # Status, headers and body of an HTTP answer. env: what differs in the Rack environment.
   def http(method, path, body = "", headers: {}, env: {})
     headers = headers.to_h { |name, value| ["HTTP_#{name.upcase.tr("-", "_")}", value] }

@@ -2,13 +2,29 @@ module Catenary
   module Rails
     # One call of catenary's: what is asked of one connection, and what came of it.
     class Call
-      def initialize(endpoint, call, node, env)
-        @endpoint, @call, @node, @env = endpoint, call, node, env
+      NO_TIMERS = {}.freeze
+
+      attr_reader :link
+
+      # env: of the POST, or of the link's upgrade. link, number: if it came over one.
+      def initialize(endpoint, request, env, link = nil, number = nil)
+        @endpoint, @request, @env, @link, @number = endpoint, request, env, link, number
         @warnings = []
+        @live = nil
       end
 
+      # Runs it, and writes its effects and its result on the link. Raises nothing.
+      def run
+        Sync.forget
+        reload if @endpoint.reloads?
+        result
+      rescue Exception => error
+        log error
+      end
+
+      # Runs it. Returns its result, which over a link has been written.
       def result
-        @call["do"] == "open" ? open : continue
+        @request["do"] == "open" ? open : continue
       rescue Lost => error
         failure "lost", error.message
       rescue Identities::Refused => error
@@ -19,139 +35,160 @@ module Catenary
         failure "internal", "#{error.message} (#{error.class})"
       end
 
-      private
-        def open
-          live, answer = enter(&:process)
-          return answered(answer) unless live&.accepted?
+      # Writes the effects that have been collected.
+      def flush
+        @live&.ops&.flush
+      end
 
-          ops = live.command(@node) { live.open }
-          introduce live, reply(live, ops)
+      private
+        # Waits for all other calls if there is something to reload.
+        def reload
+          @endpoint.workers.give_up_role
+          @endpoint.reload
         end
 
-        def introduce(live, reply)
-          reply.merge!(tags: live.logger.tags.map(&:to_s), id: live.connection.connection_identifier)
+        def open
+          answer = enter(&:process)
+          return answered(answer) unless @live&.accepted?
+
+          @live.command(@link, @number) { @live.open }
+          conclude introduce(reply)
+        end
+
+        def introduce(reply)
+          reply[:tags] = @live.logger.tags.map(&:to_s)
+          reply[:id] = @live.connection.connection_identifier
+          reply
         end
 
         def continue
-          live = @endpoint.live_connections.take(@call["conn"], @call["ver"])
-          live ||= @call["request"] ? restore : (return { need: "state" })
+          @live = @endpoint.live_connections.take(@request["conn"], @request["ver"])
+          return tell(need: "state") unless @live || @request["request"]
 
-          ops = live.command(@node, @call["seq"]) do
-            live.open if unopened?
-            Trace.continue(@env, live.connection) { act(live) } if live.alive? || !unopened?
+          restore unless @live
+          @live.command(@link, @number) do
+            @live.open if unopened?
+            Trace.continue(@request["traceparent"], @live.connection) { act } if @live.alive? || !unopened?
           end
-          return { status: 200, ops: [], warnings: @warnings } if closing?
-          unopened? ? introduce(live, reply(live, ops)) : reply(live, ops)
+          return conclude(closed) if closing?
+          conclude unopened? ? introduce(reply) : reply
         end
 
         # Whether this is the first call for a connection that catenary has identified.
         def unopened?
-          identities && @call["request"] && @call["state"].nil?
+          identities && @request["request"] && @request["state"].nil?
         end
 
-        def act(live)
-          case @call["do"]
-          when "frames"  then Array(@call["frames"]).each { |frame| live.receive(frame) }
-          when "tick"    then live.tick(@call["channel"], @call["timer"].to_i)
-          when "message" then live.deliver(@call["channel"], @call["stream"].to_s, @call["payload"].to_s)
-          when "close"   then live.close
+        def act
+          case @request["do"]
+          when "frames"  then Array(@request["frames"]).each { |frame| @live.receive(frame) }
+          when "tick"    then @live.tick(@request["channel"], @request["timer"].to_i)
+          when "message" then @live.deliver(@request["channel"], @request["stream"].to_s, @request["payload"].to_s)
+          when "close"   then @live.close
           when "state"   then nil
-          else raise ArgumentError, "there is nothing to do by the name of #{@call["do"].inspect}"
+          else raise ArgumentError, "there is nothing to do by the name of #{@request["do"].inspect}"
           end
         end
 
-        # Builds the connection where Action Cable is mounted; the block answers for it. Returns it and the answer.
+        # Builds the connection where Action Cable is mounted; the block answers for it. Returns the answer.
         def enter
-          live = nil
           generation = @endpoint.live_connections.generation
-          answer = handshake.enter(::Rails.application) do |cable, env|
-            live = build(cable, env)
-            live.generation = generation
-            yield live
+          handshake.enter(::Rails.application) do |cable, env|
+            @live = build(cable, env)
+            @live.generation = generation
+            yield @live
           end
-          [live, answer]
         end
 
         def restore
           opens = unopened? # or is refused, before any middleware could answer for it
-          live, answer = enter { |live| opens ? live.process : [-1, {}, []] }
-          live ||= build(ActionCable.server, handshake.env) if closing?
-          raise Lost, "the application's middleware now answers #{answer.first} to the handshake" unless live
-          raise Lost, "Action Cable answers #{answer.first} to the handshake" if opens && !live.accepted?
-          return live if opens
+          answer = enter { |live| opens ? live.process : [-1, {}, []] }
+          @live ||= build(ActionCable.server, handshake.env) if closing?
+          raise Lost, "the application's middleware now answers #{answer.first} to the handshake" unless @live
+          raise Lost, "Action Cable answers #{answer.first} to the handshake" if opens && !@live.accepted?
+          return if opens
 
-          live.command(@node) do
-            Restoration.new(live, @call, @endpoint.state, @warnings, lenient: closing?).run
-          end
-          live.remember
-          live
+          @live.prepare { Restoration.new(@live, @request, @endpoint.state, @warnings, lenient: closing?).run }
         end
 
         def handshake
-          Handshake.new(@call.fetch("request"), @env)
+          Handshake.new(@request.fetch("request"), @env, @request["traceparent"])
         end
 
         def build(cable, env)
-          LiveConnection.new(@call.fetch("conn"), env, cable, @call["protocol"], @endpoint, identities)
+          LiveConnection.new(@request.fetch("conn"), env, cable, @request["protocol"], @endpoint, identities)
         end
 
         def identities
-          return unless values = @call["identities"]
+          return unless values = @request["identities"]
           @identities ||= Identities.new(values, allowed: @endpoint.identify, identifiers: ActionCable.server.connection_identifiers)
         end
 
         def closing?
-          @call["do"] == "close"
+          @request["do"] == "close"
         end
 
-        def answered((status, headers, body))
-          { status: status, headers: headers, body: body }
+        def closed
+          { status: 200 }
         end
 
-        def reply(live, ops)
-          live.version = @endpoint.boot.next
-          @with_state = want_state? || !@endpoint.live_connections.keep(live)
-          result = { status: 200, ops: ops, ver: live.version }
-          result[:state] = @endpoint.state.of_connection(live, @warnings) if @with_state
-          channels = outcomes(live, ops)
-          result[:channels] = channels if channels.any?
-          result[:kept] = true if !@with_state && live.unchanged?
-          result[:warnings] = @warnings if @warnings.any?
-          if @with_state
-            live.remember
-            @endpoint.live_connections.keep(live)
+        # The result of a call that has run, without its effects.
+        def reply
+          @live.version = @endpoint.process.next_version
+          touched = @live.touched(@request["channel"])
+          @live.ledger.look(touched)
+
+          result = { status: 200, ver: @live.version }
+          channels = touched.to_h { |identifier| [identifier, outcome(@live.channels[identifier])] }
+          carry_state result, channels, @request["do"] == "state" if want_state?
+          complete = @live.ledger.complete?
+          unless @endpoint.live_connections.keep(@live) && (complete || !@endpoint.links.going?)
+            carry_state result, channels, true
+            complete = true
           end
+          result[:channels] = channels unless channels.empty?
+          result[:kept] = true if complete
           result
         end
 
         def want_state?
-          @call["want"] == "state" || @call["do"] == "open" || @call["do"] == "state"
+          @request["want"] == "state" || @request["do"] == "open" || @request["do"] == "state"
         end
 
-        def outcomes(live, ops)
-          names = touched(live, ops)
-          names |= live.channels.keys if @with_state
-          names.to_h { |identifier| [identifier, outcome(live.channels[identifier])] }
-        end
-
-        def touched(live, ops)
-          named = live.coder.identifiers
-          named |= [@call["channel"]] if @call["channel"]
-          ops.each { |kind, identifier| named |= [identifier] if %w[sub unsub confirm reject].include?(kind) }
-          named
+        def carry_state(result, channels, all)
+          lacking = all ? @live.ledger.unwritten_of_all(@warnings) : @live.ledger.unwritten(@warnings)
+          result[:state] = lacking[:state] if lacking[:state]
+          lacking[:channels]&.each { |identifier, of_channel| channels[identifier] = (channels[identifier] || {}).merge(of_channel) }
         end
 
         def outcome(channel)
           return unless channel
-          {}.tap do |outcome|
-            timers = channel.send(:active_periodic_timers)
-            outcome[:timers] = timers.map(&:interval) if timers.any?
-            outcome[:state] = @endpoint.state.of_channel(channel, @warnings) if @with_state
+          timers = channel.send(:active_periodic_timers)
+          timers.empty? ? NO_TIMERS : { timers: timers.map(&:interval) }
+        end
+
+        # The result of a call that has run is told, with the effects that have not been.
+        def conclude(result)
+          @live.ops.finish do |effects|
+            raise ArgumentError, "an effect of the call could not be sent" if @link && @live.ops.failed? && !@link.closed?
+            result[:ops] = effects
+            tell result
           end
         end
 
+        def answered((status, headers, body))
+          tell status: status, headers: headers, body: body
+        end
+
         def failure(kind, message)
-          { status: 200, error: { kind: kind, message: message }, warnings: @warnings }
+          @live&.ops&.close
+          tell status: 200, error: { kind: kind, message: message }
+        end
+
+        def tell(result)
+          result[:warnings] = @warnings if @warnings.any?
+          @link&.finish(@number, { end: @number }.merge!(result))
+          result
         end
 
         def log(error)

@@ -21,13 +21,13 @@ module Catenary
         ActiveSupport::JSON.decode(text).tap do |command|
           next unless command.is_a?(Hash)
           identifier = command["identifier"]
-          @identifiers |= [identifier] if identifier.is_a?(String)
+          @identifiers << identifier if identifier.is_a?(String) && !@identifiers.include?(identifier)
           @acting ||= command["command"] == "message"
         end
       end
 
       def forget
-        @identifiers = []
+        @identifiers.clear
       end
     end
   end

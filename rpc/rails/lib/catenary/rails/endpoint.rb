@@ -1,19 +1,24 @@
+require "active_support/fork_tracker"
+
 module Catenary
   module Rails
-    # Answers the calls of one request; owns what the calls of a process share.
+    # Answers the calls that come by POST; owns what the calls of a process share.
     class Endpoint
       SUPPORTED = [1].freeze
 
-      attr_reader :boot, :late_effects, :early_flush, :live_connections, :state
+      attr_reader :process, :live_connections, :state, :links, :workers
+      attr_accessor :proof_seconds
 
       def initialize(app, secret)
         @app = app
-        @boot = Boot.new
-        @late_effects = LateEffects.new
-        @early_flush = EarlyFlush.new
+        @process = ProcessName.new
         @live_connections = LiveConnections.new(app.config.catenary)
         @state = State.new(secret)
         @settings = Settings.new(app)
+        @links = Links.new(self)
+        @workers = new_workers
+        @proof_seconds = Link::PROOF_SECONDS
+        ActiveSupport::ForkTracker.after_fork { forked }
       end
 
       # The identifiers that catenary may set.
@@ -28,19 +33,50 @@ module Catenary
         return [400, { error: "version", supported: SUPPORTED }] unless SUPPORTED.include?(request["v"])
 
         calls = request["calls"] || []
-        reload unless calls.empty? || @app.config.cache_classes
-        reply = { v: 1, boot: @boot.name, results: calls.map { |call| Call.new(self, call, request["node"], env).result } }
+        reload if reloads? && calls.any?
+        reply = { v: 1, process: @process.to_s, results: calls.map { |call| Call.new(self, call, env).result } }
         reply[:settings] = @settings.to_h(trusted: trusted) if calls.empty?
         [200, reply]
       rescue JSON::ParserError
         [400, { error: "json" }]
       end
 
+      # A link's first frame.
+      def hello(trusted:)
+        { process: @process.to_s, workers: @workers.limit, **PumaWorker.to_h, settings: @settings.to_h(trusted: trusted) }
+      end
+
+      # Whether code is reloaded when it was edited.
+      def reloads?
+        !@app.config.cache_classes
+      end
+
+      # What was edited in development takes effect, before any object of a connection is in use.
+      def reload
+        @app.reloader.wrap { }
+      end
+
       private
-        # What was edited in development takes effect, before any object of a connection is in use.
-        def reload
-          @app.reloader.wrap { }
+        def new_workers
+          Workers.new(-> { @app.config.catenary.workers || ActionCable.server.config.worker_pool_size })
         end
+
+        def forked
+          @links.abandon
+          @workers = new_workers
+          @live_connections.clear
+        end
+    end
+
+    # Which of Puma's workers this process is, and of how many; nothing if Puma has none.
+    module PumaWorker
+      TITLE = /\Apuma: cluster worker (\d+)/
+
+      def self.to_h
+        return {} unless index = $0[TITLE, 1]
+        count = ::Puma.cli_config&.options&.fetch(:workers, nil) if defined?(::Puma) && ::Puma.respond_to?(:cli_config)
+        { index: index.to_i, count: count }.compact
+      end
     end
   end
 end

@@ -3,7 +3,7 @@ module Catenary
     # The browser's handshake as a Rack request, which goes through the whole stack of the application, so that hosts, SSL,
     # session, cookies, authentication and route constraints decide as they do natively.
     class Handshake
-      # Of the call's own environment: what belongs to the server, not to the request.
+      # Of the environment of the call or the link: what belongs to the server, not to the request.
       SERVERS = %w[
         rack.version rack.errors rack.multithread rack.multiprocess rack.run_once rack.logger SERVER_SOFTWARE GATEWAY_INTERFACE SCRIPT_NAME
       ].freeze
@@ -11,9 +11,9 @@ module Catenary
       # Not with URI, which refuses what browsers send in a query.
       URL = %r{\A(?:http|ws)(?<secure>s)?://(?<host>\[[^\]]*\]|[^/?\#:]*)(?::(?<port>\d+))?(?<path>[^?\#]*)(?:\?(?<query>[^\#]*))?}
 
-      # request: as docs/rpc.md has it. env: of the call that brought it.
-      def initialize(request, env)
-        @request, @env = request, env
+      # request: as docs/rpc.md has it. env: of the POST or the upgrade that brought it. traceparent: the call's, or nil.
+      def initialize(request, env, traceparent)
+        @request, @env, @traceparent = request, env, traceparent
       end
 
       # Calls the application; the block is what Action Cable does, with its server and the environment. Returns status,
@@ -35,7 +35,7 @@ module Catenary
           "SERVER_NAME" => match[:host], "SERVER_PORT" => match[:port] || (match[:secure] ? "443" : "80"),
           "SERVER_PROTOCOL" => "HTTP/1.1", "HTTP_VERSION" => "HTTP/1.1", "HTTP_HOST" => [match[:host], match[:port]].compact.join(":"),
           "REMOTE_ADDR" => @request.fetch("ip", ""), "rack.url_scheme" => scheme, "rack.hijack?" => false, "rack.input" => StringIO.new("".b)
-        ).merge!(headers).merge!(Trace.of(@env))
+        ).merge!(headers).tap { |env| Trace.replace(env, Trace::PARENT => @traceparent) if @traceparent }
       end
 
       private

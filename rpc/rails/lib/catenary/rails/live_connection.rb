@@ -2,19 +2,20 @@ module Catenary
   module Rails
     # The application's connection with its channels, and all that stands in for the server around them.
     class LiveConnection
-      attr_reader :name, :connection, :server, :ops, :coder
+      attr_reader :name, :connection, :server, :ops, :coder, :ledger, :link
       attr_accessor :version, :generation
 
       # identities: nil if the application's own connect runs.
       def initialize(name, env, cable, protocol, endpoint, identities = nil)
         @name = name
-        @ops = Ops.new(name, endpoint.late_effects, endpoint.early_flush)
-        @server = Server.new(cable, @ops, endpoint.boot)
+        @ops = Ops.new(name)
+        @server = Server.new(cable, @ops, endpoint)
         @socket = Socket.new(@ops, protocol)
         @coder = Coder.new
         env[Identities::ENV_KEY] = identities if identities
         @connection, @driver = Versions.build(@server, env, @socket, @coder)
         @connection.extend(Identified) if identities
+        @ledger = Ledger.new(self, endpoint.state)
       end
 
       # Has Rails check the origin and log the request. Returns its Rack response; see accepted?.
@@ -31,16 +32,25 @@ module Catenary
         @socket.alive?
       end
 
-      # Runs the block as a command of that node, in its call seq. Returns its ops.
-      def command(node, seq = nil)
+      # Runs the block, whose effects are those of the link's call of that number, or of a POST.
+      def command(link, number)
+        @link = link
         @coder.forget
+        @ops.begin link, number
+        prepare { yield }
+      end
+
+      # Runs the block, and then the jobs that it has left.
+      def prepare
         @server.worker_pool.begin
-        @ops.begin(node, seq)
-        Broadcasts.of(@ops) do
-          yield
-          @server.worker_pool.finish
-        end
-        @ops.finish
+        yield
+        @server.worker_pool.finish
+      end
+
+      # The identifiers of the subscriptions that the call has touched. identifier: of the one that it is for, or nil.
+      def touched(identifier)
+        touched = @coder.identifiers | @ops.touched
+        identifier ? touched | [identifier] : touched
       end
 
       # An exception in connect leaves the socket mute for ever natively. Better to let the browser try again.
@@ -72,8 +82,8 @@ module Catenary
 
       def close
         @socket.gone
-        invoke :handle_close
         @ops.close
+        invoke :handle_close
       end
 
       # Runs the block as a worker would, without handling its exceptions.
@@ -93,16 +103,6 @@ module Catenary
       # Natively set in handle_open.
       def restore_protocol
         @driver.instance_variable_set(:@protocol, @socket.protocol)
-      end
-
-      # Its state has been written.
-      def remember
-        @snapshot = Snapshot.new(self)
-      end
-
-      # Whether the state that was written last still holds.
-      def unchanged?
-        @snapshot&.holds?(self)
       end
 
       # Whether commands are to be expected of it: most browsers subscribe, and then only listen.

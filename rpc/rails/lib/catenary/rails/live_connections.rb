@@ -29,6 +29,14 @@ module Catenary
           @entries.key?(live.name)
         end
 
+        def [](name)
+          @entries[name]&.first
+        end
+
+        def names
+          @entries.keys
+        end
+
         def size
           @entries.size
         end
@@ -66,6 +74,18 @@ module Catenary
         end
       end
 
+      # Yields one after the other those whose last call came over that link, and for which none is running; none can begin
+      # meanwhile.
+      def each_of(link)
+        names = @mutex.synchronize { shelves.flat_map(&:names) }
+        names.each do |name|
+          @mutex.synchronize do
+            live = shelves.lazy.filter_map { |shelf| shelf[name] }.first
+            yield live if live&.link.equal?(link)
+          end
+        end
+      end
+
       # Before the application's classes are unloaded.
       def clear
         @mutex.synchronize do
@@ -79,6 +99,10 @@ module Catenary
       end
 
       private
+        def shelves
+          [@plain, @acting, @pinned]
+        end
+
         def shelf_for(live)
           return @pinned if live.pinned?
           live.acting? ? @acting : @plain

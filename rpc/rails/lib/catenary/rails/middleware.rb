@@ -1,39 +1,57 @@
 module Catenary
   module Rails
-    # The outermost middleware: answers catenary's calls, and passes on everything else untouched.
+    # The outermost middleware: takes catenary's calls and links, and passes on everything else untouched.
     class Middleware
       BODY_LIMIT = 32 * 1024 * 1024 # bytes
+      LOCAL = /\A(?:(?:::ffff:)?127\.\d+\.\d+\.\d+|::1|unix:?|)\z/
 
-      def initialize(app, endpoint, signature)
-        @app, @endpoint, @signature = app, endpoint, signature
+      # Whether a proxy says that it has passed the request on.
+      def self.forwarded?(env)
+        env.key?("HTTP_FORWARDED") || env.key?("HTTP_X_FORWARDED_FOR")
+      end
+
+      def initialize(app, endpoint, signature, upgrade)
+        @app, @endpoint, @signature, @upgrade = app, endpoint, signature, upgrade
         @refusals = Refusals.new
       end
 
       def call(env)
-        env["PATH_INFO"] == PATH && env["REQUEST_METHOD"] == "POST" ? answer(env) : @app.call(env)
+        if env["PATH_INFO"] != PATH then @app.call(env)
+        elsif env["REQUEST_METHOD"] == "POST" then answer(env)
+        elsif env["REQUEST_METHOD"] == "GET" && link?(env) then open(env)
+        else @app.call(env)
+        end
       end
 
       private
         def answer(env)
           body = env["rack.input"]&.read(BODY_LIMIT + 1) || "".b
-          problem = body.bytesize > BODY_LIMIT ? "the call is longer than #{BODY_LIMIT} bytes" : @signature.problem(env, body)
-          return refuse(env, body, problem) if problem
+          problem = body.bytesize > BODY_LIMIT ? "the call is longer than #{BODY_LIMIT} bytes" : @signature.problem(env, Signature::POST, body)
+          return refuse(env.merge("rack.input" => StringIO.new(body)), problem) if problem
 
           status, reply = @endpoint.answer(body, env, trusted: direct?(env) || env["rack.url_scheme"] == "https")
           respond status, "application/json", JSON.generate(reply)
         end
 
+        # A proxy may have taken away the upgrade.
+        def link?(env)
+          env.key?("HTTP_CATENARY_SIGNATURE") || env["HTTP_UPGRADE"].to_s.casecmp?(Upgrade::NAME)
+        end
+
+        def open(env)
+          problem = @signature.problem(env, Signature::LINK, Upgrade.signed(env))
+          problem ? refuse(env, problem) : @upgrade.answer(env, direct: direct?(env))
+        end
+
         # Nobody learns that there is something here, except who is on this machine and may need to know what is wrong.
-        def refuse(env, body, problem)
+        def refuse(env, problem)
           @refusals.log problem, env["REMOTE_ADDR"]
-          return respond(403, "text/plain; charset=utf-8", "catenary: #{problem}\n") if direct?(env)
-          @app.call(env.merge("rack.input" => StringIO.new(body)))
+          direct?(env) ? respond(403, "text/plain; charset=utf-8", "catenary: #{problem}\n") : @app.call(env)
         end
 
         # From this machine, and not through a proxy. Puma says 127.0.0.1 for a Unix socket; other servers say nothing.
         def direct?(env)
-          env["HTTP_FORWARDED"].nil? && env["HTTP_X_FORWARDED_FOR"].nil? &&
-            env["REMOTE_ADDR"].to_s.match?(/\A(?:(?:::ffff:)?127\.\d+\.\d+\.\d+|::1|unix:?|)\z/)
+          !Middleware.forwarded?(env) && env["REMOTE_ADDR"].to_s.match?(LOCAL)
         end
 
         def respond(status, type, body)

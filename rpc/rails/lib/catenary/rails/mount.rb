@@ -9,9 +9,10 @@ module Catenary
         (arrival = env[ARRIVAL]) ? arrival.call(self, env) : super
       end
 
-      # See Broadcasts.
+      # See Sync.
       def pubsub
-        Broadcasts.through(super)
+        adapter = super
+        adapter.is_a?(Sync::Broadcasting) ? adapter : adapter.extend(Sync::Broadcasting)
       end
     end
   end

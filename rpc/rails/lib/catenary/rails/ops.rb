@@ -1,84 +1,102 @@
 module Catenary
   module Rails
-    # What happens to one connection, in its order. While a command runs it is kept for the reply; what comes later, from a
-    # thread of the application's, is published.
+    # The effects on one connection, in their order. Over a link the first one of a call is written at once, so that it is early
+    # even if the application tells somebody by a way that we do not know of; what follows is collected for the call's end, or for
+    # the next tick. After a call each is written at once. Without a link they are collected for the result, and lost after it.
     class Ops
-      def initialize(connection, late_effects, early_flush)
-        @connection, @late_effects, @early_flush = connection, late_effects, early_flush
-        @mutex = Mutex.new
-        @command = 0
-        @closed = false
+      COLLECTED = 1024 * 1024 # bytes, beyond which they are written
+
+      LATE = ThrottledLog.new do |count|
+        "#{count} effects of threads were lost, because their command had ended: only over a link do they reach catenary"
       end
 
-      # A command of that node begins. seq: of catenary's call, by which effects may be published while it runs; nil if they
-      # may not.
-      def begin(node, seq)
+      attr_reader :connection, :touched
+
+      def initialize(connection)
+        @connection = connection
+        @mutex = Mutex.new
+        @open = false # from the first call on, until the connection's end
+        @touched = []
+      end
+
+      # A call begins.
+      def begin(link, number)
         @mutex.synchronize do
-          @node, @seq = node, seq
-          @command += 1
-          @list, @watched, @published, @streaming = [], false, 0, false
+          @open, @link, @number = true, link, number
+          @list, @early, @bytes, @failed = [], false, 0, false
+          @touched.clear
         end
       end
 
       def record(*op)
         @mutex.synchronize do
-          if @closed
-            # Natively, too, nothing reaches a closed socket.
-          elsif @list
-            @streaming ||= op.first == "sub"
-            @list << op
-            watch
+          next unless @open # natively, too, nothing reaches a closed socket
+          if @list.nil?
+            late op
           else
-            @late_effects.publish(@node, @connection, @seq, [op])
+            touch op
+            collect op
           end
         end
       end
 
-      # Leaves a broadcast to catenary, if the command has opened a stream, and if catenary hears what it publishes itself.
-      # Returns whether it did.
-      def broadcast(stream, payload)
-        @mutex.synchronize do
-          next false unless @list && @streaming && @late_effects.heard? && payload.is_a?(String) && payload.dup.force_encoding("UTF-8").valid_encoding?
-          @list << ["broadcast", stream, payload.dup.force_encoding("UTF-8")]
-          watch
-          true
-        end
+      # Writes what has been collected of a call that is still running.
+      def flush
+        @mutex.synchronize { write_collected if @list && @link }
       end
 
-      # Publishes what the command has done so far, if it is still running. The reply tells it again. The command does not wait
-      # meanwhile: the pub/sub may not answer.
-      def flush(command)
-        return unless message = untold(command)
-        heard = @late_effects.publish_early(*message)
-        @mutex.synchronize { @published += message.last.size if heard && command == @command }
+      # Waits until catenary has all of it.
+      def sync(link, deadline)
+        flush
+        link.sync(@connection, deadline)
       end
 
-      # The command ends. Returns its ops.
+      # Whether an effect of this call could not be written.
+      def failed?
+        @failed
+      end
+
+      # The call ends. Yields its remaining effects, before any later one can be written.
       def finish
         @mutex.synchronize do
-          list, @list = @list, nil
-          list
+          list, @list = @list || [], nil
+          yield list
         end
       end
 
-      # The connection is gone; nothing is recorded any more.
+      # The connection is gone: nothing is recorded any more.
       def close
-        @mutex.synchronize { @closed, @list = true, nil }
+        @mutex.synchronize { @open = false }
       end
 
       private
-        def untold(command)
-          @mutex.synchronize do
-            next if command != @command || @list.nil?
-            @watched = false
-            [@node, @connection, @seq, @published, @list.drop(@published)]
-          end
+        def touch(op)
+          identifier = op[1]
+          @touched << identifier unless op.first == "send" || op.first == "internal" || identifier.nil? || @touched.include?(identifier)
         end
 
-        def watch
-          return if @watched || @seq.nil?
-          @watched = true
-          @early_flush.watch(self, @command)
+        def collect(op)
+          @list << op
+          return unless @link
+          if !@early
+            @early = true
+            write_collected
+          elsif (@bytes += op.last.to_s.bytesize) > COLLECTED
+            write_collected
+          end
+          Sync.recorded(self, @link)
+        end
+
+        def write_collected
+          return if @list.empty?
+          @failed = true unless @link.write({ call: @number, ops: @list })
+          @list, @bytes = [], 0
+        end
+
+        def late(op)
+          return LATE.add unless @link
+          @link.write({ conn: @connection, ops: [op] })
+          Sync.recorded(self, @link)
         end
     end
   end

@@ -10,8 +10,8 @@ module Catenary
 
       Subscription = Struct.new(:identifier, :stream, :token)
 
-      def initialize(cable, ops, boot)
-        @cable, @ops, @boot = cable, ops, boot
+      def initialize(cable, ops, process)
+        @cable, @ops, @process = cable, ops, process
         @subscriptions = {}.compare_by_identity # by handler
         @handlers = {} # of streams with a token, by identifier and stream
       end
@@ -23,7 +23,7 @@ module Catenary
       # Subscribes while the block runs are those of that channel. plain: whether the payload may go to the browser as it is.
       def opening(channel, plain:)
         outer = Thread.current[OPENING]
-        Thread.current[OPENING] = [channel.identifier, plain ? nil : @boot.name]
+        Thread.current[OPENING] = [channel.identifier, plain ? nil : @process.to_s]
         yield
       ensure
         Thread.current[OPENING] = outer
@@ -85,7 +85,7 @@ module Catenary
         # Of a channel that subscribes without stream_from.
         def owner(handler)
           channel = handler.binding.receiver if handler.is_a?(Proc)
-          [channel.identifier, @boot.name] if channel.is_a?(ActionCable::Channel::Base)
+          [channel.identifier, @process.to_s] if channel.is_a?(ActionCable::Channel::Base)
         end
     end
   end

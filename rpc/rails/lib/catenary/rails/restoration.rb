@@ -3,8 +3,8 @@ module Catenary
     # Makes a connection and its channels what they were, from what catenary holds of them.
     class Restoration
       # lenient: for a call that must run even if something is gone.
-      def initialize(live, call, state, warnings, lenient:)
-        @live, @call, @state, @warnings, @lenient = live, call, state, warnings, lenient
+      def initialize(live, request, state, warnings, lenient:)
+        @live, @request, @state, @warnings, @lenient = live, request, state, warnings, lenient
       end
 
       # Raises Lost.
@@ -12,7 +12,8 @@ module Catenary
         lost = nil
         @live.work do
           restore_connection
-          @call.fetch("channels", {}).each { |identifier, kept| restore_channel(identifier, kept) }
+          channels.each { |identifier, kept| restore_channel(identifier, kept) }
+          @live.ledger.adopt @request["state"], channels.transform_values { |kept| kept["state"] }
         rescue Lost => error
           lost = error # outside of the executor, which would report it as the application's
         end
@@ -20,11 +21,15 @@ module Catenary
       end
 
       private
+        def channels
+          @request.fetch("channels", nil) || {}
+        end
+
         def restore_connection
           connection = @live.connection
-          state = @state.read(@call["state"])
+          state = @state.read(@request["state"], lenient: @lenient)
           connection.env["action_dispatch.request_id"] = state["request_id"] if state["request_id"]
-          @live.logger.tags.replace(@call["tags"] || [])
+          @live.logger.tags.replace(@request["tags"] || [])
           @live.restore_protocol
           @state.apply(state, connection) do |name, error|
             raise Lost, "#{name} of #{connection.class} is gone: #{error.message}" if identifier?(connection, name) && !@lenient
@@ -37,7 +42,7 @@ module Catenary
         end
 
         def restore_channel(identifier, kept)
-          state = @state.read(kept["state"])
+          state = @state.read(kept["state"], lenient: @lenient)
           channel = build(identifier)
           channel.instance_variable_set(:@subscription_confirmation_sent, state["confirmed"])
           channel.instance_variable_set(:@reject_subscription, state["rejected"])

@@ -7,11 +7,11 @@ module Catenary
       attr_reader :pubsub, :event_loop, :worker_pool
       alias_method :executor, :event_loop
 
-      def initialize(cable, ops, boot)
+      def initialize(cable, ops, endpoint)
         super(cable)
-        @pubsub = Pubsub.new(cable, ops, boot)
+        @pubsub = Pubsub.new(cable, ops, endpoint.process)
         @event_loop = EventLoop.new
-        @worker_pool = WorkerPool.new(cable)
+        @worker_pool = WorkerPool.new(endpoint)
         @opened = false
       end
 

@@ -3,43 +3,44 @@ require "set"
 
 module Catenary
   module Rails
-    # Remembers what the objects of a connection were when their state was last written, so as to see cheaply that the state still
-    # holds. What may have changed inside counts as changed; of a record only its identity is written, so that it cannot.
+    # Remembers what an object was when its state was last written, so as to see cheaply that the state still holds. What may
+    # have changed inside counts as changed; of a record only its identity is written, so that it cannot.
     class Snapshot
       SIMPLE = [NilClass, TrueClass, FalseClass, Numeric, Symbol, String, Time, Date, ActiveSupport::TimeWithZone, ActiveSupport::Duration].freeze
 
       SMALL = 32 # elements of a collection that is compared
 
-      def initialize(live)
-        @seen = look_at(live) { |value| flat?(value) ? value.deep_dup : value }
+      # not_ours: names of variables that are no state. flags: what else is written of the object.
+      def initialize(object, not_ours, flags)
+        @not_ours, @flags = not_ours, flags
+        @names = object.instance_variables.reject { |name| not_ours.key?(name) }
+        @values = @names.map { |name| copy(object.instance_variable_get(name)) }
       end
 
-      def holds?(live)
-        now = look_at(live) { |value| value }
-        now.size == @seen.size && now.all? { |object, values| (seen = @seen[object]) && same_all?(seen, values) }
+      def holds?(object, flags)
+        return false unless flags == @flags
+        position = 0
+        object.instance_variables.each do |name|
+          next if @not_ours.key?(name)
+          return false unless name == @names[position] && same?(@values[position], object.instance_variable_get(name))
+          position += 1
+        end
+        position == @names.size
       end
 
       private
-        def look_at(live, &copy)
-          seen = { live.connection => variables(live.connection, Versions::CONNECTION_VARIABLES, &copy) }.compare_by_identity
-          live.channels.each_value do |channel|
-            seen[channel] = variables(channel, Versions::CHANNEL_VARIABLES, &copy).concat(State.of_subscription(channel).values)
-          end
-          seen
-        end
-
-        # Names and values in turn.
-        def variables(object, not_ours)
-          (object.instance_variables - not_ours).each_with_object([]) { |name, list| list << name << yield(object.instance_variable_get(name)) }
-        end
-
-        def same_all?(seen, now)
-          seen.size == now.size && seen.each_with_index.all? { |before, i| same?(before, now[i]) }
+        def copy(value)
+          flat?(value) ? value.deep_dup : value
         end
 
         def same?(before, after)
-          return before.equal?(after) if by_identity?(after)
-          flat?(after) && before.class == after.class && before == after
+          case after
+          when nil, true, false, Integer, Symbol then before.equal?(after)
+          when String then before.instance_of?(after.class) && before == after
+          else
+            return before.equal?(after) if by_identity?(after)
+            before.class == after.class && flat?(after) && before == after
+          end
         end
 
         def flat?(value)

@@ -6,37 +6,36 @@ module Catenary
     class State
       LIMIT = 64 * 1024 # bytes, of one channel or of the connection
 
+      # Variables of Rails' own.
+      def self.not_ours(object)
+        object.is_a?(ActionCable::Channel::Base) ? Versions::CHANNEL_VARIABLES : Versions::CONNECTION_VARIABLES
+      end
+
+      # What Rails itself keeps of a subscription, besides the application's instance variables; nil of a connection.
+      def self.flags(object)
+        return unless object.is_a?(ActionCable::Channel::Base)
+        [
+          object.instance_variable_get(:@defer_subscription_confirmation_counter).value,
+          object.instance_variable_get(:@subscription_confirmation_sent),
+          object.instance_variable_get(:@reject_subscription),
+          object.send(:active_periodic_timers).any?
+        ]
+      end
+
       def initialize(secret)
         @secret = secret
         @mutex = Mutex.new
         @warned = {}
       end
 
-      def of_connection(live, warnings)
-        connection = live.connection
-        write connection, { "request_id" => connection.env["action_dispatch.request_id"] }, { connection => "self" },
-          variables(connection, Versions::CONNECTION_VARIABLES), warnings
+      def of(object, warnings)
+        object.is_a?(ActionCable::Channel::Base) ? of_channel(object, warnings) : of_connection(object, warnings)
       end
 
-      # What Rails itself keeps of a subscription, besides the application's instance variables.
-      def self.of_subscription(channel)
-        {
-          "unconfirmed" => channel.instance_variable_get(:@defer_subscription_confirmation_counter).value,
-          "confirmed" => channel.instance_variable_get(:@subscription_confirmation_sent),
-          "rejected" => channel.instance_variable_get(:@reject_subscription),
-          "timers" => channel.send(:active_periodic_timers).any?
-        }.freeze
-      end
-
-      def of_channel(channel, warnings)
-        write channel, State.of_subscription(channel), { channel => "self", channel.connection => "connection" },
-          variables(channel, Versions::CHANNEL_VARIABLES), warnings
-      end
-
-      # What was written. Raises Lost.
-      def read(text)
+      # What was written. lenient: so much as there is of a state that was too long. Raises Lost.
+      def read(text, lenient: false)
         state = verifier.verified(text.to_s) or raise Lost, "the state is missing, or signed with another secret"
-        raise Lost, "the state was too long to be kept" if state["long"]
+        raise Lost, "the state was too long to be kept" if state["long"] && !lenient
         state
       end
 
@@ -56,13 +55,20 @@ module Catenary
       end
 
       private
-        def variables(object, not_ours)
-          object.instance_variables - not_ours
+        def of_connection(connection, warnings)
+          identifiers = connection.identifiers.map { |identifier| :"@#{identifier}" }
+          write connection, { "request_id" => connection.env["action_dispatch.request_id"] }, { connection => "self" }, identifiers, warnings
         end
 
-        def write(object, own, references, names, warnings)
+        def of_channel(channel, warnings)
+          own = %w[unconfirmed confirmed rejected timers].zip(State.flags(channel)).to_h
+          write channel, own, { channel => "self", channel.connection => "connection" }, [], warnings
+        end
+
+        # essential: what is written even if all of it is too long, so that the callbacks of the end can run.
+        def write(object, own, references, essential, warnings)
           references = references.compare_by_identity
-          kept = names.filter_map do |name|
+          kept = variables(object).filter_map do |name|
             value = object.instance_variable_get(name)
             if reference = references[value]
               [name, reference]
@@ -73,15 +79,20 @@ module Catenary
             warn_once "#{object.class}: #{name} (a #{value.class}) cannot be kept between commands when the object must be rebuilt", warnings
             nil
           end
-          sign object, own.merge("variables" => kept), warnings
+          sign object, own, kept, essential, warnings
         end
 
-        def sign(object, state, warnings)
-          text = verifier.generate(state)
+        def variables(object)
+          not_ours = State.not_ours(object)
+          object.instance_variables.reject { |name| not_ours.key?(name) }
+        end
+
+        def sign(object, own, kept, essential, warnings)
+          text = verifier.generate(own.merge("variables" => kept))
           return text if text.bytesize <= LIMIT
           warn_once "#{object.class}: its instance variables take more than #{LIMIT} bytes, " \
             "so that it cannot be rebuilt: the browser will have to reconnect then", warnings
-          verifier.generate({ "long" => true })
+          verifier.generate(own.merge("variables" => kept.select { |name,| essential.include?(name) }, "long" => true))
         end
 
         def verifier

@@ -1,34 +1,31 @@
 module Catenary
   module Rails
     # The W3C trace that a call belongs to, which the application goes on with: what it sees as the handshake's environment has
-    # the call's headers in place of those that the browser may have sent.
+    # the call's trace in place of what the browser may have sent.
     module Trace
-      KEYS = %w[HTTP_TRACEPARENT HTTP_TRACESTATE].freeze
+      PARENT = "HTTP_TRACEPARENT"
+      STATE = "HTTP_TRACESTATE"
 
       class << self
-        def of(env)
-          env["HTTP_TRACEPARENT"] ? env.slice(*KEYS) : {}
-        end
-
-        # Puts the call's trace into the environments of a connection, while the block runs.
-        def continue(env, connection)
-          trace = of(env)
-          return yield if trace.empty?
+        # Puts the trace into the environments of a connection, while the block runs.
+        def continue(parent, connection)
+          return yield unless parent
 
           environments = [connection.send(:env), connection.send(:request).env].uniq(&:object_id) # the request has a copy
-          before = environments.map { |environment| environment.slice(*KEYS) }
+          before = environments.map { |environment| environment.slice(PARENT, STATE) }
           begin
-            environments.each { |environment| replace environment, trace }
+            environments.each { |environment| replace environment, PARENT => parent }
             yield
           ensure
             environments.zip(before) { |environment, was| replace environment, was }
           end
         end
 
-        private
-          def replace(environment, trace)
-            KEYS.each { |key| trace.key?(key) ? environment[key] = trace[key] : environment.delete(key) }
-          end
+        def replace(environment, trace)
+          environment.delete(PARENT)
+          environment.delete(STATE)
+          environment.merge!(trace)
+        end
       end
     end
   end

@@ -1,11 +1,26 @@
 module Catenary
   module Rails
     # The worker pool of one connection: Rails' own work with all its callbacks (the executor, log tags, what the application
-    # added), on the thread that answers the call. What is invoked asynchronously runs at the end of the command, or on the
-    # server's real pool if no command is running.
+    # added), on the thread that answers the call. What is invoked asynchronously runs at the end of the command, or on one of the
+    # gem's workers if no command is running.
     class WorkerPool < ActionCable::Server::Worker
-      def initialize(cable)
-        @cable = cable
+      # A job as Workers have it.
+      Job = Struct.new(:block) do
+        def run
+          block.call
+        rescue Exception => error
+          ::Rails.logger&.error "[catenary] #{error.message} (#{error.class})"
+        end
+
+        def link
+        end
+
+        def flush
+        end
+      end
+
+      def initialize(endpoint)
+        @endpoint = endpoint
         @mutex = Mutex.new
         @jobs = nil
       end
@@ -16,8 +31,7 @@ module Catenary
 
       def async_invoke(receiver, method, *args, connection: receiver, &block)
         job = -> { invoke(receiver, method, *args, connection: connection, &block) }
-        @mutex.synchronize { @jobs&.push(job) } ||
-          @cable.worker_pool.async_invoke(receiver, method, *args, connection: connection, &block)
+        @mutex.synchronize { @jobs&.push(job) } || @endpoint.workers.post(Job.new(job))
       end
 
       def drain

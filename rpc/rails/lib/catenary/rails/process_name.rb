@@ -2,19 +2,19 @@ require "securerandom"
 
 module Catenary
   module Rails
-    # Names this operating-system process, and numbers what must be unique over all of them. Survives a fork.
-    class Boot
+    # Names this operating-system process, and numbers what must be unique among all of them. Survives a fork.
+    class ProcessName
       def initialize
         @mutex = Mutex.new
       end
 
-      def name
+      def to_s
         @pid == Process.pid ? @name : @mutex.synchronize { rename }
       end
 
-      # A name that no process gives twice.
-      def next
-        prefix = name
+      # A version that no process gives twice.
+      def next_version
+        prefix = to_s
         "#{prefix}-#{@mutex.synchronize { @count += 1 }}"
       end
 

@@ -1,0 +1,167 @@
+require "openssl"
+
+module Catenary
+  module Rails
+    # One standing connection of a catenary node into this process (docs/rpc.md, "The link").
+    class Link
+      PROOF_SECONDS = 5
+
+      attr_reader :node, :env
+      # Guarded by Workers: who reads, whether that thread is reading and not in a call, how many calls it has read, and how many
+      # of them have not ended.
+      attr_accessor :reader, :reading, :reads, :last_reads, :pending
+
+      # env: of the upgrade. proof: what catenary's first frame must say. hello: the block that makes ours.
+      def initialize(endpoint, framing, node, env, proof:, proof_seconds: PROOF_SECONDS, &hello)
+        @endpoint, @framing, @node, @env = endpoint, framing, node, env
+        @proof, @proof_seconds, @hello = proof, proof_seconds, hello
+        @reading, @reads, @last_reads, @pending = true, 0, 0, 0
+        @mutex, @synced = Mutex.new, ConditionVariable.new
+        @syncs, @awaited = 0, {}
+        @heard_going = false
+      end
+
+      # The next call; nil when the link is over. Everything else that catenary says is dealt with here.
+      def read
+        greet or return if @proof
+        call = nil
+        nil until (call = read_call) || closed?
+        call
+      end
+
+      # Returns whether it was written.
+      def write(message)
+        text = JSON.generate(message)
+        return @framing.write(text) if text.bytesize <= Framing::LIMIT
+        ::Rails.logger&.error "[catenary] #{message.keys.first} was not sent: it takes #{text.bytesize} bytes, more than #{Framing::LIMIT}"
+        false
+      end
+
+      # The result of a call. One that is too long, or is no text, is an error of the call.
+      def finish(number, result)
+        text = JSON.generate(result)
+        text.bytesize <= Framing::LIMIT or raise ArgumentError, "the result takes #{text.bytesize} bytes, more than #{Framing::LIMIT}"
+        @framing.write(text)
+      end
+
+      # Waits until catenary has the effects that were written so far where they belong, but not after the deadline. A thread of
+      # ours that has the reading role, or finds it unused, reads what comes in the meantime itself.
+      def sync(connection, deadline)
+        number = @mutex.synchronize { @awaited[@syncs += 1] = true; @syncs }
+        return unless write({ sync: number, conn: connection })
+
+        if @endpoint.workers.borrow(self)
+          begin
+            pump(number, deadline)
+          ensure
+            @endpoint.workers.give_back(self)
+          end
+        else
+          await(number, deadline)
+        end
+      ensure
+        @mutex.synchronize { @awaited.delete(number) } if number
+      end
+
+      # Whether catenary sends no further calls.
+      def heard_going?
+        @heard_going || closed?
+      end
+
+      def closed?
+        @framing.closed?
+      end
+
+      def hang_up
+        @framing.hang_up
+      end
+
+      # Nothing more is written; catenary closes it.
+      def say_bye
+        write({ bye: true })
+        @framing.end_writing
+      end
+
+      # By the thread that has read its end.
+      def close
+        @framing.close
+        @mutex.synchronize { @synced.broadcast }
+      end
+
+      def forget
+        @framing.forget
+      end
+
+      private
+        # A recorded upgrade is worth nothing: only who has the secret knows this.
+        def greet
+          proof, @proof = @proof, nil
+          given = parse(@framing.read(@proof_seconds))&.fetch("proof", nil)
+          if given.is_a?(String) && same?(given, proof)
+            write({ hello: @hello.call })
+            @endpoint.links.greeted self
+            return true
+          end
+
+          broken(given ? "the proof of #{@node} is wrong" : "#{@node} has not proved within #{@proof_seconds} s that it has the secret")
+        rescue Framing::Broken => error
+          broken error.message
+        end
+
+        def same?(given, expected)
+          given.bytesize == expected.bytesize && OpenSSL.fixed_length_secure_compare(given, expected)
+        end
+
+        # Reads one frame. Returns the call if it is one. deadline: nil to wait for ever.
+        def read_call(seconds = nil)
+          message = parse(@framing.read(seconds)) or return
+          if number = message["call"] then Call.new(@endpoint, message, @env, self, number)
+          elsif number = message["synced"] then synced(number)
+          elsif number = message["ping"] then write({ pong: number }) && nil
+          elsif message["heard"] then (@heard_going = true) && nil
+          end
+        rescue Framing::Broken => error
+          broken error.message
+        end
+
+        def parse(text)
+          return unless text
+          message = JSON.parse(text)
+          message.is_a?(Hash) ? message : raise(Framing::Broken, "a frame that is no object")
+        rescue JSON::ParserError
+          raise Framing::Broken, "a frame that is no JSON"
+        end
+
+        # Returns nil.
+        def broken(problem)
+          ::Rails.logger&.error "[catenary] the link to #{@node} is closed: #{problem}"
+          hang_up
+          nil
+        end
+
+        def synced(number)
+          @mutex.synchronize { @synced.broadcast if @awaited.delete(number) }
+          nil
+        end
+
+        def pump(number, deadline)
+          while @awaited.key?(number) && !closed? && (rest = deadline - now) > 0
+            call = read_call(rest)
+            @endpoint.workers.queue(self, call) if call
+          end
+        end
+
+        def await(number, deadline)
+          @mutex.synchronize do
+            while @awaited.key?(number) && !closed? && (rest = deadline - now) > 0
+              @synced.wait(@mutex, rest)
+            end
+          end
+        end
+
+        def now
+          Process.clock_gettime(Process::CLOCK_MONOTONIC)
+        end
+    end
+  end
+end

@@ -1,0 +1,135 @@
+module Catenary
+  module Rails
+    # The links of this process, from the first one to the end of the process.
+    class Links
+      HEARD_SECONDS = 5  # for which catenary may take to hear that the process goes
+      DRAIN_SECONDS = 25 # for which calls may take that run when the process ends; Puma kills its workers after 30
+      BYE_SECONDS = 1    # for which catenary may take to close the link
+      STEP = 0.005
+
+      def initialize(endpoint)
+        @endpoint = endpoint
+        @mutex = Mutex.new
+        forget
+      end
+
+      # A link whose 101 has been written. server: Puma's, or nil.
+      def add(link, server)
+        @mutex.synchronize do
+          start server unless @pid
+          @server ||= server
+          @links << link
+        end
+        @endpoint.workers.add link
+      end
+
+      # The link has said hello.
+      def greeted(link)
+        @mutex.synchronize do
+          @greeted << link
+          next unless going?
+          tell link, "began"
+          tell link, "handed"
+        end
+      end
+
+      # Whether the process is about to end.
+      def going?
+        @going
+      end
+
+      # Every now and then: does the server go, or has it come back (a worker of Puma's that others are forked from)?
+      def poll
+        forget_closed
+        goes = @server ? @server.shutting_down? : false
+        return if goes == @going || @draining
+        goes ? go : stay
+      end
+
+      # Before the process ends, or becomes another program: what runs ends, and catenary is told of it.
+      def drain
+        @draining = true
+        go unless @going
+        @handing&.join(HEARD_SECONDS)
+        wait(HEARD_SECONDS) { @greeted.all?(&:heard_going?) }
+        wait(DRAIN_SECONDS) { !@endpoint.workers.busy? }
+        @greeted.each(&:say_bye)
+        wait(BYE_SECONDS) { @greeted.all?(&:closed?) }
+      end
+
+      # In a child process: its parent's links are none of its business.
+      def abandon
+        @links.each(&:forget)
+        forget
+      end
+
+      private
+        def forget
+          @links, @greeted, @server, @pid, @handing = [], [], nil, nil, nil
+          @going = @draining = false
+        end
+
+        def forget_closed
+          return unless @links.any?(&:closed?)
+          @mutex.synchronize { [@links, @greeted].each { |links| links.delete_if(&:closed?) } }
+        end
+
+        # A hot restart of Puma's in single mode becomes another program, without at_exit.
+        def start(server)
+          @pid = pid = Process.pid
+          @endpoint.workers.watch = Watch.new(@endpoint.workers, self).tap(&:start)
+          at_exit { drain if Process.pid == pid && @pid == pid }
+          before_restart(server) { drain if Process.pid == pid && @pid == pid }
+        end
+
+        def before_restart(server, &block)
+          events = server.events if server.respond_to?(:events)
+          if events.respond_to?(:before_restart) then events.before_restart(&block) # Puma 7
+          elsif events.respond_to?(:on_restart) then events.on_restart(&block)
+          end
+        end
+
+        def go
+          links = @mutex.synchronize do
+            @going = true
+            @greeted.dup
+          end
+          links.each { |link| tell link, "began" }
+          @handing = Thread.new do
+            Thread.current.name = "catenary going"
+            links.each { |link| hand_over link }
+          end
+        end
+
+        def stay
+          @handing&.join
+          @mutex.synchronize do
+            @going = false
+            @greeted.each { |link| tell link, "revoked" }
+          end
+        end
+
+        # Gives catenary the state that it lacks.
+        def hand_over(link)
+          @endpoint.live_connections.each_of(link) do |live|
+            state = live.ledger.unwritten_of_all([])
+            link.write({ kept: live.name, ver: live.version }.merge!(state)) if state.any?
+          end
+          tell link, "handed"
+        end
+
+        def tell(link, what)
+          link.write({ going: what })
+        end
+
+        def wait(seconds)
+          deadline = now + seconds
+          sleep STEP until yield || now > deadline
+        end
+
+        def now
+          Process.clock_gettime(Process::CLOCK_MONOTONIC)
+        end
+    end
+  end
+end

@@ -1,0 +1,25 @@
+module Catenary
+  module Rails
+    # Counts an event and warns of it at most once a minute.
+    class ThrottledLog
+      INTERVAL = 60 # seconds
+
+      # The block makes the text from the number of events since the last warning.
+      def initialize(&text)
+        @text = text
+        @mutex = Mutex.new
+        @count, @due = 0, 0
+      end
+
+      def add
+        @mutex.synchronize do
+          @count += 1
+          now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+          next if now < @due
+          ::Rails.logger&.warn "[catenary] #{@text.call(@count)}"
+          @count, @due = 0, now + INTERVAL
+        end
+      end
+    end
+  end
+end

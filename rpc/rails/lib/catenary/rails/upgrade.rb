@@ -1,0 +1,96 @@
+require "openssl"
+require "securerandom"
+
+module Catenary
+  module Rails
+    # Turns a signed request for a link into one (docs/rpc.md, "The link").
+    class Upgrade
+      NAME = "catenary"
+
+      # Of the request's environment: what belongs to the server, and not to the request.
+      SERVERS = Handshake::SERVERS
+
+      # What the request's signature is of, besides time and nonce.
+      def self.signed(env)
+        env.values_at("HTTP_CATENARY_NODE", "HTTP_CATENARY_FRAMES", "HTTP_CATENARY_KNOWN").join("\n")
+      end
+
+      def initialize(endpoint, secret)
+        @endpoint, @secret = endpoint, secret
+      end
+
+      # Returns the Rack answer. direct: whether the peer is on this machine, and no proxy is between.
+      def answer(env, direct:)
+        return refuse(426, "upgrade" => NAME, "connection" => "Upgrade") unless env["HTTP_UPGRADE"].to_s.casecmp?(NAME)
+        return refuse(501) unless env["rack.hijack"]
+        return refuse(409, "catenary-process" => process) if env["HTTP_CATENARY_KNOWN"].to_s.split.include?(process)
+
+        io = hijack(env)
+        io ? open(io, env, direct) : refuse(501)
+      end
+
+      private
+        def process
+          @endpoint.process.to_s
+        end
+
+        def hijack(env)
+          io = env["rack.hijack"].call
+          io.respond_to?(:read_nonblock) ? io : env["rack.hijack_io"]
+        rescue StandardError => error
+          ::Rails.logger&.error "[catenary] the server cannot hijack a connection: #{error.message} (#{error.class})"
+          nil
+        end
+
+        def open(io, env, direct)
+          keys = Keys.new(@secret.rpc_key, env["HTTP_CATENARY_NONCE"])
+          plain = env["HTTP_CATENARY_FRAMES"] == "plain" && (direct || encrypted?(io, env))
+          framing = Framing.new(io, keys: plain ? nil : keys.of_macs)
+          if framing.write_head(head(keys, plain ? "plain" : "mac"))
+            link = Link.new(@endpoint, framing, env["HTTP_CATENARY_NODE"].to_s, env.slice(*SERVERS), proof: keys.proof_of_catenary,
+              proof_seconds: @endpoint.proof_seconds) { @endpoint.hello(trusted: plain) }
+            @endpoint.links.add link, (::Puma::Server.current if defined?(::Puma::Server))
+          end
+          [-1, {}, []] # the server forgets the connection
+        end
+
+        # Puma itself has ended the TLS of whoever has sent this.
+        def encrypted?(io, env)
+          defined?(::Puma::MiniSSL::Socket) && io.is_a?(::Puma::MiniSSL::Socket) && !Middleware.forwarded?(env)
+        end
+
+        def head(keys, frames)
+          "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: #{NAME}\r\nCatenary-Process: #{process}\r\n" \
+            "Catenary-Nonce: #{keys.nonce}\r\nCatenary-Frames: #{frames}\r\nCatenary-Proof: #{keys.proof(process, frames)}\r\n\r\n"
+        end
+
+        def refuse(status, headers = {})
+          [status, { "content-type" => "text/plain; charset=utf-8", "content-length" => "0" }.merge!(headers), []]
+        end
+
+        # What both sides derive from the secret and their nonces.
+        class Keys
+          attr_reader :nonce
+
+          def initialize(key, their_nonce)
+            @key, @theirs, @nonce = key, their_nonce, SecureRandom.hex(16)
+            @link = OpenSSL::HMAC.digest("SHA256", key, "link v1 key\n#{@theirs}\n#{@nonce}")
+          end
+
+          # Those of the frames that we read, and of those that we write.
+          def of_macs
+            %w[catenary rails].map { |sender| OpenSSL::HMAC.digest("SHA256", @link, sender) }
+          end
+
+          def proof(process, frames)
+            OpenSSL::HMAC.hexdigest("SHA256", @key, "link v1 proof\n#{@theirs}\n#{@nonce}\n#{process}\n#{frames}")
+          end
+
+          def proof_of_catenary
+            OpenSSL::HMAC.hexdigest("SHA256", @link, "open")
+          end
+        end
+        private_constant :Keys
+    end
+  end
+end

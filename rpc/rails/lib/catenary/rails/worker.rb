@@ -1,0 +1,64 @@
+module Catenary
+  module Rails
+    # One thread of Workers.
+    class Worker
+      # Guarded by Workers: the call that it runs, and the link whose reading role it has.
+      attr_accessor :call, :link
+      attr_reader :thread
+
+      def initialize(workers)
+        @workers = workers
+        @ready = ConditionVariable.new
+      end
+
+      def start(number)
+        @thread = Thread.new do
+          Thread.current.name = "catenary #{number}"
+          Thread.current.thread_variable_set(Workers::CURRENT, self)
+          run
+        ensure
+          @workers.lose self
+        end
+      end
+
+      # Until it is given something to do.
+      def wait(mutex)
+        @ready.wait(mutex) until @call || @link
+      end
+
+      def wake
+        @ready.signal
+      end
+
+      private
+        def run
+          loop do
+            perform @call if @call
+            lead if @link
+            @workers.park(self) unless @call || @link
+          end
+        end
+
+        # Reads the link, and runs what comes, for as long as this thread has the role.
+        def lead
+          link = @link
+          while call = link.read
+            perform call if @workers.admit(link, call)
+            return unless link.equal?(@link)
+          end
+          @link = nil
+          @workers.remove link
+          link.close
+        end
+
+        def perform(call)
+          while call
+            @call = call
+            call.run
+            call = @workers.finish(self, call)
+          end
+          @call = nil
+        end
+    end
+  end
+end
