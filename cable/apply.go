@@ -9,15 +9,14 @@ import (
 )
 
 // apply does what Rails has answered, in its order.
-func (c *Connection) apply(result *rpc.Result, of errand) {
+func (c *Connection) apply(result *rpc.Result, of queuedCall) {
 	for _, warning := range result.Warnings {
 		c.log().Warn("warning from Rails", "warning", warning)
 	}
 	c.server.count.warnings.Add(int64(len(result.Warnings)))
 	c.mu.Lock()
 	c.keep(result)
-	c.home = c.boot
-	closed := c.do(c.early.rest(result.Ops))
+	closed := c.do(result.Ops)
 	now := time.Now()
 	for _, t := range of.touched {
 		t.unknown = time.Time{}
@@ -28,7 +27,6 @@ func (c *Connection) apply(result *rpc.Result, of errand) {
 	for identifier, outcome := range result.Channels {
 		c.settle(identifier, outcome)
 	}
-	closed = c.do(c.early.overtaken()) || closed
 	if of.tick != nil {
 		of.tick.underway = false
 	}
@@ -42,7 +40,7 @@ func (c *Connection) apply(result *rpc.Result, of errand) {
 		}
 	}
 	if closed {
-		c.errands = nil // as natively, nothing runs after the close
+		c.calls = nil // as natively, nothing runs after the close
 	}
 	c.report()
 	c.mu.Unlock()
@@ -51,28 +49,42 @@ func (c *Connection) apply(result *rpc.Result, of errand) {
 	}
 }
 
-// applyLate does what happened in Rails after a reply, or during a long call.
-func (c *Connection) applyLate(late rpc.Late) {
+// effects does what happens in Rails while a call runs, or after it. Until the
+// browser has its 101, it waits.
+func (c *Connection) effects(ops []rpc.Op) {
 	c.mu.Lock()
-	closed := false
-	if late.Seq == 0 && !c.early.wait(late) || late.Seq > 0 && c.early.accept(late) {
-		closed = c.do(late.Ops)
+	if !c.started {
+		c.keepBacklog(ops)
+		c.mu.Unlock()
+		return
+	}
+	closed := c.do(ops)
+	if closed {
+		c.calls = nil
 	}
 	c.report()
 	c.mu.Unlock()
 	if closed {
 		c.end("rails_closed", nil)
+	}
+}
+
+// keepBacklog has effects wait for the 101, no more than may wait for a slow
+// browser. c.mu is held.
+func (c *Connection) keepBacklog(ops []rpc.Op) {
+	for _, op := range ops {
+		c.backlogBytes += len(op.Frame) + len(op.Identifier) + len(op.Stream)
+	}
+	if c.backlogBytes <= c.server.limits.Socket.PendingBytes {
+		c.backlog = append(c.backlog, ops...)
 	}
 }
 
 // do runs ops; closed tells that Rails has closed the connection. c.mu is held.
 func (c *Connection) do(ops []rpc.Op) (closed bool) {
 	for _, op := range ops {
-		if op.Kind == rpc.OpPublish { // is for others too
-			c.publish(publication{op.Stream, op.Frame})
-		}
 		if c.ended {
-			continue
+			return false
 		}
 		switch op.Kind {
 		case rpc.OpSend:

@@ -78,7 +78,7 @@ func TestDeflate_ChangesNothingThatIsSaid(t *testing.T) {
 		random[i] = byte('a' + rand.IntN(26))
 	}
 	for _, text := range []string{"short", strings.Repeat("long ", 1000), string(random), strings.Repeat("x", 200_000)} {
-		w.source.Publish(t.Context(), "stream", fmt.Appendf(nil, "%q", text))
+		w.source.publish <- [2]string{"stream", fmt.Sprintf("%q", text)}
 		for _, one := range all {
 			one.expect(message("room stream", fmt.Sprintf("%q", text)))
 			if len(text) > 3000 {

@@ -40,10 +40,6 @@ type Connection struct {
 
 	expires int64 // guarded by the server's connectionsByToken
 
-	// of whoever makes the connection's calls, one at a time
-	boot    string // the process that holds its objects
-	version string // of these objects
-
 	taken atomic.Bool // another node has told Rails of its end
 
 	mu            sync.Mutex // guards the rest
@@ -54,15 +50,18 @@ type Connection struct {
 	stale         *time.Timer // not nil: an older one than Rails holds; it is fetched soon
 	subscriptions subscriptions
 	internal      []*hub.Member // listening for remote disconnects
-	errands       []errand
-	waiting       int    // bytes of the browser's commands among them
-	running       bool   // errands are being made
-	pending       int    // streams not yet acknowledged
-	held          *held  // broadcasts, until they are
-	room          room   // in the queue of errands, or of what is passed through
-	early         early  // effects that are known before their reply
-	changed       bool   // what another node would have to know of it
-	home          string // boot, as others would have to know it
+	calls         []queuedCall
+	waiting       int          // bytes of the browser's commands among them
+	calling       bool         // a call is under way
+	room          room         // in the queue of calls, or of what is passed through
+	home          *rpc.Process // that holds its objects; nil: none, or calls go by POST
+	version       string       // of these objects; "": Rails has none
+	pending       int          // streams not yet acknowledged
+	syncs         []func()     // wait until there are none
+	started       bool         // the browser has its 101
+	backlog       []rpc.Op     // effects until then
+	backlogBytes  int
+	changed       bool // what another node would have to know of it
 }
 
 // start begins the life of an accepted connection with what Rails' connect
@@ -76,7 +75,15 @@ func (c *Connection) start(opened *rpc.Result) {
 		c.socket.Start()
 		return
 	}
-	c.apply(opened, errand{})
+	c.mu.Lock()
+	opened.Ops = append(c.backlog, opened.Ops...)
+	c.backlog, c.started = nil, true
+	overflow := c.backlogBytes > c.server.limits.Socket.PendingBytes
+	c.mu.Unlock()
+	c.apply(opened, queuedCall{})
+	if overflow {
+		c.Slow()
+	}
 	c.mu.Lock()
 	welcomed, ended := c.welcomed, c.ended
 	if welcomed && !ended {
@@ -110,7 +117,7 @@ func (c *Connection) Receive(text []byte) {
 	if c.ended || c.passThrough(command, text) || c.verify(command) {
 		return
 	}
-	e := errand{call: rpc.Call{Do: rpc.Frames, Frames: []string{string(text)}}}
+	q := queuedCall{call: rpc.Call{Do: rpc.Frames, Frames: []string{string(text)}}}
 	if command.Kind == protocol.Subscribe || command.Kind == protocol.Unsubscribe {
 		s := c.subscriptions.find(command.Identifier)
 		if s == nil && command.Kind == protocol.Subscribe {
@@ -127,10 +134,10 @@ func (c *Connection) Receive(text []byte) {
 			}
 			s.wanted = command.Kind == protocol.Subscribe
 			s.queued++
-			e.touched = []touch{{s, command.Kind}}
+			q.touched = []touch{{s, command.Kind}}
 		}
 	}
-	c.send(e)
+	c.enqueue(q)
 }
 
 // admits reports whether there may be one subscription more, which keeps so many
@@ -166,11 +173,11 @@ func (c *Connection) deliverTo(s *subscription, stream string, payload []byte) {
 	if c.ended || !s.live {
 		return
 	}
-	if len(c.errands) >= c.server.limits.Commands {
+	if len(c.calls) >= c.server.limits.Commands {
 		go c.Slow() // Rails runs its blocks more slowly than broadcasts come
 		return
 	}
-	c.send(errand{call: rpc.Call{Do: rpc.Deliver, Channel: s.identifier, Stream: stream, Payload: string(payload)}})
+	c.enqueue(queuedCall{call: rpc.Call{Do: rpc.Deliver, Channel: s.identifier, Stream: stream, Payload: string(payload)}})
 }
 
 // remote obeys a message on the connection's internal stream.
@@ -204,7 +211,7 @@ func (c *Connection) end(why string, d *protocol.Disconnect) {
 		c.socket.AbortUnlessAnswered()
 	}
 
-	c.publishHeld()
+	c.synced()
 	c.socket.StopPings()
 	if c.claims != nil {
 		c.server.tokens.remove(c)
@@ -234,11 +241,9 @@ func (c *Connection) end(why string, d *protocol.Disconnect) {
 		}
 	}
 	if c.taken.Load() {
-		c.errands = nil
+		c.calls = nil
 	}
-	if !c.running { // else whoever makes its calls tells Rails afterwards
-		c.server.closer.add(c)
-	}
+	c.callNext() // if a call is under way, Rails is told after it
 }
 
 func (c *Connection) debug(message string, args ...any) {

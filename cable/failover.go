@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/catenary-cable/catenary/cable/lease"
 	"github.com/catenary-cable/catenary/protocol"
@@ -32,40 +33,45 @@ func (s *Server) Record(to []byte, id string) []byte {
 		return nil
 	}
 	c.mu.Lock()
-	home, whole := c.home, c.upstream.Whole()
+	home, unknown, whole := c.home, c.isUnknownToRails(), c.upstream.Whole()
 	c.mu.Unlock()
-	if home == "" || whole { // no call has been made for it: there is nothing to end
+	if unknown || whole { // no call has been made for it: there is nothing to end
 		return nil
+	}
+	if home != nil {
+		to = append(to, home.ID...)
 	}
 	call := rpc.Call{Connection: c.id, Do: rpc.Close} // no version: nobody else can have a later one
 	c.fill(&call)
-	return call.AppendTo(append(append(to, home...), '\n'))
+	return call.AppendTo(append(to, '\n'))
 }
 
-// Close tells Rails of the ends of another node's connections.
-func (s *Server) Close(ctx context.Context, records []lease.Record) error {
-	byHome := map[string][]rpc.Call{}
+// Close tells Rails of the ends of another node's connections, and returns those
+// of which it may know now: they must not be told again.
+func (s *Server) Close(ctx context.Context, records []lease.Record) (told []string, err error) {
+	var mu sync.Mutex
+	var calls sync.WaitGroup
 	for _, record := range records {
-		home, call, _ := bytes.Cut(record.Text, []byte("\n"))
-		byHome[string(home)] = append(byHome[string(home)], rpc.Call{Connection: record.Connection, Do: rpc.Close, Encoded: call})
-	}
-	for home, calls := range byHome {
-		reply, err := s.callUntilSent(ctx, home, true, calls...)
-		if errors.Is(err, rpc.ErrNotSent) {
-			return fmt.Errorf("telling Rails of the ends of another node's connections: %w", err)
-		}
-		if err != nil { // they may have run
-			s.count.closesLost.Add(int64(len(calls)))
-			s.log.Error("ends of another node's connections did not reach Rails", "connections", len(calls), "error", err)
-			continue
-		}
-		for i, result := range reply.Results {
-			if result.Error != nil {
-				s.log.Warn("Rails could not run the callbacks of an end", "connection", calls[i].Connection, "error", result.Error)
+		home, text, _ := bytes.Cut(record.Text, []byte("\n"))
+		call := rpc.Call{Connection: record.Connection, Do: rpc.Close, Encoded: text, Home: s.backend.Process(string(home))}
+		calls.Go(func() {
+			result, failure := s.backend.Call(ctx, call)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case errors.Is(failure, rpc.ErrNotSent):
+				err = fmt.Errorf("telling Rails of the ends of another node's connections: %w", failure)
+				return
+			case failure != nil:
+				s.closer.lost.Add("may_have_run", "connection", call.Connection, "error", failure)
+			case result.Error != nil:
+				s.log.Warn("Rails could not run the callbacks of an end", "connection", call.Connection, "error", result.Error)
 			}
-		}
+			told = append(told, call.Connection)
+		})
 	}
-	return nil
+	calls.Wait()
+	return told, err
 }
 
 // Taken ends all connections: we were believed to be dead. Rails knows already

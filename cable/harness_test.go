@@ -3,9 +3,7 @@ package cable
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"log/slog"
-	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -18,6 +16,7 @@ import (
 	"github.com/catenary-cable/catenary/cable/relay"
 	"github.com/catenary-cable/catenary/cable/socket"
 	"github.com/catenary-cable/catenary/rpc"
+	"github.com/catenary-cable/catenary/rpc/rpctest"
 	"github.com/gorilla/websocket"
 	"go.uber.org/goleak"
 )
@@ -25,44 +24,31 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // asked is a call as Rails reads it.
-type asked struct {
-	Do, Want string
-	Frames   []string
-	Request  json.RawMessage
-	Protocol string
-	State    string
-}
+type asked = rpctest.Call
 
-// rails answers calls over real HTTP as an app would, in a few lines of Go. The
-// real one answers in cmd/catenary's tests.
+// rails answers calls over a real link as an app would, in a few lines of Go.
+// The real one answers in cmd/catenary's tests.
 type rails struct {
-	*httptest.Server
-	answer func(asked) map[string]any
+	*rpctest.Rails
 
-	mu    sync.Mutex
-	calls []asked
+	mu     sync.Mutex
+	answer func(asked) map[string]any
+	calls  []asked
 }
 
 func newRails(t *testing.T) *rails {
 	r := &rails{answer: behave}
-	r.Server = httptest.NewServer(r)
-	t.Cleanup(r.Close)
-	return r
-}
-
-func (r *rails) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	var request struct{ Calls []asked }
-	body, _ := io.ReadAll(req.Body)
-	json.Unmarshal(body, &request)
-	results := []any{}
-	for _, call := range request.Calls {
+	r.Rails = rpctest.New(t, "x", func(l *rpctest.Link, call rpctest.Call) {
 		r.mu.Lock()
 		r.calls = append(r.calls, call)
 		answer := r.answer
 		r.mu.Unlock()
-		results = append(results, answer(call))
-	}
-	json.NewEncoder(w).Encode(map[string]any{"v": 1, "boot": "b", "results": results})
+		go func() { // as a worker of Rails' would
+			result, _ := json.Marshal(answer(call))
+			l.End(call, string(result))
+		}()
+	})
+	return r
 }
 
 // made returns the calls so far, of one kind.
@@ -86,7 +72,7 @@ func (r *rails) onCall(answer func(asked) map[string]any) {
 // behave is an app whose channels stream what their identifier says, reject if
 // it says so, and echo.
 func behave(call asked) map[string]any {
-	result := map[string]any{"status": 200, "ver": "1", "state": "s"}
+	result := map[string]any{"status": 200, "ver": "1", "state": "s", "kept": true}
 	ops, channels := []any{}, map[string]any{}
 	switch call.Do {
 	case rpc.Open:
@@ -162,10 +148,7 @@ func (m *memory) Unsubscribe(stream string) {
 	delete(m.streams, stream)
 }
 
-func (m *memory) Publish(_ context.Context, stream string, payload []byte) error {
-	m.publish <- [2]string{stream, string(payload)}
-	return nil
-}
+func (m *memory) Ready() error { return nil }
 
 func (m *memory) hold() { m.mu.Lock(); m.held = true; m.mu.Unlock() }
 
@@ -220,7 +203,7 @@ func newWorld(t *testing.T, change ...func(*setup)) *world {
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	with.admission.Log = log
 	w := &world{T: t, rails: newRails(t), source: newMemory()}
-	client, err := rpc.NewClient(rpc.Options{URL: w.rails.URL, Secret: "x", Node: "n", Timeout: patience.Deadline, Concurrency: 20, Queue: 5000, ReplyBytes: 1 << 20})
+	client, err := rpc.NewClient(rpc.Options{URL: w.rails.URL, Secret: "x", Node: "n", Timeout: patience.Deadline, Queue: 5000, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,7 +60,7 @@ func (c *Connection) lose() {
 
 // processGone loses the connections whose blocks were in a Rails process that
 // is gone, before a broadcast looks for them in vain.
-func (s *Server) processGone(boot string) {
+func (s *Server) processGone(process string) {
 	s.mu.Lock()
 	open := make([]*Connection, 0, len(s.connections))
 	for _, c := range s.connections {
@@ -69,19 +69,19 @@ func (s *Server) processGone(boot string) {
 	s.mu.Unlock()
 	lost := 0
 	for _, c := range open {
-		if c.hasBlocksIn(boot) {
+		if c.hasBlocksIn(process) {
 			c.lose()
 			lost++
 		}
 	}
 	if lost > 0 {
-		s.log.Warn("a Rails process has ended that held blocks of streams", "process", boot, "connections", lost)
+		s.log.Warn("a Rails process has ended that held blocks of streams", "process", process, "connections", lost)
 	}
 }
 
 // hasBlocksIn reports whether a stream has a block in that process, which is what
 // a token names.
-func (c *Connection) hasBlocksIn(boot string) bool {
+func (c *Connection) hasBlocksIn(process string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended {
@@ -89,7 +89,7 @@ func (c *Connection) hasBlocksIn(boot string) bool {
 	}
 	for _, s := range c.subscriptions.all() {
 		for _, m := range s.streams {
-			if m.Token != nil && *m.Token == boot {
+			if m.Token != nil && *m.Token == process {
 				return true
 			}
 		}

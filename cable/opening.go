@@ -43,6 +43,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	opened, err := c.open(r.Context())
 	switch {
+	case err == errAbandoned:
+		s.admission.Rejected.Add("rails_unavailable", "error", err)
+		admission.Unavailable(w)
+		settled("unavailable")
+		return
 	case err != nil:
 		s.settleOpening(c, false)
 		s.admission.Rejected.Add(unavailability(err), "error", err)
@@ -114,17 +119,88 @@ func (c *Connection) open(ctx context.Context) (*rpc.Result, error) {
 	defer cancel()
 	c.server.admission.Asking()
 	defer c.server.admission.Answered()
-	opened, err := c.ask(ctx, rpc.Call{
-		Connection: c.id, Do: rpc.Open, Want: rpc.State, Request: c.request, Protocol: c.protocol,
-	})
-	if err == nil && opened.Error != nil {
-		err = opened.Error
+	opened, err := c.ask(ctx)
+	if err == errAbandoned {
+		return nil, err
 	}
 	if err != nil {
 		return nil, fmt.Errorf("asking Rails to open a connection: %w", err)
 	}
 	c.name, c.tags = opened.ID, opened.Tags
 	return opened, nil
+}
+
+// errAbandoned says that Rails still opens a connection for which nobody waits
+// any more: once it has, it is told of its end.
+var errAbandoned = errors.New("Rails has not opened the connection in time (backend.open_timeout), or its browser has gone meanwhile")
+
+func (c *Connection) ask(ctx context.Context) (*rpc.Result, error) {
+	s := c.server
+	s.mu.Lock()
+	s.handshakes[c.id] = c
+	s.mu.Unlock()
+	c.calling = true // nobody else has the connection yet
+	answers := make(chan rpc.Answer, 1)
+	abandoned := make(chan struct{})
+	pending, err := s.backend.Do(rpc.Call{
+		Connection: c.id, Do: rpc.Open, Want: rpc.State, Request: c.request, Protocol: c.protocol, Context: ctx,
+	}, func(a rpc.Answer) {
+		select {
+		case <-abandoned:
+			c.openedInVain(a)
+		default:
+			answers <- a
+		}
+	})
+	if err != nil {
+		c.calling = false
+		return nil, err
+	}
+	var a rpc.Answer
+	select {
+	case a = <-answers:
+	case <-ctx.Done():
+		if pending.Withdraw() {
+			return nil, s.backend.NotSent(context.Cause(ctx))
+		}
+		close(abandoned)
+		select {
+		case a = <-answers:
+		default:
+			c.abandon()
+			return nil, errAbandoned
+		}
+	}
+	if a.Err == nil && a.Result.Error != nil {
+		a.Err = a.Result.Error
+	}
+	if a.Err != nil {
+		return nil, a.Err
+	}
+	c.settleAt(a.Process, a.Result)
+	c.mu.Lock()
+	c.calling = false
+	c.mu.Unlock()
+	return a.Result, nil
+}
+
+// abandon gives up a connection that Rails is still opening: it counts until Rails
+// knows of its end.
+func (c *Connection) abandon() {
+	c.server.settleOpening(c, true)
+	c.socket.Close()
+	c.end("open_timeout", nil)
+}
+
+// openedInVain has Rails close what it has opened too late.
+func (c *Connection) openedInVain(a rpc.Answer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if a.Err == nil && a.Result.Error == nil && a.Result.Status == http.StatusOK {
+		c.home, c.version = a.Process, a.Result.Version
+	}
+	c.calling = false
+	c.callNext()
 }
 
 // unavailability is why Rails could not be asked about a handshake.

@@ -3,11 +3,13 @@ package cable
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/catenary-cable/catenary/cable/internal/patience"
+	"github.com/catenary-cable/catenary/rpc"
 )
 
 func listenOn(t *testing.T, address string) net.Listener {
@@ -128,23 +130,29 @@ func TestBroadcasts_GoToEachIdentifierOfAStream(t *testing.T) {
 	}
 }
 
-// What a command broadcasts after it has opened a stream waits for that stream. Redis may never let us hear it.
-func TestBroadcasts_OfACommandReachOthersThoughItsOwnStreamIsNeverLive(t *testing.T) {
-	t.Parallel()
+// A thread of Rails' that has opened a stream and then broadcasts is let go once
+// the stream is live, so that the browser hears itself.
+func TestSync_WaitsForTheStreamsOfItsConnectionAndForNoOthers(t *testing.T) {
 	w := newWorld(t)
-	w.rails.onCall(func(call asked) map[string]any {
-		result := behave(call)
-		if len(call.Frames) > 0 && strings.Contains(call.Frames[0], "chat room") {
-			result["ops"] = append(result["ops"].([]any), []any{"broadcast", "news", `"somebody comes"`})
-		}
-		return result
-	})
-	listens, comes := w.welcomed(), w.welcomed()
-	listens.subscribe("chat news")
-	listens.expect(confirmed("chat news"))
+	comes, stays := w.welcomed(), w.welcomed()
+	stays.subscribe("chat news")
+	stays.expect(confirmed("chat news"))
+	opens := w.rails.made(rpc.Open)
+	link := w.rails.Links()[0]
 	w.source.hold()
 	comes.subscribe("chat room")
-	listens.expect(message("chat news", `"somebody comes"`))
+	w.eventually("the stream is asked for", func() bool { return w.source.has("room") })
+	said := func(frame string) bool { return slices.Contains(link.Said(), frame) }
+	for _, connection := range []string{opens[0].Connection, opens[1].Connection, "n:unknown"} {
+		link.Write(`{"sync":` + fmt.Sprint(len(connection)*100+int(connection[len(connection)-1])) + `,"conn":"` + connection + `"}`)
+	}
+	number := func(connection string) string {
+		return fmt.Sprintf(`{"synced":%d}`, len(connection)*100+int(connection[len(connection)-1]))
+	}
+	w.eventually("the others are let go", func() bool {
+		return said(number("n:unknown")) && (said(number(opens[0].Connection)) != said(number(opens[1].Connection)))
+	})
 	w.source.release()
 	comes.expect(confirmed("chat room"))
+	w.eventually("all are let go", func() bool { return said(number(opens[0].Connection)) && said(number(opens[1].Connection)) })
 }

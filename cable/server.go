@@ -69,7 +69,6 @@ type Server struct {
 	revocations token.Revocations
 	lease       *lease.Lease // may be nil
 	closer      closer
-	publisher   publisher
 	pace        pace // of those whose objects are lost
 	count       counters
 	serial      atomic.Int64
@@ -81,6 +80,7 @@ type Server struct {
 
 	mu          sync.Mutex
 	connections map[string]*Connection // by id, until Rails knows of their end
+	handshakes  map[string]*Connection // by id, those about which Rails is asked
 	opening     int                    // handshakes under way
 	draining    bool
 	empty       chan struct{} // closed when draining and the last is gone
@@ -103,10 +103,10 @@ func NewServer(o Options) (*Server, error) {
 			"subscriptions_per_connection", "subscription_bytes"),
 		badNames:    stats.NewThrottledCounter("signed names of Turbo's streams are rejected", o.Log),
 		revocations: token.Revocations{Secret: o.Secret}, lease: o.Lease,
-		connections: map[string]*Connection{}, empty: make(chan struct{}),
+		connections: map[string]*Connection{}, handshakes: map[string]*Connection{}, empty: make(chan struct{}),
 	}
 	s.tokens.init()
-	s.closer.server = s
+	s.closer = closer{server: s, lost: stats.NewThrottledCounter("ends did not reach Rails", o.Log)}
 	s.count.ends = map[string]int64{}
 	for _, reason := range endings {
 		s.count.ends[reason] = 0
@@ -114,9 +114,6 @@ func NewServer(o Options) (*Server, error) {
 	s.settled = o.HandshakeSettled
 	if s.settled == nil {
 		s.settled = func(string, time.Duration) {}
-	}
-	s.publisher = publisher{
-		to: o.Hub.Publish, count: &s.count, log: o.Log, queue: make(chan publication, publishQueue),
 	}
 	s.context, s.cancel = context.WithCancel(context.Background())
 	s.patience, s.hurry = context.WithCancel(s.context)
@@ -126,13 +123,13 @@ func NewServer(o Options) (*Server, error) {
 // Run keeps the connections alive until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
 	defer s.cancel()
-	defer s.hub.Leave(s.hub.Listen("_catenary/"+s.node, s.late))
 	if s.admission.ChecksTokens() {
 		defer s.hub.Leave(s.hub.Listen(token.RevocationStream, s.revoke))
 	}
-	go s.publisher.run(ctx)
 	go s.tokens.run(ctx)
-	go s.backend.Run(ctx, s.processGone)
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	asking.Go(func() { s.backend.Run(ctx, (*backend)(s)) })
 	return s.sockets.Run(ctx)
 }
 
@@ -171,6 +168,7 @@ func (s *Server) settleOpening(c *Connection, opened bool) (stopping bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.opening--
+	delete(s.handshakes, c.id)
 	if opened {
 		s.connections[c.id] = c
 	}
@@ -206,17 +204,39 @@ func (s *Server) checkEmpty() {
 	}
 }
 
-// late applies what happened to a connection in Rails after the reply.
-func (s *Server) late(payload []byte) {
-	late, err := rpc.ParseLate(payload)
-	if err != nil {
-		s.log.Warn("late effects cannot be read", "error", err)
-		return
-	}
+// find returns a connection by its id, one that is being opened too, or nil.
+func (s *Server) find(id string) *Connection {
 	s.mu.Lock()
-	c := s.connections[late.Connection]
-	s.mu.Unlock()
-	if c != nil {
-		c.applyLate(late)
+	defer s.mu.Unlock()
+	if c := s.connections[id]; c != nil {
+		return c
+	}
+	return s.handshakes[id]
+}
+
+// backend is what the server does with what Rails does by itself.
+type backend Server
+
+func (b *backend) Effects(connection string, ops []rpc.Op) {
+	if c := (*Server)(b).find(connection); c != nil {
+		c.effects(ops)
 	}
 }
+
+func (b *backend) Sync(connection string, done func()) {
+	if c := (*Server)(b).find(connection); c != nil {
+		c.sync(done)
+		return
+	}
+	done()
+}
+
+func (b *backend) Keep(connection string, from *rpc.Process, kept rpc.Kept) {
+	if c := (*Server)(b).find(connection); c != nil {
+		c.handedOver(from, kept)
+	}
+}
+
+func (b *backend) Gone(p *rpc.Process) { (*Server)(b).processGone(p.ID) }
+
+var _ rpc.Handler = (*backend)(nil)

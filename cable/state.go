@@ -21,8 +21,8 @@ const staleFor = 500 * time.Millisecond
 var errLost = errors.New("the Rails process that held the latest state is gone")
 
 // wants says whether a call should bring the state.
-func (c *Connection) wants(e errand) string {
-	if len(e.touched) > 0 || e.call.Do == rpc.State || c.isUnknownToRails() {
+func (c *Connection) wants(q queuedCall) string {
+	if len(q.touched) > 0 || q.call.Do == rpc.State || c.isUnknownToRails() {
 		return rpc.State
 	}
 	return ""
@@ -33,28 +33,38 @@ func (c *Connection) keep(result *rpc.Result) {
 	if result.Tags != nil {
 		c.tags = result.Tags
 	}
-	switch {
-	case result.State != "":
+	if result.State != "" {
 		c.state, c.changed = result.State, true
-		if c.stale != nil {
-			c.stale.Stop()
-			c.stale = nil
-		}
+	}
+	switch {
+	case result.Kept && c.stale != nil:
+		c.stale.Stop()
+		c.stale = nil
 	case !result.Kept && c.stale == nil && !c.ended:
 		c.stale = time.AfterFunc(staleFor, c.fetchState)
 	}
+}
+
+// handedOver takes the state that a process which goes has sent.
+func (c *Connection) handedOver(from *rpc.Process, kept rpc.Kept) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.home != from || c.version != kept.Version {
+		return
+	}
+	c.keep(&rpc.Result{State: kept.State, Kept: true})
+	for identifier, outcome := range kept.Channels {
+		if s := c.subscriptions.find(identifier); s != nil && outcome != nil && outcome.State != "" {
+			s.state, c.changed = outcome.State, true
+		}
+	}
+	c.report()
 }
 
 func (c *Connection) fetchState() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stale != nil && !c.ended {
-		c.send(errand{call: rpc.Call{Do: rpc.State}})
+		c.enqueue(queuedCall{call: rpc.Call{Do: rpc.State}})
 	}
-}
-
-func (c *Connection) isStale() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.stale != nil
 }

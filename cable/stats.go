@@ -27,10 +27,9 @@ type Stats struct {
 	Repeated             int64            // of these, subscribes that cost no call
 	Slowed               map[string]int64 // commands, by limit
 
-	ClosesLost     int64 // close calls that never reached Rails
-	BroadcastsLost int64 // that Rails has left to us, and that could not be published
-	Warnings       int64 // from Rails
-	Pings          int64
+	ClosesLost int64 // close calls that Rails has not answered
+	Warnings   int64 // from Rails
+	Pings      int64
 
 	Backlog socket.BacklogStats
 }
@@ -47,8 +46,7 @@ func (s *Server) Stats() Stats {
 		SubscriptionsRefused: s.refused.Counts(), Slowed: s.slowed.Counts(),
 		Repeated: s.count.repeated.Load() + s.relay.Repeated(), Commands: map[string]int64{},
 
-		ClosesLost: s.count.closesLost.Load(), BroadcastsLost: s.count.broadcastsLost.Load(),
-		Warnings: s.count.warnings.Load(), Pings: sockets.Pings,
+		ClosesLost: s.closer.lost.Sum(), Warnings: s.count.warnings.Load(), Pings: sockets.Pings,
 
 		Backlog: sockets.Backlog,
 	}
@@ -65,14 +63,12 @@ func (s *Server) Stats() Stats {
 
 // counters are what the server has seen since it started.
 type counters struct {
-	opened         atomic.Int64
-	refused        atomic.Int64    // handshakes that Rails' answer ended
-	subscriptions  atomic.Int64    // now, that stand
-	commands       [4]atomic.Int64 // by protocol.Kind
-	repeated       atomic.Int64    // subscribes that cost no call
-	warnings       atomic.Int64    // from Rails
-	closesLost     atomic.Int64    // close calls that never reached Rails
-	broadcastsLost atomic.Int64    // that Rails has left to us, and that could not be published
+	opened        atomic.Int64
+	refused       atomic.Int64    // handshakes that Rails' answer ended
+	subscriptions atomic.Int64    // now, that stand
+	commands      [4]atomic.Int64 // by protocol.Kind
+	repeated      atomic.Int64    // subscribes that cost no call
+	warnings      atomic.Int64    // from Rails
 
 	mu   sync.Mutex
 	ends map[string]int64 // by why
@@ -81,7 +77,7 @@ type counters struct {
 // endings are why connections end.
 var endings = [...]string{
 	"browser_closed", "browser_lost", "message_too_long", "protocol_error", "slow", // the browser
-	"connect_failed", "rails_closed", "rails_failed", "lost", // Rails
+	"connect_failed", "open_timeout", "rails_closed", "rails_failed", "lost", // Rails
 	"remote", tokenExpired, "server_restart", // an operator
 	"taken_over",             // another node
 	"memory",                 // catenary

@@ -15,9 +15,9 @@ func TestStats_CountWhatBrowsersDo(t *testing.T) {
 	a.send(`{"command":"message","identifier":"room stream","data":"1"}`)
 	a.expect(message("room stream", "1"))
 	a.send(`{"command":"dance","identifier":"room stream"}`)
-	w.source.Publish(t.Context(), "stream", []byte(`"hello"`))
-	w.source.Publish(t.Context(), "stream", []byte(`no JSON`))
-	w.source.Publish(t.Context(), "of nobody", []byte(`"hello"`))
+	w.source.publish <- [2]string{"stream", `"hello"`}
+	w.source.publish <- [2]string{"stream", `no JSON`}
+	w.source.publish <- [2]string{"of nobody", `"hello"`}
 	a.expect(message("room stream", `"hello"`))
 	b.expect(message("room stream", `"hello"`))
 

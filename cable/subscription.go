@@ -100,7 +100,7 @@ func (s *subscription) waited(m *hub.Member) {
 		s.waiting--
 		s.connection.pending--
 		if s.connection.pending == 0 {
-			s.connection.publishHeld()
+			s.connection.synced()
 		}
 	}
 }

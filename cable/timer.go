@@ -38,7 +38,7 @@ func (s *subscription) tick(i int, t *timer, every time.Duration) {
 	t.Reset(every)
 	if !t.underway {
 		t.underway = true
-		c.send(errand{call: rpc.Call{Do: rpc.Tick, Channel: s.identifier, Timer: i}, tick: t})
+		c.enqueue(queuedCall{call: rpc.Call{Do: rpc.Tick, Channel: s.identifier, Timer: i}, tick: t})
 	}
 }
 

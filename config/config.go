@@ -51,14 +51,17 @@ type Backend struct {
 	URL string
 	// Secret signs the calls. It may be empty: see [Config.RequireSecret].
 	Secret Secret `mapstructure:"-"`
-	// Timeout is for one call, OpenTimeout for the call before the handshake is answered.
-	Timeout     time.Duration
+	// Transport is "auto", "link" or "post".
+	Transport string
+	// Timeout is how long Rails may be silent: a process that does not answer pings, or a POST without an answer.
+	Timeout time.Duration
+	// OpenTimeout is for a handshake's answer, with the wait for a turn.
 	OpenTimeout time.Duration `mapstructure:"open_timeout"`
 	// Patience is how long commands and callbacks wait for their turn, or for Rails to be back.
 	Patience time.Duration
-	// Concurrency is how many calls may be in flight, at least 1.
+	// Concurrency is how many POSTs may be in flight, at least 1.
 	Concurrency int
-	// Queue is how many calls may wait beyond that.
+	// Queue is how many calls may wait.
 	Queue int
 }
 

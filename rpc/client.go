@@ -121,7 +121,7 @@ func (c *Client) Call(ctx context.Context, call Call) (*Result, error) {
 		return a.Result, a.Err
 	case <-ctx.Done():
 		if p.Withdraw() {
-			return nil, c.notSent(context.Cause(ctx))
+			return nil, c.NotSent(context.Cause(ctx))
 		}
 	}
 	a := <-answers
@@ -458,10 +458,11 @@ func (c *Client) linkLines() (all []*line) {
 	return all
 }
 
-func (c *Client) notSent(err error) error {
+// NotSent says of a call that was withdrawn why it had to wait.
+func (c *Client) NotSent(reason error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.notSentLocked(err)
+	return c.notSentLocked(reason)
 }
 
 // notSentLocked adds to an error why there is no link. c.mu is held.

@@ -1,7 +1,8 @@
-// Package rpc makes the calls to Rails: POST /_catenary, as docs/rpc.md
-// describes them. It knows the vocabulary of the calls and how to carry them
-// (signature, connections to Puma, limits, deadlines); what the answers do to
-// a connection is package cable's affair.
+// Package rpc asks Rails to run the app's own code, as docs/rpc.md describes it.
 //
-// The gem that answers lives in rpc/rails.
+// Calls come in from package cable, results and effects go back to it: over one
+// standing link into every Rails process (link.go; finder.go and upgrade.go open
+// them), or by POST where no link can be had (post.go). The Client decides which
+// process runs a call and when. What effects do to a connection is left to
+// package cable; the gem that answers lives in rpc/rails.
 package rpc

@@ -28,15 +28,16 @@ func (e *estate) Record(to []byte, connection string) []byte {
 	return append(to, "what Rails must be told"...)
 }
 
-func (e *estate) Close(_ context.Context, records []lease.Record) error {
+func (e *estate) Close(_ context.Context, records []lease.Record) (told []string, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, record := range records {
 		if bytes.Equal(record.Text, []byte("what Rails must be told")) {
 			e.closed = append(e.closed, record.Connection)
 		}
+		told = append(told, record.Connection)
 	}
-	return nil
+	return told, nil
 }
 
 func (e *estate) Taken([]string) {}

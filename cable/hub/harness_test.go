@@ -16,7 +16,7 @@ type idle struct{}
 func (idle) Run(ctx context.Context, _ func(string, []byte)) error { <-ctx.Done(); return nil }
 func (idle) Subscribe(_ string, acknowledged func())               { acknowledged() }
 func (idle) Unsubscribe(string)                                    {}
-func (idle) Publish(context.Context, string, []byte) error         { return nil }
+func (idle) Ready() error                                          { return nil }
 
 // held is a source that acknowledges when the test says so.
 type held struct {

@@ -37,10 +37,8 @@ func New(source Source, log *slog.Logger) *Hub {
 	return h
 }
 
-// Publish broadcasts to everyone who streams, as the app would.
-func (h *Hub) Publish(ctx context.Context, stream string, payload []byte) error {
-	return h.source.Publish(ctx, stream, payload)
-}
+// Ready returns why broadcasts do not arrive now, or nil.
+func (h *Hub) Ready() error { return h.source.Ready() }
 
 // Before has f called before each broadcast is taken in, with its bytes. While
 // it does not return, none is. It is set before Run.

@@ -16,6 +16,6 @@ type Source interface {
 	// Unsubscribe asks for no more of a stream.
 	Unsubscribe(stream string)
 
-	// Publish broadcasts to everyone who streams, as the app would.
-	Publish(ctx context.Context, stream string, payload []byte) error
+	// Ready returns why broadcasts do not arrive now, or nil.
+	Ready() error
 }

@@ -15,9 +15,9 @@ import (
 // size.
 type constant []byte
 
-func (c constant) Record(to []byte, _ string) []byte     { return append(to, c...) }
-func (c constant) Close(context.Context, []Record) error { return nil }
-func (c constant) Taken([]string)                        {}
+func (c constant) Record(to []byte, _ string) []byte                 { return append(to, c...) }
+func (c constant) Close(context.Context, []Record) ([]string, error) { return nil, nil }
+func (c constant) Taken([]string)                                    {}
 
 // BenchmarkWrite writes the record of a connection that has changed.
 func BenchmarkWrite(b *testing.B) {

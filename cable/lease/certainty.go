@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// Sure reports whether neither Awake nor Certain would wait.
+func (l *Lease) Sure() bool { return l == nil || l.sure() }
+
 // sure tells whether nobody can have taken us over: the lease has not run out,
 // by the clock that goes on while the machine sleeps as by the other.
 func (l *Lease) sure() bool {

@@ -202,19 +202,20 @@ func (n *node) Record(to []byte, connection string) []byte {
 	return nil
 }
 
-func (n *node) Close(_ context.Context, records []Record) error {
+func (n *node) Close(_ context.Context, records []Record) (told []string, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.fails != nil {
-		return n.fails
+		return nil, n.fails
 	}
 	for _, record := range records {
 		if string(record.Text) != "cookie of "+record.Connection {
 			n.t.Errorf("the record of %s is %q", record.Connection, record.Text)
 		}
 		n.closed[record.Connection]++
+		told = append(told, record.Connection)
 	}
-	return nil
+	return told, nil
 }
 
 func (n *node) Taken(connections []string) {

@@ -26,9 +26,10 @@ type Connections interface {
 	// Record appends what another node needs in order to end a connection in
 	// Rails. It returns nil if Rails knows of its end.
 	Record(to []byte, connection string) []byte
-	// Close tells Rails of the ends of another node's connections. An error
-	// says that it has not been told, and is to be tried again.
-	Close(ctx context.Context, records []Record) error
+	// Close tells Rails of the ends of another node's connections. It returns
+	// those of which Rails knows now, or may know; with an error, the others are
+	// to be tried again.
+	Close(ctx context.Context, records []Record) (told []string, err error)
 	// Taken ends all connections. Of those that are named another node has
 	// told Rails.
 	Taken(connections []string)

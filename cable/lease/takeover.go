@@ -114,7 +114,7 @@ func (l *Lease) takeOver(ctx context.Context, name string) {
 		if err == nil {
 			err = l.close(ctx, sealer, name, batch)
 		}
-		if err == errNotOurs {
+		if errors.Is(err, errNotOurs) {
 			l.log.Warn("another node goes on with the callbacks of a silent one", "node", name)
 			return
 		}
@@ -168,11 +168,15 @@ func (l *Lease) close(ctx context.Context, s sealer, name string, batch map[stri
 	if err != nil || len(batch) == 0 {
 		return err
 	}
-	if err := l.connections.Close(ctx, l.open(s, name, batch)); err != nil {
-		return err
+	told, closing := l.connections.Close(ctx, l.open(s, name, batch))
+	if closing == nil {
+		told = slices.Collect(maps.Keys(batch)) // those too that cannot be read
 	}
-	l.closedFor.Add(int64(len(batch)))
-	return l.remove(context.WithoutCancel(ctx), name, slices.Collect(maps.Keys(batch)))
+	l.closedFor.Add(int64(len(told)))
+	if len(told) == 0 {
+		return closing
+	}
+	return errors.Join(l.remove(context.WithoutCancel(ctx), name, told), closing)
 }
 
 // open leaves out what cannot be read, now or later.

@@ -66,3 +66,13 @@ func (c *ThrottledCounter) Counts() map[string]int64 {
 	defer c.mu.Unlock()
 	return maps.Clone(c.counts)
 }
+
+// Sum returns the count of all kinds together.
+func (t *ThrottledCounter) Sum() (sum int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, count := range t.count {
+		sum += count
+	}
+	return sum
+}

@@ -112,7 +112,7 @@ func (a *assembly) start(command []string, stderr io.Writer) error {
 	a.ready = &readiness{rails: a.rails}
 	a.meters = newMeters(a.ready)
 	var err error
-	if a.backend, err = newBackend(a.cfg, a.meters.called, a.tracer); err != nil {
+	if a.backend, err = newBackend(a.cfg, a.meters.called, a.tracer, a.log); err != nil {
 		return err
 	}
 	a.rails.backend = a.backend

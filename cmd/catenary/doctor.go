@@ -116,7 +116,7 @@ func (e *examination) rails(ctx context.Context) *rpc.Settings {
 		e.found("Rails", probe(ctx), "the app at "+e.cfg.Backend.URL+" answers; everything is passed through to it")
 		return nil
 	}
-	backend, err := newBackend(e.cfg, nil, nil)
+	backend, err := newBackend(e.cfg, nil, nil, nil)
 	if err != nil {
 		e.found("Rails", err, "")
 		return nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -11,10 +12,11 @@ import (
 	"github.com/catenary-cable/catenary/config"
 )
 
-// source is a hub.Source that can say whether broadcasts arrive.
+// source is a hub.Source through which one can broadcast too.
 type source interface {
 	hub.Source
-	Ready() error
+	// Publish broadcasts as the app would.
+	Publish(ctx context.Context, stream string, payload []byte) error
 }
 
 // newSource makes the source that the configuration names. It tells gaps of

@@ -52,6 +52,7 @@ type Call struct {
 	Stream     string   `json:"stream"`
 	Payload    string   `json:"payload"`
 	State      string   `json:"state"`
+	Protocol   string   `json:"protocol"`
 
 	Request  json.RawMessage `json:"request"`  // nil: a short call
 	Channels json.RawMessage `json:"channels"` // of a full one

@@ -12,12 +12,12 @@ import (
 
 // Call traces a call to Rails, its wait for its turn too. What catenary asks for
 // itself is not traced.
-func (t *Tracer) Call(ctx context.Context, calls []rpc.Call) rpc.Trace {
-	if len(calls) == 0 {
-		return rpc.Trace{}
+func (t *Tracer) Call(ctx context.Context, call *rpc.Call) rpc.Trace {
+	if ctx == nil {
+		ctx = context.Background()
 	}
-	ctx, span := t.tracer.Start(ctx, "call "+calls[0].Do, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
-		attribute.String("catenary.connection", calls[0].Connection), attribute.Int("catenary.calls", len(calls)),
+	ctx, span := t.tracer.Start(ctx, "call "+call.Do, trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
+		attribute.String("catenary.connection", call.Connection),
 	))
 	carrier := propagation.MapCarrier{}
 	t.header.Inject(ctx, carrier)
