@@ -71,7 +71,7 @@ func (c *ThrottledCounter) Counts() map[string]int64 {
 func (t *ThrottledCounter) Sum() (sum int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, count := range t.count {
+	for _, count := range t.counts {
 		sum += count
 	}
 	return sum
