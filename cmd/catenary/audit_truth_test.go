@@ -43,7 +43,7 @@ var trials = map[string]trial{
 func TestAudit_SaysOfTheLaboratoryWhatTheGemDoes(t *testing.T) {
 	report := auditOfLab(t)
 	w := auditWorld(t, true)
-	client, err := rpc.NewClient(rpc.Options{URL: w.app.url(), Secret: secretKeyBase, Node: "audit", Timeout: 10 * time.Second, Concurrency: 1, Queue: 100, ReplyBytes: 1 << 20})
+	client, err := rpc.NewClient(rpc.Options{URL: w.app.url(), Secret: secretKeyBase, Node: "audit", Transport: rpc.Post, Timeout: 10 * time.Second, Concurrency: 1, Queue: 100, ReplyBytes: 1 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}
