@@ -1,0 +1,114 @@
+package rails
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
+)
+
+// visit is welcomed by a server of its own, and expects what comes next, within a time.
+func visit(t *testing.T, server string) (w *stage.World, b *stage.Browser, expect func(want string, within time.Duration)) {
+	t.Helper()
+	w, err := stage.StartWorld(server, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.Close)
+	if b, err = stage.Dial(w.Address, w.Handshake("GET", "/cable", nil)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	expect = func(want string, within time.Duration) {
+		t.Helper()
+		if e, ok := stage.NextFrame(b, within); !ok || e.Text != want {
+			t.Fatalf("got %q within %v and not %s", e, within, want)
+		}
+	}
+	expect(stage.Welcome, stage.Patience)
+	return w, b, expect
+}
+
+// TestLate_EffectsOfALongCommandDoNotWaitForItsEnd: what a channel does before it sleeps is seen before it wakes, with Rails as with
+// catenary.
+func TestLate_EffectsOfALongCommandDoNotWaitForItsEnd(t *testing.T) {
+	const (
+		identifier = `{"channel":"StreamChannel","s":["long"],"t":1,"sleep":1.5}`
+		quoted     = `"{\"channel\":\"StreamChannel\",\"s\":[\"long\"],\"t\":1,\"sleep\":1.5}"`
+	)
+	for _, server := range stage.Servers() {
+		t.Run(server, func(t *testing.T) {
+			w, b, expect := visit(t, server)
+			b.Send(stage.Command("subscribe", identifier, nil))
+			expect(`{"identifier":`+quoted+`,"message":{"insub":1}}`, time.Second)
+			if err := w.Redis.Do("PUBSUB NUMSUB long => 1"); err != nil {
+				t.Fatal(err)
+			}
+			// Natively the stream is live, and confirmed when both its acknowledgement and the end of subscribed have come.
+			if err := w.Redis.Do("PUBLISH long 1"); err != nil {
+				t.Fatal(err)
+			}
+			expect(`{"identifier":`+quoted+`,"message":1}`, 900*time.Millisecond)
+			expect(`{"identifier":`+quoted+`,"type":"confirm_subscription"}`, stage.Patience)
+		})
+	}
+}
+
+// TestLate_AThreadIsHeardInOrder: what a thread of an action's does while the action ends, and thereafter, is seen in its order.
+func TestLate_AThreadIsHeardInOrder(t *testing.T) {
+	const (
+		identifier = `{"channel":"LateChannel"}`
+		quoted     = `"{\"channel\":\"LateChannel\"}"`
+		rounds     = 50
+	)
+	for _, server := range []string{"rails", "catenary"} {
+		t.Run(server, func(t *testing.T) {
+			_, b, expect := visit(t, server)
+			b.Send(stage.Command("subscribe", identifier, nil))
+			expect(`{"identifier":`+quoted+`,"type":"confirm_subscription"}`, stage.Patience)
+			for range rounds {
+				b.Send(stage.Command("message", identifier, `{"action":"count","n":20,"pause":0.0002,"sleep":0.003}`))
+				for n := range 20 {
+					expect(`{"identifier":`+quoted+`,"message":{"late":`+strconv.Itoa(n)+`}}`, stage.Patience)
+				}
+			}
+		})
+	}
+}
+
+// TestLate_NothingOfALongCommandIsLostIfCatenaryHearsNothing: what is published before the reply is in the reply as well.
+func TestLate_NothingOfALongCommandIsLostIfCatenaryHearsNothing(t *testing.T) {
+	const quoted = `"{\"channel\":\"StreamChannel\",\"t\":1,\"sleep\":0.5}"`
+	redis, err := stage.StartRedis()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(redis.Close)
+	app, err := stage.StartApp("lab", true, "REDIS_URL="+redis.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(app.Close)
+	toRedis := stage.StartProxy(t, redis.Address)
+	c, err := stage.StartCatenary(app, "--broadcasts-redis-url", "redis://"+toRedis.Address+"/1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Process.Kill)
+	b, err := stage.Dial(c.Address, stage.Handshake("GET", "/cable", c.Address, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	if e, ok := stage.NextFrame(b, stage.Patience); !ok || e.Text != stage.Welcome {
+		t.Fatalf("got %q and not %s", e, stage.Welcome)
+	}
+	toRedis.Lose(stage.There | stage.Back) // Rails goes on publishing, and catenary counts as a listener
+	b.Send(stage.Command("subscribe", `{"channel":"StreamChannel","t":1,"sleep":0.5}`, nil))
+	for _, want := range []string{`{"identifier":` + quoted + `,"message":{"insub":1}}`, `{"identifier":` + quoted + `,"type":"confirm_subscription"}`} {
+		if e, ok := stage.NextFrame(b, stage.Patience); !ok || e.Text != want {
+			t.Fatalf("got %q and not %s", e, want)
+		}
+	}
+}
