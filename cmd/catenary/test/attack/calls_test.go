@@ -48,7 +48,7 @@ func startFront(t *testing.T) *victim {
 	}
 	rails.Process = front.Process
 	t.Cleanup(func() { front.Process.Stop(t) })
-	if err := front.Process.WaitFor(60*time.Second, front.Ready); err != nil {
+	if err := front.Process.WaitFor(front.Ready); err != nil {
 		t.Fatal(err)
 	}
 	return (&victim{Edge: &stage.Edge{T: t, Redis: redis, App: rails, Nodes: []*stage.Catenary{front}}}).calm()

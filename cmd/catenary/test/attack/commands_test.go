@@ -26,7 +26,7 @@ func pour(b *stage.Browser, n int, text func(i int) string) (sent int) {
 	for i := range n {
 		bytes = append(bytes, stage.MaskedFrame(0x80|stage.OpText, []byte(text(i)))...)
 		if len(bytes) >= batch || i == n-1 {
-			if b.WritePatiently(bytes) != nil {
+			if b.WriteRaw(bytes) != nil {
 				return i
 			}
 			bytes = bytes[:0]
@@ -113,7 +113,7 @@ func deepJSON(v *victim) {
 	const last = `{"channel":"EchoChannel","last":1}`
 	b.Send(stage.Command("subscribe", last, nil)) // it lives
 	for {
-		e, ok := stage.NextFrame(b, honestPatient)
+		e, ok := stage.NextFrame(b)
 		if !ok || e.Kind == "end" {
 			v.Fatalf("the connection says nothing more: %t %s", ok, e)
 		}
@@ -145,7 +145,7 @@ func noText(v *victim) {
 	b.Send(`{"command":"subscribe","identifier":"{\"channel\":\"EchoChannel\",\"x\":\"\\ud800\"}"}`)
 	b.Send(stage.Command("subscribe", `{"channel":"EchoChannel"}`, nil))
 	for {
-		e, ok := stage.NextFrame(b, honestPatient)
+		e, ok := stage.NextFrame(b)
 		if !ok || e.Kind == "end" {
 			v.Fatalf("the connection says nothing more: %t %s", ok, e)
 		}

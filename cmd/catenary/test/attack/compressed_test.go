@@ -34,7 +34,7 @@ func bombs(v *victim) {
 	large := bomb(900 << 20) // less than 1 MB on the way
 	for range dose(10, 50) {
 		b := armed()
-		b.WritePatiently(large)
+		b.WriteRaw(large)
 		all = append(all, b)
 	}
 	v.staysBelow(before, 64<<20)

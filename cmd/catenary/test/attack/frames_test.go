@@ -25,7 +25,7 @@ func TestAttack_Frames(t *testing.T) {
 // flood writes the same bytes without end for a while, or until the server has enough.
 func flood(b *stage.Browser, chunk []byte, chunks int) {
 	for range chunks {
-		if b.WritePatiently(chunk) != nil {
+		if b.WriteRaw(chunk) != nil {
 			return
 		}
 	}
@@ -37,7 +37,7 @@ func binaryWithoutEnd(v *victim) {
 	flood(b, stage.MaskedFrame(0x80|stage.OpBinary, make([]byte, 1<<20)), dose(100, 2000))
 	b.Close()
 	long := v.welcomed("127.0.3.1")
-	long.WritePatiently(stage.MaskedFrame(0x80|stage.OpBinary, make([]byte, 1<<20+1)))
+	long.WriteRaw(stage.MaskedFrame(0x80|stage.OpBinary, make([]byte, 1<<20+1)))
 	if last := v.ends(long); last != "(close 1009)" {
 		v.Errorf("a message over the limit: %s", last)
 	}
@@ -46,7 +46,7 @@ func binaryWithoutEnd(v *victim) {
 // tinyFragments make a message, of which every byte is a frame.
 func tinyFragments(v *victim) {
 	b := v.welcomed("127.0.3.2")
-	b.WritePatiently(stage.MaskedFrame(stage.OpText, []byte("[")))
+	b.WriteRaw(stage.MaskedFrame(stage.OpText, []byte("[")))
 	flood(b, bytes.Repeat(stage.MaskedFrame(0, []byte("1")), 10_000), 200)
 	if last := v.ends(b); last != "(close 1009)" {
 		v.Errorf("after two million bytes: %s", last)
@@ -56,7 +56,7 @@ func tinyFragments(v *victim) {
 // emptyFragments make a message that never gets longer.
 func emptyFragments(v *victim) {
 	b := v.welcomed("127.0.3.3")
-	b.WritePatiently(stage.MaskedFrame(stage.OpText, nil))
+	b.WriteRaw(stage.MaskedFrame(stage.OpText, nil))
 	flood(b, bytes.Repeat(stage.MaskedFrame(0, nil), 10_000), dose(200, 5000))
 	b.Close()
 }

@@ -30,7 +30,7 @@ func deaf(v *victim) {
 		}
 		return nil
 	}
-	if err := v.Nodes[0].Process.WaitFor(honestPatient, subscribed); err != nil {
+	if err := v.Nodes[0].Process.WaitFor(subscribed); err != nil {
 		v.Fatal(err)
 	}
 	before, slow := v.vitals(), slowEnds(v.Scrape())

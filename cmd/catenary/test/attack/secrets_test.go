@@ -391,7 +391,7 @@ func TestSecrets_AreNotInPanics(t *testing.T) {
 		}
 		t.Cleanup(redis.Close)
 		c := stage.Attempt(t, stage.WithSecret, "--backend-url", rails.URL, "--broadcasts-redis-url", redis.URL(), "--broadcasts-channel-prefix", "x", "--log-level", "debug")
-		if err := c.Process.WaitFor(15*time.Second, func() error { return stage.Says(c.Process, "catenary listens") }); err != nil {
+		if err := c.Process.WaitFor(func() error { return stage.Says(c.Process, "catenary listens") }); err != nil {
 			t.Fatal(err)
 		}
 		b, err := stage.Dial(c.Address, stage.Handshake("GET", "/cable?token="+canaries["a password in the query"], c.Address, []string{"Cookie: a=" + canaries["a cookie"]}))

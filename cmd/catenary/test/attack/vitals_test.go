@@ -26,7 +26,7 @@ func (v *victim) vitals() vitals {
 func (v *victim) recovers(before vitals) {
 	v.Helper()
 	var after vitals
-	err := v.Nodes[0].Process.WaitFor(90*time.Second, func() error {
+	err := v.Nodes[0].Process.WaitFor(func() error {
 		after = v.vitals()
 		if after.heap > before.heap+32<<20 || after.goroutines > before.goroutines+20 || after.descriptors > before.descriptors+20 || after.browsers > before.browsers {
 			return fmt.Errorf("before the attack %+v, after it %+v", before, after)
@@ -72,7 +72,7 @@ func lastLine(text, with string) string {
 // reaches waits until a counter has come so far.
 func (v *victim) reaches(what string, count func(stage.Scraped) float64, least float64) {
 	v.Helper()
-	err := v.Nodes[0].Process.WaitFor(2*time.Minute, func() error {
+	err := v.Nodes[0].Process.WaitFor(func() error {
 		if n := count(v.Scrape()); n < least {
 			return fmt.Errorf("%s: %v, and not yet %v", what, n, least)
 		}
@@ -95,7 +95,7 @@ func refusedSubscriptions(s stage.Scraped) (sum float64) {
 func (v *victim) staysBelow(before vitals, bytes float64) {
 	v.Helper()
 	held := 0.0
-	err := v.Nodes[0].Process.WaitFor(30*time.Second, func() error {
+	err := v.Nodes[0].Process.WaitFor(func() error {
 		if held = v.vitals().heap - before.heap; held > bytes {
 			return fmt.Errorf("it holds %.1f MB", held/(1<<20))
 		}

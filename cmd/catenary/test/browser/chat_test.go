@@ -88,6 +88,13 @@ func says(b *stage.Tab, text string) {
 	b.Write("#body", text+"\r")
 }
 
+// pastes puts a message into the field at once and sends it.
+func pastes(b *stage.Tab, text string) {
+	b.T.Helper()
+	b.Paste("#body", text)
+	b.Write("#body", "\r")
+}
+
 // hears waits for a message of somebody.
 func hears(b *stage.Tab, name, text string) {
 	b.T.Helper()

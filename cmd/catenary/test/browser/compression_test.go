@@ -15,9 +15,9 @@ func TestCompression_InChromium(t *testing.T) {
 	stage.Evaluate[bool](alice, `agreed = ""; probe = new WebSocket(location.origin.replace("http", "ws") + "/cable", ["actioncable-v1-json"]); probe.onopen = () => { agreed = probe.extensions; probe.close() }; true`)
 	alice.ExpectThat("compression", `agreed.startsWith("permessage-deflate")`)
 	for _, text := range []string{"short", strings.TrimSpace(strings.Repeat("rather long ", 80))} {
-		says(alice, text)
+		pastes(alice, text)
 		hears(bob, "alice", text)
-		says(bob, text)
+		pastes(bob, text)
 		hears(alice, "bob", text)
 	}
 }

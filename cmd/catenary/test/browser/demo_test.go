@@ -6,7 +6,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
@@ -25,14 +24,14 @@ func TestDemo_StartsRailsOnOnePortAndStopsIt(t *testing.T) {
 	}
 	t.Cleanup(demo.Kill)
 	c := &chat{t: t, catenary: &stage.Catenary{Address: address, Operations: operations, Process: demo}}
-	if err := demo.WaitFor(2*time.Minute, c.catenary.Ready); err != nil {
+	if err := demo.WaitFor(c.catenary.Ready); err != nil {
 		t.Fatal(err)
 	}
 	c.chromium = stage.StartChromium(t)
 	twoUsersTalk(c, c.signIn("alice"), c.signIn("bob"))
 
 	demo.Signal(syscall.SIGINT)
-	if !demo.EndsWithin(20*time.Second) || demo.Err != nil {
+	if !demo.Ends() || demo.Err != nil {
 		t.Fatalf("after Ctrl-C: %v\n%s", demo.Err, demo.Output.Tail())
 	}
 	if rails := backendOf(demo); rails == "" {

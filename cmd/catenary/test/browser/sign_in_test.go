@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
@@ -19,12 +20,21 @@ func TestSignIn_APageComesBackWithAFreshTokenUntilItSignsOut(t *testing.T) {
 	stage.Evaluate[bool](stranger, `subscribe("7"); true`)
 	stranger.ExpectText("#state", "refused")
 
-	page.Open(site + "/account")
-	page.ExpectText("#state", "signed out")
-	stage.Evaluate[bool](page, `signIn("7", 5).then(() => subscribe("7")); true`)
-	page.ExpectText("#state", "connected")
-	e.Broadcast("account", "hello")
-	page.ExpectText("#message", "hello")
+	for life := 5; ; life *= 2 { // on a busy machine the token must live longer for the page to hear anything before it expires
+		page.Open(site + "/account")
+		page.ExpectText("#state", "signed out")
+		stage.Evaluate[bool](page, fmt.Sprintf(`signIn("7", %d).then(() => subscribe("7")); true`, life))
+		page.ExpectThat("an answer", `["connected", "refused"].includes(document.getElementById("state").textContent)`)
+		e.Broadcast("account", "hello")
+		page.ExpectThat("hello, or the end of the token",
+			`document.getElementById("message").textContent === "hello" || document.getElementById("connects").textContent !== "1"`)
+		if page.Text("#message") == "hello" {
+			break
+		}
+		if life > 60 {
+			t.Fatalf("with a token for %d seconds the page shows\n%s", life, page.Text("body"))
+		}
+	}
 
 	page.ExpectText("#connects", "2") // the token has expired
 	page.ExpectText("#state", "connected")

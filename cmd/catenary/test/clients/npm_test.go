@@ -44,7 +44,7 @@ func TestNpmClients(t *testing.T) {
 			t.Run(version, func(t *testing.T) {
 				t.Parallel()
 				client := stage.StartClient(t, w, "restart", version)
-				if err := client.WaitFor(20*time.Second, func() error { return stage.Says(client, "connected\n") }); err != nil {
+				if err := client.WaitFor(func() error { return stage.Says(client, "connected\n") }); err != nil {
 					t.Error(err)
 				}
 				connected.Done()

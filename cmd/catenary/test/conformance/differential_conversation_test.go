@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"time"
 
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
@@ -39,18 +38,35 @@ func (r *randomConversation) pick(from ...string) string { return from[r.random.
 // name is a text that only this conversation uses.
 func (r *randomConversation) name(of string) string { return fmt.Sprintf("%s%d", of, r.seed) }
 
-const fenceChannel = `{"channel":"EchoChannel","fence":true}`
-
-func (r *randomConversation) subscribeFence() string {
-	return stage.Command("subscribe", fenceChannel, nil)
+// A move is one thing that a browser or Redis does.
+type move struct {
+	speaker string
+	text    string
+	more    []string // instead of text: several commands at once
+	awaits  string   // a frame that comes of it, at any time
 }
+
+const fenceChannel = `{"channel":"EchoChannel","fence":true}`
 
 // fence is a command whose answer comes when all commands before it have been run.
 func (r *randomConversation) fence() (sent, answer string) {
 	r.fences++
 	data := fmt.Sprintf(`{"action":"echo","fence":%d}`, r.fences)
-	identifier, _ := json.Marshal(fenceChannel)
-	return stage.Command("message", fenceChannel, data), fmt.Sprintf(`{"identifier":%s,"message":%s}`, identifier, data)
+	return stage.Command("message", fenceChannel, data), stage.MessageFor(fenceChannel, data)
+}
+
+// fenceStreamChannel has the stream fenceStream, which nobody else streams.
+func (r *randomConversation) fenceStreamChannel() string {
+	return fmt.Sprintf(`{"channel":"StreamChannel","s":[%q]}`, r.fenceStream())
+}
+
+func (r *randomConversation) fenceStream() string { return r.name("fence") }
+
+// fenceBroadcast is a broadcast that comes when all broadcasts before it have been taken.
+func (r *randomConversation) fenceBroadcast() (sent, heard string) {
+	r.fences++
+	number := fmt.Sprint(r.fences)
+	return "PUBLISH " + r.fenceStream() + " " + number, stage.MessageFor(r.fenceStreamChannel(), number)
 }
 
 // streams are all that the conversation may open.
@@ -87,16 +103,18 @@ func (r *randomConversation) identifiers() []string {
 		`{"channel":"RaiseUnsubChannel"}`,
 		`{"channel":"BeforeAbortChannel"}`,
 		`{"channel":"BeforeRejectChannel"}`,
-		`{"channel":"LateChannel"}`,
+		lateChannel,
 		`{"channel":"SlowSubChannel","sleep":0.02}`,
 		`{"channel":"SiblingsChannel"}`,
 		`{"channel":"Turbo::StreamsChannel","signed_stream_name":"forged--00"}`,
 	}
 }
 
+const lateChannel = `{"channel":"LateChannel"}`
+
 // steps is the conversation after the welcome.
-func (r *randomConversation) steps() []stage.Step {
-	var steps []stage.Step
+func (r *randomConversation) steps() []move {
+	var steps []move
 	for range 15 + r.random.IntN(25) {
 		switch n := r.random.IntN(20); {
 		case n < 6:
@@ -108,11 +126,11 @@ func (r *randomConversation) steps() []stage.Step {
 		case n < 17:
 			steps = append(steps, r.publish())
 		case n < 18:
-			steps = append(steps, stage.Step{Speaker: "browser", Text: r.abnormal()})
+			steps = append(steps, move{speaker: "browser", text: r.abnormal()})
 		default:
-			s := stage.Step{Speaker: "browser"}
+			s := move{speaker: "browser"}
 			for range 2 + r.random.IntN(5) {
-				s.More = append(s.More, r.harmless())
+				s.more = append(s.more, r.harmless())
 			}
 			steps = append(steps, s)
 		}
@@ -120,22 +138,19 @@ func (r *randomConversation) steps() []stage.Step {
 	return steps
 }
 
-// settling is how long a stream may take to be live or a broadcast to be delivered.
-const settling = 30 * time.Millisecond
-
-func (r *randomConversation) subscribe() stage.Step {
+func (r *randomConversation) subscribe() move {
 	identifier := r.pick(r.identifiers()...)
 	if !r.subscribed[identifier] {
 		r.subscribed[identifier] = true
 		r.followed[identifier] = map[string]bool{}
 	}
-	return stage.Step{Speaker: "browser", Text: stage.Command("subscribe", identifier, nil), After: settling}
+	return move{speaker: "browser", text: stage.Command("subscribe", identifier, nil)}
 }
 
-func (r *randomConversation) unsubscribe() stage.Step {
+func (r *randomConversation) unsubscribe() move {
 	identifier := r.known()
 	delete(r.subscribed, identifier)
-	return stage.Step{Speaker: "browser", Text: stage.Command("unsubscribe", identifier, nil), After: settling}
+	return move{speaker: "browser", text: stage.Command("unsubscribe", identifier, nil)}
 }
 
 // known is mostly an identifier that has been subscribed.
@@ -152,7 +167,7 @@ func (r *randomConversation) known() string {
 	return all[start]
 }
 
-func (r *randomConversation) perform() stage.Step {
+func (r *randomConversation) perform() move {
 	identifier := r.known()
 	stream := r.name(r.pick("a", "b", "c"))
 	action := r.pick("echo", "receive", "noarg", "twoarg", "twice", "fail", "failarg", "slow", "follow", "follow", "unfollow", "stopall", "who", "str", "nul",
@@ -177,14 +192,18 @@ func (r *randomConversation) perform() stage.Step {
 		}
 	}
 	text, _ := json.Marshal(data)
-	return stage.Step{Speaker: "browser", Text: stage.Command("message", identifier, string(text)), After: settling}
+	m := move{speaker: "browser", text: stage.Command("message", identifier, string(text))}
+	if data["action"] == "say" && identifier == lateChannel && r.subscribed[identifier] {
+		m.awaits = stage.MessageFor(identifier, fmt.Sprintf(`{"late":%d}`, data["n"]))
+	}
+	return m
 }
 
-func (r *randomConversation) publish() stage.Step {
+func (r *randomConversation) publish() move {
 	r.payloads++
 	stream := r.pick(r.streams()...)
 	payload := r.pick(`{"n":%d}`, `[%d]`, `%d`, `"text %d é"`, `{"html":"\u003cb\u003e%d","deep":{"er":[null,true,1.5]}}`)
-	return stage.Step{Speaker: "redis", Text: "PUBLISH " + stream + " " + fmt.Sprintf(payload, r.payloads), After: settling}
+	return move{speaker: "redis", text: "PUBLISH " + stream + " " + fmt.Sprintf(payload, r.payloads)}
 }
 
 // abnormal is what no client of ours sends.

@@ -80,11 +80,13 @@ func (c *comparison) run() error {
 		}
 		c.browsers = append(c.browsers, b)
 	}
-	if err := c.compare("", false); err != nil {
+	if err := c.compare(c.nothing(), true, false); err != nil {
 		return err
 	}
-	if err := c.take(stage.Step{Speaker: "browser", Text: c.random.subscribeFence()}); err != nil {
-		return err
+	for _, channel := range []string{fenceChannel, c.random.fenceStreamChannel()} {
+		if err := c.take(move{speaker: "browser", text: stage.Command("subscribe", channel, nil), awaits: stage.Confirmation(channel)}); err != nil {
+			return err
+		}
 	}
 	for _, s := range c.random.steps() {
 		c.commands++
@@ -105,86 +107,113 @@ func (c *comparison) close() {
 	}
 }
 
+// nothing is what nobody has said.
+func (c *comparison) nothing() [][]string { return make([][]string, len(c.browsers)) }
+
 // take takes a step with every server, waits until each has done it, and compares what they said.
-func (c *comparison) take(s stage.Step) error {
-	if len(s.More) > 0 {
-		fmt.Fprintf(&c.transcript, "browser> (batch)\n  %s\n", strings.Join(s.More, "\n  "))
+func (c *comparison) take(s move) error {
+	if len(s.more) > 0 {
+		fmt.Fprintf(&c.transcript, "browser> (batch)\n  %s\n", strings.Join(s.more, "\n  "))
 	} else {
-		fmt.Fprintf(&c.transcript, "%s> %s\n", s.Speaker, s.Text)
+		fmt.Fprintf(&c.transcript, "%s> %s\n", s.speaker, s.text)
 	}
 	for i, b := range c.browsers {
 		var err error
 		switch {
-		case s.Speaker == "redis":
-			err = c.worlds[i].Redis.Do(s.Text)
-		case len(s.More) > 0:
-			for _, text := range s.More {
+		case s.speaker == "redis":
+			err = c.worlds[i].Redis.Do(s.text)
+		case len(s.more) > 0:
+			for _, text := range s.more {
 				err = b.Send(text)
 			}
 		default:
-			err = b.Send(s.Text)
+			err = b.Send(s.text)
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.servers[i], err)
 		}
 	}
-	if s.After > 0 {
-		time.Sleep(s.After)
+	said := c.nothing()
+	if s.awaits != "" {
+		if err := c.collect(said, s.awaits, true); err != nil {
+			return err
+		}
+	}
+	if s.speaker == "redis" { // a block in Ruby hears of it before the command below
+		publish, heard := c.random.fenceBroadcast()
+		for _, w := range c.worlds {
+			if err := w.Redis.Do(publish); err != nil {
+				return err
+			}
+		}
+		if err := c.collect(said, heard, false); err != nil {
+			return err
+		}
 	}
 	fence, answer := c.random.fence()
 	for _, b := range c.browsers {
 		b.Send(fence)
 	}
-	return c.compare(answer, len(s.More) > 0)
+	if err := c.collect(said, answer, false); err != nil {
+		return err
+	}
+	return c.compare(said, false, len(s.more) > 0)
 }
 
-// compare collects what every server says up to the answer to the fence, and for a while longer as long as they do not
-// agree: the confirmation of streams and broadcasts are on their way beside the commands. Then it compares: frames
-// about one identifier must be the same in the same order, or in any order after several commands at once.
-func (c *comparison) compare(fence string, anyOrder bool) error {
-	said := make([][]string, len(c.browsers))
+// collect adds what every server says up to this frame.
+func (c *comparison) collect(said [][]string, last string, includingIt bool) error {
 	for i, b := range c.browsers {
-		for fence != "" {
-			e, ok := stage.NextFrame(b, stage.Patience)
+		for {
+			e, ok := stage.NextFrame(b)
 			if !ok {
-				return fmt.Errorf("%s has not run what was sent within %v; it said %q", c.servers[i], stage.Patience, said[i])
+				return fmt.Errorf("%s has not said %s within %v, but %q", c.servers[i], last, stage.Patience, said[i])
 			}
-			if e.Kind == "text" && e.Text == fence {
+			if e.Text != last || includingIt {
+				said[i] = append(said[i], e.String())
+			}
+			if e.Text == last {
 				break
 			}
-			said[i] = append(said[i], e.String())
 			if e.Kind == "end" {
 				return fmt.Errorf("%s ended the connection: %q", c.servers[i], said[i])
 			}
 		}
 	}
-	deadline := time.Now().Add(3 * time.Second)
-	for {
+	return nil
+}
+
+// compare goes on collecting for as long as the servers do not agree: confirmations of streams and broadcasts are on their
+// way beside the commands. Frames about one identifier must be the same in the same order, or in any order after several
+// commands at once.
+func (c *comparison) compare(said [][]string, opening, anyOrder bool) error {
+	var difference error
+	stage.Await(func() bool {
 		for i, b := range c.browsers {
 			for {
-				e, ok := stage.NextFrame(b, time.Millisecond)
+				e, ok := b.Said()
 				if !ok {
 					break
 				}
-				said[i] = append(said[i], e.String())
 				if e.Kind == "end" {
+					if !slices.Contains(said[i], e.String()) {
+						said[i] = append(said[i], e.String())
+					}
 					break
 				}
+				said[i] = append(said[i], e.String())
 			}
 		}
-		difference := c.difference(said, anyOrder)
-		if difference == nil && fence != "" {
+		switch difference = c.difference(said, anyOrder); {
+		case difference != nil:
+		case !opening:
 			difference = c.streamsDiffer()
-		}
-		if difference == nil && fence == "" && len(said[0]) == 0 {
+		case len(said[0]) == 0:
 			difference = fmt.Errorf("there is no welcome")
 		}
-		if difference == nil || time.Now().After(deadline) {
-			c.write(said)
-			return difference
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+		return difference == nil
+	})
+	c.write(said)
+	return difference
 }
 
 func (c *comparison) difference(said [][]string, anyOrder bool) error {
@@ -263,7 +292,7 @@ func (c *comparison) write(said [][]string) {
 // from running, so that there may be no last one to wait for.
 func (c *comparison) compareEvents() error {
 	user := c.random.user
-	deadline := time.Now().Add(2 * stage.Patience)
+	began := time.Now()
 	for stable := 0; stable < 3; {
 		var logs [3][]string
 		for i, w := range c.worlds {
@@ -278,10 +307,10 @@ func (c *comparison) compareEvents() error {
 		} else {
 			stable = 0
 		}
-		if time.Until(deadline) < stage.Patience {
+		if time.Since(began) > 5*time.Second {
 			c.close() // Rails may have missed the close frame; the end of TCP it does not miss
 		}
-		if stable == 0 && time.Now().After(deadline) {
+		if stable == 0 && time.Since(began) > stage.Patience {
 			for i, log := range logs {
 				fmt.Fprintf(&c.transcript, "# %s\napp> callbacks of user %s\n  %s\n", c.servers[i], user, strings.Join(log, "\n  "))
 			}

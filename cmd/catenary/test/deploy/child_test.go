@@ -21,7 +21,7 @@ func TestChild_EndsCatenaryWithItsStatus(t *testing.T) {
 		t.Run(script, func(t *testing.T) {
 			t.Parallel()
 			c := withCommand(t, script)
-			if !c.Process.EndsWithin(10 * time.Second) {
+			if !c.Process.Ends() {
 				t.Fatalf("it runs on:\n%s", c.Process.Output.Tail())
 			}
 			if got := c.Process.Command.ProcessState.ExitCode(); got != status {
@@ -40,7 +40,7 @@ func TestChild_ListensWhereOnlyWeReachIt(t *testing.T) {
 	for want, env := range map[string][]string{"127.0.0.1": nil, "0.0.0.0": {"BINDING=0.0.0.0"}} {
 		c := stage.Attempt(t, append(env, stage.WithSecret...), "--broadcasts-redis-url", "redis://"+stage.FreeAddress(), "--broadcasts-channel-prefix", "app",
 			"--", "sh", "-c", `echo "binding $BINDING."`)
-		if err := c.Process.WaitFor(10*time.Second, func() error { return stage.Says(c.Process, "binding "+want+".") }); err != nil {
+		if err := c.Process.WaitFor(func() error { return stage.Says(c.Process, "binding "+want+".") }); err != nil {
 			t.Error(err)
 		}
 	}
@@ -51,7 +51,7 @@ func TestChild_GetsTheSignalsThatAreItsOwn(t *testing.T) {
 	c := withCommand(t, `trap "echo got HUP" HUP; trap "echo got USR1" USR1; trap "echo got USR2" USR2; trap "echo got TERM; exit" TERM; echo begun; while :; do sleep 0.1; done`)
 	await := func(text string) {
 		t.Helper()
-		if err := c.Process.WaitFor(10*time.Second, func() error { return stage.Says(c.Process, text) }); err != nil {
+		if err := c.Process.WaitFor(func() error { return stage.Says(c.Process, text) }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -61,7 +61,7 @@ func TestChild_GetsTheSignalsThatAreItsOwn(t *testing.T) {
 		await("got " + name)
 	}
 	c.Process.Signal(syscall.SIGTERM)
-	if !c.Process.EndsWithin(10*time.Second) || c.Process.Err != nil {
+	if !c.Process.Ends() || c.Process.Err != nil {
 		t.Errorf("it did not end well: %v", c.Process.Err)
 	}
 	if err := stage.Says(c.Process, "got TERM"); err != nil {
@@ -73,16 +73,16 @@ func TestChild_GetsTheSignalsThatAreItsOwn(t *testing.T) {
 func TestChild_ThatIsStoppedTogetherWithCatenaryIsNoFailure(t *testing.T) {
 	t.Parallel()
 	c := stage.Attempt(t, stage.WithSecret, "--broadcasts-redis-url", "redis://"+stage.FreeAddress(), "--broadcasts-channel-prefix", "app", "--shutdown-delay", "20s", "--", "sleep", "60")
-	if err := c.Process.WaitFor(10*time.Second, func() error { return stage.Says(c.Process, "catenary listens") }); err != nil {
+	if err := c.Process.WaitFor(func() error { return stage.Says(c.Process, "catenary listens") }); err != nil {
 		t.Fatal(err)
 	}
 	child := childOf(t, c.Process)
 	c.Process.Signal(syscall.SIGTERM)
-	if err := c.Process.WaitFor(10*time.Second, func() error { return stage.Says(c.Process, "catenary stops") }); err != nil {
+	if err := c.Process.WaitFor(func() error { return stage.Says(c.Process, "catenary stops") }); err != nil {
 		t.Fatal(err)
 	}
 	syscall.Kill(child, syscall.SIGTERM)
-	if !c.Process.EndsWithin(10*time.Second) || c.Process.Err != nil { // the delay is not waited for
+	if !c.Process.Ends() || c.Process.Err != nil { // the delay is not waited for
 		t.Errorf("it did not end well: %v\n%s", c.Process.Err, c.Process.Output.Tail())
 	}
 }
@@ -96,7 +96,7 @@ func railsBeside(t *testing.T) (*stage.Catenary, *stage.Redis) {
 	t.Cleanup(redis.Close)
 	env := []string{"RAILS=" + stage.RailsVersion(), "SECRET_KEY_BASE=" + stage.SecretKeyBase, "LAB_LOG_LEVEL=info", "RUBYLIB=" + stage.ProjectRoot + "/rpc/rails/lib", "REDIS_URL=" + redis.URL()}
 	c := stage.Attempt(t, env, "--", stage.ProjectRoot+"/script/puma", stage.ProjectRoot+"/testdata/lab")
-	if err := c.Process.WaitFor(60*time.Second, c.Ready); err != nil {
+	if err := c.Process.WaitFor(c.Ready); err != nil {
 		t.Fatal(err)
 	}
 	return c, redis
@@ -117,7 +117,7 @@ func TestChild_RestartsItselfAndNoBrowserNotices(t *testing.T) {
 		t.Fatalf("no subscription:\n%s", c.Process.Output.Tail())
 	}
 	c.Process.Signal(syscall.SIGUSR2)
-	if err := c.Process.WaitFor(30*time.Second, func() error { return stage.Says(c.Process, "* Restarting...") }); err != nil {
+	if err := c.Process.WaitFor(func() error { return stage.Says(c.Process, "* Restarting...") }); err != nil {
 		t.Fatal(err)
 	}
 	b.Send(stage.Command("message", echo, `{"action":"echo","n":1}`))
@@ -125,7 +125,7 @@ func TestChild_RestartsItselfAndNoBrowserNotices(t *testing.T) {
 		t.Fatalf("no answer:\n%s", c.Process.Output.Tail())
 	}
 	c.Process.Signal(syscall.SIGTERM)
-	if !b.Awaits(`"reason":"server_restart"`) || !c.Process.EndsWithin(20*time.Second) || c.Process.Err != nil {
+	if !b.Awaits(`"reason":"server_restart"`) || !c.Process.Ends() || c.Process.Err != nil {
 		t.Errorf("it did not end well: %v\n%s", c.Process.Err, c.Process.Output.Tail())
 	}
 }
@@ -146,7 +146,7 @@ func TestChild_ThatIsKilledEndsCatenaryAtOnceAndBrowsersAreTold(t *testing.T) {
 	if !b.Awaits(`"reason":"server_restart"`) {
 		t.Error("the browser is not told")
 	}
-	if !c.Process.EndsWithin(15 * time.Second) { // the grace is 25 s
+	if !c.Process.Ends() { // the grace is 25 s
 		t.Fatalf("it runs on:\n%s", c.Process.Output.Tail())
 	}
 	if got := c.Process.Command.ProcessState.ExitCode(); got != 137 {

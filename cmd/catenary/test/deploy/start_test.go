@@ -74,7 +74,7 @@ func TestStart_SaysThatRailsPublishesElsewhere(t *testing.T) {
 		{[]string{"--broadcasts-adapter", "embedded", "--broadcasts-embedded-listen", stage.FreeAddress()}, "and REDIS_URL the latter"},
 	} {
 		catenary := stage.Attempt(t, stage.WithSecret, append(elsewhere.flags, "--backend-url", w.App.URL())...)
-		err := catenary.Process.WaitFor(10*time.Second, func() error {
+		err := catenary.Process.WaitFor(func() error {
 			return stage.Mentions(catenary.Process.Output.String(), []string{"level=WARN", "Rails publishes", elsewhere.words})
 		})
 		if err != nil {

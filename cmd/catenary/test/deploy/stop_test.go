@@ -35,7 +35,7 @@ func TestStop_TellsEveryBrowserAndLetsEveryCallbackRun(t *testing.T) {
 	for _, c := range conversations {
 		c.MustPlay(t, `server> {"type":"disconnect","reason":"server_restart","reconnect":true}`, `server> (close 1000)`, `server> (end)`)
 	}
-	if !w.Catenary.Process.EndsWithin(15 * time.Second) {
+	if !w.Catenary.Process.Ends() {
 		t.Fatal("catenary does not stop")
 	}
 	if w.Catenary.Process.Err != nil {
@@ -91,7 +91,7 @@ func TestStop_TellsBrowsersOneByOneAndServesTheOthersMeanwhile(t *testing.T) {
 	w.Catenary.Process.Signal(syscall.SIGTERM)
 
 	// /ready says no, and who comes is sent to another node, while the rest is served.
-	if err := w.Catenary.Process.WaitFor(10*time.Second, func() error {
+	if err := w.Catenary.Process.WaitFor(func() error {
 		body, err := stage.Get("http://" + w.Catenary.Operations + "/ready")
 		if err == nil {
 			err = stage.Mentions(body, []string{"being stopped"})
@@ -128,7 +128,7 @@ func TestStop_TellsBrowsersOneByOneAndServesTheOthersMeanwhile(t *testing.T) {
 	if told.Load() != users || served.Load() == 0 {
 		t.Errorf("%d of %d browsers were told, %d were served until then", told.Load(), users, served.Load())
 	}
-	if !w.Catenary.Process.EndsWithin(15*time.Second) || w.Catenary.Process.Err != nil {
+	if !w.Catenary.Process.Ends() || w.Catenary.Process.Err != nil {
 		t.Errorf("it did not end well: %v\n%s", w.Catenary.Process.Err, w.Catenary.Process.Output.Tail())
 	}
 	for user := range users {
@@ -146,7 +146,7 @@ func TestStop_LetsBrowsersInForADelay(t *testing.T) {
 	}
 	t.Cleanup(catenary.Process.Kill)
 	catenary.Process.Signal(syscall.SIGTERM)
-	if err := catenary.Process.WaitFor(10*time.Second, func() error {
+	if err := catenary.Process.WaitFor(func() error {
 		if catenary.Ready() == nil {
 			return errors.New("it is ready")
 		}
@@ -157,7 +157,7 @@ func TestStop_LetsBrowsersInForADelay(t *testing.T) {
 	w.Address = catenary.Address
 	c := &stage.Conversation{World: w, Browsers: map[string]*stage.Browser{}}
 	c.MustPlay(t, "browser> GET /cable", `server> {"type":"welcome"}`, `server> {"type":"disconnect","reason":"server_restart","reconnect":true}`)
-	if !catenary.Process.EndsWithin(10*time.Second) || catenary.Process.Err != nil {
+	if !catenary.Process.Ends() || catenary.Process.Err != nil {
 		t.Errorf("it did not end well: %v", catenary.Process.Err)
 	}
 }
@@ -168,7 +168,7 @@ func TestStop_IsWhatAClosedTerminalMeans(t *testing.T) {
 	c.MustPlay(t, "browser> GET /cable", `server> {"type":"welcome"}`)
 	w.Catenary.Process.Signal(syscall.SIGHUP)
 	c.MustPlay(t, `server> {"type":"disconnect","reason":"server_restart","reconnect":true}`)
-	if !w.Catenary.Process.EndsWithin(10*time.Second) || w.Catenary.Process.Err != nil {
+	if !w.Catenary.Process.Ends() || w.Catenary.Process.Err != nil {
 		t.Errorf("it did not end well: %v", w.Catenary.Process.Err)
 	}
 }
@@ -178,7 +178,7 @@ func TestStop_EndsWellWhileItStillWaitsForRails(t *testing.T) {
 	catenary := stage.Attempt(t, stage.WithSecret, "--backend-url", "http://"+stage.FreeAddress())
 	catenary.IsNotReadySaying(t, "not ready")
 	catenary.Process.Signal(syscall.SIGTERM)
-	if !catenary.Process.EndsWithin(10*time.Second) || catenary.Process.Err != nil {
+	if !catenary.Process.Ends() || catenary.Process.Err != nil {
 		t.Errorf("it did not end well: %v\n%s", catenary.Process.Err, catenary.Process.Output.Tail())
 	}
 }
@@ -195,7 +195,7 @@ func TestStop_SeesRequestsOfTheWebThrough(t *testing.T) {
 	}))
 	t.Cleanup(rails.Close)
 	catenary := stage.Attempt(t, stage.WithSecret, "--backend-url", rails.URL, "--proxy", "--broadcasts-redis-url", "redis://"+stage.FreeAddress(), "--broadcasts-channel-prefix", "app")
-	if err := catenary.Process.WaitFor(10*time.Second, func() error { return stage.Says(catenary.Process, "catenary listens") }); err != nil {
+	if err := catenary.Process.WaitFor(func() error { return stage.Says(catenary.Process, "catenary listens") }); err != nil {
 		t.Fatal(err)
 	}
 	page := make(chan string)
@@ -211,7 +211,7 @@ func TestStop_SeesRequestsOfTheWebThrough(t *testing.T) {
 	}()
 	<-asked
 	catenary.Process.Signal(syscall.SIGTERM)
-	if err := catenary.Process.WaitFor(10*time.Second, func() error {
+	if err := catenary.Process.WaitFor(func() error {
 		_, err := net.DialTimeout("tcp", catenary.Address, time.Second)
 		if err == nil {
 			return errors.New("it still listens")
@@ -224,7 +224,7 @@ func TestStop_SeesRequestsOfTheWebThrough(t *testing.T) {
 	if got := <-page; got != "a page<nil>" {
 		t.Errorf("the page is %s", got)
 	}
-	if !catenary.Process.EndsWithin(10*time.Second) || catenary.Process.Err != nil {
+	if !catenary.Process.Ends() || catenary.Process.Err != nil {
 		t.Errorf("it did not end well: %v", catenary.Process.Err)
 	}
 }

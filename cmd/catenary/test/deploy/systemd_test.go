@@ -64,7 +64,7 @@ func (m *manager) has(prefix string) (n int) {
 
 func (m *manager) hears(p *stage.Process, prefix string) {
 	m.t.Helper()
-	err := p.WaitFor(15*time.Second, func() error {
+	err := p.WaitFor(func() error {
 		if m.has(prefix) == 0 {
 			return fmt.Errorf("systemd does not hear %s", prefix)
 		}
@@ -132,7 +132,7 @@ func TestSystemd_HearsWhenCatenaryIsReadyThatItLivesAndWhenItStops(t *testing.T)
 	m.hears(catenary, "READY=1")
 	m.hears(catenary, "STATUS=ready")
 	before := m.has("WATCHDOG=1")
-	if err := catenary.WaitFor(10*time.Second, func() error {
+	if err := catenary.WaitFor(func() error {
 		if m.has("WATCHDOG=1") < before+3 {
 			return fmt.Errorf("the watchdog hears nothing more")
 		}
@@ -159,7 +159,7 @@ func TestSystemd_RestartsCatenaryWithoutARefusedConnection(t *testing.T) {
 		heard := m.has("READY=1")
 		p := m.start(map[string]*net.TCPListener{"catenary.socket": browsers, "operations": operations}, nil,
 			"--backend-url", w.App.URL(), "--listen", "127.0.0.1:1", "--operations-listen", "127.0.0.1:1") // which nobody may have
-		if err := p.WaitFor(15*time.Second, func() error {
+		if err := p.WaitFor(func() error {
 			if m.has("READY=1") == heard {
 				return fmt.Errorf("not ready")
 			}
@@ -199,7 +199,7 @@ func TestSystemd_RestartsCatenaryWithoutARefusedConnection(t *testing.T) {
 	}
 	await := func(p *stage.Process, more int32) {
 		want := welcomed.Load() + more
-		if err := p.WaitFor(20*time.Second, func() error {
+		if err := p.WaitFor(func() error {
 			if welcomed.Load() < want {
 				return fmt.Errorf("%d browsers have come of %d", welcomed.Load(), want)
 			}
@@ -233,7 +233,7 @@ func TestSystemd_SocketActivateStartsCatenary(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(activate.Kill)
-	if err := activate.WaitFor(15*time.Second, func() error { // its first connection starts catenary
+	if err := activate.WaitFor(func() error { // its first connection starts catenary
 		body, err := stage.Get("http://" + operations + "/ready")
 		if err == nil && body != "ready\n" {
 			err = fmt.Errorf("%s", body)
@@ -247,7 +247,7 @@ func TestSystemd_SocketActivateStartsCatenary(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	if e, ok := stage.NextFrame(b, stage.Patience); !ok || e.Text != `{"type":"welcome"}` {
+	if e, ok := stage.NextFrame(b); !ok || e.Text != `{"type":"welcome"}` {
 		t.Errorf("%v %v", b.Response.Status, e)
 	}
 }
@@ -256,7 +256,7 @@ func TestSystemd_SaysWhichSocketIsTooMany(t *testing.T) {
 	t.Parallel()
 	m := newManager(t)
 	p := m.start(map[string]*net.TCPListener{"http": socket(t), "http2": socket(t)}, nil, "--broadcasts-redis-url", "redis://127.0.0.1:1")
-	if !p.EndsWithin(10 * time.Second) {
+	if !p.Ends() {
 		t.Fatal("it runs on")
 	}
 	if err := stage.Mentions(p.Output.String(), []string{"systemd passes both", "http", "operations", "FileDescriptorName="}); err != nil {
@@ -269,7 +269,7 @@ func TestSystemd_IsNotPassedOnToTheCommand(t *testing.T) {
 	m := newManager(t)
 	p := m.start(map[string]*net.TCPListener{"http": socket(t)}, nil, "--broadcasts-redis-url", "redis://127.0.0.1:1", "--operations-listen", stage.FreeAddress(),
 		"--", "sh", "-c", "env; exec sleep 60")
-	if err := p.WaitFor(10*time.Second, func() error { return stage.Says(p, "PWD=") }); err != nil {
+	if err := p.WaitFor(func() error { return stage.Says(p, "PWD=") }); err != nil {
 		t.Fatal(err)
 	}
 	for _, word := range []string{"NOTIFY_SOCKET", "WATCHDOG", "LISTEN_"} {
@@ -278,7 +278,7 @@ func TestSystemd_IsNotPassedOnToTheCommand(t *testing.T) {
 		}
 	}
 	p.Signal(syscall.SIGTERM)
-	if !p.EndsWithin(10 * time.Second) {
+	if !p.Ends() {
 		t.Error("it runs on")
 	}
 }

@@ -40,7 +40,7 @@ func startWebServer(t *testing.T, kind string, nodes [2]*stage.Catenary) string 
 		t.Fatal(err)
 	}
 	t.Cleanup(proxy.Kill)
-	if err := proxy.WaitFor(10*time.Second, func() error {
+	if err := proxy.WaitFor(func() error {
 		b, err := stage.Dial(address, stage.Handshake("GET", "/cable?uid=nobody", address, nil))
 		if err != nil {
 			return err

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
@@ -86,12 +85,12 @@ func addressInChannel(t *testing.T, address string, headers []string) string {
 	const identifier = `{"channel":"HeadersChannel"}`
 	quoted, _ := json.Marshal(identifier)
 	for _, command := range []string{`"subscribe"`, `"message","data":"{\"action\":\"address\"}"`} {
-		if f, ok := stage.NextFrame(b, stage.Patience); !ok { // welcome, confirmation
+		if f, ok := stage.NextFrame(b); !ok { // welcome, confirmation
 			t.Fatalf("got %s (%s)", f, b.Response.Status)
 		}
 		b.Send(fmt.Sprintf(`{"command":%s,"identifier":%s}`, command, quoted))
 	}
-	f, _ := stage.NextFrame(b, stage.Patience)
+	f, _ := stage.NextFrame(b)
 	_, message, _ := strings.Cut(f.String(), `"message":`)
 	return strings.TrimSuffix(message, "}")
 }
@@ -108,7 +107,7 @@ func addressInController(t *testing.T, address string, headers []string) string 
 			request.Host = value
 		}
 	}
-	response, err := (&http.Client{Timeout: 10 * time.Second}).Do(request)
+	response, err := (&http.Client{Timeout: stage.Patience}).Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ func TestIdentify_AStormCostsRailsNothing(t *testing.T) {
 	e.Connect(0, "/cable?token="+stage.SignToken(jwt.MapClaims{"sub": "7"})) // no tenant_id
 	e.App.Ask(`POST /disconnect {"uid":"0","tenant":"acme"}`)
 	e.Hears(storm[0], `{"type":"disconnect","reason":"remote","reconnect":true}`, "(close 1000)")
-	e.Hears(e.Comes("7", jwt.MapClaims{"exp": time.Now().Unix() + 2}), `{"type":"disconnect","reason":"token_expired","reconnect":true}`, "(close 1000)")
+	e.Hears(e.Comes("7", jwt.MapClaims{"exp": time.Now().Unix() + 5}), `{"type":"disconnect","reason":"token_expired","reconnect":true}`, "(close 1000)")
 	e.Nodes[0].Process.Stop(t) // and no end to tell
 	if n := calls.Total(); n != 0 {
 		t.Errorf("%d calls to Rails", n)
@@ -65,15 +65,14 @@ func TestIdentify_ACommandFindsWhatConnectWouldHaveSet(t *testing.T) {
 	e.App.Ask(`POST /disconnect {"uid":"7","tenant":"acme"}`)
 	gone := `{"type":"disconnect","reason":"remote","reconnect":true}`
 	e.Hears(idle, gone, "(close 1000)")
-	for f, ok := stage.NextFrame(b, stage.Patience); !ok || f.String() != gone; f, ok = stage.NextFrame(b, stage.Patience) {
+	for f, ok := stage.NextFrame(b); !ok || f.String() != gone; f, ok = stage.NextFrame(b) {
 		if !ok || !strings.Contains(f.String(), `"tick"`) {
 			t.Fatalf("got %s (%t), not the end", f, ok)
 		}
 	}
 	want := []string{"unsubscribed " + counter, "unsubscribed " + stream, "unsubscribed " + late}
 	var got []string
-	deadline := time.Now().Add(stage.Patience)
-	for time.Now().Before(deadline) && len(got) < len(want) {
+	stage.Await(func() bool {
 		got = nil
 		events, err := e.App.Events("7", false)
 		if err != nil {
@@ -87,8 +86,8 @@ func TestIdentify_ACommandFindsWhatConnectWouldHaveSet(t *testing.T) {
 				got = append(got, event)
 			}
 		}
-		time.Sleep(50 * time.Millisecond)
-	}
+		return len(got) >= len(want)
+	})
 	if !slices.Equal(got, want) {
 		t.Errorf("of the end ran %q, not %q", got, want)
 	}
@@ -123,12 +122,12 @@ func TestIdentify_TheAppMustAllowIt(t *testing.T) {
 	e.Tells(b, "subscribe", `{"channel":"EchoChannel"}`)
 	e.Hears(b, `{"type":"disconnect","reason":"server_restart","reconnect":true}`, "(close 1000)")
 	const refused = "[catenary] a call wants to set tenant, user of a connection: config.catenary.identify does not allow it"
-	if err := e.App.Process.WaitFor(stage.Patience, func() error { return stage.Says(e.App.Process, refused) }); err != nil {
+	if err := e.App.Process.WaitFor(func() error { return stage.Says(e.App.Process, refused) }); err != nil {
 		t.Error(err)
 	}
 	const message = "jwt.identify: the app does not let catenary set user: write config.catenary.identify = %i[user tenant] in config/application.rb"
 	c := e.Nodes[0]
-	if err := c.Process.WaitFor(15*time.Second, func() error { return stage.Says(c.Process, message) }); err != nil {
+	if err := c.Process.WaitFor(func() error { return stage.Says(c.Process, message) }); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Ready(); err == nil || !strings.Contains(err.Error(), message) {

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
@@ -127,7 +126,7 @@ func says(w *stage.World, t *testing.T, c *stage.Conversation, lines string) {
 }
 
 func conversation(w *stage.World, t *testing.T) *stage.Conversation {
-	c := &stage.Conversation{World: w, Browsers: map[string]*stage.Browser{}, Last: time.Now()}
+	c := &stage.Conversation{World: w, Browsers: map[string]*stage.Browser{}}
 	t.Cleanup(func() {
 		for _, b := range c.Browsers {
 			b.Close()
@@ -165,7 +164,7 @@ server> {"identifier":"{\"channel\":\"EchoChannel\"}","message":{"action":"echo"
 	}
 	says(w, t, c, `
 browser> {"command":"unsubscribe","identifier":"{\"channel\":\"CbChannel\"}"}
-(wait 300ms)
+redis> PUBSUB NUMSUB cb_raw => 0
 redis> PUBLISH cb_raw 1
 server> (quiet)
 browser> (close 1000)
@@ -174,7 +173,7 @@ server> (close 1000)
 	// Two connections end in Rails, neither of which waits for the other.
 	want := []string{"connect", "connect", "disconnect", "disconnect", `subscribed {"channel":"CbChannel"}`, `subscribed {"channel":"EchoChannel"}`,
 		`unsubscribed {"channel":"CbChannel"}`, `unsubscribed {"channel":"EchoChannel"}`}
-	if err := w.App.Process.WaitFor(stage.Patience, func() error {
+	if err := w.App.Process.WaitFor(func() error {
 		got, err := w.App.Events("9001", false)
 		if slices.Sort(got); err == nil && !slices.Equal(got, want) {
 			err = fmt.Errorf("got %q", got)
@@ -198,7 +197,7 @@ server> {"identifier":"{\"channel\":\"CbChannel\"}","type":"confirm_subscription
 `)
 	w.App.Restart(t)
 	topic := "cb_raw"
-	if err := w.App.Process.WaitFor(10*time.Second, func() error { return w.Redis.Do("PUBSUB NUMSUB " + topic + " => 1") }); err != nil {
+	if err := w.App.Process.WaitFor(func() error { return w.Redis.Do("PUBSUB NUMSUB " + topic + " => 1") }); err != nil {
 		t.Fatal(err)
 	}
 	says(w, t, c, `
@@ -274,7 +273,7 @@ func TestPassThrough_IsSuggestedToWhoHasNoGem(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Kill()
-	if err := p.WaitFor(15*time.Second, func() error { return stage.Says(p, "--pass-through all") }); err != nil {
+	if err := p.WaitFor(func() error { return stage.Says(p, "--pass-through all") }); err != nil {
 		t.Error(err)
 	}
 }

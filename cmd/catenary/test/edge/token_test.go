@@ -3,6 +3,7 @@ package edge
 import (
 	"crypto/rand"
 	"crypto/rsa"
+	"fmt"
 	"os/exec"
 	"strings"
 	"testing"
@@ -61,9 +62,20 @@ func TestEdge_TokensOfDeviseDecideBeforeRails(t *testing.T) {
 func TestEdge_ATokenExpiresAndItsBrowserComesBackWithAnother(t *testing.T) {
 	t.Parallel()
 	e := stage.StartEdge(t, 1, stage.JWTSettings(""))
-	old := stage.DeviseToken(t, `"exp" => now + 3`)
-	b := e.Connect(0, "/cable?token="+old)
-	e.Hears(b, stage.Welcome, `{"type":"disconnect","reason":"token_expired","reconnect":true}`, "(close 1000)")
+	var old string
+	var b *stage.Browser
+	for life := 3; ; life *= 2 { // on a busy machine it must be longer for the token to be good when it arrives
+		old = stage.DeviseToken(t, fmt.Sprintf(`"exp" => now + %d`, life))
+		b = e.Connect(0, "/cable?token="+old)
+		first, _ := stage.NextFrame(b)
+		if first.Text == stage.Welcome {
+			break
+		}
+		if first.Text != stage.Unauthorized || life > 60 {
+			t.Fatalf("got %s", first)
+		}
+	}
+	e.Hears(b, `{"type":"disconnect","reason":"token_expired","reconnect":true}`, "(close 1000)")
 	e.Hears(e.Connect(0, "/cable?token="+old), stage.Unauthorized, "(close 1000)")
 	e.Hears(e.Connect(0, "/cable?token="+stage.DeviseToken(t, "")), stage.Welcome)
 }
@@ -106,12 +118,12 @@ func TestEdge_SomebodyIsDisconnectedOnAllNodes(t *testing.T) {
 	if err := e.Redis.Do(`PUBLISH _catenary/disconnect {"dismissal":"{\"sub\":\"7\"}","signature":"00"}`); err != nil {
 		t.Fatal(err)
 	}
-	if err := e.Nodes[0].Process.WaitFor(stage.Patience, func() error { return stage.Says(e.Nodes[0].Process, "signature is wrong") }); err != nil {
+	if err := e.Nodes[0].Process.WaitFor(func() error { return stage.Says(e.Nodes[0].Process, "signature is wrong") }); err != nil {
 		t.Fatal(err)
 	}
 	for _, left := range []*stage.Browser{c, other} {
-		if f, ok := stage.NextFrame(left, stage.Silence); ok {
-			t.Errorf("a browser that nobody named heard %s", f)
+		if err := left.IsQuiet(); err != nil {
+			t.Errorf("a browser that nobody named: %v", err)
 		}
 	}
 }

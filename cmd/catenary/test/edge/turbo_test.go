@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
@@ -76,14 +75,14 @@ func TestTurboVerified_NotIfTheAppHasAChannelOfItsOwn(t *testing.T) {
 	if err := e.App.AwaitEvents("7", false, []string{"connect", "subscribed " + news}); err != nil {
 		t.Error(err)
 	}
-	err := e.Nodes[0].Process.WaitFor(15*time.Second, func() error {
+	err := e.Nodes[0].Process.WaitFor(func() error {
 		return stage.Says(e.Nodes[0].Process, `turbo.verify_streams has no effect: Rails answers for Turbo's streams" why="the application changes Turbo::StreamsChannel in `)
 	})
 	if err != nil {
 		t.Error(err)
 	}
 	const changed = "[catenary] the application changes Turbo::StreamsChannel in "
-	if err := e.App.Process.WaitFor(stage.Patience, func() error { return stage.Says(e.App.Process, changed) }); err != nil {
+	if err := e.App.Process.WaitFor(func() error { return stage.Says(e.App.Process, changed) }); err != nil {
 		t.Error(err)
 	}
 }

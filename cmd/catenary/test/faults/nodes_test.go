@@ -66,7 +66,7 @@ func mustAsk(e *stage.Edge, text string) {
 func (c *cluster) isSpread(each int) {
 	c.Helper()
 	for i, node := range c.Nodes {
-		err := node.Process.WaitFor(stage.Patience, func() error {
+		err := node.Process.WaitFor(func() error {
 			text, err := stage.Get("http://" + node.Operations + "/metrics")
 			if err == nil && !strings.Contains(text, fmt.Sprintf("\ncatenary_connections %d\n", each)) {
 				err = fmt.Errorf("node %d has not %d connections", i, each)

@@ -119,7 +119,7 @@ func TestOverload_MemoryStaysWithinItsBound(t *testing.T) {
 		if err := e.Redis.Do(fmt.Sprintf(`PUBLISH big {"n":%d,"x":"%s"}`, n, payload)); err != nil {
 			t.Fatal(err)
 		}
-		f, ok := stage.NextFrame(healthy, 5*stage.Patience)
+		f, ok := stage.NextFrame(healthy)
 		if !ok || f.Text != stage.MessageFor(identifier(deaf), fmt.Sprintf(`{"n":%d,"x":"%s"}`, n, payload)) {
 			t.Fatalf("broadcast %d: the browser that reads got %.200s", n, f)
 		}
@@ -142,7 +142,7 @@ func TestOverload_MemoryStaysWithinItsBound(t *testing.T) {
 	if log := e.Nodes[0].Process.Output.String(); strings.Count(log, "handshakes are turned away") != 1 || !strings.Contains(log, "why=memory") {
 		t.Errorf("the log does not say so once:\n%s", log)
 	}
-	err := e.Nodes[0].Process.WaitFor(stage.Patience, func() error { // it recovers by itself
+	err := e.Nodes[0].Process.WaitFor(func() error { // it recovers by itself
 		b, err := stage.Dial(e.Nodes[0].Address, stage.Handshake("GET", "/cable", e.Nodes[0].Address, nil))
 		if err == nil {
 			b.Close()

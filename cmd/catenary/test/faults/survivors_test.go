@@ -51,7 +51,7 @@ func (c *cluster) enters(node int, user string) *stage.Browser {
 // says waits for a line of a node's /metrics.
 func (c *cluster) says(node int, line string) {
 	c.Helper()
-	err := c.Nodes[node].Process.WaitFor(takeover, func() error {
+	err := c.Nodes[node].Process.WaitFor(func() error {
 		text, err := stage.Get("http://" + c.Nodes[node].Operations + "/metrics")
 		if err == nil && !slices.Contains(strings.Split(text, "\n"), line) {
 			err = fmt.Errorf("node %d does not say %s", node, line)

@@ -108,7 +108,7 @@ func measureCost(w *stage.World) (cost [3]float64, err error) {
 }
 
 func answered(b *stage.Browser) error {
-	if e, ok := stage.NextFrame(b, stage.Patience); !ok || e.Kind != "text" || strings.Contains(e.Text, "disconnect") {
+	if e, ok := stage.NextFrame(b); !ok || e.Kind != "text" || strings.Contains(e.Text, "disconnect") {
 		return fmt.Errorf("no answer: %v", e)
 	}
 	return nil

@@ -39,7 +39,7 @@ func TestLog_TellsADay(t *testing.T) {
 	node := e.Nodes[0]
 	awaits := func(message string) {
 		t.Helper()
-		if err := node.Process.WaitFor(4*stage.Patience, func() error { return stage.Says(node.Process, `"msg":"`+message+`"`) }); err != nil {
+		if err := node.Process.WaitFor(func() error { return stage.Says(node.Process, `"msg":"`+message+`"`) }); err != nil {
 			t.Fatal(err)
 		}
 	}

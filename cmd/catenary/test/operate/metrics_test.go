@@ -15,7 +15,7 @@ import (
 // awaits waits for a line of /metrics.
 func awaits(e *stage.Edge, line string) (s stage.Scraped) {
 	e.Helper()
-	err := e.Nodes[0].Process.WaitFor(stage.Patience, func() error {
+	err := e.Nodes[0].Process.WaitFor(func() error {
 		if s = e.Scrape(); !slices.Contains(strings.Split(s.Text, "\n"), line) {
 			return fmt.Errorf("it does not say %q", line)
 		}
@@ -185,7 +185,7 @@ func dashboardMetrics(t *testing.T) map[string]bool {
 // TestMetrics_AreServedBeforeRailsAnswers: what is wrong at the start can be seen too.
 func TestMetrics_AreServedBeforeRailsAnswers(t *testing.T) {
 	catenary := stage.Attempt(t, stage.WithSecret, "--backend-url", "http://"+stage.FreeAddress())
-	err := catenary.Process.WaitFor(stage.Patience, func() error {
+	err := catenary.Process.WaitFor(func() error {
 		text, err := stage.Get("http://" + catenary.Operations + "/metrics")
 		if err != nil {
 			return err

@@ -75,7 +75,7 @@ func TestStatusPage_ShowsARealRun(t *testing.T) {
 	e := stage.StartEdge(t, 2, "  nodes:\n    lease: 3s\n")
 	page := stage.NewUser(t, stage.StartChromium(t))
 	said := &complaints{}
-	if err := chromedp.Listen(page.Ctx, said.hear); err != nil {
+	if err := chromedp.Listen(page.Context, said.hear); err != nil {
 		t.Fatal(err)
 	}
 	page.Open("http://" + e.Nodes[0].Operations + "/")
@@ -129,7 +129,7 @@ func TestStatusPage_ShowsARealRun(t *testing.T) {
 	const background = "getComputedStyle(document.body).backgroundColor"
 	light := stage.Evaluate[string](page, background)
 	dark := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}}}
-	if _, err := chromedp.Call(page.Ctx, emulation.SetEmulatedMedia, dark); err != nil {
+	if _, err := chromedp.Call(page.Context, emulation.SetEmulatedMedia, dark); err != nil {
 		t.Fatal(err)
 	}
 	page.ExpectThat("another colour in the dark", background+fmt.Sprintf(" !== %q", light))

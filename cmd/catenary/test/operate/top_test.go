@@ -85,21 +85,21 @@ func TestTop_ShowsARealRunInATerminalAndGivesTheTerminalBack(t *testing.T) {
 				top.Output.Write(buffer[:n])
 			}
 		}()
-		if err := top.WaitFor(stage.Patience, func() error {
+		if err := top.WaitFor(func() error {
 			return stage.Mentions(top.Output.String(), []string{"ready", "connections", "3", "<img src=x", "opened", "▁"})
 		}); err != nil {
 			t.Fatal(err)
 		}
 		if key == "" {
 			e.Nodes[0].Process.Kill()
-			if err := top.WaitFor(stage.Patience, func() error { return stage.Says(top, "no answer") }); err != nil {
+			if err := top.WaitFor(func() error { return stage.Says(top, "no answer") }); err != nil {
 				t.Fatal(err)
 			}
 			top.Signal(syscall.SIGTERM)
 		} else {
 			user.WriteString(key)
 		}
-		if !top.EndsWithin(stage.Patience) {
+		if !top.Ends() {
 			t.Fatalf("%q does not end it", key)
 		}
 		if top.Err != nil {

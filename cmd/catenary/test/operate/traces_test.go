@@ -112,7 +112,7 @@ func TestTraces_GoFromTheBrowserThroughCatenaryIntoRails(t *testing.T) {
 	seen := map[string]bool{}
 	for range 2 { // both run in objects that the process of Rails has kept
 		b.Send(`{"command":"message","identifier":"` + headers + `","data":"{\"action\":\"trace\"}"}`)
-		answer, _ := stage.NextFrame(b, stage.Patience)
+		answer, _ := stage.NextFrame(b)
 		ids := traceparent.FindStringSubmatch(answer.Text)
 		if ids == nil {
 			t.Fatalf("Rails saw %s", answer.Text)
@@ -172,7 +172,7 @@ func TestTraces_ACollectorThatIsGoneCostsALineInTheLog(t *testing.T) {
 	e := stage.StartEdge(t, 1, fmt.Sprintf("  telemetry:\n    otlp_traces_endpoint: %s/elsewhere\n", gone.URL))
 	b := e.Connect(0, "/cable")
 	e.Hears(b, stage.Welcome)
-	if err := e.Nodes[0].Process.WaitFor(4*stage.Patience, func() error { return stage.Says(e.Nodes[0].Process, "traces cannot be sent") }); err != nil {
+	if err := e.Nodes[0].Process.WaitFor(func() error { return stage.Says(e.Nodes[0].Process, "traces cannot be sent") }); err != nil {
 		t.Fatal(err)
 	}
 	e.Nodes[0].Process.Stop(t)

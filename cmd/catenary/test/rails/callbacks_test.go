@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,21 +18,26 @@ import (
 // objects kept or rebuilt for each command, it is the same as natively.
 func TestCallbacks_AreThoseOfActionCable(t *testing.T) {
 	servers := []string{"rails", "catenary", "rebuilt"}
-	accounts := make([][]string, len(servers))
+	all := make(witnesses, len(servers))
 	t.Run("witness", func(t *testing.T) {
 		for i, server := range servers {
 			t.Run(server, func(t *testing.T) {
 				t.Parallel()
-				accounts[i] = newWitness(t, server).account()
+				all[i] = newWitness(t, server)
 			})
 		}
 	})
 	if t.Failed() {
 		return
 	}
-	t.Log("\n" + strings.Join(accounts[0], "\n"))
+	for _, w := range all {
+		w.t = t
+		t.Cleanup(w.world.Close)
+	}
+	all.account()
+	t.Log("\n" + strings.Join(all[0].lines, "\n"))
 	for i, server := range servers[1:] {
-		for _, difference := range differing(accounts[0], accounts[i+1]) {
+		for _, difference := range differing(all[0].lines, all[i+1].lines) {
 			t.Errorf("%s: %s", server, difference)
 		}
 	}
@@ -39,9 +45,12 @@ func TestCallbacks_AreThoseOfActionCable(t *testing.T) {
 
 // A witness tells what each of its commands made the application do.
 type witness struct {
-	t     *testing.T
-	world *stage.World
-	lines []string
+	t       *testing.T
+	world   *stage.World
+	browser *stage.Browser
+	lines   []string
+	heard   []string // frames of this chapter
+	ticks   bool     // a timer runs
 }
 
 const witnessTag = "[witness] [alice]"
@@ -51,11 +60,13 @@ func newWitness(t *testing.T, server string) *witness {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(w.Close)
 	return &witness{t: t, world: w}
 }
 
-func (w *witness) account() []string {
+// witnesses do the same at the same time, the first of them natively.
+type witnesses []*witness
+
+func (all witnesses) account() {
 	for _, params := range []string{
 		`{"channel":"WitnessChannel"}`,
 		`{"channel":"WitnessChannel","reject":true}`,
@@ -65,94 +76,128 @@ func (w *witness) account() []string {
 		`{"channel":"WitnessChannel","raise":"for the channel"}`,
 		`{"channel":"WitnessChannel","raise":"unsubscribed"}`,
 	} {
-		b := w.connect()
-		w.tell(b, stage.Command("subscribe", params, nil))
-		w.tell(b, stage.Command("message", params, `{"action":"look","person":"ann"}`))
-		w.tell(b, stage.Command("message", params, `{"action":"look","person":"bob"}`))
-		w.tell(b, stage.Command("unsubscribe", params, nil))
-		w.tell(b, stage.Command("message", params, `{"action":"look"}`))
-		w.end(b)
+		all.connect()
+		all.tell(stage.Command("subscribe", params, nil))
+		all.tell(stage.Command("message", params, `{"action":"look","person":"ann"}`))
+		all.tell(stage.Command("message", params, `{"action":"look","person":"bob"}`))
+		all.tell(stage.Command("unsubscribe", params, nil))
+		all.tell(stage.Command("message", params, `{"action":"look"}`))
+		all.end()
 	}
 
 	const plain = `{"channel":"WitnessChannel"}`
-	b := w.connect()
-	w.tell(b, stage.Command("subscribe", plain, nil))
+	all.connect()
+	all.tell(stage.Command("subscribe", plain, nil))
 	for _, action := range []string{"fail_for_channel", "fail_for_connection", "fail_for_nobody", "unknown", "lock", "look"} {
-		w.tell(b, stage.Command("message", plain, fmt.Sprintf(`{"action":%q}`, action)))
+		all.tell(stage.Command("message", plain, fmt.Sprintf(`{"action":%q}`, action)))
 	}
-	w.end(b)
+	all.end()
 
 	const stream = `{"channel":"WitnessStreamChannel"}`
-	b = w.connect()
-	w.tell(b, stage.Command("subscribe", stream, nil))
-	w.lines = append(w.lines, "> a broadcast")
-	if err := w.world.Redis.Do("PUBLISH witnessed 1"); err != nil {
-		w.t.Fatal(err)
-	}
-	w.listen(b)
-	w.tell(b, stage.Command("message", stream, `{"action":"look","person":"cid"}`))
-	w.end(b)
+	all.connect()
+	all.tell(stage.Command("subscribe", stream, nil))
+	all.do("a broadcast", func(w *witness) error { return w.world.Redis.Do("PUBLISH witnessed 1") })
+	all.tell(stage.Command("message", stream, `{"action":"look","person":"cid"}`))
+	all.end()
 
+	// It ticks until it is unsubscribed, which on a busy machine is more than once.
 	const timer = `{"channel":"WitnessTimerChannel"}`
-	b = w.connect()
-	w.lines = append(w.lines, "> "+timer)
-	b.Send(stage.Command("subscribe", timer, nil))
-	for range 2 {
-		if e, ok := stage.NextFrame(b, stage.Patience); ok {
-			w.lines = append(w.lines, "< "+e.String())
+	all.connect()
+	all.do(timer, func(w *witness) error {
+		w.ticks = true
+		w.browser.Send(stage.Command("subscribe", timer, nil))
+		for range 2 {
+			if e, ok := stage.NextFrame(w.browser); ok {
+				w.heard = append(w.heard, "< "+e.String())
+			}
 		}
+		return w.browser.Send(stage.Command("unsubscribe", timer, nil))
+	})
+	for _, w := range all {
+		w.ticks = false
 	}
-	w.tell(b, stage.Command("unsubscribe", timer, nil))
-	w.end(b)
-	return w.lines
+	all.end()
 }
 
-func (w *witness) connect() *stage.Browser {
-	b, err := stage.Dial(w.world.Address, stage.Handshake("GET", "/cable?witness=alice", w.world.Address, nil))
-	if err != nil {
-		w.t.Fatal(err)
+func (all witnesses) connect() {
+	all.do("connect", func(w *witness) (err error) {
+		w.browser, err = stage.Dial(w.world.Address, stage.Handshake("GET", "/cable?witness=alice", w.world.Address, nil))
+		if err == nil {
+			w.t.Cleanup(w.browser.Close)
+		}
+		return err
+	})
+}
+
+func (all witnesses) tell(command string) {
+	all.do(command, func(w *witness) error { return w.browser.Send(command) })
+}
+
+func (all witnesses) end() {
+	all.do("the end", func(w *witness) error { w.browser.Close(); return nil })
+}
+
+// do has all do something, waits until as much has come of it everywhere as natively, and notes that as a chapter.
+func (all witnesses) do(what string, act func(*witness) error) {
+	var acting sync.WaitGroup
+	for _, w := range all {
+		acting.Go(func() {
+			if err := act(w); err != nil {
+				w.t.Errorf("%s: %v", what, err)
+			}
+		})
 	}
-	w.t.Cleanup(b.Close)
-	w.lines = append(w.lines, "> connect")
-	w.listen(b)
-	return b
-}
-
-func (w *witness) tell(b *stage.Browser, command string) {
-	w.lines = append(w.lines, "> "+command)
-	b.Send(command)
-	w.listen(b)
-}
-
-func (w *witness) end(b *stage.Browser) {
-	w.lines = append(w.lines, "> the end")
-	b.Close()
-	w.listen(b)
-}
-
-// listen waits until nothing more happens, and notes all that did.
-func (w *witness) listen(b *stage.Browser) {
-	var seen, logged []string
-	for quiet := 0; quiet < 3; quiet++ {
+	acting.Wait()
+	notes := make([][]string, len(all))
+	for stable, deadline := 0, time.Now().Add(stage.Patience); stable < 3; stable++ {
 		time.Sleep(100 * time.Millisecond)
-		nowSeen, nowLogged := w.seen(), w.logged()
-		if !slices.Equal(seen, nowSeen) || !slices.Equal(logged, nowLogged) {
-			quiet = -1
+		for i, w := range all {
+			if now := w.notes(); !slices.Equal(notes[i], now) {
+				notes[i], stable = now, -1
+			}
 		}
-		seen, logged = nowSeen, nowLogged
+		for _, some := range notes {
+			if len(some) == 0 || len(differing(chapter(what, notes[0]), chapter(what, some))) > 0 {
+				stable = -1
+			}
+		}
+		if time.Now().After(deadline) {
+			for i, some := range notes[1:] {
+				all[0].t.Errorf("%s: %s", what, strings.Join(differing(chapter(what, notes[0]), chapter(what, some)), ""))
+				all[i+1].t.Logf("it wrote at last:\n%s", all[i+1].world.Catenary.Process.Output.Tail())
+			}
+			all[0].t.FailNow()
+		}
 	}
+	for i, w := range all {
+		w.lines = append(append(w.lines, "> "+what), notes[i]...)
+		w.heard = nil
+		if err := w.world.App.Ask("DELETE /events"); err != nil {
+			w.t.Fatal(err)
+		}
+		w.world.App.Process.Output.Empty()
+	}
+}
+
+func chapter(what string, notes []string) []string {
+	return append([]string{"> " + what}, notes...)
+}
+
+// notes are what has come of the last thing done so far. Where a timer goes on, each line counts once.
+func (w *witness) notes() (notes []string) {
 	for {
-		e, ok := stage.NextFrame(b, 20*time.Millisecond)
+		e, ok := w.browser.Said()
 		if !ok || e.Kind == "end" {
 			break
 		}
-		w.lines = append(w.lines, "< "+e.String())
+		w.heard = append(w.heard, "< "+e.String())
 	}
-	w.lines = append(append(w.lines, seen...), logged...)
-	if err := w.world.App.Ask("DELETE /events"); err != nil {
-		w.t.Fatal(err)
+	for _, line := range slices.Concat(w.heard, w.seen(), w.logged()) {
+		if !w.ticks || !slices.Contains(notes, line) {
+			notes = append(notes, line)
+		}
 	}
-	w.world.App.Process.Output.Empty()
+	return notes
 }
 
 // seen are the runs of the executor in which anything happened.
@@ -204,11 +249,15 @@ func differing(want, got []string) (differences []string) {
 		if i < len(gots) {
 			b = gots[i]
 		}
-		if a != b && !(strings.Contains(a, elsewhere) && inAnyOrder(a) == inAnyOrder(b)) {
+		if !alike(a, b) {
 			differences = append(differences, fmt.Sprintf("natively\n%sbut here\n%s", a, b))
 		}
 	}
 	return differences
+}
+
+func alike(a, b string) bool {
+	return a == b || strings.Contains(a, elsewhere) && inAnyOrder(a) == inAnyOrder(b)
 }
 
 // Rails confirms a subscription with streams on the thread that listens to Redis, at any moment.

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
@@ -51,10 +50,17 @@ func TestReloader_AnEditedChannelTakesEffectAtTheNextCommand(t *testing.T) {
 		c.MustPlay(t, `browser> {"command":"message","identifier":"`+counter+`","data":"{\"action\":\"increment\"}"}`,
 			fmt.Sprintf(`server> {"identifier":"%s","message":{"count":%d,"owner":"7","greeting":%q}}`, counter, n, greeting))
 	}
+	fetched := 0
+	fetch := func() { // with a new subscription the state of all comes to catenary, which else fetches it a little later
+		t.Helper()
+		fetched++
+		subscribe(fmt.Sprintf(`{\"channel\":\"EchoChannel\",\"n\":%d}`, fetched))
+	}
 	c.MustPlay(t, "browser> GET /cable?uid=7&tenant=acme", `server> {"type":"welcome"}`)
 	subscribe(counter)
 	subscribe(stream)
 	count(1, "hello acme")
+	fetch()
 
 	// A block goes with its class.
 	const block = `{\"channel\":\"CbChannel\"}`
@@ -65,6 +71,7 @@ func TestReloader_AnEditedChannelTakesEffectAtTheNextCommand(t *testing.T) {
 	edit(t, file, "greeting: @greeting", `greeting: "edited for #{user.id} of #{tenant}"`)
 	count(2, "edited for 7 of acme")
 	count(3, "edited for 7 of acme")
+	fetch()
 	c.MustPlay(t, "redis> PUBLISH cb_raw 2", `server block> {"type":"disconnect","reason":"server_restart","reconnect":true}`)
 
 	// Code that does not parse: the browser is told to come back, and by then it does.
@@ -76,6 +83,7 @@ func TestReloader_AnEditedChannelTakesEffectAtTheNextCommand(t *testing.T) {
 	subscribe(counter)
 	subscribe(stream)
 	count(10, "edited for 7 of acme")
+	fetch()
 
 	// A new channel, and one that is edited while nobody speaks; its stream goes on.
 	edit(t, filepath.Join(lab, "app/channels/stream_channel.rb"), "sleep params", "sleep 0 * params")
@@ -89,7 +97,7 @@ func TestReloader_AnEditedChannelTakesEffectAtTheNextCommand(t *testing.T) {
 	// The connection itself, edited.
 	edit(t, filepath.Join(lab, "app/channels/application_cable/connection.rb"), `record "disconnect"`, `record "edited disconnect"`)
 	c.MustPlay(t, "browser> (close 1000)", "server> (close 1000)", "server> (end)")
-	if err := w.App.Process.WaitFor(stage.Patience, func() error {
+	if err := w.App.Process.WaitFor(func() error {
 		text, err := w.App.Request("GET", "/events", "")
 		if err == nil && !strings.Contains(text, "edited disconnect") {
 			err = fmt.Errorf("it is not among the events: %s", text)
@@ -109,10 +117,9 @@ func copyLab(t *testing.T) string {
 	return folder
 }
 
-// edit changes a file as an editor does, and no quicker than a person: half a second after a command catenary has its state.
+// edit changes a file as an editor does.
 func edit(t *testing.T, file, old, new string) {
 	t.Helper()
-	time.Sleep(time.Second)
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)

@@ -1,10 +1,10 @@
 package rails
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
@@ -25,12 +25,12 @@ func TestState_WhatCannotBeKeptIsNamedOnce(t *testing.T) {
 		defer b.Close()
 		b.Send(stage.Command("subscribe", identifier, nil))
 		for _, want := range []string{`{"type":"welcome"}`, stage.Confirmation(identifier)} {
-			if e, ok := stage.NextFrame(b, stage.Patience); !ok || e.Text != want {
+			if e, ok := stage.NextFrame(b); !ok || e.Text != want {
 				t.Fatalf("got %s and not %s", e, want)
 			}
 		}
 	}
-	if err := w.Catenary.Process.WaitFor(stage.Patience, func() error { return stage.Says(w.Catenary.Process, "@waiting") }); err != nil {
+	if err := w.Catenary.Process.WaitFor(func() error { return stage.Says(w.Catenary.Process, "@waiting") }); err != nil {
 		t.Error(err)
 	}
 	log := w.Catenary.Process.Output.String()
@@ -67,7 +67,7 @@ func TestState_OutlivesARestartOfRails(t *testing.T) {
 		}
 		for _, b := range browsers {
 			for _, frame := range want {
-				if e, ok := stage.NextFrame(b, 20*time.Second); !ok || !strings.Contains(e.Text, frame) {
+				if e, ok := stage.NextFrame(b); !ok || !strings.Contains(e.Text, frame) {
 					t.Fatalf("got %s and not %s", e, frame)
 				}
 			}
@@ -75,25 +75,34 @@ func TestState_OutlivesARestartOfRails(t *testing.T) {
 	}
 	increment := stage.Command("message", identifier, `{"action":"increment"}`)
 	everybody(stage.Command("subscribe", identifier, nil), "welcome", "confirm_subscription")
-	everybody(increment, `"count":1,"owner":"5","greeting":"hello acme"`)
-	everybody(increment, `"count":2,`)
-	time.Sleep(1500 * time.Millisecond) // the state is fetched when things have been quiet for a while
+	for n := 1; n <= 2; n++ {
+		everybody(increment, fmt.Sprintf(`"count":%d,"owner":"5","greeting":"hello acme"`, n))
+		// The state of each is fetched when its things have been quiet for a while.
+		fetched := fmt.Sprintf(`catenary_call_seconds_count{do="state",outcome="answered"} %d`, n*len(browsers))
+		if err := w.Catenary.Process.WaitFor(func() error {
+			text, err := stage.Get("http://" + w.Catenary.Operations + "/metrics")
+			if err == nil {
+				err = stage.Mentions(text, []string{fetched})
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	w.App.Restart(t)
 	everybody(increment, `"count":3,"owner":"5","greeting":"hello acme"`)
 	for _, b := range browsers {
 		b.Close()
 	}
-	for deadline := time.Now().Add(stage.Patience); ; time.Sleep(100 * time.Millisecond) {
+	var ends []string
+	if !stage.Await(func() bool {
 		events, err := w.App.Events("1", false)
 		if err != nil {
 			t.Fatal(err)
 		}
-		ends := slices.DeleteFunc(events, func(event string) bool { return event != "disconnect" })
-		if len(ends) == len(browsers) {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%d of %d ends were told", len(ends), len(browsers))
-		}
+		ends = slices.DeleteFunc(events, func(event string) bool { return event != "disconnect" })
+		return len(ends) == len(browsers)
+	}) {
+		t.Fatalf("%d of %d ends were told", len(ends), len(browsers))
 	}
 }

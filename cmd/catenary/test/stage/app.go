@@ -55,7 +55,7 @@ func (a *App) Up() (err error) {
 	if err != nil {
 		return err
 	}
-	return a.Process.WaitFor(60*time.Second, func() error {
+	return a.Process.WaitFor(func() error {
 		response, err := http.Get(a.URL() + "/up")
 		if err == nil {
 			response.Body.Close()
@@ -79,7 +79,7 @@ func (a *App) Restart(t *testing.T) {
 // Close ends Puma: at first it is asked to, and then killed.
 func (a *App) Close() {
 	a.Process.Signal(syscall.SIGTERM)
-	if !a.Process.EndsWithin(3 * time.Second) {
+	if !a.Process.endsWithin(3 * time.Second) {
 		a.Process.Kill()
 	}
 }
@@ -138,7 +138,7 @@ func (a *App) Events(user string, all bool) ([]string, error) {
 
 // AwaitEvents waits until exactly these callbacks have run.
 func (a *App) AwaitEvents(user string, all bool, want []string) error {
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(Patience)
 	for {
 		got, err := a.Events(user, all)
 		if err != nil || slices.Equal(got, want) {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha1"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -21,7 +22,9 @@ type Browser struct {
 	Response *http.Response
 	Body     string     // of a refusal
 	Heard    chan Event // what the server said, in order; closed at the end of the TCP connection
-	kept     *Event     // taken from heard, and not what was looked for
+	may      []string   // what may come besides, as transcripts write it
+	fences   int        // commands sent by Fence
+	dialled  time.Time
 
 	writing sync.Mutex
 	deaf    bool // does not answer the server's close frame
@@ -55,11 +58,12 @@ func Dial(address, request string) (*Browser, error) { return DialFrom("", addre
 
 // DialFrom does so from an address of this machine's, "" for any.
 func DialFrom(from, address, request string) (*Browser, error) {
+	dialled := time.Now()
 	conn, err := Connect(from, address)
 	if err != nil {
 		return nil, fmt.Errorf("dial the server: %w", err)
 	}
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn.SetDeadline(dialled.Add(Patience))
 	if _, err := io.WriteString(conn, request); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("send the handshake: %w", err)
@@ -72,7 +76,7 @@ func DialFrom(from, address, request string) (*Browser, error) {
 		return nil, fmt.Errorf("read the answer to the handshake: %w", err)
 	}
 	conn.SetDeadline(time.Time{})
-	b := &Browser{Conn: conn, Response: response, Heard: make(chan Event, 8192)}
+	b := &Browser{Conn: conn, dialled: dialled, Response: response, Heard: make(chan Event, 8192)}
 	if response.StatusCode != http.StatusSwitchingProtocols {
 		body, _ := io.ReadAll(response.Body)
 		b.Body = string(body)
@@ -86,7 +90,7 @@ func DialFrom(from, address, request string) (*Browser, error) {
 
 // Connect makes a TCP connection from an address of this machine's, of which loopback has many; "" is any.
 func Connect(from, address string) (net.Conn, error) {
-	dialer := net.Dialer{Timeout: 5 * time.Second}
+	dialer := net.Dialer{Timeout: Patience}
 	if from != "" {
 		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(from)}
 	}
@@ -144,35 +148,40 @@ func (b *Browser) Write(op byte, payload []byte) error {
 func (b *Browser) WriteRaw(bytes []byte) error {
 	b.writing.Lock()
 	defer b.writing.Unlock()
-	b.Conn.SetWriteDeadline(time.Now().Add(5 * time.Second))
-	_, err := b.Conn.Write(bytes)
-	return err
-}
-
-// WritePatiently waits for a server that reads slowly.
-func (b *Browser) WritePatiently(bytes []byte) error {
-	b.writing.Lock()
-	defer b.writing.Unlock()
-	b.Conn.SetWriteDeadline(time.Now().Add(2 * time.Minute))
+	b.Conn.SetWriteDeadline(time.Now().Add(Patience))
 	_, err := b.Conn.Write(bytes)
 	return err
 }
 
 // Next waits for the next thing the server says. At the end of the TCP connection the kind is "end".
-func (b *Browser) Next(timeout time.Duration) (Event, bool) {
-	if e := b.kept; e != nil {
-		b.kept = nil
-		return *e, true
-	}
+func (b *Browser) Next() (Event, bool) {
 	select {
 	case e, open := <-b.Heard:
-		if !open {
-			return Event{Kind: "end", At: time.Now()}, true
-		}
-		return e, true
-	case <-time.After(timeout):
+		return heard(e, open), true
+	case <-time.After(Patience):
 		return Event{}, false
 	}
+}
+
+// Said is the next thing the server has said already, pings left out.
+func (b *Browser) Said() (Event, bool) {
+	for {
+		select {
+		case e, open := <-b.Heard:
+			if e = heard(e, open); !IsPing(e) {
+				return e, true
+			}
+		default:
+			return Event{}, false
+		}
+	}
+}
+
+func heard(e Event, open bool) Event {
+	if !open {
+		return Event{Kind: "end", At: time.Now()}
+	}
+	return e
 }
 
 // Ignore reads what the server says and forgets it.
@@ -245,21 +254,65 @@ func webSocketAccept() string {
 // IsPing reports whether this is one of Action Cable's pings.
 func IsPing(e Event) bool { return e.Kind == "text" && strings.HasPrefix(e.Text, `{"type":"ping"`) }
 
-// NextFrame is the next thing that is no ping; nextPing the next ping, which nothing may precede.
-func NextFrame(b *Browser, timeout time.Duration) (Event, bool) {
-	deadline := time.Now().Add(timeout)
+// NextFrame waits for the next thing that is no ping.
+func NextFrame(b *Browser) (Event, bool) {
+	deadline := time.After(Patience)
 	for {
-		e, ok := b.Next(time.Until(deadline))
-		if !ok || !IsPing(e) {
-			return e, ok
+		select {
+		case e, open := <-b.Heard:
+			if e = heard(e, open); !IsPing(e) {
+				return e, true
+			}
+		case <-deadline:
+			return Event{}, false
 		}
 	}
+}
+
+const fence = `{"channel":"FenceChannel"}`
+
+// Fence sends a further command and returns what the server says before it answers that, pings left out. Behind catenary
+// nothing more can come of the commands before it. Natively it can, but by then has: Rails runs commands side by side.
+func (b *Browser) Fence() (said []Event, err error) {
+	await := func(answer string) error {
+		for {
+			e, ok := NextFrame(b)
+			switch {
+			case !ok:
+				return errors.New("a further command is not answered")
+			case e.Kind == "end":
+				return errors.New("the connection has ended")
+			case e.Text == answer:
+				return nil
+			}
+			said = append(said, e)
+		}
+	}
+	if b.fences == 0 {
+		b.Send(Command("subscribe", fence, nil))
+		if err := await(Confirmation(fence)); err != nil {
+			return said, err
+		}
+	}
+	b.fences++
+	data := fmt.Sprintf(`{"action":"echo","n":%d}`, b.fences)
+	b.Send(Command("message", fence, data))
+	return said, await(MessageFor(fence, data))
+}
+
+// IsQuiet is nil if the server says nothing until it has answered a further command.
+func (b *Browser) IsQuiet() error {
+	said, err := b.Fence()
+	if err == nil && len(said) > 0 {
+		err = fmt.Errorf("got %s", Short(said[0].String()))
+	}
+	return err
 }
 
 // Awaits reports whether a text with these words comes.
 func (b *Browser) Awaits(words string) bool {
 	for {
-		e, ok := b.Next(2 * Patience)
+		e, ok := b.Next()
 		if !ok || e.Kind == "end" {
 			return false
 		}

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // Race says whether catenary is built with the race detector. A test that measures sets it to false before its first catenary starts.
@@ -52,7 +51,7 @@ func (c *Catenary) Up(app *App, flags ...string) error {
 	if err != nil {
 		return err
 	}
-	return c.Process.WaitFor(15*time.Second, c.Ready)
+	return c.Process.WaitFor(c.Ready)
 }
 
 // Ready is nil once catenary says so to a load balancer.
@@ -90,7 +89,7 @@ var WithSecret = []string{"SECRET_KEY_BASE=" + SecretKeyBase}
 // EndsSaying expects the process to fail soon, with these words in its last line.
 func (c *Catenary) EndsSaying(t *testing.T, words ...string) {
 	t.Helper()
-	if !c.Process.EndsWithin(10 * time.Second) {
+	if !c.Process.Ends() {
 		t.Fatalf("it runs on:\n%s", c.Process.Output)
 	}
 	if code := c.Process.Command.ProcessState.ExitCode(); code != 1 {
@@ -106,7 +105,7 @@ func (c *Catenary) EndsSaying(t *testing.T, words ...string) {
 func (c *Catenary) IsNotReadySaying(t *testing.T, words ...string) {
 	t.Helper()
 	var body string
-	err := c.Process.WaitFor(10*time.Second, func() (err error) {
+	err := c.Process.WaitFor(func() (err error) {
 		if body, err = Get("http://" + c.Operations + "/ready"); err == nil {
 			err = Mentions(body, words)
 		}
@@ -143,7 +142,7 @@ func Says(p *Process, text string) error {
 
 // Get returns the body of an answer, whatever its status.
 func Get(url string) (string, error) {
-	client := http.Client{Timeout: 2 * time.Second}
+	client := http.Client{Timeout: Patience}
 	response, err := client.Get(url)
 	if err != nil {
 		return "", err

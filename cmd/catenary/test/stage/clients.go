@@ -3,7 +3,6 @@ package stage
 import (
 	"os"
 	"testing"
-	"time"
 )
 
 // StartClient starts a script of testdata/clients in Node with a version of the npm client.
@@ -21,7 +20,7 @@ func StartClient(t *testing.T, w *World, script, version string) *Process {
 
 // MustSucceed waits for the end of a client, which has checked itself.
 func MustSucceed(t *testing.T, client *Process) {
-	if !client.EndsWithin(2 * time.Minute) {
+	if !client.Ends() {
 		t.Fatalf("does not end:\n%s", client.Output.Tail())
 	}
 	if client.Err != nil {

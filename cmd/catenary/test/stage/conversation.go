@@ -7,14 +7,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 // A Conversation plays the steps of one transcript against one server.
 type Conversation struct {
 	World    *World
 	Browsers map[string]*Browser
-	Last     time.Time // when the last step was done, or what it waited for came
 }
 
 // Play takes all steps, and at the end nobody must have heard anything more.
@@ -24,7 +22,6 @@ func (c *Conversation) Play(t *testing.T, steps []Step) {
 			b.Close()
 		}
 	}()
-	c.Last = time.Now()
 	for len(steps) > 0 {
 		group := 1
 		for steps[0].order == '~' && group < len(steps) && sameGroup(steps[0], steps[group]) {
@@ -33,13 +30,10 @@ func (c *Conversation) Play(t *testing.T, steps []Step) {
 		if err := c.Take(steps[:group]); err != nil {
 			t.Fatalf("line %d: %s> %s\n%v\nthe server wrote at last:\n%s", steps[0].Line, steps[0].Speaker, Short(steps[0].Text), err, c.World.server().Output.Tail())
 		}
-		if steps[0].Speaker != "server" {
-			c.Last = time.Now()
-		}
 		steps = steps[group:]
 	}
 	for name, b := range c.Browsers {
-		if e, ok := NextFrame(b, 0); ok && e.Kind != "end" {
+		if e, ok := b.Said(); ok && e.Kind != "end" && !b.mayHear(e) {
 			t.Fatalf("at the end the server had said something more to browser %q: %s", name, Short(e.String()))
 		}
 	}
@@ -53,9 +47,6 @@ func sameGroup(a, b Step) bool {
 func (c *Conversation) Take(group []Step) error {
 	s := group[0]
 	switch s.Speaker {
-	case "wait":
-		time.Sleep(s.After)
-		return nil
 	case "browser":
 		return c.browserDoes(s)
 	case "redis":

@@ -79,7 +79,7 @@ func (e *Edge) Connect(node int, path string, changes ...string) *Browser {
 func (e *Edge) Hears(b *Browser, frames ...string) {
 	e.Helper()
 	for _, want := range frames {
-		got, ok := NextFrame(b, Patience)
+		got, ok := NextFrame(b)
 		if !ok || got.String() != want {
 			e.Fatalf("got %s (%t, %s), want %s", got, ok, b.Response.Status, want)
 		}

@@ -21,7 +21,7 @@ func (c *Conversation) expect(b *Browser, s Step) error {
 		return fmt.Errorf("the handshake was answered with %s", b.Response.Status)
 	}
 	if verb, length := Action(s.Text); verb == "quiet" {
-		return expectQuiet(b, length)
+		return c.expectQuiet(b, length)
 	}
 	return c.expectEvent(b, s)
 }
@@ -50,48 +50,46 @@ func expectHeader(b *Browser, name, want string) error {
 	return nil
 }
 
-func expectQuiet(b *Browser, length string) error {
-	pause := Silence
-	if length != "" {
-		var err error
-		if pause, err = time.ParseDuration(length); err != nil {
-			return err
+// expectQuiet expects nothing before the answer to a further command; or nothing for so long, where no command is answered.
+func (c *Conversation) expectQuiet(b *Browser, length string) error {
+	if length == "" {
+		said, err := b.Fence()
+		for _, e := range said {
+			if !b.mayHear(e) {
+				return fmt.Errorf("got %s", Short(e.String()))
+			}
 		}
+		return err
 	}
-	if e, ok := NextFrame(b, pause); ok {
+	pause, err := time.ParseDuration(length)
+	if err != nil {
+		return err
+	}
+	time.Sleep(pause)
+	if e, ok := b.Said(); ok && !b.mayHear(e) {
 		return fmt.Errorf("got %s", Short(e.String()))
 	}
 	return nil
 }
 
 func (c *Conversation) expectEvent(b *Browser, s Step) error {
-	timeout := Patience
-	if s.within > 0 {
-		timeout = s.within
-	} else if s.order == '?' {
-		timeout = time.Second
+	if s.order == '?' {
+		b.may = append(b.may, s.Text)
+		return nil
 	}
-	next := NextFrame
+	next := nextExpected
 	if strings.Contains(s.Text, `"ping"`) {
-		next = nextPing
+		next = (*Browser).Next
 	}
-	e, ok := next(b, timeout)
+	e, ok := next(b)
 	if !ok {
-		if s.order == '?' {
-			return nil
-		}
-		return fmt.Errorf("got nothing for %v", timeout)
+		return fmt.Errorf("got nothing for %v", Patience)
 	}
-	if err := matches(s.Text, e); err != nil {
-		if s.order == '?' {
-			b.kept, err = &e, nil
-		}
+	if err := b.matches(s.Text, e); err != nil {
 		return err
 	}
-	waited := e.At.Sub(c.Last)
-	c.Last = e.At
-	if s.After > 0 && waited < s.After {
-		return fmt.Errorf("came after %v already", waited)
+	if waited := e.At.Sub(b.dialled); waited < s.After {
+		return fmt.Errorf("came %v after the handshake already", waited)
 	}
 	return nil
 }
@@ -99,13 +97,13 @@ func (c *Conversation) expectEvent(b *Browser, s Step) error {
 func expectInAnyOrder(b *Browser, group []Step) error {
 	missing := append([]Step(nil), group...)
 	for len(missing) > 0 {
-		e, ok := NextFrame(b, Patience)
+		e, ok := nextExpected(b)
 		if !ok {
 			return fmt.Errorf("%d of %d are missing, the first is of line %d: %s", len(missing), len(group), missing[0].Line, Short(missing[0].Text))
 		}
 		found := -1
 		for i, s := range missing {
-			if matches(s.Text, e) == nil {
+			if b.matches(s.Text, e) == nil {
 				found = i
 				break
 			}
@@ -118,9 +116,30 @@ func expectInAnyOrder(b *Browser, group []Step) error {
 	return nil
 }
 
-// matches compares what came with an expected line: a frame byte for byte, except that <now> stands for the Unix time
-// in seconds; or (close 1000 "reason"), (close 1002 ...) for any reason, (pong "payload"), (end) for the end of TCP.
-func matches(want string, e Event) error {
+// nextExpected is the next frame that must come; one that may come is passed over.
+func nextExpected(b *Browser) (Event, bool) {
+	for {
+		e, ok := NextFrame(b)
+		if !ok || !b.mayHear(e) {
+			return e, ok
+		}
+	}
+}
+
+// mayHear reports whether this is something that may come, which it then has.
+func (b *Browser) mayHear(e Event) bool {
+	for i, text := range b.may {
+		if b.matches(text, e) == nil {
+			b.may = append(b.may[:i:i], b.may[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// matches compares what came with an expected line: a frame byte for byte, except that <now> stands for a Unix time in
+// seconds between the handshake and now; or (close 1000 "reason"), (close 1002 ...) for any reason, (pong "payload"), (end) for the end of TCP.
+func (b *Browser) matches(want string, e Event) error {
 	got := fmt.Errorf("got %s", Short(e.String()))
 	if verb, argument := Action(want); verb != "" {
 		if verb == "close" && strings.HasSuffix(argument, " ...") {
@@ -138,7 +157,7 @@ func matches(want string, e Event) error {
 	if before, after, ok := strings.Cut(want, "<now>"); ok {
 		digits := strings.TrimSuffix(strings.TrimPrefix(e.Text, before), after)
 		seconds, err := strconv.ParseInt(digits, 10, 64)
-		if off := e.At.Unix() - seconds; err != nil || off < -2 || off > 2 {
+		if err != nil || seconds < b.dialled.Unix() || seconds > e.At.Unix() {
 			return got
 		}
 		return nil
@@ -148,5 +167,3 @@ func matches(want string, e Event) error {
 	}
 	return nil
 }
-
-func nextPing(b *Browser, timeout time.Duration) (Event, bool) { return b.Next(timeout) }

@@ -108,14 +108,16 @@ func (p *Process) Kill() {
 func (p *Process) Stop(t *testing.T) {
 	t.Helper()
 	p.Signal(syscall.SIGTERM)
-	if !p.EndsWithin(20 * time.Second) {
+	if !p.Ends() {
 		p.Kill()
 		t.Fatalf("%s did not stop:\n%s", p.Command.Path, p.Output.Tail())
 	}
 }
 
-// EndsWithin waits for the end of the process.
-func (p *Process) EndsWithin(timeout time.Duration) bool {
+// Ends waits for the end of the process.
+func (p *Process) Ends() bool { return p.endsWithin(Patience) }
+
+func (p *Process) endsWithin(timeout time.Duration) bool {
 	select {
 	case <-p.Ended:
 		return true
@@ -124,9 +126,9 @@ func (p *Process) EndsWithin(timeout time.Duration) bool {
 	}
 }
 
-// WaitFor polls until ready says nil, or the process ends, or the time is over.
-func (p *Process) WaitFor(timeout time.Duration, ready func() error) error {
-	deadline := time.Now().Add(timeout)
+// WaitFor polls until ready says nil, or the process ends, or patience does.
+func (p *Process) WaitFor(ready func() error) error {
+	deadline := time.Now().Add(Patience)
 	for {
 		err := ready()
 		select {
@@ -139,7 +141,7 @@ func (p *Process) WaitFor(timeout time.Duration, ready func() error) error {
 		}
 		time.Sleep(50 * time.Millisecond)
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%s is not ready after %v: %w\n%s", p.Command.Path, timeout, err, p.Output.Tail())
+			return fmt.Errorf("%s is not ready after %v: %w\n%s", p.Command.Path, Patience, err, p.Output.Tail())
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -37,7 +38,7 @@ func (r *Redis) Up() (err error) {
 	if err != nil {
 		return err
 	}
-	return r.Process.WaitFor(10*time.Second, func() error { return r.Client.Ping(context.Background()).Err() })
+	return r.Process.WaitFor(func() error { return r.Client.Ping(context.Background()).Err() })
 }
 
 // Down kills Redis. What it held is gone.
@@ -50,7 +51,7 @@ func (r *Redis) Close() {
 }
 
 // Do runs what stands behind "redis>": a command with, after " => ", the reply that it gives in the end, or one of
-// (down), (up) and (pause 1500).
+// (down), (up), (stop), (continue) and (pause 1500).
 func (r *Redis) Do(text string) error {
 	switch verb, argument := Action(text); verb {
 	case "down":
@@ -58,6 +59,12 @@ func (r *Redis) Do(text string) error {
 		return nil
 	case "up":
 		return r.Up()
+	case "stop": // it keeps its connections, and says nothing
+		r.Process.Signal(syscall.SIGSTOP)
+		return nil
+	case "continue":
+		r.Process.Signal(syscall.SIGCONT)
+		return nil
 	case "pause": // CLIENT PAUSE answers only when it is over if it comes through a connection of its own
 		return r.Client.Do(context.Background(), "CLIENT", "PAUSE", argument, "ALL").Err()
 	}
@@ -67,7 +74,7 @@ func (r *Redis) Do(text string) error {
 		return err
 	}
 	got, err := r.Run(arguments)
-	for deadline := time.Now().Add(3 * time.Second); err == nil && awaited && got != reply; got, err = r.Run(arguments) {
+	for deadline := time.Now().Add(Patience); err == nil && awaited && got != reply; got, err = r.Run(arguments) {
 		if time.Now().After(deadline) {
 			return fmt.Errorf("got %s", got)
 		}

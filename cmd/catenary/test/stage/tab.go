@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
 
@@ -34,8 +35,8 @@ func StartChromium(t *testing.T) context.Context {
 
 // A Tab is one page of one user.
 type Tab struct {
-	T   *testing.T
-	Ctx context.Context
+	T       *testing.T
+	Context context.Context
 }
 
 // NewUser is a tab in a private window: its cookies are its own.
@@ -45,7 +46,7 @@ func NewUser(t *testing.T, chromium context.Context) *Tab {
 
 // Another is a second tab of the same user.
 func (b *Tab) Another() *Tab {
-	return openTab(b.T, b.Ctx) // in the window of the first
+	return openTab(b.T, b.Context) // in the window of the first
 }
 
 func openTab(t *testing.T, parent context.Context, options ...chromedp.ContextOption) *Tab {
@@ -59,15 +60,12 @@ func openTab(t *testing.T, parent context.Context, options ...chromedp.ContextOp
 }
 
 // In is the same tab, which fails this part of the test.
-func (b *Tab) In(t *testing.T) *Tab { return &Tab{t, b.Ctx} }
-
-// patienceOfUsers is longer than the npm client takes to notice that it must connect again.
-const patienceOfUsers = 40 * time.Second
+func (b *Tab) In(t *testing.T) *Tab { return &Tab{t, b.Context} }
 
 // Do is what a user does.
 func (b *Tab) Do(what string, action chromedp.Action[chromedp.Void]) {
 	b.T.Helper()
-	ctx, cancel := context.WithTimeout(b.Ctx, patienceOfUsers)
+	ctx, cancel := context.WithTimeout(b.Context, Patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, action); err != nil {
 		b.T.Fatalf("%s: %v; the page shows\n%s", what, err, b.Text("body"))
@@ -80,6 +78,14 @@ func (b *Tab) Open(url string) {
 	b.Do("open "+url, chromedp.Navigate(url))
 }
 
+// BeforeEachPage has a script run in every page that is opened from now on, before its own.
+func (b *Tab) BeforeEachPage(script string) {
+	b.T.Helper()
+	if _, err := chromedp.Call(b.Context, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script}); err != nil {
+		b.T.Fatal(err)
+	}
+}
+
 // Click clicks on an element.
 func (b *Tab) Click(selector string) {
 	b.T.Helper()
@@ -90,6 +96,15 @@ func (b *Tab) Click(selector string) {
 func (b *Tab) Write(selector, text string) {
 	b.T.Helper()
 	b.Do("write into "+selector, chromedp.SendKeys(chromedp.CSS(selector), text))
+}
+
+// Paste puts a text into a field at once, as from the clipboard.
+func (b *Tab) Paste(selector, text string) {
+	b.T.Helper()
+	b.Click(selector)
+	if !Evaluate[bool](b, fmt.Sprintf(`document.execCommand("insertText", false, %q)`, text)) {
+		b.T.Fatalf("%s takes no text", selector)
+	}
 }
 
 // Expect waits until the page has an element.
@@ -108,13 +123,13 @@ func (b *Tab) ExpectText(selector, text string) {
 // ExpectThat waits until a JavaScript condition holds.
 func (b *Tab) ExpectThat(what, condition string) {
 	b.T.Helper()
-	for deadline := time.Now().Add(patienceOfUsers); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(Patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		// A page that is just being left has no document to ask.
-		if true, err := chromedp.Run(b.Ctx, chromedp.Evaluate[bool](condition)); err == nil && true {
+		if true, err := chromedp.Run(b.Context, chromedp.Evaluate[bool](condition)); err == nil && true {
 			return
 		}
 	}
-	b.T.Fatalf("expect %s: not within %v; the page shows\n%s", what, patienceOfUsers, b.Text("body"))
+	b.T.Fatalf("expect %s: not within %v; the page shows\n%s", what, Patience, b.Text("body"))
 }
 
 // Text is what an element shows, "" without one.
@@ -125,7 +140,7 @@ func (b *Tab) Text(selector string) string {
 // Evaluate asks the page.
 func Evaluate[T any](b *Tab, expression string) T {
 	b.T.Helper()
-	ctx, cancel := context.WithTimeout(b.Ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(b.Context, Patience)
 	defer cancel()
 	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
 	if err != nil {

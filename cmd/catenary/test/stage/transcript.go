@@ -27,11 +27,10 @@ type Transcript struct {
 // A Step is one line of a transcript with its indented continuation lines.
 type Step struct {
 	Line    int
-	Speaker string // browser, server, rails, catenary, redis, app, operator, wait
+	Speaker string // browser, server, rails, catenary, redis, app, operator
 	name    string // which browser, "" for the only one
 	when    Condition
-	After   time.Duration // not before
-	within  time.Duration // not later than
+	After   time.Duration // of its browser's handshake, and not before
 	order   byte          // '~' in any order with its neighbours, '?' may be left out, 0
 	from    int           // the line is repeated for <n> = from … to
 	to      int
@@ -59,7 +58,6 @@ func (c Condition) Holds(rails string) bool {
 
 var (
 	stepLine      = regexp.MustCompile(`^(?:(\d+)\.\.(\d+) )?(browser|server|rails|catenary|redis|app|operator)(?: ([a-z]\w*))?(?: \(([^)]*)\))?([~?])?>(?: +(.*))?$`)
-	waitLine      = regexp.MustCompile(`^\(wait (\S+)\)$`)
 	conditionText = regexp.MustCompile(`^rails (>=|<) (\d+\.\d+)$`)
 	caseNumbers   = regexp.MustCompile(`\bcases? (\d+(?:, \d+)*)`)
 	Number        = regexp.MustCompile(`\d+`)
@@ -148,10 +146,6 @@ func (tr *Transcript) addSetting(line string) (err error) {
 }
 
 func parseStep(line string) (Step, error) {
-	if m := waitLine.FindStringSubmatch(line); m != nil {
-		pause, err := time.ParseDuration(m[1])
-		return Step{Speaker: "wait", After: pause}, err
-	}
 	m := stepLine.FindStringSubmatch(line)
 	if m == nil {
 		return Step{}, fmt.Errorf("not a step: %q", line)
@@ -176,8 +170,6 @@ func (s *Step) annotate(note string) (err error) {
 	case "":
 	case "after":
 		s.After, err = time.ParseDuration(value)
-	case "within":
-		s.within, err = time.ParseDuration(value)
 	default:
 		s.when, err = parseCondition(note)
 	}

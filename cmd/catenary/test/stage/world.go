@@ -2,6 +2,7 @@ package stage
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -170,13 +171,20 @@ func (w *World) ask(s Step) error {
 	return w.App.AwaitEvents(user, what == "callbacks", s.More)
 }
 
-// operate runs what stands behind "operator>": (stop) ends the server as an operating system does.
+// operate runs what stands behind "operator>": (stop) ends the server as an operating system does, and (unready) waits until
+// catenary tells load balancers that it is not ready.
 func (w *World) operate(text string) error {
-	if verb, _ := Action(text); verb != "stop" {
-		return fmt.Errorf("an operator cannot %q", text)
+	switch verb, _ := Action(text); verb {
+	case "stop":
+		w.server().Signal(syscall.SIGTERM)
+		return nil
+	case "unready":
+		if !Await(func() bool { return w.Catenary.Ready() != nil }) {
+			return errors.New("it stays ready")
+		}
+		return nil
 	}
-	w.server().Signal(syscall.SIGTERM)
-	return nil
+	return fmt.Errorf("an operator cannot %q", text)
 }
 
 // server is the process that browsers talk to.
