@@ -1,6 +1,6 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: build demo test attack fuzz faults soak conformance cost bench bench-go deploy-test
+.PHONY: build demo test test-loaded attack fuzz faults soak conformance cost bench bench-go deploy-test
 
 # The binary, in bin/catenary.
 build:
@@ -13,6 +13,11 @@ demo:
 # Everything, as CI runs it.
 test:
 	script/test
+
+# The same three times in a row beside eight busy loops: make test-loaded ROUNDS=1 LOOPS=4. How long a test waits for what
+# must come, CATENARY_TEST_PATIENCE=2 doubles.
+test-loaded:
+	script/test-loaded
 
 # What hostile clients do, in full, and how many attacks held and fell.
 attack:

@@ -46,11 +46,25 @@ func startVictim(t *testing.T, flags ...string) *victim {
 	if w.App, err = stage.StartApp("lab", true, "REDIS_URL="+w.Redis.URL(), "LAB_LOG_LEVEL=fatal"); err != nil {
 		t.Fatal(err)
 	}
-	if w.Catenary, err = stage.StartCatenary(w.App, append([]string{"--trusted-proxies", "10.0.0.0/8"}, flags...)...); err != nil {
+	if w.Catenary, err = stage.StartCatenary(w.App, append(victimFlags, flags...)...); err != nil {
 		t.Fatal(err)
 	}
 	return (&victim{Edge: &stage.Edge{T: t, Redis: w.Redis, App: w.App, Nodes: []*stage.Catenary{w.Catenary}}}).calm()
 }
+
+// another is a catenary with other settings in front of the same application.
+func (v *victim) another(flags ...string) *victim {
+	v.Helper()
+	node, err := stage.StartCatenary(v.App, append(victimFlags, flags...)...)
+	if err != nil {
+		v.Fatal(err)
+	}
+	v.Cleanup(node.Process.Kill)
+	return (&victim{Edge: &stage.Edge{T: v.T, Redis: v.Redis, App: v.App, Nodes: []*stage.Catenary{node}}}).calm()
+}
+
+// victimFlags are those of all. With pprof a test can have the memory cleaned up before it looks.
+var victimFlags = []string{"--trusted-proxies", "10.0.0.0/8", "--operations-pprof"}
 
 // calm measures what the honest client is used to.
 func (v *victim) calm() *victim {
@@ -103,8 +117,8 @@ func (v *victim) welcomed(address string) *stage.Browser {
 // ends waits for the end of the connection and returns the last that it said, pings left out.
 func (v *victim) ends(b *stage.Browser) (last string) {
 	v.Helper()
-	for deadline := time.Now().Add(time.Minute); ; {
-		e, ok := stage.NextFrame(b, time.Until(deadline))
+	for {
+		e, ok := stage.NextFrame(b)
 		if !ok {
 			v.Fatal("the connection does not end")
 		}

@@ -95,7 +95,7 @@ func (v *victim) say(address, request string) (status int, body string) {
 		v.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(honestPatient))
+	conn.SetDeadline(time.Now().Add(stage.Patience))
 	go io.WriteString(conn, request)
 	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {

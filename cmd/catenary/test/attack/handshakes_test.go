@@ -17,12 +17,12 @@ import (
 )
 
 func TestAttack_Handshakes(t *testing.T) {
-	v := startVictim(t, "--limits-header-timeout", "2s", "--limits-handshakes-per-second-per-address", "20", "--limits-connections-per-address", fmt.Sprint(perAddress()))
+	v := startVictim(t, "--limits-header-timeout", "2s")
 	v.attack("from pages of other origins", crossSite)
 	v.attack("that never end", slowloris)
-	v.attack("that never begin", mute)
+	v.another("--limits-connections-per-address", fmt.Sprint(perAddress()), "--limits-header-timeout", "1m").attack("that never begin", mute)
 	v.attack("with headers that are bombs", headerBombs)
-	v.attack("ten thousand from one address", storm)
+	v.another("--limits-handshakes-per-second-per-address", "2").attack("ten thousand from one address", storm)
 	v.attack("with bytes that are no text", rawBytes)
 }
 
@@ -56,7 +56,7 @@ func slowloris(v *victim) {
 					time.Sleep(300 * time.Millisecond)
 				}
 			}()
-			conn.SetReadDeadline(time.Now().Add(time.Minute))
+			conn.SetReadDeadline(time.Now().Add(stage.Patience))
 			if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
 				v.Errorf("a handshake that began with %.20q is left open", beginnings[n%len(beginnings)])
 			}
@@ -73,7 +73,7 @@ func mute(v *victim) {
 	turnedAway := func(s stage.Scraped) float64 {
 		return s.Why("catenary_handshakes_turned_away_total", "connections_per_address")
 	}
-	for n := 0; n < 3*perAddress(); n++ { // the first are given up meanwhile
+	for n := 0; n < 3*perAddress(); n++ {
 		conn, err := stage.Connect("127.0.1.7", v.Nodes[0].Address)
 		if err != nil {
 			v.Fatal(err)
@@ -126,7 +126,7 @@ func (v *victim) answer(from, request string) int {
 		v.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(30 * time.Second))
+	conn.SetDeadline(time.Now().Add(stage.Patience))
 	go io.WriteString(conn, request)
 	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {

@@ -55,7 +55,7 @@ func deafToAnswers(v *victim) {
 	io.WriteString(b, string(stage.MaskedFrame(0x80|stage.OpText, []byte(stage.Command("subscribe", honestEcho, nil)))))
 	before := slowEnds(v.Scrape())
 	for range 400 {
-		b.SetWriteDeadline(time.Now().Add(time.Minute))
+		b.SetWriteDeadline(time.Now().Add(stage.Patience))
 		if _, err := b.Write(echo); err != nil {
 			break
 		}

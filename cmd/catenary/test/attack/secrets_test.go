@@ -320,7 +320,7 @@ func (s *spy) command(root, name string, arguments ...string) {
 	if name != "audit" && name != "bench" {
 		arguments = append(arguments, "--root", root)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), stage.Patience)
 	defer cancel()
 	command := exec.CommandContext(ctx, path, append([]string{name}, arguments...)...)
 	command.Env = append(os.Environ(), "SECRET_KEY_BASE="+stage.SecretKeyBase)
@@ -361,8 +361,7 @@ func TestSecrets_AreNotInComplaints(t *testing.T) {
 		}
 		s.command(root, "config")
 		c := stage.Attempt(t, []string{"SECRET_KEY_BASE=" + stage.SecretKeyBase}, "--root", root, "--backend-url", "http://"+stage.FreeAddress(), "--log-level", "debug")
-		c.Process.EndsWithin(300 * time.Millisecond)
-		c.Process.Kill()
+		complain(c)
 		s.sees("a start", c.Process.Output.String())
 	}
 	for _, variable := range []string{
@@ -370,10 +369,19 @@ func TestSecrets_AreNotInComplaints(t *testing.T) {
 		"CATENARY_BROADCASTS_REDIS_SENTINEL_PASSWORD=" + canaries["the sentinels' password"], "CATENARY_JWT_SECRET=" + canaries["jwt.rotation_secret"], "CATENARY_SECRETS=" + canaries["CATENARY_SECRET"],
 	} {
 		c := stage.Attempt(t, []string{"SECRET_KEY_BASE=" + stage.SecretKeyBase, variable}, "--backend-url", "http://"+stage.FreeAddress(), "--log-level", "debug")
-		c.Process.EndsWithin(300 * time.Millisecond)
-		c.Process.Kill()
+		complain(c)
 		s.sees("a start", c.Process.Output.String())
 	}
+}
+
+// complain lets catenary say all that it has to say at its start, and ends it.
+func complain(c *stage.Catenary) {
+	c.Process.WaitFor(func() error { // it ends, or lives and waits for Rails
+		_, err := stage.Get("http://" + c.Operations + "/ready")
+		return err
+	})
+	time.Sleep(300 * time.Millisecond) // and perhaps says more
+	c.Process.Kill()
 }
 
 // TestSecrets_AreNotInPanics has Rails answer what no server may answer.

@@ -27,6 +27,9 @@ func (v *victim) recovers(before vitals) {
 	v.Helper()
 	var after vitals
 	err := v.Nodes[0].Process.WaitFor(func() error {
+		if _, err := stage.Get("http://" + v.Nodes[0].Operations + "/debug/pprof/heap?gc=1"); err != nil {
+			return err
+		}
 		after = v.vitals()
 		if after.heap > before.heap+32<<20 || after.goroutines > before.goroutines+20 || after.descriptors > before.descriptors+20 || after.browsers > before.browsers {
 			return fmt.Errorf("before the attack %+v, after it %+v", before, after)
@@ -69,17 +72,14 @@ func lastLine(text, with string) string {
 	return line
 }
 
-// reaches waits until a counter has come so far.
+// reaches waits until a counter has come so far, for as long as it rises.
 func (v *victim) reaches(what string, count func(stage.Scraped) float64, least float64) {
 	v.Helper()
-	err := v.Nodes[0].Process.WaitFor(func() error {
-		if n := count(v.Scrape()); n < least {
-			return fmt.Errorf("%s: %v, and not yet %v", what, n, least)
+	for n := count(v.Scrape()); n < least; {
+		before := n
+		if !stage.Await(func() bool { n = count(v.Scrape()); return n > before }) {
+			v.Fatalf("%s: %v, and not %v. catenary wrote at last:\n%s", what, n, least, v.Nodes[0].Process.Output.Tail())
 		}
-		return nil
-	})
-	if err != nil {
-		v.Fatal(err)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 // TestStories are what users do in the chat, in a real browser, with each source of broadcasts.
 func TestStories(t *testing.T) {
+	t.Parallel()
 	for _, source := range []string{"redis", "embedded"} {
 		t.Run(source, func(t *testing.T) {
 			t.Parallel()

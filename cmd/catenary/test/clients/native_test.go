@@ -18,7 +18,7 @@ func TestNativeClient(t *testing.T) {
 	for _, server := range []string{server, "rebuilt"} {
 		t.Run(server, func(t *testing.T) {
 			t.Parallel()
-			w, err := stage.StartLab(server, "LAB_DISABLE_FORGERY_PROTECTION=true")
+			w, err := stage.StartWorld(server, "own", "LAB_DISABLE_FORGERY_PROTECTION=true")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -44,7 +44,7 @@ func (c *nativeClient) talk() {
 			`,"message":{"authorization":"Bearer a.b-c_d=","origin":null,"protocol":null,"agent":"Phone/1.0 (née)","cookie":null}}`)
 	}
 	c.play(`app> POST /broadcast {"stream":"phone","message":{"n":1}}`, `server> {"identifier":`+stage.Quoted(stream)+`,"message":{"n":1}}`,
-		"browser> "+stage.Command("unsubscribe", stream, nil), "(wait 200ms)", `app> POST /broadcast {"stream":"phone","message":{"n":2}}`, "server> (quiet)",
+		"browser> "+stage.Command("unsubscribe", stream, nil), "redis> PUBSUB NUMSUB phone => 0", `app> POST /broadcast {"stream":"phone","message":{"n":2}}`, "server> (quiet)",
 		`server> {"type":"ping","message":<now>}`,
 		`app> POST /disconnect {"uid":9}`)
 	if stage.RailsVersion() < "7.1" && c.conversation.World.Catenary == nil {

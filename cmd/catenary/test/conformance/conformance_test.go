@@ -16,6 +16,7 @@ import (
 // SERVER=identified plays all that can be played with tokens in place of connect, of which some is always played;
 // the transcripts of Turbo are also played with catenary in place of its channel.
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	transcripts := stage.ReadTranscripts(t, stage.ProjectRoot+"/testdata/transcripts")
 	differences := readDifferences(t)
 	differences.mustDeclareWhat(t, transcripts)
@@ -55,7 +56,7 @@ func TestConformance(t *testing.T) {
 
 func converse(t *testing.T, find func(server, kind string) (*stage.World, error), server string, tr stage.Transcript) {
 	if tr.World == "own" {
-		find = stage.StartWorld
+		find = func(server, kind string) (*stage.World, error) { return stage.StartWorld(server, kind) }
 	}
 	w, err := find(server, tr.World)
 	if err != nil {

@@ -28,9 +28,9 @@ func TestDifferential(t *testing.T) {
 	}
 	servers := []string{"rails", "catenary", "rebuilt"}
 	var participants []*stage.World
-	t.Setenv("LAB_WORKERS", "1")
+	t.Parallel()
 	for _, server := range servers {
-		w, err := stage.StartWorld(server, "")
+		w, err := stage.StartWorld(server, "", "LAB_WORKERS=1")
 		if err != nil {
 			t.Fatal(err)
 		}

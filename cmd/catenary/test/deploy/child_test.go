@@ -5,7 +5,6 @@ import (
 	"os"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
@@ -72,7 +71,7 @@ func TestChild_GetsTheSignalsThatAreItsOwn(t *testing.T) {
 // As systemd does without KillMode=mixed, and a terminal's Ctrl-C with some shells: a stop is no failure for that.
 func TestChild_ThatIsStoppedTogetherWithCatenaryIsNoFailure(t *testing.T) {
 	t.Parallel()
-	c := stage.Attempt(t, stage.WithSecret, "--broadcasts-redis-url", "redis://"+stage.FreeAddress(), "--broadcasts-channel-prefix", "app", "--shutdown-delay", "20s", "--", "sleep", "60")
+	c := stage.Attempt(t, stage.WithSecret, "--broadcasts-redis-url", "redis://"+stage.FreeAddress(), "--broadcasts-channel-prefix", "app", "--shutdown-delay", stage.Forever, "--", "sleep", "60")
 	if err := c.Process.WaitFor(func() error { return stage.Says(c.Process, "catenary listens") }); err != nil {
 		t.Fatal(err)
 	}
@@ -88,14 +87,14 @@ func TestChild_ThatIsStoppedTogetherWithCatenaryIsNoFailure(t *testing.T) {
 }
 
 // railsBeside starts catenary with the laboratory under Puma as its command, at catenary's port.
-func railsBeside(t *testing.T) (*stage.Catenary, *stage.Redis) {
+func railsBeside(t *testing.T, flags ...string) (*stage.Catenary, *stage.Redis) {
 	redis, err := stage.StartRedis()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(redis.Close)
 	env := []string{"RAILS=" + stage.RailsVersion(), "SECRET_KEY_BASE=" + stage.SecretKeyBase, "LAB_LOG_LEVEL=info", "RUBYLIB=" + stage.ProjectRoot + "/rpc/rails/lib", "REDIS_URL=" + redis.URL()}
-	c := stage.Attempt(t, env, "--", stage.ProjectRoot+"/script/puma", stage.ProjectRoot+"/testdata/lab")
+	c := stage.Attempt(t, env, append(flags, "--", stage.ProjectRoot+"/script/puma", stage.ProjectRoot+"/testdata/lab")...)
 	if err := c.Process.WaitFor(c.Ready); err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +132,7 @@ func TestChild_RestartsItselfAndNoBrowserNotices(t *testing.T) {
 // Nobody is left whom it could ask, so nothing is waited for.
 func TestChild_ThatIsKilledEndsCatenaryAtOnceAndBrowsersAreTold(t *testing.T) {
 	t.Parallel()
-	c, _ := railsBeside(t)
+	c, _ := railsBeside(t, "--shutdown-grace", stage.Forever)
 	b, err := stage.Dial(c.Address, stage.Handshake("GET", "/cable", c.Address, nil))
 	if err != nil {
 		t.Fatal(err)
@@ -146,7 +145,7 @@ func TestChild_ThatIsKilledEndsCatenaryAtOnceAndBrowsersAreTold(t *testing.T) {
 	if !b.Awaits(`"reason":"server_restart"`) {
 		t.Error("the browser is not told")
 	}
-	if !c.Process.Ends() { // the grace is 25 s
+	if !c.Process.Ends() { // the grace is not waited for
 		t.Fatalf("it runs on:\n%s", c.Process.Output.Tail())
 	}
 	if got := c.Process.Command.ProcessState.ExitCode(); got != 137 {

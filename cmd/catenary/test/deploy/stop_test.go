@@ -13,7 +13,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
@@ -52,6 +51,10 @@ func TestStop_TellsEveryBrowserAndLetsEveryCallbackRun(t *testing.T) {
 
 func TestStop_ASecondSignalEndsAtOnce(t *testing.T) {
 	w := stage.NewWorld(t, "catenary")
+	w.Catenary.Process.Kill()
+	if err := w.Catenary.Up(w.App, "--shutdown-grace", stage.Forever); err != nil {
+		t.Fatal(err)
+	}
 	c := &stage.Conversation{World: w, Browsers: map[string]*stage.Browser{}}
 	c.MustPlay(t, "browser> GET /cable", `server> {"type":"welcome"}`)
 	w.App.Process.Signal(syscall.SIGSTOP) // the callbacks cannot run
@@ -60,12 +63,12 @@ func TestStop_ASecondSignalEndsAtOnce(t *testing.T) {
 	w.Catenary.Process.Signal(syscall.SIGTERM)
 	c.MustPlay(t, `server> {"type":"disconnect","reason":"server_restart","reconnect":true}`)
 	w.Catenary.Process.Signal(syscall.SIGTERM)
-	if !w.Catenary.Process.EndsWithin(3 * time.Second) {
+	if !w.Catenary.Process.Ends() {
 		t.Fatal("catenary waits on")
 	}
 }
 
-// Rails takes half a second to open a connection, so browsers are told at that pace.
+// Rails takes two seconds to open a connection, so browsers are told at that pace.
 func TestStop_TellsBrowsersOneByOneAndServesTheOthersMeanwhile(t *testing.T) {
 	w := stage.NewWorld(t, "catenary")
 	const users, echo = 6, `{"channel":"EchoChannel"}`
@@ -73,7 +76,7 @@ func TestStop_TellsBrowsersOneByOneAndServesTheOthersMeanwhile(t *testing.T) {
 	var coming sync.WaitGroup
 	for user := range users {
 		coming.Go(func() {
-			b, err := stage.Dial(w.Address, stage.Handshake("GET", fmt.Sprintf("/cable?sleep=0.5&uid=%d", user), w.Address, nil))
+			b, err := stage.Dial(w.Address, stage.Handshake("GET", fmt.Sprintf("/cable?sleep=2&uid=%d", user), w.Address, nil))
 			if err != nil {
 				t.Error(err)
 				return
@@ -110,7 +113,7 @@ func TestStop_TellsBrowsersOneByOneAndServesTheOthersMeanwhile(t *testing.T) {
 		b.Send(stage.Command("message", echo, `{"action":"echo"}`))
 		going.Go(func() {
 			for {
-				switch e, ok := b.Next(20 * time.Second); {
+				switch e, ok := b.Next(); {
 				case !ok:
 					t.Error("the browser hears nothing")
 					return
@@ -140,7 +143,7 @@ func TestStop_TellsBrowsersOneByOneAndServesTheOthersMeanwhile(t *testing.T) {
 
 func TestStop_LetsBrowsersInForADelay(t *testing.T) {
 	w := stage.NewWorld(t, "catenary")
-	catenary, err := stage.StartCatenary(w.App, "--shutdown-delay", "5s")
+	catenary, err := stage.StartCatenary(w.App, "--shutdown-delay", "20s")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +215,7 @@ func TestStop_SeesRequestsOfTheWebThrough(t *testing.T) {
 	<-asked
 	catenary.Process.Signal(syscall.SIGTERM)
 	if err := catenary.Process.WaitFor(func() error {
-		_, err := net.DialTimeout("tcp", catenary.Address, time.Second)
+		_, err := net.DialTimeout("tcp", catenary.Address, stage.Patience)
 		if err == nil {
 			return errors.New("it still listens")
 		}

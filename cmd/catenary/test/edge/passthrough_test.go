@@ -25,6 +25,7 @@ var differsInWhole = map[string]string{
 // TestPassThrough_IsAnInvisibleProxyForAnAppWithoutTheGem plays the transcripts, as Rails itself answers them, through a
 // catenary that relays everything. Where Redis is, it is not told.
 func TestPassThrough_IsAnInvisibleProxyForAnAppWithoutTheGem(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	started := map[string]func() (*stage.World, error){}
 	t.Cleanup(func() {

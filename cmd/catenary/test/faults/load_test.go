@@ -27,7 +27,7 @@ var loadFaults = []*fault{
 		strike:  func(s *rig) {},
 		seconds: 0.2,
 		during: func(s *rig) {
-			if !await(func() bool { return s.metric(`catenary_connections_ended_total{why="rails_failed"}`) > 0 }) {
+			if !stage.Await(func() bool { return s.metric(`catenary_connections_ended_total{why="rails_failed"}`) > 0 }) {
 				s.Error("nobody was told that there is no room for a command")
 			}
 		},

@@ -29,7 +29,7 @@ var railsFaults = []*fault{
 		lay:  func(s *rig) { s.startOwnApp() },
 		strike: func(s *rig) {
 			act(s.riders, 1, 1)
-			await(func() bool { return s.running() > 0 })
+			stage.Await(func() bool { return s.running() > 0 })
 			s.app.Process.Kill()
 		},
 		mend:    func(s *rig) { s.must(s.app.Up()) },
@@ -40,10 +40,10 @@ var railsFaults = []*fault{
 		lay:  func(s *rig) { s.startOwnApp("WEB_CONCURRENCY=2") },
 		strike: func(s *rig) {
 			act(s.riders, 1, 1)
-			await(func() bool { return s.running() > 0 })
+			stage.Await(func() bool { return s.running() > 0 })
 			s.must(killWorker(s.app.Process.Command.Process.Pid))
 		},
-		during: func(s *rig) { await(func() bool { return every(s.riders, pinged) }) },
+		during: func(s *rig) { stage.Await(func() bool { return every(s.riders, pinged) }) },
 		ends:   some,
 	},
 	{
@@ -51,7 +51,7 @@ var railsFaults = []*fault{
 		lay:    func(s *rig) { s.startOwnApp("WEB_CONCURRENCY=2") },
 		strike: func(s *rig) { s.app.Process.Signal(syscall.SIGUSR1) },
 		during: func(s *rig) {
-			await(func() bool {
+			stage.Await(func() bool {
 				act(s.riders, 1, 0)
 				return strings.Count(s.app.Process.Output.String(), "phase: 1") == 2
 			})
@@ -66,7 +66,7 @@ var railsFaults = []*fault{
 		strike: func(s *rig) { s.app.Process.Stop(s.T) },
 		during: func(s *rig) {
 			gone := s.join(1, s.catenary.Address) // waits, and leaves before Rails is back
-			await(func() bool {
+			stage.Await(func() bool {
 				gone[0].mu.Lock()
 				defer gone[0].mu.Unlock()
 				return gone[0].refused > 0
@@ -89,7 +89,7 @@ var railsFaults = []*fault{
 		name: "slow: every action takes 2 s", long: true,
 		lay:     func(s *rig) { s.startOwnApp() },
 		strike:  func(s *rig) {},
-		during:  func(s *rig) { await(func() bool { return every(s.riders, allAnswered) }) },
+		during:  func(s *rig) { stage.Await(func() bool { return every(s.riders, allAnswered) }) },
 		seconds: 2,
 	},
 	{
@@ -116,7 +116,7 @@ var railsFaults = []*fault{
 		lay:    func(s *rig) { s.startProxiedApp() },
 		strike: func(s *rig) { s.toRails.Set(func(p *stage.FaultyProxy) { p.Twice = true }) },
 		during: func(s *rig) {
-			if !await(func() bool { return strings.Contains(s.app.Process.Output.String(), "refused a call") }) {
+			if !stage.Await(func() bool { return strings.Contains(s.app.Process.Output.String(), "refused a call") }) {
 				s.Error("nothing was sent twice")
 			}
 		},
@@ -196,7 +196,7 @@ var browserFaults = []*fault{
 		lay:    func(s *rig) { s.flags = []string{"--ping-timeout", "3s"} },
 		strike: func(s *rig) { s.toBrowser.Lose(stage.There | stage.Back) },
 		during: func(s *rig) {
-			await(func() bool {
+			stage.Await(func() bool {
 				events := s.events()
 				return !slices.ContainsFunc(s.behind, func(r *rider) bool {
 					return count(events[r.lives[0].user], "unsubscribed") != 1
@@ -240,5 +240,5 @@ func (s *rig) publishMuch(bytes int, done func() bool) {
 	for sent := 0; sent < bytes && !done(); sent += len(payload) {
 		s.must(s.redis.Client.Publish(s.Context(), s.stream, payload).Err())
 	}
-	await(func() bool { return bytes < 10<<20 || done() })
+	stage.Await(func() bool { return bytes < 10<<20 || done() })
 }

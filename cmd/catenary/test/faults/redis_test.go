@@ -119,7 +119,7 @@ var redisFaults = []*fault{
 
 // untilGap waits until the loss has been noticed and is over.
 func untilGap(s *rig) {
-	await(func() bool { return s.says("broadcasts arrive again\"") > 0 })
+	stage.Await(func() bool { return s.says("broadcasts arrive again\"") > 0 })
 }
 
 // outgrowBuffer lets more wait for catenary than Redis keeps.
@@ -129,7 +129,7 @@ func outgrowBuffer(s *rig) {
 	s.Cleanup(b.Close)
 	big := s.stream + "-big"
 	s.must(b.Send(stage.Command("subscribe", `{"channel":"TallyChannel","s":"`+big+`"}`, nil)))
-	await(func() bool {
+	stage.Await(func() bool {
 		n, err := s.redis.Run([]any{"PUBSUB", "NUMSUB", big})
 		return err == nil && n == "1"
 	})
@@ -170,7 +170,7 @@ func laySentinel(s *rig) {
 	s.Cleanup(process.Kill)
 	watching := redis.NewClient(&redis.Options{Addr: sentinel, Protocol: 2})
 	s.Cleanup(func() { watching.Close() })
-	if !await(func() bool {
+	if !stage.Await(func() bool {
 		known, err := watching.Do(s.Context(), "SENTINEL", "replicas", "main").Slice()
 		info, _ := replica.Client.Info(s.Context(), "replication").Result()
 		return err == nil && len(known) == 1 && strings.Contains(info, "master_link_status:up")
@@ -202,7 +202,7 @@ func layCluster(s *rig) {
 		s.Fatalf("%v\n%s", err, output)
 	}
 	for _, node := range s.cluster {
-		if !await(func() bool {
+		if !stage.Await(func() bool {
 			info, err := node.Client.ClusterInfo(s.Context()).Result()
 			return err == nil && strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_known_nodes:3")
 		}) {

@@ -58,27 +58,14 @@ type rig struct {
 type usage struct{ goroutines, descriptors int }
 
 const (
-	faultPatience = 45 * time.Second // how long what must happen may take
-	ridersThere   = 12
-	ridersBehind  = 3
+	ridersThere  = 12
+	ridersBehind = 3
 )
-
-// await reports whether something came about.
-func await(condition func() bool) bool {
-	for deadline := time.Now().Add(faultPatience); ; time.Sleep(20 * time.Millisecond) {
-		if condition() {
-			return true
-		}
-		if time.Now().After(deadline) {
-			return false
-		}
-	}
-}
 
 // awaits ends the test if something does not come about.
 func (s *rig) awaits(what string, condition func() bool) {
 	s.Helper()
-	if !await(condition) {
+	if !stage.Await(condition) {
 		s.Fatalf("not so: %s. catenary wrote at last:\n%s", what, s.catenary.Process.Output.Tail())
 	}
 }
@@ -179,7 +166,7 @@ func (s *rig) settle(riders ...*rider) {
 		last = max(last, n)
 	}
 	s.mu.Unlock()
-	await(func() bool {
+	stage.Await(func() bool {
 		return every(riders, func(l *life) bool { return l.from > last || len(l.heard) > 0 && l.heard[len(l.heard)-1] >= last })
 	})
 }
@@ -218,7 +205,7 @@ func (s *rig) usage() (u usage) {
 // metric is the value of a line of /metrics, 0 if there is none.
 func (s *rig) metric(name string) float64 {
 	var text string
-	await(func() (answers bool) {
+	stage.Await(func() (answers bool) {
 		var err error
 		text, err = stage.Get("http://" + s.catenary.Operations + "/metrics")
 		return err == nil

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
 // A fault is one row of the matrix: what is done to a part while browsers are connected.
@@ -51,7 +53,7 @@ func (f *fault) play(t *testing.T, s *rig) (fell [len(columns)]error) {
 	s.riders = append(s.behind, s.join(ridersThere, s.catenary.Address)...)
 	s.awaits("browsers are subscribed before the fault", func() bool { return every(s.riders, nowSubscribed) })
 	act(s.riders, 3, 0)
-	await(func() bool { return every(s.riders, allAnswered) })
+	stage.Await(func() bool { return every(s.riders, allAnswered) })
 	s.settle(s.riders...)
 
 	s.struck = int(s.published.Load())
@@ -62,7 +64,7 @@ func (f *fault) play(t *testing.T, s *rig) (fell [len(columns)]error) {
 		s.hearPing()
 	}
 	if f.unready != "" {
-		await(func() bool { return strings.Contains(strings.Join(s.ready.unready(), "\n"), f.unready) })
+		stage.Await(func() bool { return strings.Contains(strings.Join(s.ready.unready(), "\n"), f.unready) })
 	}
 	if f.during != nil {
 		f.during(s)
@@ -70,13 +72,13 @@ func (f *fault) play(t *testing.T, s *rig) (fell [len(columns)]error) {
 	if f.mend != nil {
 		f.mend(s)
 	}
-	await(func() bool { return s.catenary.Ready() == nil })
+	stage.Await(func() bool { return s.catenary.Ready() == nil })
 	s.mended = int(s.published.Load()) + 1
 
 	s.riders = slices.DeleteFunc(append(s.riders, s.later...), (*rider).isLeaving)
-	await(func() bool { return every(s.riders, nowSubscribed) })
+	stage.Await(func() bool { return every(s.riders, nowSubscribed) })
 	act(s.riders, 2, 0)
-	await(func() bool { return every(s.riders, allAnswered) })
+	stage.Await(func() bool { return every(s.riders, allAnswered) })
 	s.settle(s.riders...)
 	for i, column := range columns[:early] {
 		fell[i] = column.check(f, s)
@@ -102,7 +104,7 @@ func (s *rig) hearPing() {
 	for _, r := range there {
 		r.is(func(l *life) bool { pings[r] = l.pings; return true })
 	}
-	await(func() bool {
+	stage.Await(func() bool {
 		return !slices.ContainsFunc(there, func(r *rider) bool {
 			return !r.is(func(l *life) bool { return l.pings != pings[r] })
 		})
@@ -238,7 +240,7 @@ func (f *fault) gapDeclared(s *rig) error {
 }
 
 func (f *fault) actions(s *rig) (err error) {
-	await(func() bool { err = f.lookAtActions(s); return err == nil })
+	stage.Await(func() bool { err = f.lookAtActions(s); return err == nil })
 	return err
 }
 
@@ -259,7 +261,7 @@ func (f *fault) lookAtActions(s *rig) error {
 }
 
 func (f *fault) callbacks(s *rig) (err error) {
-	await(func() bool { err = f.lookAtCallbacks(s); return err == nil })
+	stage.Await(func() bool { err = f.lookAtCallbacks(s); return err == nil })
 	return err
 }
 
@@ -283,7 +285,7 @@ func (f *fault) lookAtCallbacks(s *rig) error {
 
 // leftovers allows for the connections to Rails and Redis, which are kept for a while.
 func (f *fault) leftovers(s *rig) error {
-	back := await(func() bool {
+	back := stage.Await(func() bool {
 		s.atEnd = s.usage()
 		return s.atEnd.goroutines < s.before.goroutines+ridersThere && s.atEnd.descriptors < s.before.descriptors+ridersThere
 	})

@@ -28,11 +28,11 @@ func TestFault_ABrowserThatHasVanishedIsMissedOverTLSToo(t *testing.T) {
 	}
 	p.Lose(stage.There | stage.Back)
 	var events []string
-	gone := await(func() bool {
+	gone := stage.Await(func() bool {
 		events, err = e.App.Events("7", false)
 		return err != nil || count(events, "disconnect") == 1
 	})
 	if !gone || err != nil {
-		t.Fatalf("%v %v after %v", events, err, faultPatience)
+		t.Fatalf("%v %v after %v", events, err, stage.Patience)
 	}
 }

@@ -22,7 +22,7 @@ func TestFault_ASlowRailsIsGivenFewerCallsAtOnce(t *testing.T) {
 			<-r.left
 		}
 	}()
-	if !await(func() bool { return every(s.riders, nowSubscribed) }) {
+	if !stage.Await(func() bool { return every(s.riders, nowSubscribed) }) {
 		t.Fatal("browsers are not subscribed")
 	}
 	// until has all of them act all the time, for as long as it takes.
@@ -40,11 +40,11 @@ func TestFault_ASlowRailsIsGivenFewerCallsAtOnce(t *testing.T) {
 					default:
 					}
 					r.act(seconds)
-					await(func() bool { return r.is(allAnswered) })
+					stage.Await(func() bool { return r.is(allAnswered) })
 				}
 			})
 		}
-		ok := await(func() bool {
+		ok := stage.Await(func() bool {
 			asked := time.Now()
 			if _, err := stage.Get(s.app.URL() + "/up"); err != nil {
 				t.Errorf("%s, a request of the web: %v", what, err)

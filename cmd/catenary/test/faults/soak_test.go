@@ -83,7 +83,7 @@ func TestSoak(t *testing.T) {
 	<-done
 	there := append(s.behind, s.riders...)
 	s.awaits("everybody is subscribed at the end", func() bool { return every(there, nowSubscribed) })
-	if !await(func() bool { return every(there, allAnswered) }) {
+	if !stage.Await(func() bool { return every(there, allAnswered) }) {
 		for _, r := range there {
 			r.is(func(l *life) bool {
 				if !allAnswered(l) {
@@ -190,10 +190,10 @@ func (s *soak) account(length time.Duration, seed uint64) {
 		}
 	}
 	var err error
-	if !await(func() bool { err = s.accountForCalls(); return err == nil }) {
+	if !stage.Await(func() bool { err = s.accountForCalls(); return err == nil }) {
 		s.Error(err)
 	}
-	back := await(func() bool {
+	back := stage.Await(func() bool {
 		s.atEnd, s.heap[1] = s.usage(), s.metric("go_memstats_heap_alloc_bytes")
 		return s.atEnd.goroutines < s.before.goroutines+ridersThere && s.atEnd.descriptors < s.before.descriptors+ridersThere && s.heap[1] < s.heap[0]+8<<20
 	})

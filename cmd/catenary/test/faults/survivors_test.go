@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 	"github.com/redis/go-redis/v9"
@@ -17,7 +16,6 @@ import (
 
 const (
 	briefLease = "  nodes:\n    lease: 5s\n"
-	takeover   = 60 * time.Second // until a survivor has run callbacks, on the slowest machine
 	present    = `{"channel":"PresenceChannel","room":"hall"}`
 )
 
@@ -66,13 +64,11 @@ func (c *cluster) says(node int, line string) {
 // eventually waits for what only Redis or Rails can tell.
 func (c *cluster) eventually(what string, holds func() bool) {
 	c.Helper()
-	for end := time.Now().Add(takeover); !holds(); time.Sleep(100 * time.Millisecond) {
-		if time.Now().After(end) {
-			for i, node := range c.Nodes {
-				c.Logf("node %d wrote at last:\n%s", i, node.Process.Output.Tail())
-			}
-			c.Fatalf("it never came true that %s", what)
+	if !stage.Await(holds) {
+		for i, node := range c.Nodes {
+			c.Logf("node %d wrote at last:\n%s", i, node.Process.Output.Tail())
 		}
+		c.Fatalf("it never came true that %s", what)
 	}
 }
 

@@ -58,7 +58,7 @@ func runBench(t *testing.T, file string, arguments []string) (report bench.Repor
 	if arguments[1] == "" {
 		arguments = append(arguments[:1], arguments[2:]...)
 	}
-	output := benchOutput(t, append(arguments, "--connections", "20", "--messages", "30", "--hold", "4s", "--json"))
+	output := benchOutput(t, append(arguments, "--connections", "20", "--messages", "30", "--hold", "10s", "--timeout", stage.Patience.String(), "--patience", stage.Patience.String(), "--json"))
 	if err := json.Unmarshal([]byte(output), &report); err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func mustBeAccountedFor(t *testing.T, server string, report bench.Report) {
 			}
 		}
 		if result.Scenario == "idle" && result.Figures["pings"] < 20 {
-			t.Errorf("%s: only %v pings in 4 seconds", server, result.Figures["pings"])
+			t.Errorf("%s: only %v pings in 10 seconds", server, result.Figures["pings"])
 		}
 	}
 }

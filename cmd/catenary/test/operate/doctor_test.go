@@ -8,7 +8,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )

@@ -47,8 +47,11 @@ func TestLog_TellsADay(t *testing.T) {
 	e.Hears(b, stage.Welcome)
 	b.Send(`{"command":"subscribe","identifier":"{\"channel\":\"KeepsakeChannel\"}"}`) // of which Rails warns
 	e.Hears(b, `{"identifier":"{\"channel\":\"KeepsakeChannel\"}","type":"confirm_subscription"}`)
-	registered := regexp.MustCompile(`Registered connection \((.+?)\)`).FindStringSubmatch(e.App.Process.Output.String())
-	if registered == nil {
+	var registered []string
+	if !stage.Await(func() bool {
+		registered = regexp.MustCompile(`Registered connection \((.+?)\)`).FindStringSubmatch(e.App.Process.Output.String())
+		return registered != nil
+	}) {
 		t.Fatalf("Rails registers no connection:\n%s", e.App.Process.Output)
 	}
 	e.App.Restart(t)
@@ -105,7 +108,7 @@ func sourceText(t *testing.T) string {
 		switch {
 		case err != nil:
 			return err
-		case entry.IsDir() && (entry.Name() == "testdata" || strings.HasPrefix(entry.Name(), ".") || entry.Name() == "node_modules"):
+		case entry.IsDir() && (entry.Name() == "testdata" || entry.Name() == "test" || strings.HasPrefix(entry.Name(), ".") || entry.Name() == "node_modules"):
 			return filepath.SkipDir
 		case strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go"):
 			text, err := os.ReadFile(path)

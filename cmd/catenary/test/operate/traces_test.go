@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 	otlp "go.opentelemetry.io/proto/otlp/collector/trace/v1"
@@ -60,18 +59,20 @@ func newTraceCollector(t *testing.T) *traceCollector {
 // find waits for a span.
 func (c *traceCollector) find(t *testing.T, what string, is func(*spans.Span) bool) *spans.Span {
 	t.Helper()
-	for deadline := time.Now().Add(4 * stage.Patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	var found *spans.Span
+	if !stage.Await(func() bool {
 		c.mu.Lock()
+		defer c.mu.Unlock()
 		for _, span := range c.spans {
-			if is(span) {
-				c.mu.Unlock()
-				return span
+			if found == nil && is(span) {
+				found = span
 			}
 		}
-		c.mu.Unlock()
+		return found != nil
+	}) {
+		t.Fatalf("no span: %s, among %v", what, c.names())
 	}
-	t.Fatalf("no span: %s, among %v", what, c.names())
-	return nil
+	return found
 }
 
 func (c *traceCollector) names() (names []string) {

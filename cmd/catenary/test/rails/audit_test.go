@@ -42,6 +42,7 @@ var trials = map[string]trial{
 // channel with what the gem answers when it is subscribed to: which streams
 // have a token, whether there are timers, which variables it cannot keep.
 func TestAudit_SaysOfTheLaboratoryWhatTheGemDoes(t *testing.T) {
+	t.Parallel()
 	report := auditOfLab(t)
 	w := auditWorld(t, true)
 	client, err := rpc.NewClient(rpc.Options{URL: w.App.URL(), Secret: stage.SecretKeyBase, Node: "audit", Timeout: stage.Patience, Concurrency: 1, Queue: 100, ReplyBytes: 1 << 20})
@@ -171,6 +172,7 @@ var failures = map[string]failure{
 // TestAudit_SaysWhatCannotWork plays what audit calls impossible against Rails
 // and against catenary, and what it calls possible beside them.
 func TestAudit_SaysWhatCannotWork(t *testing.T) {
+	t.Parallel()
 	report := auditOfLab(t)
 	for _, channel := range report.Channels {
 		if _, ok := failures[channel.Name]; ok != (channel.Runs >= audit.PassThrough) {

@@ -17,6 +17,7 @@ import (
 // who rescues them, notifications, the executor's runs, CurrentAttributes, tagged lines of the log. Behind catenary, with the
 // objects kept or rebuilt for each command, it is the same as natively.
 func TestCallbacks_AreThoseOfActionCable(t *testing.T) {
+	t.Parallel()
 	servers := []string{"rails", "catenary", "rebuilt"}
 	all := make(witnesses, len(servers))
 	t.Run("witness", func(t *testing.T) {
@@ -56,11 +57,26 @@ type witness struct {
 const witnessTag = "[witness] [alice]"
 
 func newWitness(t *testing.T, server string) *witness {
-	w, err := stage.StartLab(server, "LAB_WITNESS=true", "LAB_LOG_LEVEL=debug")
+	w, err := stage.StartWorld(server, "own", "LAB_WITNESS=true", "LAB_LOG_LEVEL=debug")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &witness{t: t, world: w}
+	if server == "rails" { // somebody was there before
+		if err := w.App.AwaitEvents("1", false, []string{"connect", "disconnect"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one := &witness{t: t, world: w}
+	one.forget()
+	return one
+}
+
+func (w *witness) forget() {
+	w.heard = nil
+	if err := w.world.App.Ask("DELETE /events"); err != nil {
+		w.t.Fatal(err)
+	}
+	w.world.App.Process.Output.Empty()
 }
 
 // witnesses do the same at the same time, the first of them natively.
@@ -171,11 +187,7 @@ func (all witnesses) do(what string, act func(*witness) error) {
 	}
 	for i, w := range all {
 		w.lines = append(append(w.lines, "> "+what), notes[i]...)
-		w.heard = nil
-		if err := w.world.App.Ask("DELETE /events"); err != nil {
-			w.t.Fatal(err)
-		}
-		w.world.App.Process.Output.Empty()
+		w.forget()
 	}
 }
 

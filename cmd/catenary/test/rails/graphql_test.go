@@ -17,14 +17,14 @@ var graphqlIdle = flag.Duration("idle", 0, "how long TestGraphql leaves everythi
 // TestGraphql shows a channel of graphql-ruby's design working: its queries live in the memory of one Rails process, and
 // an event must find its way back into it.
 func TestGraphql(t *testing.T) {
+	t.Parallel()
 	t.Run("with one process", func(t *testing.T) { testGraphql(t, "0") })
 	t.Run("with three processes", func(t *testing.T) { testGraphql(t, "3") })
 }
 
 func testGraphql(t *testing.T, processes string) {
-	t.Setenv("WEB_CONCURRENCY", processes)
-	t.Setenv("LAB_LOG", filepath.Join(t.TempDir(), "events"))
-	w, err := stage.StartWorld("catenary", "")
+	t.Parallel()
+	w, err := stage.StartWorld("catenary", "", "WEB_CONCURRENCY="+processes, "LAB_LOG="+filepath.Join(t.TempDir(), "events"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,8 +33,10 @@ func visit(t *testing.T, server string) (w *stage.World, b *stage.Browser, expec
 // TestLate_EffectsOfALongCommandDoNotWaitForItsEnd: what a channel does before it sleeps is seen before it wakes, with Rails as with
 // catenary.
 func TestLate_EffectsOfALongCommandDoNotWaitForItsEnd(t *testing.T) {
+	t.Parallel()
 	for _, server := range stage.Servers() {
 		t.Run(server, func(t *testing.T) {
+			t.Parallel()
 			w, b, expect := visit(t, server)
 			for sleep := 1.5; ; sleep *= 2 { // on a busy machine it must be longer for the broadcast to come meanwhile
 				identifier := fmt.Sprintf(`{"channel":"StreamChannel","s":["long"],"t":1,"sleep":%g}`, sleep)
@@ -68,6 +70,7 @@ func TestLate_EffectsOfALongCommandDoNotWaitForItsEnd(t *testing.T) {
 
 // TestLate_AThreadIsHeardInOrder: what a thread of an action's does while the action ends, and thereafter, is seen in its order.
 func TestLate_AThreadIsHeardInOrder(t *testing.T) {
+	t.Parallel()
 	const (
 		identifier = `{"channel":"LateChannel"}`
 		quoted     = `"{\"channel\":\"LateChannel\"}"`
@@ -75,13 +78,14 @@ func TestLate_AThreadIsHeardInOrder(t *testing.T) {
 	)
 	for _, server := range []string{"rails", "catenary"} {
 		t.Run(server, func(t *testing.T) {
+			t.Parallel()
 			_, b, expect := visit(t, server)
 			b.Send(stage.Command("subscribe", identifier, nil))
-			expect(`{"identifier":`+quoted+`,"type":"confirm_subscription"}`)
+			expect(`{"identifier":` + quoted + `,"type":"confirm_subscription"}`)
 			for range rounds {
 				b.Send(stage.Command("message", identifier, `{"action":"count","n":20,"pause":0.0002,"sleep":0.003}`))
 				for n := range 20 {
-					expect(`{"identifier":`+quoted+`,"message":{"late":`+strconv.Itoa(n)+`}}`)
+					expect(`{"identifier":` + quoted + `,"message":{"late":` + strconv.Itoa(n) + `}}`)
 				}
 			}
 		})
@@ -90,6 +94,7 @@ func TestLate_AThreadIsHeardInOrder(t *testing.T) {
 
 // TestLate_NothingOfALongCommandIsLostIfCatenaryHearsNothing: what is published before the reply is in the reply as well.
 func TestLate_NothingOfALongCommandIsLostIfCatenaryHearsNothing(t *testing.T) {
+	t.Parallel()
 	const quoted = `"{\"channel\":\"StreamChannel\",\"t\":1,\"sleep\":0.5}"`
 	redis, err := stage.StartRedis()
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 // TestState_WhatCannotBeKeptIsNamedOnce: an operator learns which variable of which channel a rebuilt object will lack.
 func TestState_WhatCannotBeKeptIsNamedOnce(t *testing.T) {
+	t.Parallel()
 	w, err := stage.StartWorld("catenary", "")
 	if err != nil {
 		t.Fatal(err)
@@ -43,6 +44,7 @@ func TestState_WhatCannotBeKeptIsNamedOnce(t *testing.T) {
 
 // TestState_OutlivesARestartOfRails: the objects are rebuilt in the new process, and nobody is disconnected.
 func TestState_OutlivesARestartOfRails(t *testing.T) {
+	t.Parallel()
 	w, err := stage.StartWorld("catenary", "")
 	if err != nil {
 		t.Fatal(err)

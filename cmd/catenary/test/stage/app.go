@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -30,19 +29,15 @@ type App struct {
 	Process *Process
 }
 
-// boots are the first starts of Puma that may go on at once: a Rails that boots takes a core, and with too many none is
-// ready in time. A restart does not wait, for its test has begun.
-var boots = make(chan struct{}, max(2, runtime.NumCPU()))
-
-// StartApp starts testdata/folder. With the gem it is the backend of a catenary, without it native Action Cable.
+// StartApp starts testdata/folder. With the gem it is the backend of a catenary, without it native Action Cable. It waits its
+// turn to boot; a restart does not, for its test has begun.
 func StartApp(folder string, withGem bool, env ...string) (*App, error) {
 	env = append([]string{"RAILS=" + RailsVersion(), "SECRET_KEY_BASE=" + SecretKeyBase, "LAB_LOG_LEVEL=info"}, env...)
 	if withGem {
 		env = append(env, "RUBYLIB="+ProjectRoot+"/rpc/rails/lib")
 	}
 	a := &App{Address: FreeAddress(), folder: folder, Env: env}
-	boots <- struct{}{}
-	defer func() { <-boots }()
+	defer takeTurn("boot", bootsAtOnce)()
 	return a, a.Up()
 }
 

@@ -18,9 +18,9 @@ func StartClient(t *testing.T, w *World, script, version string) *Process {
 	return client
 }
 
-// MustSucceed waits for the end of a client, which has checked itself.
+// MustSucceed waits for the end of a client, which checks itself and waits for nothing longer than patience allows.
 func MustSucceed(t *testing.T, client *Process) {
-	if !client.Ends() {
+	if !client.endsWithin(10 * Patience) {
 		t.Fatalf("does not end:\n%s", client.Output.Tail())
 	}
 	if client.Err != nil {

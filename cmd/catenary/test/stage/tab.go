@@ -16,6 +16,7 @@ func StartChromium(t *testing.T) context.Context {
 	if _, err := exec.LookPath("chromium"); err != nil {
 		t.Fatal("chromium is missing: run script/install browser")
 	}
+	t.Cleanup(takeTurn("chromium", chromiumsAtOnce))
 	allocator, cancel := chromedp.NewExecAllocator(context.Background(),
 		chromedp.ExecPath("chromium"), chromedp.UserDataDir(t.TempDir()),
 		chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,

@@ -37,9 +37,9 @@ var Worlds = map[string][]string{
 	"own":             {},
 }
 
-// StartWorld starts a server and what it needs. kind is one of Worlds.
-func StartWorld(server, kind string) (w *World, err error) {
-	env, known := Worlds[kind]
+// StartWorld starts a server and what it needs. kind is one of Worlds, and env more of the environment of its application.
+func StartWorld(server, kind string, env ...string) (w *World, err error) {
+	usual, known := Worlds[kind]
 	if !known {
 		return nil, fmt.Errorf("no world is called %q", kind)
 	}
@@ -52,7 +52,7 @@ func StartWorld(server, kind string) (w *World, err error) {
 	if w.Redis, err = StartRedis(); err != nil {
 		return w, err
 	}
-	env = append(slices.Clone(env), "REDIS_URL="+w.Redis.URL())
+	env = slices.Concat(usual, env, []string{"REDIS_URL=" + w.Redis.URL()})
 	if server == "rebuilt" {
 		env = append(env, "LAB_LIVE_LIMIT=0")
 	}
@@ -96,33 +96,6 @@ func NewWorld(t *testing.T, server string) *World {
 	}
 	t.Cleanup(w.Close)
 	return w
-}
-
-// StartLab starts a world of one's own, with these additions to the environment.
-func StartLab(server string, env ...string) (w *World, err error) {
-	w = &World{}
-	defer func() {
-		if err != nil {
-			w.Close()
-		}
-	}()
-	if w.Redis, err = StartRedis(); err != nil {
-		return w, err
-	}
-	env = append(env, "REDIS_URL="+w.Redis.URL())
-	if server == "rebuilt" {
-		env = append(env, "LAB_LIVE_LIMIT=0")
-	}
-	if w.App, err = StartApp("lab", server != "rails", env...); err != nil {
-		return w, err
-	}
-	w.Address = w.App.Address
-	if server != "rails" {
-		if w.Catenary, err = StartCatenary(w.App); err == nil {
-			w.Address = w.Catenary.Address
-		}
-	}
-	return w, err
 }
 
 // Close ends all of it.
