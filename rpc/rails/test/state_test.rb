@@ -113,8 +113,9 @@ class StateTest < CallTest
   end
 
   def test_unloading_the_classes_forgets_the_objects
-    ::Rails.application.reloader.prepare!
-    ::Rails.application.reloader.new.class_unload! { }
+    reloader = ::Rails.application.reloader.new
+    reloader.class_unload! { }
+    reloader.complete!
     assert_equal "state", @browser.perform(ECHO, "echo")["need"]
   end
 

@@ -1,6 +1,7 @@
 ENV["RAILS_ENV"] = "test"
 
 require "logger"
+require "monitor"
 require "json"
 require "openssl"
 require "securerandom"
@@ -23,8 +24,14 @@ class CallTest < Minitest::Test
 
   def setup
     Journal.clear
+    Gate.clear
+    endpoint.state.instance_variable_get(:@warned).clear
     LOG.truncate(0)
     LOG.rewind
+  end
+
+  # The link over which browsers call; nil: by POST.
+  def carrier
   end
 
   def wait_for(seconds = LinkClient::DEADLINE)
@@ -33,5 +40,21 @@ class CallTest < Minitest::Test
       flunk "it did not come to pass within #{seconds} s" if Process.clock_gettime(Process::CLOCK_MONOTONIC) > deadline
       sleep 0.002
     end
+  end
+end
+
+# The same tests over a link.
+module OverLink
+  def self.of(tests)
+    Object.const_set "#{tests.name.delete_suffix("Test")}OverLinkTest", Class.new(tests) { include OverLink }
+  end
+
+  def carrier
+    @carrier ||= LinkClient.pair
+  end
+
+  def teardown
+    super
+    @carrier&.close
   end
 end

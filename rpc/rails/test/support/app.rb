@@ -24,6 +24,9 @@ module Journal
   end
 end
 
+# Where actions wait until a test lets them go on.
+Gate = Queue.new
+
 # A record that is found by its id, without a database. Id 404 is gone.
 class User
   include GlobalID::Identification
@@ -66,6 +69,8 @@ module TestApp
     config.action_cable.allowed_request_origins = ["http://app.test"]
     config.action_cable.log_tags = ["cable", ->(request) { request.path }]
     config.action_dispatch.rescue_responses["User::NotFound"] = :not_found
+    config.active_job.queue_adapter = :test
+    config.i18n.available_locales = %i[en fr]
     config.catenary.live_limit = 50
     config.catenary.identify = [:current_user]
     routes.append do
@@ -93,6 +98,8 @@ module ApplicationCable
       self.current_user = User.new(id) if id
       @visits = 0
       logger.add_tags "user-#{id}"
+      Journal.add :upgrade, request.headers["HTTP_UPGRADE"]
+      Thread.new { transmit({ type: "from a thread" }) } if request.params[:thread]
       transmit({ type: "hello", protocol: protocol, ip: request.remote_ip }) if request.params[:hello]
     end
 
@@ -206,6 +213,11 @@ class EchoChannel < ApplicationChannel
     transmit({ slow: 2 })
   end
 
+  def tokens
+    3.times { |n| transmit({ token: n }) }
+    Gate.pop
+  end
+
   private
     def beat
       transmit({ beat: params[:room] })
@@ -265,6 +277,81 @@ class StampedChannel < ApplicationChannel
     def transmit(data, via: nil)
       super({ stamp: 1 }.merge(data), via: via)
     end
+end
+
+# Does what only a link makes good.
+class GateChannel < ApplicationChannel
+  def subscribed
+    stream_from "gate"
+  end
+
+  def hold
+    transmit({ held: true })
+    Gate.pop
+    transmit({ released: true })
+  end
+
+  def announce(data)
+    transmit({ first: data["n"] })
+    ActionCable.server.broadcast("gate", { second: data["n"] })
+  end
+
+  def broadcast_only
+    ActionCable.server.broadcast("gate", { alone: true })
+  end
+
+  def enqueue
+    transmit({ first: true })
+    AnnounceJob.perform_later
+  end
+
+  def enqueue_many
+    transmit({ first: true })
+    ActiveJob.perform_all_later(AnnounceJob.new)
+  end
+
+  def leave
+    transmit({ bye: true })
+    ActionCable.server.remote_connections.where(current_user: connection.current_user).disconnect
+  end
+
+  def announce_later
+    Thread.new do
+      Gate.pop
+      transmit({ first: true })
+      ActionCable.server.broadcast("gate", { second: true })
+    end
+  end
+
+  def much(data)
+    transmit({ much: "x" * data["bytes"] })
+  end
+
+  def spawn_child
+    read, write = IO.pipe
+    pid = fork do
+      write.close
+      read.read # until the test has ended
+      exit!
+    end
+    read.close
+    Journal.add :child, pid, write
+  end
+
+  def die
+    Thread.current.kill
+  end
+
+  def translate
+    I18n.locale = :fr
+    transmit({ thread: Thread.current.name })
+  end
+end
+
+class AnnounceJob < ActiveJob::Base
+  def perform
+    Journal.add :performed
+  end
 end
 
 class SlowChannel < ApplicationChannel

@@ -4,10 +4,10 @@ class Browser
   include Calls
 
   attr_accessor :assertions, :traceparent
-  attr_reader :name, :result, :version, :state, :tags, :channels, :subscriptions
+  attr_reader :last_call, :name, :result, :version, :state, :tags, :channels, :subscriptions
 
-  # link: over which it calls; else by POST.
-  def initialize(test, query = "", headers: {}, protocol: "actioncable-v1-json", url: nil, link: nil)
+  # link: over which it calls; nil: by POST.
+  def initialize(test, query = "", headers: {}, protocol: "actioncable-v1-json", url: nil, link: test.carrier)
     @assertions, @test, @link = 0, test, link
     @name = "c-#{SecureRandom.hex(4)}"
     headers = { "Host" => "app.test", "Origin" => "http://app.test", "Connection" => "Upgrade", "Upgrade" => "websocket",
@@ -41,6 +41,19 @@ class Browser
 
   def perform(identifier, action, want: nil, **data)
     frames({ command: "message", identifier: identifier, data: JSON.generate(data.merge(action: action)) }, **{ want: want }.compact)
+  end
+
+  # Over a link: begins an action. Returns the call's number, which is last_call too.
+  def start(identifier, action, **data)
+    frame = { command: "message", identifier: identifier, data: JSON.generate(data.merge(action: action)) }
+    @last_call = @link.call(conn: name, do: "frames", ver: version, frames: [JSON.generate(frame)])
+  end
+
+  # Waits for the result of what was started.
+  def finish
+    @result = @link.result(last_call)
+    learn
+    result
   end
 
   def tick(identifier, timer)
@@ -95,7 +108,7 @@ class Browser
       call = call.merge(@full, { state: state, tags: tags }.compact, channels: known) if @forgotten && call[:do] != "open"
       @forgotten = false
       call = { conn: name, traceparent: traceparent }.compact.merge(call)
-      @result = @link ? @link.result(@link.call(**call)) : super(**call)
+      @result = @link ? @link.result(@last_call = @link.call(**call)) : super(**call)
       learn
       result
     end

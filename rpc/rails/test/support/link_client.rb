@@ -1,6 +1,6 @@
 # catenary's end of a link.
 class LinkClient
-  DEADLINE = 60 # seconds, for everything that is waited for
+  DEADLINE = Integer(ENV.fetch("DEADLINE", 60)) # seconds, for everything that is waited for
 
   # An answer to an upgrade that is not 101.
   class Refused < StandardError
@@ -28,7 +28,7 @@ class LinkClient
     new(**options) do |headers, client|
       ours, theirs = UNIXSocket.pair
       headers = headers.to_h { |name, value| ["HTTP_#{name.upcase.tr("-", "_")}", value] }
-      rack = Rack::MockRequest.env_for("http://app.test/_catenary").merge("REMOTE_ADDR" => "127.0.0.1", "rack.hijack" => -> { theirs })
+      rack = Rack::MockRequest.env_for("http://app.test/_catenary").merge("REMOTE_ADDR" => "127.0.0.1", "HTTP_HOST" => "app.test", "rack.hijack" => -> { theirs })
       status, answered, = ::Rails.application.call(rack.merge(headers).merge(env).compact)
       raise Refused.new(status, answered) unless status == -1
       client.take ours
@@ -38,7 +38,8 @@ class LinkClient
   def initialize(secret: Calls::SECRET, node: Calls::NODE, frames: "plain", known: "", nonce: SecureRandom.hex(16), headers: {}, prove: true)
     @key = OpenSSL::HMAC.digest("SHA256", secret, "catenary rpc v1")
     @nonce, @node = nonce, node
-    @mutex, @changed = Mutex.new, ConditionVariable.new
+    @mutex = Monitor.new
+    @changed = @mutex.new_cond
     @frames, @numbers, @ended = [], 0, false
     time = Time.now.to_i.to_s
     signature = hex(@key, "link v1\n#{time}\n#{nonce}\n#{node}\n#{frames}\n#{known}")
@@ -86,6 +87,7 @@ class LinkClient
   # The result of a call, its ops being all of its effects.
   def result(number)
     await_frame { |frame| frame["end"] == number }.then do |result|
+      result = result.except("end")
       result.key?("ops") ? result.merge("ops" => effects(number) + result["ops"]) : result
     end
   end
@@ -107,7 +109,7 @@ class LinkClient
       until found = yield(@frames)
         raise "the link ended, and #{what} had not come: #{@frames.last(3)}" if @ended
         raise "#{what} did not come within #{DEADLINE} s: #{@frames.last(5)}" if now > deadline
-        @changed.wait(@mutex, 1)
+        @changed.wait(1)
       end
       found
     end
@@ -123,9 +125,14 @@ class LinkClient
     self
   end
 
-  # Stops answering when it is asked whether effects have arrived.
+  # Does not answer syncs by itself any more.
   def hold_syncs
     @holding = true
+  end
+
+  # Waits for a sync that has not been answered. Returns its number.
+  def awaited_sync
+    await_frame { |frame| frame.key?("sync") }.fetch("sync")
   end
 
   def write(message)

@@ -55,6 +55,7 @@ module Catenary
         wait(DRAIN_SECONDS) { !@endpoint.workers.busy? }
         @greeted.each(&:say_bye)
         wait(BYE_SECONDS) { @greeted.all?(&:closed?) }
+        @endpoint.workers.close
       end
 
       # In a child process: its parent's links are none of its business.

@@ -37,7 +37,7 @@ module Catenary
         def hijack(env)
           io = env["rack.hijack"].call
           io.respond_to?(:read_nonblock) ? io : env["rack.hijack_io"]
-        rescue StandardError => error
+        rescue StandardError, NotImplementedError => error
           ::Rails.logger&.error "[catenary] the server cannot hijack a connection: #{error.message} (#{error.class})"
           nil
         end

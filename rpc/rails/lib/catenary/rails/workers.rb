@@ -109,8 +109,13 @@ module Catenary
             @running -= 1
             call.link.pending -= 1 if call.link
           end
-          entrust worker.link if worker.link
+          entrust worker.link if worker.link && !@closed
         end
+      end
+
+      # The process ends, and with it all threads.
+      def close
+        @closed = true
       end
 
       # The thread of this call reads no more, because it may wait long.
