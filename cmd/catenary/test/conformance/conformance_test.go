@@ -2,7 +2,6 @@ package conformance
 
 import (
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -10,9 +9,9 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// TestConformance plays every transcript against Rails' own Action Cable under Puma, which is the reference, and twice
-// against catenary in front of the same application: once as usual, and once rebuilding the application's objects from
-// their state at every command, as happens when Puma restarts or has several processes. SERVER=rails runs one of them;
+// TestConformance plays every transcript against Rails' own Action Cable under Puma, which is the reference, and several
+// times against catenary in front of the same application: over a link, over a link while the application rebuilds its
+// objects from their state at every command, as happens when Puma restarts, and by POST. SERVER=rails runs one of them;
 // SERVER=identified plays all that can be played with tokens in place of connect, of which some is always played;
 // the transcripts of Turbo are also played with catenary in place of its channel.
 func TestConformance(t *testing.T) {
@@ -35,7 +34,7 @@ func TestConformance(t *testing.T) {
 				defer func() { <-atOnce }()
 				same := true
 				for _, server := range stage.Servers() {
-					if server == "rails" && tr.Only != "" || server == "identified" && !tr.Identifiable() || server == "verified" && !strings.HasPrefix(tr.Name, "turbo/") {
+					if !tr.PlayedBy(server) {
 						continue
 					}
 					same = t.Run(server, func(t *testing.T) { converse(t, find, server, tr) }) && same
@@ -50,7 +49,7 @@ func TestConformance(t *testing.T) {
 			})
 		}
 	})
-	fmt.Printf("Rails %s\nconformance: %d equal, %d different on purpose, %d not run\n",
+	fmt.Printf("Rails %s\nconformance: %d equal, %d different on purpose, %d not run; over links and by POST\n",
 		stage.RailsVersion(), equal.Load(), different.Load(), len(differences.notRun))
 }
 

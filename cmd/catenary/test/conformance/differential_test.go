@@ -20,13 +20,13 @@ var (
 
 // TestDifferential holds random conversations with Rails' own Action Cable and with catenary, and compares what
 // they say, which callbacks have run, and which streams are open in Redis after every command. "rebuilt" is catenary with an
-// application that keeps no objects. Rails runs one command at a time here: the orders that it otherwise leaves open are
+// application that keeps no objects, "post" is catenary without links. Rails runs one command at a time here: the orders that it otherwise leaves open are
 // not looked at. -seeds 500 holds more, -seed 7 -seeds 1 only that one.
 func TestDifferential(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a while")
 	}
-	servers := []string{"rails", "catenary", "rebuilt"}
+	servers := []string{"rails", "catenary", "rebuilt", "post"}
 	var participants []*stage.World
 	t.Parallel()
 	for _, server := range servers {
@@ -56,7 +56,7 @@ func TestDifferential(t *testing.T) {
 			})
 		}
 	})
-	fmt.Printf("Rails %s\ndifferential: %d of %d random conversations equal, seeds %d to %d, %d steps each way, live and rebuilt\n", stage.RailsVersion(),
+	fmt.Printf("Rails %s\ndifferential: %d of %d random conversations equal, seeds %d to %d, %d steps each way, live, rebuilt and by POST\n", stage.RailsVersion(),
 		equal.Load(), *differentialSeeds, *differentialFirst, *differentialFirst+uint64(*differentialSeeds)-1, commands.Load())
 }
 

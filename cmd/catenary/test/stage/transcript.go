@@ -20,6 +20,7 @@ type Transcript struct {
 	World   string // the kind of application and Redis it needs
 	Needs   Condition
 	Only    string   // "catenary" if Rails cannot do this
+	Without string   // "post" if it needs a link
 	Differs []string // keys of docs/differences.md
 	Steps   []Step
 }
@@ -137,6 +138,8 @@ func (tr *Transcript) addSetting(line string) (err error) {
 		tr.Needs, err = parseCondition(value)
 	case "only":
 		tr.Only = value
+	case "without":
+		tr.Without = value
 	case "differs":
 		tr.Differs = append(tr.Differs, strings.Split(value, ", ")...)
 	default:
@@ -183,6 +186,19 @@ func parseCondition(text string) (Condition, error) {
 	}
 	version, err := strconv.ParseFloat(m[2], 64)
 	return Condition{m[1], version}, err
+}
+
+// PlayedBy reports whether the transcript is for this server.
+func (tr Transcript) PlayedBy(server string) bool {
+	switch server {
+	case "rails":
+		return tr.Only == ""
+	case "identified":
+		return tr.Identifiable()
+	case "verified":
+		return strings.HasPrefix(tr.Name, "turbo/")
+	}
+	return tr.Without != server
 }
 
 // Identifiable tells whether it can be played where connect and disconnect do not run: it neither asks for something of

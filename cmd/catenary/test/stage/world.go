@@ -17,7 +17,8 @@ import (
 
 // A World is all that a transcript needs: Redis, the fixture application, and a server that speaks Action Cable, which
 // is the application itself ("rails") or catenary in front of it ("catenary", or "rebuilt" if the application keeps no objects
-// between commands, "identified" if tokens take the place of connect, or "verified" if Turbo's streams are verified by catenary).
+// between commands, "post" if calls go by POST in place of links, "identified" if tokens take the place of connect, or "verified"
+// if Turbo's streams are verified by catenary).
 type World struct {
 	Redis    *Redis
 	App      *App
@@ -63,6 +64,9 @@ func StartWorld(server, kind string, env ...string) (w *World, err error) {
 			return w, err
 		}
 		flags = []string{"--root", w.root, "--broadcasts-redis-url", w.Redis.URL()}
+	}
+	if server == "post" {
+		flags = []string{"--backend-transport", "post"}
 	}
 	if server == "verified" {
 		env = append(env, "LAB_TURBO=original")
@@ -173,7 +177,7 @@ func Servers() []string {
 	if server := os.Getenv("SERVER"); server != "" {
 		return []string{server}
 	}
-	return []string{"rails", "catenary", "rebuilt", "identified", "verified"}
+	return []string{"rails", "catenary", "rebuilt", "post", "identified", "verified"}
 }
 
 // RestartServer kills the server and starts it again at the same address.
