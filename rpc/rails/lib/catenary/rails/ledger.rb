@@ -53,9 +53,7 @@ module Catenary
           if object.nil?
             @entries.delete identifier
             @changed.delete identifier
-          elsif holds?(@entries[identifier], object)
-            @changed.delete identifier unless @changed.empty?
-          else
+          elsif !@changed.key?(identifier) && !holds?(@entries[identifier], object)
             @changed[identifier] = true
           end
         end

@@ -3,7 +3,7 @@ module Catenary
     # The application's connection with its channels, and all that stands in for the server around them.
     class LiveConnection
       attr_reader :name, :connection, :server, :ops, :coder, :ledger, :link
-      attr_accessor :version, :generation
+      attr_accessor :version, :generation, :used_at
 
       # identities: nil if the application's own connect runs.
       def initialize(name, env, cable, protocol, endpoint, identities = nil)

@@ -7,39 +7,31 @@ module Catenary
       ACTING = 4 # times as many as of those that only listen
 
       class Shelf
+        SWEEP = 1 # seconds between two looks for those that are kept no longer
+
+        attr_reader :entries # by name, the least recently used first
+
         def initialize(limit, seconds)
           @limit, @seconds = limit, seconds
-          @entries = {} # by name, the least recently used first
-        end
-
-        def delete(name)
-          @entries.delete(name)&.first
+          @entries = {}
+          @swept = 0
         end
 
         # Returns how many were thrown out because there are too many.
         def put(live, now)
-          @entries[live.name] = [live, now]
-          @entries.shift while @entries.any? && @entries.first.last.last < now - @seconds
+          live.used_at = now
+          @entries[live.name] = live
+          sweep now if now - @swept > SWEEP
           excess = [@entries.size - @limit, 0].max
           excess.times { @entries.shift }
           excess
         end
 
-        def include?(live)
-          @entries.key?(live.name)
-        end
-
-        def [](name)
-          @entries[name]&.first
-        end
-
-        def names
-          @entries.keys
-        end
-
-        def size
-          @entries.size
-        end
+        private
+          def sweep(now)
+            @swept = now
+            @entries.shift while @entries.any? && @entries.each_value.first.used_at < now - @seconds
+          end
       end
 
       def initialize(config)
@@ -53,7 +45,7 @@ module Catenary
       # are not here.
       def take(name, version)
         @mutex.synchronize do
-          live = @pinned.delete(name) || @acting.delete(name) || @plain.delete(name)
+          live = @acting.entries.delete(name) || @pinned.entries.delete(name) || @plain.entries.delete(name)
           live if live && (version.nil? || live.version == version)
         end
       end
@@ -70,17 +62,17 @@ module Catenary
           next if live.generation != @generation
           shelf = shelf_for(live)
           warn_of_eviction if shelf.put(live, now) > 0 && live.pinned?
-          shelf.include?(live)
+          shelf.entries.key?(live.name)
         end
       end
 
       # Yields one after the other those whose last call came over that link, and for which none is running; none can begin
       # meanwhile.
       def each_of(link)
-        names = @mutex.synchronize { shelves.flat_map(&:names) }
+        names = @mutex.synchronize { shelves.flat_map { |shelf| shelf.entries.keys } }
         names.each do |name|
           @mutex.synchronize do
-            live = shelves.lazy.filter_map { |shelf| shelf[name] }.first
+            live = shelves.lazy.filter_map { |shelf| shelf.entries[name] }.first
             yield live if live&.link.equal?(link)
           end
         end
@@ -95,7 +87,7 @@ module Catenary
       end
 
       def size
-        @mutex.synchronize { @plain.size + @acting.size + @pinned.size }
+        @mutex.synchronize { shelves.sum { |shelf| shelf.entries.size } }
       end
 
       private

@@ -35,7 +35,7 @@ module Catenary
       end
 
       def drain
-        while job = @mutex.synchronize { @jobs.shift }
+        while !@jobs.empty? && (job = @mutex.synchronize { @jobs.shift })
           job.call
         end
       end
