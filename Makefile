@@ -1,6 +1,6 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: build demo test attack fuzz faults soak conformance cost bench bench-go deploy-test
+.PHONY: build demo test test-loaded attack fuzz faults soak conformance cost bench bench-go deploy-test
 
 # The binary, in bin/catenary.
 build:
@@ -14,6 +14,11 @@ demo:
 test:
 	script/test
 
+# The same three times in a row beside eight busy loops: make test-loaded ROUNDS=1 LOOPS=4. How long a test waits for what
+# must come, CATENARY_TEST_PATIENCE=2 doubles.
+test-loaded:
+	script/test-loaded
+
 # What hostile clients do, in full, and how many attacks held and fell.
 attack:
 	script/attack
@@ -25,20 +30,20 @@ fuzz:
 # The transcripts alone, against Rails and against catenary, on both versions of Rails.
 conformance:
 	script/install rails redis trixie
-	RAILS=6.1 go test ./cmd/catenary -run Conformance -v -count=1 | grep -vE '^ *(=== |--- PASS)'
-	RAILS=7.2 go test ./cmd/catenary -run Conformance -v -count=1 | grep -vE '^ *(=== |--- PASS)'
+	RAILS=6.1 go test ./cmd/catenary/test/conformance -run Conformance -v -count=1 | grep -vE '^ *(=== |--- PASS)'
+	RAILS=7.2 go test ./cmd/catenary/test/conformance -run Conformance -v -count=1 | grep -vE '^ *(=== |--- PASS)'
 
 # What happens when Redis, Rails and browsers fail: plays the matrix of docs/faults.md.
 faults:
 	script/install rails redis
-	FAULTS=all go test -race ./cmd/catenary -run 'Fault' -v -count=1 -timeout 20m | grep -vE '^ *(=== |--- PASS)'
+	FAULTS=all go test -race ./cmd/catenary/test/faults -run Fault -v -count=1 -timeout 20m | grep -vE '^ *(=== |--- PASS)'
 
 # Browsers that keep accounts, while parts fail at random: make soak SOAK=10m SEED=1.
 soak: export SOAK ?= 10m
 soak: export SEED ?= 1
 soak:
 	script/install rails redis
-	go test -race ./cmd/catenary -run '^TestSoak$$' -v -count=1 -timeout 24h | grep -vE '^ *(=== |--- PASS)'
+	go test -race ./cmd/catenary/test/faults -run '^TestSoak$$' -v -count=1 -timeout 24h | grep -vE '^ *(=== |--- PASS)'
 
 # Rails' CPU for a command, natively and through catenary: writes docs/cost.md.
 cost:
@@ -55,4 +60,4 @@ bench-go:
 # A rolling restart of two nodes behind nginx and behind HAProxy, with 2,000 pages each: about two minutes.
 deploy-test:
 	script/install rails redis npm deploy
-	go test ./cmd/catenary -run '^TestRollingRestart$$' -count=1 -v -args -rolling $(or $(PAGES),2000) | grep -vE '^ *(=== |--- PASS)'
+	go test ./cmd/catenary/test/deploy -run '^TestRollingRestart$$' -count=1 -v -args -rolling $(or $(PAGES),2000) | grep -vE '^ *(=== |--- PASS)'

@@ -1,56 +1,22 @@
 package main
 
 import (
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 	"github.com/catenary-cable/catenary/config"
 	"go.yaml.in/yaml/v3"
 )
 
-const samples = "../../docs/deploy/"
-
-func sample(t *testing.T, name string, replace ...string) string {
-	text, err := os.ReadFile(samples + name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := 0; i < len(replace); i += 2 {
-		if !strings.Contains(string(text), replace[i]) {
-			t.Fatalf("%s has no %s", name, replace[i])
-		}
-	}
-	return strings.NewReplacer(replace...).Replace(string(text))
-}
-
-func write(t *testing.T, folder, name, text string) string {
-	path := filepath.Join(folder, name)
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-func TestDeploySamples_SystemdTakesTheUnits(t *testing.T) {
-	folder := t.TempDir()
-	service := write(t, folder, "catenary.service", sample(t, "catenary.service", "ExecStart=/usr/local/bin/catenary\n", "ExecStart=/bin/true\n"))
-	socket := write(t, folder, "catenary.socket", sample(t, "catenary.socket"))
-	if output, err := exec.Command("systemd-analyze", "verify", service, socket).CombinedOutput(); err != nil || len(output) > 0 {
-		t.Errorf("%v: %s", err, output)
-	}
-}
-
 // What kills must wait for the grace, and for Rails.
 func TestDeploySamples_LeaveTimeForTheGrace(t *testing.T) {
-	cfg, err := config.Load(config.Input{Root: t.TempDir(), Environ: withSecret})
+	cfg, err := config.Load(config.Input{Root: t.TempDir(), Environ: stage.WithSecret})
 	if err != nil {
 		t.Fatal(err)
 	}
-	sample(t, "catenary.service", "\nTimeoutStopSec=40s\n", "")
+	stage.Sample(t, "catenary.service", "\nTimeoutStopSec=40s\n", "")
 	if least := cfg.Shutdown.Grace + leastGrace; least >= 40*time.Second {
 		t.Errorf("catenary.service must leave more than %v", least)
 	}
@@ -74,11 +40,11 @@ func TestDeploySamples_LeaveTimeForTheGrace(t *testing.T) {
 			}
 		}
 	}
-	if err := yaml.Unmarshal([]byte(sample(t, "kubernetes.yml", "readinessProbe", "readinessprobe", "livenessProbe", "livenessprobe")), &deployment); err != nil {
+	if err := yaml.Unmarshal([]byte(stage.Sample(t, "kubernetes.yml", "readinessProbe", "readinessprobe", "livenessProbe", "livenessprobe")), &deployment); err != nil {
 		t.Fatal(err)
 	}
 	pod := deployment.Spec.Template.Spec
-	container, environ := pod.Containers[0], withSecret
+	container, environ := pod.Containers[0], stage.WithSecret
 	for _, variable := range container.Env {
 		environ = append(environ, variable.Name+"="+variable.Value)
 	}

@@ -86,8 +86,11 @@ export class Page {
 
 export const sleep = seconds => new Promise(resolve => setTimeout(resolve, seconds * 1000))
 
+// Seconds: how long a test waits for what must come. See Patience in cmd/catenary/test/stage.
+export const patience = 60 * Number(process.env.CATENARY_TEST_PATIENCE || 1)
+
 // until waits for a condition, and says what it waited for if it never holds.
-export async function until(what, condition, seconds = 10) {
+export async function until(what, condition, seconds = patience) {
   const deadline = Date.now() + seconds * 1000
   while (!condition()) {
     if (Date.now() > deadline) throw new Error(`not within ${seconds} s: ${what}`)

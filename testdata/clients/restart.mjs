@@ -9,7 +9,7 @@ async function comesBack() {
   const stream = page.subscribe({ channel: "StreamChannel", s: [page.user] })
   await until("connected", () => echo.connected.length && stream.connected.length)
   console.log("connected")
-  await until("connected again", () => echo.connected.length === 2 && stream.connected.length === 2, 60)
+  await until("connected again", () => echo.connected.length === 2 && stream.connected.length === 2)
   echo.subscription.perform("echo", { n: 1 })
   await until("the echo", () => echo.received.length)
   await broadcast(page.user, { n: 2 })

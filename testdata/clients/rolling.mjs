@@ -1,14 +1,14 @@
 // Both nodes behind a load balancer are restarted by the caller, after the line "connected". News { n } come all the time, and { end } at last.
 // Run as: node rolling.mjs VERSION HOST:PORT APPLICATION
-import { Page, equal, run, until } from "./client.mjs"
+import { Page, equal, patience, run, until } from "./client.mjs"
 
 async function followsTheNews() {
   const page = new Page("reader")
   const news = page.subscribe({ channel: "StreamChannel", s: "news" })
-  await until("connected", () => news.connected.length, 20)
+  await until("connected", () => news.connected.length)
   console.log("connected")
-  await until("disconnected", () => news.disconnected.length, 90)
-  await until("the end of the news", () => news.received.some(({ end }) => end), 180)
+  await until("disconnected", () => news.disconnected.length, 3 * patience)
+  await until("the end of the news", () => news.received.some(({ end }) => end), 5 * patience)
 
   const numbers = news.received.filter(({ n }) => n).map(({ n }) => n)
   numbers.forEach((n, i) => {

@@ -1,0 +1,83 @@
+package attack
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
+)
+
+func TestAttack_Reading(t *testing.T) {
+	v := startVictim(t, "--limits-pending-bytes", "256KiB")
+	v.attack("nothing of what is broadcast", deaf)
+	v.attack("nothing of the answers", deafToAnswers)
+}
+
+// deaf clients subscribe and never read.
+func deaf(v *victim) {
+	const loud = `{"channel":"StreamChannel","s":"loud"}`
+	for range dose(5, 20) {
+		b := v.unread("127.0.4.1")
+		io.WriteString(b, string(stage.MaskedFrame(0x80|stage.OpText, []byte(stage.Command("subscribe", loud, nil)))))
+	}
+	subscribed := func() error {
+		if n := v.Scrape().Gauge("catenary_subscriptions"); n < float64(2+dose(5, 20)) {
+			return fmt.Errorf("%v subscriptions", n)
+		}
+		return nil
+	}
+	if err := v.Nodes[0].Process.WaitFor(subscribed); err != nil {
+		v.Fatal(err)
+	}
+	before, slow := v.vitals(), slowEnds(v.Scrape())
+	big := `"` + strings.Repeat("x", 100_000) + `"`
+	came := broadcasts(v.Scrape())
+	for n := range dose(200, 1000) {
+		if err := v.Redis.Do("PUBLISH loud " + big); err != nil {
+			v.Fatal(err)
+		}
+		if n%100 == 99 { // else Redis gives up catenary, of which it keeps 32 MB
+			v.reaches("broadcasts", broadcasts, came+float64(n))
+		}
+	}
+	v.staysBelow(before, 32<<20)
+	v.reaches("slow browsers", slowEnds, slow+float64(dose(5, 20)))
+}
+
+// deafToAnswers asks without end.
+func deafToAnswers(v *victim) {
+	b := v.unread("127.0.4.2")
+	echo := stage.MaskedFrame(0x80|stage.OpText, []byte(stage.Command("message", honestEcho, `{"action":"echo","x":"`+strings.Repeat("x", 50_000)+`"}`)))
+	io.WriteString(b, string(stage.MaskedFrame(0x80|stage.OpText, []byte(stage.Command("subscribe", honestEcho, nil)))))
+	before := slowEnds(v.Scrape())
+	for range 400 {
+		b.SetWriteDeadline(time.Now().Add(stage.Patience))
+		if _, err := b.Write(echo); err != nil {
+			break
+		}
+	}
+	v.reaches("slow browsers", slowEnds, before+1)
+}
+
+// unread opens a connection from which nothing will be read.
+func (v *victim) unread(from string) net.Conn {
+	v.Helper()
+	conn, err := stage.Connect(from, v.Nodes[0].Address)
+	if err != nil {
+		v.Fatal(err)
+	}
+	conn.(*net.TCPConn).SetReadBuffer(4096)
+	v.hostile = append(v.hostile, conn)
+	io.WriteString(conn, stage.Handshake("GET", "/cable", v.Nodes[0].Address, nil))
+	head := make([]byte, 4)
+	if _, err := io.ReadFull(conn, head); err != nil {
+		v.Fatal(err)
+	}
+	return conn
+}
+
+func slowEnds(s stage.Scraped) float64 { return s.Why("catenary_connections_ended_total", "slow") }

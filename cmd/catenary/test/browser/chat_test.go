@@ -1,0 +1,102 @@
+package browser
+
+import (
+	"context"
+	"os"
+	"testing"
+
+	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
+)
+
+// A chat is the Rails application of the demo, as in production, behind a catenary that serves everything on one port.
+type chat struct {
+	t        *testing.T
+	chromium context.Context
+	app      *stage.App
+	catenary *stage.Catenary
+	flags    []string
+}
+
+// startChat starts it with a Redis, or with the source of broadcasts that is embedded in catenary.
+func startChat(t *testing.T, source string, flags ...string) *chat {
+	c := &chat{t: t, chromium: stage.StartChromium(t), flags: append([]string{"--proxy", "--environment", "production"}, flags...)}
+	redisURL := ""
+	if source == "embedded" {
+		address := stage.FreeAddress()
+		redisURL = "redis://" + address + "/1"
+		c.flags = append(c.flags, "--root", stage.ProjectRoot+"/testdata/rails", "--broadcasts-adapter", "embedded", "--broadcasts-embedded-listen", address)
+	} else {
+		redis, err := stage.StartRedis()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(redis.Close)
+		redisURL = redis.URL()
+	}
+	var err error
+	c.app, err = stage.StartApp("rails", false, "RAILS_ENV=production", "RAILS_SERVE_STATIC_FILES=1", "RAILS_LOG_TO_STDOUT=1",
+		"REDIS_URL="+redisURL, "DATABASE_PATH="+t.TempDir()+"/chat.sqlite3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.app.Close)
+	if c.catenary, err = stage.StartCatenary(c.app, c.flags...); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		c.catenary.Process.Kill()
+		if t.Failed() {
+			os.Stderr.WriteString(c.app.Process.Output.Tail() + "\n" + c.catenary.Process.Output.Tail() + "\n")
+		}
+	})
+	return c
+}
+
+// in is the same chat, which fails this part of the test.
+func (c *chat) in(t *testing.T) *chat {
+	part := *c
+	part.t = t
+	return &part
+}
+
+// signIn opens the Lobby for a user.
+func (c *chat) signIn(name string) *stage.Tab {
+	c.t.Helper()
+	user := stage.NewUser(c.t, c.chromium)
+	user.Open(c.url() + "/session/new")
+	user.Write("#user_name", name+"\r")
+	user.Expect(connected)
+	return user
+}
+
+// again opens the Lobby in another tab.
+func (c *chat) again(user *stage.Tab) *stage.Tab {
+	c.t.Helper()
+	second := user.Another()
+	second.Open(c.url() + "/rooms/1")
+	second.Expect(connected)
+	return second
+}
+
+func (c *chat) url() string { return "http://" + c.catenary.Address }
+
+const connected = `#status[data-state=connected]`
+
+// says writes a message as a user does.
+func says(b *stage.Tab, text string) {
+	b.T.Helper()
+	b.Write("#body", text+"\r")
+}
+
+// pastes puts a message into the field at once and sends it.
+func pastes(b *stage.Tab, text string) {
+	b.T.Helper()
+	b.Paste("#body", text)
+	b.Write("#body", "\r")
+}
+
+// hears waits for a message of somebody.
+func hears(b *stage.Tab, name, text string) {
+	b.T.Helper()
+	b.ExpectText(`#messages > .message[data-user="`+name+`"] .body`, text)
+}

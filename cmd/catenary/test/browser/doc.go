@@ -1,0 +1,8 @@
+// Package browser tests pages in headless Chromium: the chat of the README and what its
+// users do, `script/demo`, a page that signs in with a token, Turbo Streams, and compressed
+// frames. Rails, Redis and the JavaScript of the pages are real.
+//
+//	go test ./cmd/catenary/test/browser
+//
+// The status page is tested in operate.
+package browser

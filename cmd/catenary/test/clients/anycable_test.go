@@ -1,0 +1,25 @@
+package clients
+
+import (
+	"os"
+	"testing"
+
+	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
+)
+
+// TestAnycableClient runs @anycable/core, unmodified, in Node: in its plain mode it speaks Rails' protocol. SERVER=rails runs
+// the reference.
+func TestAnycableClient(t *testing.T) {
+	server := os.Getenv("SERVER")
+	if server == "" {
+		server = "catenary"
+	}
+	w := stage.NewWorld(t, server)
+	client, err := stage.Start(stage.ProjectRoot+"/testdata/clients", nil, "node", "anycable.mjs", w.Address, w.App.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Kill)
+	stage.MustSucceed(t, client)
+	t.Log("\n" + client.Output.Tail())
+}

@@ -1,0 +1,93 @@
+package conformance
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
+)
+
+// TestConformance plays every transcript against Rails' own Action Cable under Puma, which is the reference, and twice
+// against catenary in front of the same application: once as usual, and once rebuilding the application's objects from
+// their state at every command, as happens when Puma restarts or has several processes. SERVER=rails runs one of them;
+// SERVER=identified plays all that can be played with tokens in place of connect, of which some is always played;
+// the transcripts of Turbo are also played with catenary in place of its channel.
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	transcripts := stage.ReadTranscripts(t, stage.ProjectRoot+"/testdata/transcripts")
+	differences := readDifferences(t)
+	differences.mustDeclareWhat(t, transcripts)
+
+	var equal, different atomic.Int64
+	t.Run("transcripts", func(t *testing.T) {
+		find := sharedWorlds(t)
+		atOnce := make(chan struct{}, 8)
+		for _, tr := range transcripts {
+			t.Run(tr.Name, func(t *testing.T) {
+				t.Parallel()
+				if !tr.Needs.Holds(stage.RailsVersion()) {
+					t.Skipf("for Rails %s %.1f", tr.Needs.Operator, tr.Needs.Version)
+				}
+				atOnce <- struct{}{}
+				defer func() { <-atOnce }()
+				same := true
+				for _, server := range stage.Servers() {
+					if server == "rails" && tr.Only != "" || server == "identified" && !tr.Identifiable() || server == "verified" && !strings.HasPrefix(tr.Name, "turbo/") {
+						continue
+					}
+					same = t.Run(server, func(t *testing.T) { converse(t, find, server, tr) }) && same
+				}
+				switch {
+				case !same:
+				case len(tr.Differs) > 0:
+					different.Add(1)
+				default:
+					equal.Add(1)
+				}
+			})
+		}
+	})
+	fmt.Printf("Rails %s\nconformance: %d equal, %d different on purpose, %d not run\n",
+		stage.RailsVersion(), equal.Load(), different.Load(), len(differences.notRun))
+}
+
+func converse(t *testing.T, find func(server, kind string) (*stage.World, error), server string, tr stage.Transcript) {
+	if tr.World == "own" {
+		find = func(server, kind string) (*stage.World, error) { return stage.StartWorld(server, kind) }
+	}
+	w, err := find(server, tr.World)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tr.World == "own" {
+		defer w.Close()
+	}
+	c := stage.Conversation{World: w, Browsers: map[string]*stage.Browser{}}
+	c.Play(t, tr.StepsFor(server, stage.RailsVersion()))
+}
+
+// sharedWorlds starts each kind of world when it is first asked for, and ends all with the test.
+func sharedWorlds(t *testing.T) func(server, kind string) (*stage.World, error) {
+	var mu sync.Mutex
+	started := map[[2]string]func() (*stage.World, error){}
+	t.Cleanup(func() {
+		for _, start := range started {
+			if w, err := start(); err == nil {
+				w.Close()
+			}
+		}
+	})
+	return func(server, kind string) (*stage.World, error) {
+		key := [2]string{server, kind}
+		mu.Lock()
+		if started[key] == nil {
+			started[key] = sync.OnceValues(func() (*stage.World, error) { return stage.StartWorld(server, kind) })
+		}
+		start := started[key]
+		mu.Unlock()
+		return start()
+	}
+}

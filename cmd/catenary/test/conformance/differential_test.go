@@ -1,0 +1,322 @@
+package conformance
+
+import (
+	"flag"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
+)
+
+var (
+	differentialSeeds = flag.Int("seeds", 60, "how many random conversations TestDifferential holds")
+	differentialFirst = flag.Uint64("seed", 1, "the first of their seeds")
+)
+
+// TestDifferential holds random conversations with Rails' own Action Cable and with catenary, and compares what
+// they say, which callbacks have run, and which streams are open in Redis after every command. "rebuilt" is catenary with an
+// application that keeps no objects. Rails runs one command at a time here: the orders that it otherwise leaves open are
+// not looked at. -seeds 500 holds more, -seed 7 -seeds 1 only that one.
+func TestDifferential(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a while")
+	}
+	servers := []string{"rails", "catenary", "rebuilt"}
+	var participants []*stage.World
+	t.Parallel()
+	for _, server := range servers {
+		w, err := stage.StartWorld(server, "", "LAB_WORKERS=1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(w.Close)
+		participants = append(participants, w)
+	}
+	var equal, commands atomic.Int64
+	t.Run("seeds", func(t *testing.T) {
+		atOnce := make(chan struct{}, 12)
+		for i := range uint64(*differentialSeeds) {
+			seed := *differentialFirst + i
+			t.Run(fmt.Sprint(seed), func(t *testing.T) {
+				t.Parallel()
+				atOnce <- struct{}{}
+				defer func() { <-atOnce }()
+				c := comparison{servers: servers, worlds: participants, random: newRandomConversation(seed)}
+				defer c.close()
+				if err := c.run(); err != nil {
+					t.Fatalf("seed %d: %v\n\n%s", seed, err, c.transcript.String())
+				}
+				equal.Add(1)
+				commands.Add(int64(c.commands))
+			})
+		}
+	})
+	fmt.Printf("Rails %s\ndifferential: %d of %d random conversations equal, seeds %d to %d, %d steps each way, live and rebuilt\n", stage.RailsVersion(),
+		equal.Load(), *differentialSeeds, *differentialFirst, *differentialFirst+uint64(*differentialSeeds)-1, commands.Load())
+}
+
+// A comparison holds one conversation with every server at once; the first is the reference.
+type comparison struct {
+	servers    []string
+	worlds     []*stage.World
+	browsers   []*stage.Browser
+	random     *randomConversation
+	transcript strings.Builder // in the format of testdata/transcripts
+	commands   int
+}
+
+func (c *comparison) run() error {
+	path := c.random.handshake()
+	fmt.Fprintf(&c.transcript, "# Random conversation %d.\n\nbrowser> GET %s\n", c.random.seed, path)
+	for _, w := range c.worlds {
+		b, err := stage.Dial(w.Address, stage.Handshake("GET", path, w.Address, nil))
+		if err != nil {
+			return err
+		}
+		c.browsers = append(c.browsers, b)
+	}
+	if err := c.compare(c.nothing(), true, false); err != nil {
+		return err
+	}
+	for _, channel := range []string{fenceChannel, c.random.fenceStreamChannel()} {
+		if err := c.take(move{speaker: "browser", text: stage.Command("subscribe", channel, nil), awaits: stage.Confirmation(channel)}); err != nil {
+			return err
+		}
+	}
+	for _, s := range c.random.steps() {
+		c.commands++
+		if err := c.take(s); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintln(&c.transcript, "browser> (close 1000)")
+	for _, b := range c.browsers {
+		b.Write(stage.OpClose, stage.ClosePayload(1000, ""))
+	}
+	return c.compareEvents()
+}
+
+func (c *comparison) close() {
+	for _, b := range c.browsers {
+		b.Close()
+	}
+}
+
+// nothing is what nobody has said.
+func (c *comparison) nothing() [][]string { return make([][]string, len(c.browsers)) }
+
+// take takes a step with every server, waits until each has done it, and compares what they said.
+func (c *comparison) take(s move) error {
+	if len(s.more) > 0 {
+		fmt.Fprintf(&c.transcript, "browser> (batch)\n  %s\n", strings.Join(s.more, "\n  "))
+	} else {
+		fmt.Fprintf(&c.transcript, "%s> %s\n", s.speaker, s.text)
+	}
+	for i, b := range c.browsers {
+		var err error
+		switch {
+		case s.speaker == "redis":
+			err = c.worlds[i].Redis.Do(s.text)
+		case len(s.more) > 0:
+			for _, text := range s.more {
+				err = b.Send(text)
+			}
+		default:
+			err = b.Send(s.text)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.servers[i], err)
+		}
+	}
+	said := c.nothing()
+	if s.awaits != "" {
+		if err := c.collect(said, s.awaits, true); err != nil {
+			return err
+		}
+	}
+	if s.speaker == "redis" { // a block in Ruby hears of it before the command below
+		publish, heard := c.random.fenceBroadcast()
+		for _, w := range c.worlds {
+			if err := w.Redis.Do(publish); err != nil {
+				return err
+			}
+		}
+		if err := c.collect(said, heard, false); err != nil {
+			return err
+		}
+	}
+	fence, answer := c.random.fence()
+	for _, b := range c.browsers {
+		b.Send(fence)
+	}
+	if err := c.collect(said, answer, false); err != nil {
+		return err
+	}
+	return c.compare(said, false, len(s.more) > 0)
+}
+
+// collect adds what every server says up to this frame.
+func (c *comparison) collect(said [][]string, last string, includingIt bool) error {
+	for i, b := range c.browsers {
+		for {
+			e, ok := stage.NextFrame(b)
+			if !ok {
+				return fmt.Errorf("%s has not said %s within %v, but %q", c.servers[i], last, stage.Patience, said[i])
+			}
+			if e.Text != last || includingIt {
+				said[i] = append(said[i], e.String())
+			}
+			if e.Text == last {
+				break
+			}
+			if e.Kind == "end" {
+				return fmt.Errorf("%s ended the connection: %q", c.servers[i], said[i])
+			}
+		}
+	}
+	return nil
+}
+
+// compare goes on collecting for as long as the servers do not agree: confirmations of streams and broadcasts are on their
+// way beside the commands. Frames about one identifier must be the same in the same order, or in any order after several
+// commands at once.
+func (c *comparison) compare(said [][]string, opening, anyOrder bool) error {
+	var difference error
+	stage.Await(func() bool {
+		for i, b := range c.browsers {
+			for {
+				e, ok := b.Said()
+				if !ok {
+					break
+				}
+				if e.Kind == "end" {
+					if !slices.Contains(said[i], e.String()) {
+						said[i] = append(said[i], e.String())
+					}
+					break
+				}
+				said[i] = append(said[i], e.String())
+			}
+		}
+		switch difference = c.difference(said, anyOrder); {
+		case difference != nil:
+		case !opening:
+			difference = c.streamsDiffer()
+		case len(said[0]) == 0:
+			difference = fmt.Errorf("there is no welcome")
+		}
+		return difference == nil
+	})
+	c.write(said)
+	return difference
+}
+
+func (c *comparison) difference(said [][]string, anyOrder bool) error {
+	want := byIdentifier(said[0], anyOrder)
+	for i := range said[1:] {
+		if got := byIdentifier(said[i+1], anyOrder); !slices.Equal(got, want) {
+			return fmt.Errorf("%s and %s differ", c.servers[0], c.servers[i+1])
+		}
+	}
+	return nil
+}
+
+// byIdentifier sorts frames by what they are about, and keeps the order among those about the same.
+func byIdentifier(frames []string, anyOrder bool) []string {
+	sorted := slices.Clone(frames)
+	about := func(frame string) string {
+		if anyOrder {
+			return frame
+		}
+		for _, end := range []string{`,"type":`, `,"message":`} {
+			if identifier, _, found := strings.Cut(frame, end); found {
+				return identifier
+			}
+		}
+		return frame
+	}
+	sort.SliceStable(sorted, func(i, j int) bool { return about(sorted[i]) < about(sorted[j]) })
+	return sorted
+}
+
+// streamsDiffer compares which streams of this conversation are subscribed to in each server's Redis.
+func (c *comparison) streamsDiffer() error {
+	var want string
+	for i, w := range c.worlds {
+		var open []string
+		for _, stream := range c.random.streams() {
+			n, err := w.Redis.Run([]any{"PUBSUB", "NUMSUB", stream})
+			if err != nil {
+				return err
+			}
+			if n != "0" {
+				open = append(open, stream)
+			}
+		}
+		got := strings.Join(open, " ")
+		if i == 0 {
+			want = got
+		} else if got != want {
+			return fmt.Errorf("%s streams %q, and %s %q", c.servers[0], want, c.servers[i], got)
+		}
+	}
+	return nil
+}
+
+// write adds what was said to the transcript.
+func (c *comparison) write(said [][]string) {
+	same := true
+	for i := range said {
+		same = same && slices.Equal(said[i], said[0])
+	}
+	for i, frames := range said {
+		if same && i > 0 {
+			break
+		}
+		for _, frame := range frames {
+			speaker := "server"
+			if !same {
+				speaker = c.servers[i]
+			}
+			fmt.Fprintf(&c.transcript, "%s> %s\n", speaker, frame)
+		}
+	}
+}
+
+// compareEvents compares the callbacks that have run, up to those of the end. An exception in unsubscribed keeps those after it
+// from running, so that there may be no last one to wait for.
+func (c *comparison) compareEvents() error {
+	user := c.random.user
+	began := time.Now()
+	for stable := 0; stable < 3; {
+		var logs [3][]string
+		for i, w := range c.worlds {
+			events, err := w.App.Events(user, true)
+			if err != nil {
+				return err
+			}
+			logs[i] = events
+		}
+		if slices.Contains(logs[0], "unsubscribed "+fenceChannel) && slices.Equal(logs[0], logs[1]) && slices.Equal(logs[0], logs[2]) {
+			stable++
+		} else {
+			stable = 0
+		}
+		if time.Since(began) > 5*time.Second {
+			c.close() // Rails may have missed the close frame; the end of TCP it does not miss
+		}
+		if stable == 0 && time.Since(began) > stage.Patience {
+			for i, log := range logs {
+				fmt.Fprintf(&c.transcript, "# %s\napp> callbacks of user %s\n  %s\n", c.servers[i], user, strings.Join(log, "\n  "))
+			}
+			return fmt.Errorf("other callbacks have run")
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return nil
+}

@@ -1,0 +1,169 @@
+package deploy
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+	"testing"
+
+	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
+)
+
+// withCommand starts catenary with a command of its own, which catenary's settings let it serve without asking.
+func withCommand(t *testing.T, script string) *stage.Catenary {
+	return stage.Attempt(t, stage.WithSecret, "--broadcasts-redis-url", "redis://"+stage.FreeAddress(), "--broadcasts-channel-prefix", "app", "--", "sh", "-c", script)
+}
+
+func TestChild_EndsCatenaryWithItsStatus(t *testing.T) {
+	t.Parallel()
+	for script, status := range map[string]int{"exit 7": 7, "sleep 0.5; exit 3": 3, "kill -9 $$": 137} {
+		t.Run(script, func(t *testing.T) {
+			t.Parallel()
+			c := withCommand(t, script)
+			if !c.Process.Ends() {
+				t.Fatalf("it runs on:\n%s", c.Process.Output.Tail())
+			}
+			if got := c.Process.Command.ProcessState.ExitCode(); got != status {
+				t.Errorf("status %d", got)
+			}
+			if err := stage.Mentions(c.Process.Output.String(), []string{"Rails has ended", fmt.Sprintf("status=%d", status)}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A port that we have chosen is for us: in production Rails would listen on all addresses.
+func TestChild_ListensWhereOnlyWeReachIt(t *testing.T) {
+	t.Parallel()
+	for want, env := range map[string][]string{"127.0.0.1": nil, "0.0.0.0": {"BINDING=0.0.0.0"}} {
+		c := stage.Attempt(t, append(env, stage.WithSecret...), "--broadcasts-redis-url", "redis://"+stage.FreeAddress(), "--broadcasts-channel-prefix", "app",
+			"--", "sh", "-c", `echo "binding $BINDING."`)
+		if err := c.Process.WaitFor(func() error { return stage.Says(c.Process, "binding "+want+".") }); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestChild_GetsTheSignalsThatAreItsOwn(t *testing.T) {
+	t.Parallel()
+	c := withCommand(t, `trap "echo got HUP" HUP; trap "echo got USR1" USR1; trap "echo got USR2" USR2; trap "echo got TERM; exit" TERM; echo begun; while :; do sleep 0.1; done`)
+	await := func(text string) {
+		t.Helper()
+		if err := c.Process.WaitFor(func() error { return stage.Says(c.Process, text) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	await("begun")
+	for name, signal := range map[string]syscall.Signal{"HUP": syscall.SIGHUP, "USR1": syscall.SIGUSR1, "USR2": syscall.SIGUSR2} {
+		c.Process.Signal(signal)
+		await("got " + name)
+	}
+	c.Process.Signal(syscall.SIGTERM)
+	if !c.Process.Ends() || c.Process.Err != nil {
+		t.Errorf("it did not end well: %v", c.Process.Err)
+	}
+	if err := stage.Says(c.Process, "got TERM"); err != nil {
+		t.Error(err)
+	}
+}
+
+// As systemd does without KillMode=mixed, and a terminal's Ctrl-C with some shells: a stop is no failure for that.
+func TestChild_ThatIsStoppedTogetherWithCatenaryIsNoFailure(t *testing.T) {
+	t.Parallel()
+	c := stage.Attempt(t, stage.WithSecret, "--broadcasts-redis-url", "redis://"+stage.FreeAddress(), "--broadcasts-channel-prefix", "app", "--shutdown-delay", stage.Forever, "--", "sleep", "60")
+	if err := c.Process.WaitFor(func() error { return stage.Says(c.Process, "catenary listens") }); err != nil {
+		t.Fatal(err)
+	}
+	child := childOf(t, c.Process)
+	c.Process.Signal(syscall.SIGTERM)
+	if err := c.Process.WaitFor(func() error { return stage.Says(c.Process, "catenary stops") }); err != nil {
+		t.Fatal(err)
+	}
+	syscall.Kill(child, syscall.SIGTERM)
+	if !c.Process.Ends() || c.Process.Err != nil { // the delay is not waited for
+		t.Errorf("it did not end well: %v\n%s", c.Process.Err, c.Process.Output.Tail())
+	}
+}
+
+// railsBeside starts catenary with the laboratory under Puma as its command, at catenary's port.
+func railsBeside(t *testing.T, flags ...string) (*stage.Catenary, *stage.Redis) {
+	redis, err := stage.StartRedis()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(redis.Close)
+	env := []string{"RAILS=" + stage.RailsVersion(), "SECRET_KEY_BASE=" + stage.SecretKeyBase, "LAB_LOG_LEVEL=info", "RUBYLIB=" + stage.ProjectRoot + "/rpc/rails/lib", "REDIS_URL=" + redis.URL()}
+	c := stage.Attempt(t, env, append(flags, "--", stage.ProjectRoot+"/script/puma", stage.ProjectRoot+"/testdata/lab")...)
+	if err := c.Process.WaitFor(c.Ready); err != nil {
+		t.Fatal(err)
+	}
+	return c, redis
+}
+
+// Puma loads the app anew, with the same process id and port.
+func TestChild_RestartsItselfAndNoBrowserNotices(t *testing.T) {
+	t.Parallel()
+	c, _ := railsBeside(t)
+	b, err := stage.Dial(c.Address, stage.Handshake("GET", "/cable", c.Address, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	const echo = `{"channel":"EchoChannel"}`
+	b.Send(stage.Command("subscribe", echo, nil))
+	if !b.Awaits("confirm_subscription") {
+		t.Fatalf("no subscription:\n%s", c.Process.Output.Tail())
+	}
+	c.Process.Signal(syscall.SIGUSR2)
+	if err := c.Process.WaitFor(func() error { return stage.Says(c.Process, "* Restarting...") }); err != nil {
+		t.Fatal(err)
+	}
+	b.Send(stage.Command("message", echo, `{"action":"echo","n":1}`))
+	if !b.Awaits(`"message":{"action":"echo","n":1}`) {
+		t.Fatalf("no answer:\n%s", c.Process.Output.Tail())
+	}
+	c.Process.Signal(syscall.SIGTERM)
+	if !b.Awaits(`"reason":"server_restart"`) || !c.Process.Ends() || c.Process.Err != nil {
+		t.Errorf("it did not end well: %v\n%s", c.Process.Err, c.Process.Output.Tail())
+	}
+}
+
+// Nobody is left whom it could ask, so nothing is waited for.
+func TestChild_ThatIsKilledEndsCatenaryAtOnceAndBrowsersAreTold(t *testing.T) {
+	t.Parallel()
+	c, _ := railsBeside(t, "--shutdown-grace", stage.Forever)
+	b, err := stage.Dial(c.Address, stage.Handshake("GET", "/cable", c.Address, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if !b.Awaits("welcome") {
+		t.Fatal("no welcome")
+	}
+	syscall.Kill(childOf(t, c.Process), syscall.SIGKILL)
+	if !b.Awaits(`"reason":"server_restart"`) {
+		t.Error("the browser is not told")
+	}
+	if !c.Process.Ends() { // the grace is not waited for
+		t.Fatalf("it runs on:\n%s", c.Process.Output.Tail())
+	}
+	if got := c.Process.Command.ProcessState.ExitCode(); got != 137 {
+		t.Errorf("status %d", got)
+	}
+}
+
+func childOf(t *testing.T, p *stage.Process) (pid int) {
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", p.Command.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, task := range tasks {
+		children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", p.Command.Process.Pid, task.Name()))
+		if fmt.Sscan(string(children), &pid); pid > 0 {
+			return pid
+		}
+	}
+	t.Fatal("it has no child")
+	return 0
+}

@@ -1,0 +1,233 @@
+package deploy
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
+)
+
+func TestStop_TellsEveryBrowserAndLetsEveryCallbackRun(t *testing.T) {
+	w := stage.NewWorld(t, "catenary")
+	const users = 20
+	var conversations []*stage.Conversation
+	for user := range users {
+		c := &stage.Conversation{World: w, Browsers: map[string]*stage.Browser{}}
+		conversations = append(conversations, c)
+		c.MustPlay(t, fmt.Sprintf("browser> GET /cable?uid=%d", user),
+			`server> {"type":"welcome"}`,
+			`browser> {"command":"subscribe","identifier":"{\"channel\":\"EchoChannel\"}"}`,
+			`server> {"identifier":"{\"channel\":\"EchoChannel\"}","type":"confirm_subscription"}`)
+	}
+
+	w.Catenary.Process.Signal(syscall.SIGTERM)
+	for _, c := range conversations {
+		c.MustPlay(t, `server> {"type":"disconnect","reason":"server_restart","reconnect":true}`, `server> (close 1000)`, `server> (end)`)
+	}
+	if !w.Catenary.Process.Ends() {
+		t.Fatal("catenary does not stop")
+	}
+	if w.Catenary.Process.Err != nil {
+		t.Errorf("it ended with %v:\n%s", w.Catenary.Process.Err, w.Catenary.Process.Output.Tail())
+	}
+	for user := range users {
+		got, err := w.App.Events(fmt.Sprint(user), false)
+		want := []string{"connect", `subscribed {"channel":"EchoChannel"}`, `unsubscribed {"channel":"EchoChannel"}`, "disconnect"}
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("user %d: %v %v", user, got, err)
+		}
+	}
+}
+
+func TestStop_ASecondSignalEndsAtOnce(t *testing.T) {
+	w := stage.NewWorld(t, "catenary")
+	w.Catenary.Process.Kill()
+	if err := w.Catenary.Up(w.App, "--shutdown-grace", stage.Forever); err != nil {
+		t.Fatal(err)
+	}
+	c := &stage.Conversation{World: w, Browsers: map[string]*stage.Browser{}}
+	c.MustPlay(t, "browser> GET /cable", `server> {"type":"welcome"}`)
+	w.App.Process.Signal(syscall.SIGSTOP) // the callbacks cannot run
+	defer w.App.Process.Signal(syscall.SIGCONT)
+
+	w.Catenary.Process.Signal(syscall.SIGTERM)
+	c.MustPlay(t, `server> {"type":"disconnect","reason":"server_restart","reconnect":true}`)
+	w.Catenary.Process.Signal(syscall.SIGTERM)
+	if !w.Catenary.Process.Ends() {
+		t.Fatal("catenary waits on")
+	}
+}
+
+// Rails takes two seconds to open a connection, so browsers are told at that pace.
+func TestStop_TellsBrowsersOneByOneAndServesTheOthersMeanwhile(t *testing.T) {
+	w := stage.NewWorld(t, "catenary")
+	const users, echo = 6, `{"channel":"EchoChannel"}`
+	var browsers [users]*stage.Browser
+	var coming sync.WaitGroup
+	for user := range users {
+		coming.Go(func() {
+			b, err := stage.Dial(w.Address, stage.Handshake("GET", fmt.Sprintf("/cable?sleep=2&uid=%d", user), w.Address, nil))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			b.Send(stage.Command("subscribe", echo, nil))
+			if !b.Awaits("confirm_subscription") {
+				t.Errorf("user %d is not subscribed", user)
+			}
+			browsers[user] = b
+		})
+	}
+	if coming.Wait(); t.Failed() {
+		return
+	}
+	w.Catenary.Process.Signal(syscall.SIGTERM)
+
+	// /ready says no, and who comes is sent to another node, while the rest is served.
+	if err := w.Catenary.Process.WaitFor(func() error {
+		body, err := stage.Get("http://" + w.Catenary.Operations + "/ready")
+		if err == nil {
+			err = stage.Mentions(body, []string{"being stopped"})
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	comer, err := stage.Dial(w.Address, stage.Handshake("GET", "/cable", w.Address, nil))
+	if err != nil || comer.Response.StatusCode != http.StatusServiceUnavailable || comer.Response.Header.Get("Retry-After") == "" {
+		t.Errorf("who comes is answered %v %v", comer.Response, err)
+	}
+	var served, told atomic.Int32
+	var going sync.WaitGroup
+	for _, b := range browsers {
+		b.Send(stage.Command("message", echo, `{"action":"echo"}`))
+		going.Go(func() {
+			for {
+				switch e, ok := b.Next(); {
+				case !ok:
+					t.Error("the browser hears nothing")
+					return
+				case strings.Contains(e.Text, `"message":{"action":"echo"}`):
+					served.Add(1)
+				case e.Text == `{"type":"disconnect","reason":"server_restart","reconnect":true}`:
+					told.Add(1)
+				case e.Kind == "end":
+					return
+				}
+			}
+		})
+	}
+	going.Wait()
+	if told.Load() != users || served.Load() == 0 {
+		t.Errorf("%d of %d browsers were told, %d were served until then", told.Load(), users, served.Load())
+	}
+	if !w.Catenary.Process.Ends() || w.Catenary.Process.Err != nil {
+		t.Errorf("it did not end well: %v\n%s", w.Catenary.Process.Err, w.Catenary.Process.Output.Tail())
+	}
+	for user := range users {
+		if err := w.App.AwaitEvents(fmt.Sprint(user), false, []string{"connect", "subscribed " + echo, "unsubscribed " + echo, "disconnect"}); err != nil {
+			t.Errorf("user %d: %v", user, err)
+		}
+	}
+}
+
+func TestStop_LetsBrowsersInForADelay(t *testing.T) {
+	w := stage.NewWorld(t, "catenary")
+	catenary, err := stage.StartCatenary(w.App, "--shutdown-delay", "20s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(catenary.Process.Kill)
+	catenary.Process.Signal(syscall.SIGTERM)
+	if err := catenary.Process.WaitFor(func() error {
+		if catenary.Ready() == nil {
+			return errors.New("it is ready")
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	w.Address = catenary.Address
+	c := &stage.Conversation{World: w, Browsers: map[string]*stage.Browser{}}
+	c.MustPlay(t, "browser> GET /cable", `server> {"type":"welcome"}`, `server> {"type":"disconnect","reason":"server_restart","reconnect":true}`)
+	if !catenary.Process.Ends() || catenary.Process.Err != nil {
+		t.Errorf("it did not end well: %v", catenary.Process.Err)
+	}
+}
+
+func TestStop_IsWhatAClosedTerminalMeans(t *testing.T) {
+	w := stage.NewWorld(t, "catenary")
+	c := &stage.Conversation{World: w, Browsers: map[string]*stage.Browser{}}
+	c.MustPlay(t, "browser> GET /cable", `server> {"type":"welcome"}`)
+	w.Catenary.Process.Signal(syscall.SIGHUP)
+	c.MustPlay(t, `server> {"type":"disconnect","reason":"server_restart","reconnect":true}`)
+	if !w.Catenary.Process.Ends() || w.Catenary.Process.Err != nil {
+		t.Errorf("it did not end well: %v", w.Catenary.Process.Err)
+	}
+}
+
+func TestStop_EndsWellWhileItStillWaitsForRails(t *testing.T) {
+	t.Parallel()
+	catenary := stage.Attempt(t, stage.WithSecret, "--backend-url", "http://"+stage.FreeAddress())
+	catenary.IsNotReadySaying(t, "not ready")
+	catenary.Process.Signal(syscall.SIGTERM)
+	if !catenary.Process.Ends() || catenary.Process.Err != nil {
+		t.Errorf("it did not end well: %v\n%s", catenary.Process.Err, catenary.Process.Output.Tail())
+	}
+}
+
+func TestStop_SeesRequestsOfTheWebThrough(t *testing.T) {
+	t.Parallel()
+	asked, answer := make(chan bool), make(chan bool)
+	rails := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			close(asked)
+			<-answer
+		}
+		fmt.Fprint(w, "a page")
+	}))
+	t.Cleanup(rails.Close)
+	catenary := stage.Attempt(t, stage.WithSecret, "--backend-url", rails.URL, "--proxy", "--broadcasts-redis-url", "redis://"+stage.FreeAddress(), "--broadcasts-channel-prefix", "app")
+	if err := catenary.Process.WaitFor(func() error { return stage.Says(catenary.Process, "catenary listens") }); err != nil {
+		t.Fatal(err)
+	}
+	page := make(chan string)
+	go func() {
+		response, err := http.Get("http://" + catenary.Address + "/slow")
+		if err != nil {
+			page <- err.Error()
+			return
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		page <- fmt.Sprint(string(body), err)
+	}()
+	<-asked
+	catenary.Process.Signal(syscall.SIGTERM)
+	if err := catenary.Process.WaitFor(func() error {
+		_, err := net.DialTimeout("tcp", catenary.Address, stage.Patience)
+		if err == nil {
+			return errors.New("it still listens")
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	close(answer)
+	if got := <-page; got != "a page<nil>" {
+		t.Errorf("the page is %s", got)
+	}
+	if !catenary.Process.Ends() || catenary.Process.Err != nil {
+		t.Errorf("it did not end well: %v", catenary.Process.Err)
+	}
+}

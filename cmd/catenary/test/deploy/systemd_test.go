@@ -1,0 +1,284 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
+)
+
+// A manager is what systemd is to a service: it holds the sockets, and hears what the service says of itself.
+type manager struct {
+	t      *testing.T
+	notify *net.UnixConn
+	path   string
+
+	mu    sync.Mutex
+	heard []string
+}
+
+func newManager(t *testing.T) *manager {
+	m := &manager{t: t, path: filepath.Join(t.TempDir(), "notify")}
+	var err error
+	if m.notify, err = net.ListenUnixgram("unixgram", &net.UnixAddr{Name: m.path, Net: "unixgram"}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.notify.Close() })
+	go func() {
+		datagram := make([]byte, 4096)
+		for {
+			n, err := m.notify.Read(datagram)
+			if err != nil {
+				return
+			}
+			m.mu.Lock()
+			m.heard = append(m.heard, strings.Split(strings.TrimSpace(string(datagram[:n])), "\n")...)
+			m.mu.Unlock()
+		}
+	}()
+	return m
+}
+
+// has counts the lines that begin so.
+func (m *manager) has(prefix string) (n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, line := range m.heard {
+		if strings.HasPrefix(line, prefix) {
+			n++
+		}
+	}
+	return n
+}
+
+func (m *manager) hears(p *stage.Process, prefix string) {
+	m.t.Helper()
+	err := p.WaitFor(func() error {
+		if m.has(prefix) == 0 {
+			return fmt.Errorf("systemd does not hear %s", prefix)
+		}
+		return nil
+	})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// start starts catenary as systemd does, with sockets by name.
+func (m *manager) start(sockets map[string]*net.TCPListener, env []string, flags ...string) *stage.Process {
+	m.t.Helper()
+	path, err := stage.Built()
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	command := exec.Command("sh", append([]string{"-c", `LISTEN_PID=$$ exec "$0" "$@"`, path}, flags...)...)
+	var names []string
+	for name, listener := range sockets {
+		file, err := listener.File()
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		defer file.Close()
+		command.ExtraFiles = append(command.ExtraFiles, file)
+		names = append(names, strings.TrimRight(name, "2"))
+	}
+	command.Dir = os.TempDir()
+	command.Env = append(os.Environ(), append(env, stage.WithSecret[0], "NOTIFY_SOCKET="+m.path, "WATCHDOG_USEC=3000000")...)
+	if len(names) > 0 {
+		command.Env = append(command.Env, fmt.Sprintf("LISTEN_FDS=%d", len(names)), "LISTEN_FDNAMES="+strings.Join(names, ":"))
+	}
+	p, err := stage.StartCommand(command)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.t.Cleanup(p.Kill)
+	return p
+}
+
+func socket(t *testing.T) *net.TCPListener {
+	listener, err := net.Listen("tcp", stage.FreeAddress())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	return listener.(*net.TCPListener)
+}
+
+func TestSystemd_HearsWhenCatenaryIsReadyThatItLivesAndWhenItStops(t *testing.T) {
+	w := stage.NewWorld(t, "rails")
+	m := newManager(t)
+	w.App.Process.Stop(t)
+	w.App.Env = append(w.App.Env, "RUBYLIB="+stage.ProjectRoot+"/rpc/rails/lib")
+	catenary := m.start(nil, nil, "--backend-url", w.App.URL(), "--listen", stage.FreeAddress(), "--operations-listen", stage.FreeAddress())
+	m.hears(catenary, "STATUS=not ready: ")
+	m.hears(catenary, "WATCHDOG=1")
+	if m.has("READY=1") > 0 {
+		t.Fatal("it is ready without Rails")
+	}
+	if err := w.App.Up(); err != nil {
+		t.Fatal(err)
+	}
+	m.hears(catenary, "READY=1")
+	m.hears(catenary, "STATUS=ready")
+	before := m.has("WATCHDOG=1")
+	if err := catenary.WaitFor(func() error {
+		if m.has("WATCHDOG=1") < before+3 {
+			return fmt.Errorf("the watchdog hears nothing more")
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if m.has("STOPPING=1") > 0 {
+		t.Error("it stops")
+	}
+	catenary.Stop(t)
+	if m.has("STOPPING=1") != 1 || m.has("READY=1") != 1 {
+		t.Errorf("systemd has heard %q", m.heard)
+	}
+}
+
+// Sockets that systemd holds refuse nobody between the old process and the new one: who comes waits.
+func TestSystemd_RestartsCatenaryWithoutARefusedConnection(t *testing.T) {
+	w := stage.NewWorld(t, "catenary")
+	m := newManager(t)
+	browsers, operations := socket(t), socket(t)
+	address := browsers.Addr().String()
+	begin := func() *stage.Process {
+		heard := m.has("READY=1")
+		p := m.start(map[string]*net.TCPListener{"catenary.socket": browsers, "operations": operations}, nil,
+			"--backend-url", w.App.URL(), "--listen", "127.0.0.1:1", "--operations-listen", "127.0.0.1:1") // which nobody may have
+		if err := p.WaitFor(func() error {
+			if m.has("READY=1") == heard {
+				return fmt.Errorf("not ready")
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	old := begin()
+	if body, err := stage.Get("http://" + operations.Addr().String() + "/ready"); err != nil || body != "ready\n" {
+		t.Fatal(body, err)
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	var comers sync.WaitGroup
+	var welcomed, unavailable atomic.Int32
+	for range 20 {
+		comers.Go(func() {
+			for ctx.Err() == nil {
+				b, err := stage.Dial(address, stage.Handshake("GET", "/cable", address, nil))
+				switch {
+				case err != nil:
+					t.Errorf("a browser that comes: %v", err)
+					return
+				case b.Response.StatusCode == http.StatusServiceUnavailable: // let in by the old one just before it stopped
+					unavailable.Add(1)
+				case b.Response.StatusCode == http.StatusSwitchingProtocols:
+					welcomed.Add(1)
+				default:
+					t.Errorf("a browser is answered %s", b.Response.Status)
+				}
+				time.Sleep(20 * time.Millisecond)
+				b.Close()
+			}
+		})
+	}
+	await := func(p *stage.Process, more int32) {
+		want := welcomed.Load() + more
+		if err := p.WaitFor(func() error {
+			if welcomed.Load() < want {
+				return fmt.Errorf("%d browsers have come of %d", welcomed.Load(), want)
+			}
+			return nil
+		}); err != nil {
+			t.Error(err)
+		}
+	}
+	await(old, 40)
+	old.Stop(t)
+	fresh := begin()
+	await(fresh, 40)
+	cancel()
+	comers.Wait()
+	t.Logf("%d browsers have come, of which the old process has sent %d away", welcomed.Load()+unavailable.Load(), unavailable.Load())
+	if n := unavailable.Load(); n > 20 {
+		t.Errorf("%d browsers have been sent away", n)
+	}
+}
+
+func TestSystemd_SocketActivateStartsCatenary(t *testing.T) {
+	w := stage.NewWorld(t, "catenary")
+	path, err := stage.Built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	address, operations := stage.FreeAddress(), stage.FreeAddress()
+	activate, err := stage.Start(os.TempDir(), nil, "systemd-socket-activate", "-l", address, "-l", operations, "--fdname=cable:operations",
+		"-E", stage.WithSecret[0], "-E", "HOME=/", path, "--backend-url", w.App.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(activate.Kill)
+	if err := activate.WaitFor(func() error { // its first connection starts catenary
+		body, err := stage.Get("http://" + operations + "/ready")
+		if err == nil && body != "ready\n" {
+			err = fmt.Errorf("%s", body)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	b, err := stage.Dial(address, stage.Handshake("GET", "/cable", address, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if e, ok := stage.NextFrame(b); !ok || e.Text != `{"type":"welcome"}` {
+		t.Errorf("%v %v", b.Response.Status, e)
+	}
+}
+
+func TestSystemd_SaysWhichSocketIsTooMany(t *testing.T) {
+	t.Parallel()
+	m := newManager(t)
+	p := m.start(map[string]*net.TCPListener{"http": socket(t), "http2": socket(t)}, nil, "--broadcasts-redis-url", "redis://127.0.0.1:1")
+	if !p.Ends() {
+		t.Fatal("it runs on")
+	}
+	if err := stage.Mentions(p.Output.String(), []string{"systemd passes both", "http", "operations", "FileDescriptorName="}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSystemd_IsNotPassedOnToTheCommand(t *testing.T) {
+	t.Parallel()
+	m := newManager(t)
+	p := m.start(map[string]*net.TCPListener{"http": socket(t)}, nil, "--broadcasts-redis-url", "redis://127.0.0.1:1", "--operations-listen", stage.FreeAddress(),
+		"--", "sh", "-c", "env; exec sleep 60")
+	if err := p.WaitFor(func() error { return stage.Says(p, "PWD=") }); err != nil {
+		t.Fatal(err)
+	}
+	for _, word := range []string{"NOTIFY_SOCKET", "WATCHDOG", "LISTEN_"} {
+		if strings.Contains(p.Output.String(), word) {
+			t.Errorf("the command sees %s:\n%s", word, p.Output)
+		}
+	}
+	p.Signal(syscall.SIGTERM)
+	if !p.Ends() {
+		t.Error("it runs on")
+	}
+}

@@ -1,0 +1,280 @@
+package edge
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
+)
+
+// differsInWhole are the transcripts whose lines for Rails do not hold when catenary relays whole connections.
+var differsInWhole = map[string]string{
+	"disconnect/stop":           "catenary is stopped, and tells the browsers so",
+	"disconnect/deaf-browser":   "catenary does not wait without end for a browser's close frame",
+	"frames/hostile":            "catenary itself reads what the browser sends",
+	"handshake/bad-handshake":   "catenary itself answers what is no WebSocket handshake",
+	"handshake/not-a-websocket": "catenary itself answers what is no WebSocket handshake",
+	"handshake/path":            "catenary serves the exact path",
+}
+
+// TestPassThrough_IsAnInvisibleProxyForAnAppWithoutTheGem plays the transcripts, as Rails itself answers them, through a
+// catenary that relays everything. Where Redis is, it is not told.
+func TestPassThrough_IsAnInvisibleProxyForAnAppWithoutTheGem(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	started := map[string]func() (*stage.World, error){}
+	t.Cleanup(func() {
+		for _, start := range started {
+			if w, err := start(); err == nil {
+				w.Close()
+			}
+		}
+	})
+	shared := func(kind string) (*stage.World, error) {
+		mu.Lock()
+		if started[kind] == nil {
+			started[kind] = sync.OnceValues(func() (*stage.World, error) { return startPassing(kind, false, "all") })
+		}
+		start := started[kind]
+		mu.Unlock()
+		return start()
+	}
+	atOnce := make(chan struct{}, 8)
+	played := 0
+	t.Run("transcripts", func(t *testing.T) {
+		for _, tr := range stage.ReadTranscripts(t, stage.ProjectRoot+"/testdata/transcripts") {
+			if tr.Only == "catenary" || !tr.Needs.Holds(stage.RailsVersion()) || differsInWhole[tr.Name] != "" {
+				continue
+			}
+			played++
+			t.Run(tr.Name, func(t *testing.T) {
+				t.Parallel()
+				atOnce <- struct{}{}
+				defer func() { <-atOnce }()
+				find := shared
+				if tr.World == "own" {
+					find = func(kind string) (*stage.World, error) { return startPassing(kind, false, "all") }
+				}
+				w, err := find(tr.World)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if tr.World == "own" {
+					defer w.Close()
+				}
+				(&stage.Conversation{World: w, Browsers: map[string]*stage.Browser{}}).Play(t, tr.StepsFor("rails", stage.RailsVersion()))
+			})
+		}
+	})
+	t.Logf("%d transcripts", played)
+}
+
+// startPassing starts an application and a catenary that passes channels through to it.
+func startPassing(kind string, withGem bool, channels string) (w *stage.World, err error) {
+	w = &stage.World{}
+	defer func() {
+		if err != nil {
+			w.Close()
+		}
+	}()
+	if w.Redis, err = stage.StartRedis(); err != nil {
+		return w, err
+	}
+	if w.App, err = stage.StartApp("lab", withGem, append(slices.Clone(stage.Worlds[kind]), "REDIS_URL="+w.Redis.URL())...); err != nil {
+		return w, err
+	}
+	// As in startWorld: two first connections at once can make Rails ping everybody twice.
+	if first, err := stage.Dial(w.App.Address, stage.Handshake("GET", "/cable", w.App.Address, nil)); err == nil {
+		first.Close()
+	}
+	if w.Catenary, err = stage.StartCatenary(w.App, "--pass-through", channels); err != nil {
+		return w, err
+	}
+	w.Address = w.Catenary.Address
+	return w, nil
+}
+
+// passing is a world of the test's own.
+func passing(t *testing.T, withGem bool, channels string) *stage.World {
+	t.Helper()
+	t.Parallel()
+	w, err := startPassing("", withGem, channels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.Close)
+	return w
+}
+
+// says plays steps, written as in a transcript.
+func says(w *stage.World, t *testing.T, c *stage.Conversation, lines string) {
+	t.Helper()
+	tr, err := stage.ParseTranscript(t.Name(), "# case 0\n"+lines)
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := tr.StepsFor("catenary", stage.RailsVersion())
+	for i := range steps {
+		if err := c.Take(steps[i : i+1]); err != nil {
+			t.Fatalf("%s> %s\n%v\n%s", steps[i].Speaker, stage.Short(steps[i].Text), err, w.Catenary.Process.Output.Tail())
+		}
+	}
+}
+
+func conversation(w *stage.World, t *testing.T) *stage.Conversation {
+	c := &stage.Conversation{World: w, Browsers: map[string]*stage.Browser{}}
+	t.Cleanup(func() {
+		for _, b := range c.Browsers {
+			b.Close()
+		}
+	})
+	return c
+}
+
+func TestPassThrough_RelaysOneChannelAndServesTheRest(t *testing.T) {
+	w := passing(t, true, "CbChannel")
+	c := conversation(w, t)
+	says(w, t, c, `
+browser> GET /cable?uid=9001
+server> {"type":"welcome"}
+browser> {"command":"subscribe","identifier":"{\"channel\":\"EchoChannel\"}"}
+server> {"identifier":"{\"channel\":\"EchoChannel\"}","type":"confirm_subscription"}
+app> events of user 9001
+  connect
+  subscribed {"channel":"EchoChannel"}
+browser> {"command":"subscribe","identifier":"{\"channel\":\"CbChannel\"}"}
+browser> {"command":"subscribe","identifier":"{\"channel\":\"CbChannel\"}"}
+server> {"identifier":"{\"channel\":\"CbChannel\"}","type":"confirm_subscription"}
+app> events of user 9001
+  connect
+  subscribed {"channel":"EchoChannel"}
+  connect
+  subscribed {"channel":"CbChannel"}
+redis> PUBLISH cb_raw not JSON
+server> {"identifier":"{\"channel\":\"CbChannel\"}","message":{"raw":"not JSON"}}
+browser> {"command":"message","identifier":"{\"channel\":\"EchoChannel\"}","data":"{\"action\":\"echo\",\"x\":1}"}
+server> {"identifier":"{\"channel\":\"EchoChannel\"}","message":{"action":"echo","x":1}}
+`)
+	if statistics, err := w.App.Request("GET", "/statistics", ""); err != nil || strings.Count(statistics, "CbChannel") != 1 {
+		t.Errorf("Rails' own server holds %s (%v)", statistics, err)
+	}
+	says(w, t, c, `
+browser> {"command":"unsubscribe","identifier":"{\"channel\":\"CbChannel\"}"}
+redis> PUBSUB NUMSUB cb_raw => 0
+redis> PUBLISH cb_raw 1
+server> (quiet)
+browser> (close 1000)
+server> (close 1000)
+`)
+	// Two connections end in Rails, neither of which waits for the other.
+	want := []string{"connect", "connect", "disconnect", "disconnect", `subscribed {"channel":"CbChannel"}`, `subscribed {"channel":"EchoChannel"}`,
+		`unsubscribed {"channel":"CbChannel"}`, `unsubscribed {"channel":"EchoChannel"}`}
+	if err := w.App.Process.WaitFor(func() error {
+		got, err := w.App.Events("9001", false)
+		if slices.Sort(got); err == nil && !slices.Equal(got, want) {
+			err = fmt.Errorf("got %q", got)
+		}
+		return err
+	}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPassThrough_ResumesWhenPumaIsRestarted(t *testing.T) {
+	w := passing(t, true, "CbChannel")
+	c := conversation(w, t)
+	says(w, t, c, `
+browser> GET /cable
+server> {"type":"welcome"}
+browser> {"command":"subscribe","identifier":"{\"channel\":\"EchoChannel\"}"}
+server> {"identifier":"{\"channel\":\"EchoChannel\"}","type":"confirm_subscription"}
+browser> {"command":"subscribe","identifier":"{\"channel\":\"CbChannel\"}"}
+server> {"identifier":"{\"channel\":\"CbChannel\"}","type":"confirm_subscription"}
+`)
+	w.App.Restart(t)
+	topic := "cb_raw"
+	if err := w.App.Process.WaitFor(func() error { return w.Redis.Do("PUBSUB NUMSUB " + topic + " => 1") }); err != nil {
+		t.Fatal(err)
+	}
+	says(w, t, c, `
+redis> PUBLISH cb_raw after
+server> {"identifier":"{\"channel\":\"CbChannel\"}","message":{"raw":"after"}}
+browser> {"command":"message","identifier":"{\"channel\":\"EchoChannel\"}","data":"{\"action\":\"echo\",\"x\":1}"}
+server> {"identifier":"{\"channel\":\"EchoChannel\"}","message":{"action":"echo","x":1}}
+`)
+}
+
+func TestPassThrough_EndsWithARemoteDisconnect(t *testing.T) {
+	w := passing(t, true, "CbChannel")
+	says(w, t, conversation(w, t), `
+browser> GET /cable?uid=9002
+server> {"type":"welcome"}
+browser> {"command":"subscribe","identifier":"{\"channel\":\"CbChannel\"}"}
+server> {"identifier":"{\"channel\":\"CbChannel\"}","type":"confirm_subscription"}
+app> POST /disconnect {"uid":9002,"tenant":null}
+server?> {"type":"disconnect","reason":"remote","reconnect":true}
+server> (close 1000)
+server> (end)
+`)
+}
+
+func TestPassThrough_TellsBrowsersToReconnectWhenPumaIsStopped(t *testing.T) {
+	w := passing(t, false, "all")
+	c := conversation(w, t)
+	says(w, t, c, `
+browser> GET /cable
+server> {"type":"welcome"}
+`)
+	w.App.Process.Signal(syscall.SIGTERM)
+	says(w, t, c, `
+server> {"type":"disconnect","reason":"server_restart","reconnect":true}
+server> (close 1000)
+server> (end)
+`)
+	<-w.App.Process.Ended
+	if err := w.App.Up(); err != nil {
+		t.Fatal(err)
+	}
+	says(w, t, c, `
+browser again> GET /cable
+server again> {"type":"welcome"}
+`)
+}
+
+func TestPassThrough_AnswersHandshakesAsTheAppDoes(t *testing.T) {
+	w := passing(t, false, "all")
+	b, err := stage.Dial(w.Address, stage.Handshake("GET", "/cable", w.Address, []string{"Origin: http://evil.example"}))
+	if err != nil || b.Response.StatusCode != http.StatusNotFound || b.Body != "Page not found" {
+		t.Errorf("got %v %q %v", b.Response.Status, b.Body, err)
+	}
+}
+
+func TestPassThrough_IsSuggestedToWhoHasNoGem(t *testing.T) {
+	t.Parallel()
+	w := &stage.World{}
+	defer w.Close()
+	var err error
+	if w.Redis, err = stage.StartRedis(); err != nil {
+		t.Fatal(err)
+	}
+	if w.App, err = stage.StartApp("lab", false, "REDIS_URL="+w.Redis.URL()); err != nil {
+		t.Fatal(err)
+	}
+	path, err := stage.Built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := stage.Start(t.TempDir(), []string{"SECRET_KEY_BASE=" + stage.SecretKeyBase}, path, "--backend-url", w.App.URL(), "--listen", stage.FreeAddress(), "--operations-listen", "off")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Kill()
+	if err := p.WaitFor(func() error { return stage.Says(p, "--pass-through all") }); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,129 @@
+package edge
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
+	"github.com/golang-jwt/jwt/v5"
+)
+
+func connects(e *stage.Edge) (queries []string) {
+	e.Helper()
+	log, err := e.App.Request("GET", "/events", "")
+	if err != nil {
+		e.Fatal(err)
+	}
+	for part := range strings.SplitSeq(log, "{") {
+		if strings.Contains(part, `"event":"connect"`) {
+			queries = append(queries, part)
+		}
+	}
+	return queries
+}
+
+func TestEdge_TokensOfDeviseDecideBeforeRails(t *testing.T) {
+	t.Parallel()
+	e := stage.StartEdge(t, 1, stage.JWTSettings("    scope: user\n    subprotocol: raw\n    cookie: jwt\n    id_required: true\n"))
+	good := stage.DeviseToken(t, "")
+
+	key, _ := rsa.GenerateKey(rand.Reader, 2048)
+	rs, _ := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{"sub": "7", "exp": time.Now().Unix() + 60}).SignedString(key)
+	none, _ := jwt.NewWithClaims(jwt.SigningMethodNone, jwt.MapClaims{"sub": "7", "exp": time.Now().Unix() + 60}).SignedString(jwt.UnsafeAllowNoneSignatureType)
+	for name, token := range map[string]string{
+		"none": "", "forged": good[:len(good)-4] + "AAAA", "expired": stage.DeviseToken(t, `"exp" => now - 1`), "another scope": stage.DeviseToken(t, `"scp" => "admin"`),
+		"no jti": stage.DeviseToken(t, `"jti" => nil`), "alg none": none, "another algorithm": rs, "10 kB": stage.DeviseToken(t, `"x" => "x" * 10_000`),
+	} {
+		t.Log(name)
+		b := e.Connect(0, "/cable?token="+token)
+		e.Hears(b, stage.Unauthorized, "(close 1000)")
+	}
+	if asked := connects(e); len(asked) != 0 {
+		t.Fatalf("Rails has run connect: %s", asked)
+	}
+	e.Hears(e.Connect(0, "/cable?uid=7&token="+good), stage.Welcome)
+	e.Hears(e.Connect(0, "/cable", "Authorization: Bearer "+good), stage.Welcome)
+	e.Hears(e.Connect(0, "/cable", "Cookie: jwt="+good), stage.Welcome)
+	b := e.Connect(0, "/cable", "Sec-WebSocket-Protocol: actioncable-v1-json, actioncable-unsupported, "+good)
+	e.Hears(b, stage.Welcome)
+	if chosen := b.Response.Header.Get("Sec-WebSocket-Protocol"); chosen != "actioncable-v1-json" {
+		t.Errorf("chose %q", chosen)
+	}
+	if asked := connects(e); len(asked) != 4 || !strings.Contains(asked[0], "token="+good) {
+		t.Errorf("Rails' connect has not run 4 times, the first with the token: %s", asked)
+	}
+}
+
+func TestEdge_ATokenExpiresAndItsBrowserComesBackWithAnother(t *testing.T) {
+	t.Parallel()
+	e := stage.StartEdge(t, 1, stage.JWTSettings(""))
+	var old string
+	var b *stage.Browser
+	for life := 3; ; life *= 2 { // on a busy machine it must be longer for the token to be good when it arrives
+		old = stage.DeviseToken(t, fmt.Sprintf(`"exp" => now + %d`, life))
+		b = e.Connect(0, "/cable?token="+old)
+		first, _ := stage.NextFrame(b)
+		if first.Text == stage.Welcome {
+			break
+		}
+		if first.Text != stage.Unauthorized || life > 60 {
+			t.Fatalf("got %s", first)
+		}
+	}
+	e.Hears(b, `{"type":"disconnect","reason":"token_expired","reconnect":true}`, "(close 1000)")
+	e.Hears(e.Connect(0, "/cable?token="+old), stage.Unauthorized, "(close 1000)")
+	e.Hears(e.Connect(0, "/cable?token="+stage.DeviseToken(t, "")), stage.Welcome)
+}
+
+func TestEdge_SomebodyIsDisconnectedOnAllNodes(t *testing.T) {
+	t.Parallel()
+	e := stage.StartEdge(t, 2, stage.JWTSettings(""))
+	laptop, phone := stage.DeviseToken(t, `"jti" => "laptop"`), stage.DeviseToken(t, `"jti" => "phone"`)
+	other := e.Connect(1, "/cable?uid=8&token="+stage.DeviseToken(t, `"sub" => "8"`))
+	e.Hears(other, stage.Welcome)
+	both := func() (a, b *stage.Browser) {
+		a, b = e.Connect(0, "/cable?uid=7&token="+laptop), e.Connect(1, "/cable?uid=7&token="+phone)
+		e.Hears(a, stage.Welcome)
+		e.Hears(b, stage.Welcome)
+		return a, b
+	}
+	gone, goneForGood := `{"type":"disconnect","reason":"remote","reconnect":true}`, `{"type":"disconnect","reason":"remote","reconnect":false}`
+
+	a, b := both()
+	e.Disconnect("--sub", "7")
+	e.Hears(a, gone, "(close 1000)")
+	e.Hears(b, gone, "(close 1000)")
+
+	a, b = both()
+	e.Disconnect("--jti", "phone", "--reconnect=false")
+	e.Hears(b, goneForGood, "(close 1000)")
+	e.Disconnect("--identifier", "gid://app/User/7")
+	e.Hears(a, gone, "(close 1000)")
+
+	a, b = both()
+	out, err := exec.Command("curl", "-sS", "--fail", "-H", "Content-Type: application/json", "-d", `{"sub":"7","reconnect":false}`, "http://"+e.Nodes[0].Operations+"/disconnect").CombinedOutput()
+	if err != nil {
+		t.Fatalf("POST /disconnect: %v %s", err, out)
+	}
+	e.Hears(a, goneForGood, "(close 1000)")
+	e.Hears(b, goneForGood, "(close 1000)")
+
+	c := e.Connect(0, "/cable?uid=7&token="+laptop)
+	e.Hears(c, stage.Welcome)
+	if err := e.Redis.Do(`PUBLISH _catenary/disconnect {"dismissal":"{\"sub\":\"7\"}","signature":"00"}`); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Nodes[0].Process.WaitFor(func() error { return stage.Says(e.Nodes[0].Process, "signature is wrong") }); err != nil {
+		t.Fatal(err)
+	}
+	for _, left := range []*stage.Browser{c, other} {
+		if err := left.IsQuiet(); err != nil {
+			t.Errorf("a browser that nobody named: %v", err)
+		}
+	}
+}

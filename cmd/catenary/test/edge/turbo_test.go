@@ -1,0 +1,88 @@
+package edge
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
+)
+
+func signedName(e *stage.Edge, stream string) string {
+	e.Helper()
+	name, err := e.App.Request("GET", "/signed_name?name="+stream, "")
+	if err != nil {
+		e.Fatal(err)
+	}
+	identifier, _ := json.Marshal(map[string]string{"channel": "Turbo::StreamsChannel", "signed_stream_name": name})
+	return string(identifier)
+}
+
+func TestTurboVerified_RailsKnowsNothingOfIt(t *testing.T) {
+	t.Parallel()
+	e := stage.StartEdgeOn(t, 0, []string{"LAB_TURBO=original", "LAB_LIVE_LIMIT=0", "LAB_DISABLE_FORGERY_PROTECTION=true"}, "  turbo:\n    verify_streams: true\n")
+	calls, counted := stage.CountCalls(t, e.App)
+	e.Start(counted)
+	b := e.Connect(0, "/cable?uid=7")
+	e.Hears(b, stage.Welcome)
+	news := signedName(e, "news")
+	forged := strings.Replace(news, "--", "--0", 1)
+
+	before := calls.Total()
+	e.Subscribes(b, news)
+	e.Tells(b, "subscribe", news)
+	e.Tells(b, "message", news, map[string]string{"action": "subscribed"})
+	e.Tells(b, "subscribe", forged)
+	e.Hears(b, stage.About(forged, `"type":"reject_subscription"`))
+	e.Broadcast("news", "1")
+	e.Hears(b, stage.About(news, `"message":"1"`))
+	e.Tells(b, "unsubscribe", news)
+	e.Tells(b, "unsubscribe", news)
+	e.Tells(b, "message", news, map[string]string{"action": "subscribed"})
+	e.Subscribes(b, signedName(e, "other")) // so what came before is done
+	e.Broadcast("news", "2")
+	e.Subscribes(b, news)
+	e.Broadcast("news", "3")
+	e.Hears(b, stage.About(news, `"message":"3"`))
+	if n := calls.Total() - before; n != 0 {
+		t.Errorf("%d calls to Rails", n)
+	}
+
+	// Calls carry all that Rails must rebuild, and no stream of Turbo's is among it.
+	siblings := `{"channel":"SiblingsChannel"}`
+	e.Subscribes(b, siblings)
+	e.Tells(b, "message", siblings, map[string]string{"action": "list"})
+	quoted, _ := json.Marshal([]string{siblings})
+	e.Hears(b, stage.About(siblings, `"message":{"siblings":`+string(quoted)+`}`))
+	e.Broadcast("other", "4")
+	e.Hears(b, stage.About(signedName(e, "other"), `"message":"4"`))
+
+	e.Disconnect("--identifier", "gid://app/User/7")
+	e.Hears(b, `{"type":"disconnect","reason":"remote","reconnect":true}`, "(close 1000)")
+	if err := e.App.AwaitEvents("7", false, []string{"connect", "subscribed " + siblings, "unsubscribed " + siblings, "disconnect"}); err != nil {
+		t.Error(err)
+	}
+}
+
+// Who adds an authorization to Turbo's channel, and forgets the setting, is safe.
+func TestTurboVerified_NotIfTheAppHasAChannelOfItsOwn(t *testing.T) {
+	t.Parallel()
+	e := stage.StartEdge(t, 1, "  turbo:\n    verify_streams: true\n")
+	b := e.Connect(0, "/cable?uid=7")
+	e.Hears(b, stage.Welcome)
+	news := signedName(e, "news")
+	e.Subscribes(b, news)
+	if err := e.App.AwaitEvents("7", false, []string{"connect", "subscribed " + news}); err != nil {
+		t.Error(err)
+	}
+	err := e.Nodes[0].Process.WaitFor(func() error {
+		return stage.Says(e.Nodes[0].Process, `turbo.verify_streams has no effect: Rails answers for Turbo's streams" why="the application changes Turbo::StreamsChannel in `)
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	const changed = "[catenary] the application changes Turbo::StreamsChannel in "
+	if err := e.App.Process.WaitFor(func() error { return stage.Says(e.App.Process, changed) }); err != nil {
+		t.Error(err)
+	}
+}

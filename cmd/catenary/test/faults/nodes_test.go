@@ -1,0 +1,146 @@
+package faults
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
+)
+
+// A cluster is an app with several nodes of catenary behind a load balancer.
+type cluster struct {
+	*stage.Edge
+	balancer *balancer
+}
+
+func startCluster(t *testing.T, nodes int, settings string, flags ...string) *cluster {
+	t.Helper()
+	t.Parallel()
+	e := stage.StartEdge(t, nodes, settings, flags...)
+	return &cluster{e, startBalancer(t, e.Nodes)}
+}
+
+// arrives is a browser that the load balancer has sent somewhere.
+func (c *cluster) arrives(path string) *stage.Browser {
+	c.Helper()
+	b, err := stage.Dial(c.balancer.address, stage.Handshake("GET", path, c.balancer.address, nil))
+	if err != nil {
+		c.Fatal(err)
+	}
+	c.Cleanup(b.Close)
+	c.Hears(b, stage.Welcome)
+	return b
+}
+
+func (c *cluster) arrive(n int, path string) (browsers []*stage.Browser) {
+	c.Helper()
+	for range n {
+		browsers = append(browsers, c.arrives(path))
+	}
+	return browsers
+}
+
+func (c *cluster) subscribes(b *stage.Browser, identifier string) {
+	c.Helper()
+	b.Send(stage.Command("subscribe", identifier, nil))
+	c.Hears(b, stage.Confirmation(identifier))
+}
+
+// performs sends an action, and expects this message for the identifier.
+func (c *cluster) performs(b *stage.Browser, identifier, action, message string) {
+	c.Helper()
+	b.Send(stage.Command("message", identifier, action))
+	c.Hears(b, stage.MessageFor(identifier, message))
+}
+
+// mustAsk runs what could stand behind "app>" in a transcript.
+func mustAsk(e *stage.Edge, text string) {
+	e.Helper()
+	if err := e.App.Ask(text); err != nil {
+		e.Fatal(err)
+	}
+}
+
+// isSpread expects as many connections on every node.
+func (c *cluster) isSpread(each int) {
+	c.Helper()
+	for i, node := range c.Nodes {
+		err := node.Process.WaitFor(func() error {
+			text, err := stage.Get("http://" + node.Operations + "/metrics")
+			if err == nil && !strings.Contains(text, fmt.Sprintf("\ncatenary_connections %d\n", each)) {
+				err = fmt.Errorf("node %d has not %d connections", i, each)
+			}
+			return err
+		})
+		if err != nil {
+			c.Fatal(err)
+		}
+	}
+}
+
+func TestNodes_ShareOneRedisAndNothingElse(t *testing.T) {
+	for _, nodes := range []int{2, 3} {
+		t.Run(fmt.Sprint(nodes), func(t *testing.T) { shareOneRedis(t, nodes) })
+	}
+}
+
+func shareOneRedis(t *testing.T, nodes int) {
+	c := startCluster(t, nodes, "")
+	const news, counter, late = `{"channel":"StreamChannel","s":["news"]}`, `{"channel":"CounterChannel"}`, `{"channel":"LateChannel"}`
+
+	// A broadcast reaches every browser, wherever it is, once.
+	browsers := c.arrive(2*nodes, "/cable?uid=7")
+	c.isSpread(2)
+	for _, b := range browsers {
+		c.subscribes(b, news)
+	}
+	mustAsk(c.Edge, `POST /broadcast {"stream":"news","message":{"n":1}}`)
+	mustAsk(c.Edge, `POST /broadcast {"stream":"news","message":{"n":2}}`)
+	for _, b := range browsers {
+		c.Hears(b, stage.MessageFor(news, `{"n":1}`), stage.MessageFor(news, `{"n":2}`))
+	}
+
+	// The same user's connections are strangers to each other: their objects, live or rebuilt, are not mixed up.
+	count := func(n int) {
+		t.Helper()
+		for i, b := range browsers {
+			c.performs(b, counter, `{"action":"increment"}`, fmt.Sprintf(`{"count":%d,"owner":"1","greeting":"hello "}`, n+i))
+		}
+	}
+	for i, b := range browsers {
+		c.subscribes(b, counter)
+		for n := range i {
+			c.performs(b, counter, `{"action":"increment"}`, fmt.Sprintf(`{"count":%d,"owner":"1","greeting":"hello "}`, n+1))
+		}
+	}
+	count(1) // live
+	for _, b := range browsers {
+		c.subscribes(b, late) // brings the state of all channels to catenary
+	}
+	c.App.Restart(t)
+	count(2) // rebuilt
+	count(3)
+
+	// What a thread does after its command is over goes to the node that has the browser, and to nobody else.
+	for i, b := range browsers {
+		b.Send(stage.Command("message", late, fmt.Sprintf(`{"action":"say","n":%d,"s":0.2}`, i)))
+	}
+	for i, b := range browsers {
+		c.Hears(b, stage.MessageFor(late, fmt.Sprintf(`{"late":%d}`, i)))
+	}
+
+	// A remote disconnect, from the application or from the command line, reaches every node.
+	stranger := c.arrives("/cable?uid=8")
+	gone := `{"type":"disconnect","reason":"remote","reconnect":true}`
+	mustAsk(c.Edge, `POST /disconnect {"uid":7,"tenant":null}`)
+	for _, b := range browsers {
+		c.Hears(b, gone, "(close 1000)")
+	}
+	browsers = c.arrive(nodes, "/cable?uid=7")
+	c.Disconnect("--identifier", "gid://app/User/7")
+	for _, b := range browsers {
+		c.Hears(b, gone, "(close 1000)")
+	}
+	c.subscribes(stranger, news) // lives on
+}

@@ -1,0 +1,146 @@
+package measure
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
+)
+
+var costRounds = flag.Int("cost", 0, "rounds of TestCost, which `make cost` runs")
+
+const (
+	costBrowsers = 200 // that connect and subscribe
+	costPerforms = 10  // of each
+)
+
+// TestCost measures what one command costs Rails in CPU: natively, through catenary on the objects that Rails still holds
+// (live), and with objects rebuilt at every command. The servers take turns; of the rounds the median counts.
+func TestCost(t *testing.T) {
+	if *costRounds == 0 {
+		t.Skip("measures, and only with -cost 3")
+	}
+	servers := []string{"rails", "catenary", "rebuilt"}
+	phases := []string{"connect", "subscribe", "perform"}
+	figures := map[[2]string][]float64{}
+	var worlds []*stage.World
+	for _, server := range servers {
+		w, err := stage.StartWorld(server, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		worlds = append(worlds, w)
+	}
+	for round := range *costRounds + 1 {
+		for i, server := range servers {
+			cost, err := measureCost(worlds[i])
+			if err != nil {
+				t.Fatalf("%s: %v", server, err)
+			}
+			for p, phase := range phases {
+				if round > 0 { // the first warms up
+					figures[[2]string{server, phase}] = append(figures[[2]string{server, phase}], cost[p])
+				}
+			}
+		}
+	}
+	median := func(server, phase string) float64 {
+		all := figures[[2]string{server, phase}]
+		slices.Sort(all)
+		return all[len(all)/2]
+	}
+	fmt.Printf("### Rails %s\n| | Action Cable | catenary, live | catenary, rebuilt |\n| --- | --- | --- | --- |\n", stage.RailsVersion())
+	for _, phase := range phases {
+		native, live, rebuilt := median("rails", phase), median("catenary", phase), median("rebuilt", phase)
+		fmt.Printf("| %s | %.2f ms | %.2f ms (× %.1f) | %.2f ms (× %.1f) |\n", phase, native, live, live/native, rebuilt, rebuilt/native)
+	}
+	fmt.Println()
+}
+
+// measureCost returns the milliseconds of Puma's CPU for one connect, one subscribe and one perform.
+func measureCost(w *stage.World) (cost [3]float64, err error) {
+	const identifier = `{"channel":"CounterChannel"}`
+	browsers := make([]*stage.Browser, costBrowsers)
+	defer func() {
+		for _, b := range browsers {
+			if b != nil {
+				b.Close()
+			}
+		}
+		time.Sleep(2 * time.Second) // let the ends be dealt with
+	}()
+	measure := func(phase, commands int, do func(i int) error) {
+		before := cpu(w.App.Process.Command.Process.Pid)
+		if e := fourAtOnce(costBrowsers, do); e != nil && err == nil {
+			err = e
+		}
+		time.Sleep(700 * time.Millisecond) // the state is fetched when things have been quiet for a while
+		cost[phase] = (cpu(w.App.Process.Command.Process.Pid) - before) / float64(commands)
+	}
+	measure(0, costBrowsers, func(i int) (err error) {
+		if browsers[i], err = stage.Dial(w.Address, stage.Handshake("GET", "/cable?tenant=acme", w.Address, nil)); err != nil {
+			return err
+		}
+		return answered(browsers[i])
+	})
+	measure(1, costBrowsers, func(i int) error {
+		browsers[i].Send(stage.Command("subscribe", identifier, nil))
+		return answered(browsers[i])
+	})
+	measure(2, costBrowsers*costPerforms, func(i int) error {
+		for range costPerforms {
+			browsers[i].Send(stage.Command("message", identifier, `{"action":"increment"}`))
+			if err := answered(browsers[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return cost, err
+}
+
+func answered(b *stage.Browser) error {
+	if e, ok := stage.NextFrame(b); !ok || e.Kind != "text" || strings.Contains(e.Text, "disconnect") {
+		return fmt.Errorf("no answer: %v", e)
+	}
+	return nil
+}
+
+func fourAtOnce(n int, do func(i int) error) error {
+	var workers sync.WaitGroup
+	failed := make(chan error, 4)
+	for worker := range 4 {
+		workers.Go(func() {
+			for i := worker; i < n; i += 4 {
+				if err := do(i); err != nil {
+					failed <- err
+					return
+				}
+			}
+		})
+	}
+	workers.Wait()
+	close(failed)
+	return <-failed
+}
+
+// cpu is the milliseconds of CPU that a process has used.
+func cpu(pid int) float64 {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, rest, _ := strings.Cut(string(text), ") ")
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.ParseFloat(fields[11], 64)
+	system, _ := strconv.ParseFloat(fields[12], 64)
+	return (user + system) * 10 // of the kernel's hundredths
+}

@@ -1,0 +1,86 @@
+package operate
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
+)
+
+// doctor runs `catenary doctor` beside the catenary of a world. It returns the findings, "verdict step" first.
+func doctor(w *stage.World, t *testing.T, arguments ...string) (findings string, status int) {
+	t.Helper()
+	path, err := stage.Built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	arguments = append([]string{"doctor", "--environment", "test", "--backend-url", w.App.URL(), "--listen", w.Catenary.Address,
+		"--operations-listen", w.Catenary.Operations}, arguments...)
+	p, err := stage.Start(os.TempDir(), stage.WithSecret, path, arguments...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Kill)
+	if !p.Ends() {
+		t.Fatalf("the doctor does not come to an end:\n%s", p.Output)
+	}
+	if err := stage.Mentions(p.Output.String(), nil); err != nil {
+		t.Error(err)
+	}
+	return strings.Join(strings.Fields(p.Output.String()), " "), p.Command.ProcessState.ExitCode()
+}
+
+func TestDoctor_NamesTheCause(t *testing.T) {
+	w := stage.NewWorld(t, "catenary")
+	behind := func(change func(r *http.Request)) string {
+		backend := &url.URL{Scheme: "http", Host: w.Catenary.Address}
+		proxy := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(backend)
+			r.Out.Host = r.In.Host
+			change(r.Out)
+		}})
+		t.Cleanup(proxy.Close)
+		return proxy.URL + "/cable"
+	}
+	for name, patient := range map[string]struct {
+		arguments []string
+		status    int
+		findings  []string
+	}{
+		"a healthy one":                         {nil, 0, []string{"ok configuration", "ok Rails", "ok broadcasts", "ok catenary", "ok handshake", "ok welcome", "ok ping"}},
+		"behind a proxy that passes everything": {[]string{behind(func(*http.Request) {})}, 0, []string{"ok handshake", "ok ping"}},
+		"behind one that drops Upgrade": {[]string{behind(func(r *http.Request) { r.Header.Del("Upgrade"); r.Header.Del("Connection") })}, 1,
+			[]string{"FAIL handshake", "Connection: Upgrade", "proxy_http_version 1.1"}},
+		"a page from elsewhere": {[]string{"--origin", "http://elsewhere.example"}, 1, []string{"FAIL handshake", "http://elsewhere.example to config.action_cable.allowed_request_origins"}},
+		"behind one that drops Host": {[]string{behind(func(r *http.Request) { r.Host = "" })}, 1,
+			[]string{"FAIL handshake", "the proxy must pass on Host"}},
+		"a path that leads to Puma":      {[]string{"ws://" + w.App.Address + "/cable"}, 0, []string{"look handshake", "Send this path to catenary"}},
+		"a path that leads nowhere":      {[]string{"ws://" + w.App.Address + "/kable?token=" + stage.SecretKeyBase}, 1, []string{"FAIL handshake", "mount_path"}},
+		"a visitor who is not signed in": {[]string{"ws://" + w.Catenary.Address + "/cable?mode=reject"}, 0, []string{"ok handshake", "look welcome", "--cookie"}},
+		"another prefix": {[]string{"--broadcasts-redis-url", w.Redis.URL(), "--broadcasts-channel-prefix", "other"}, 1,
+			[]string{"FAIL broadcasts Rails publishes with no channel_prefix, catenary listens with the channel_prefix \"other\""}},
+		"a Redis that is away": {[]string{"--broadcasts-redis-url", "redis://:" + stage.SecretKeyBase + "@" + stage.FreeAddress(), "--log-level", "warn"}, 1,
+			[]string{"look broadcasts Rails publishes at " + "redis://" + w.Redis.Address, "FAIL broadcasts"}},
+		"another environment": {[]string{"--environment", "production"}, 1, []string{"FAIL Rails it runs in test, catenary in production"}},
+		"no catenary":         {[]string{"--operations-listen", stage.FreeAddress(), "--listen", stage.FreeAddress()}, 1, []string{"FAIL catenary", "start catenary", "FAIL handshake", "cannot be reached"}},
+		"no Rails":            {[]string{"--backend-url", "http://" + stage.FreeAddress()}, 1, []string{"FAIL Rails", "start the app"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if len(patient.arguments) > 2 { // the others look at catenary's counters
+				t.Parallel()
+			}
+			findings, status := doctor(w, t, patient.arguments...)
+			if status != patient.status {
+				t.Errorf("status %d, want %d", status, patient.status)
+			}
+			if err := stage.Mentions(findings, patient.findings); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

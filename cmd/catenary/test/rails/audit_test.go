@@ -1,0 +1,304 @@
+package rails
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/catenary-cable/catenary/cmd/catenary/audit"
+	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
+	"github.com/catenary-cable/catenary/rpc"
+)
+
+// A trial is what makes a channel of the laboratory show what it runs as.
+type trial struct {
+	params  map[string]any
+	perform map[string]any
+}
+
+// trials are for channels that need more than a subscribe.
+var trials = map[string]trial{
+	"GraphqlChannel":       {perform: map[string]any{"action": "execute", "query": "q", "topic": "t"}},
+	"ModelChannel":         {params: map[string]any{"id": 1}},
+	"StreamChannel":        {params: map[string]any{"s": []string{"audit"}}},
+	"TallyChannel":         {params: map[string]any{"s": "audit"}},
+	"BenchChannel":         {params: map[string]any{"stream": "audit"}},
+	"WrappingChannel":      {params: map[string]any{"s": "audit"}},
+	"RejectChannel":        {params: map[string]any{"s": 1}},
+	"RaiseChannel":         {params: map[string]any{"s": "audit"}},
+	"Chats::FooBarChannel": {params: map[string]any{"x": "audit"}},
+	"EchoChannel":          {perform: map[string]any{"action": "follow", "s": "audit"}},
+	"LateChannel":          {perform: map[string]any{"action": "say", "s": 0}},
+	"CounterChannel":       {perform: map[string]any{"action": "increment"}},
+}
+
+// TestAudit_SaysOfTheLaboratoryWhatTheGemDoes compares audit's word on every
+// channel with what the gem answers when it is subscribed to: which streams
+// have a token, whether there are timers, which variables it cannot keep.
+func TestAudit_SaysOfTheLaboratoryWhatTheGemDoes(t *testing.T) {
+	t.Parallel()
+	report := auditOfLab(t)
+	w := auditWorld(t, true)
+	client, err := rpc.NewClient(rpc.Options{URL: w.App.URL(), Secret: stage.SecretKeyBase, Node: "audit", Timeout: stage.Patience, Concurrency: 1, Queue: 100, ReplyBytes: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	proven := map[audit.Runs]int{}
+	for _, channel := range report.Channels {
+		if _, ok := failures[channel.Name]; ok {
+			continue // TestAudit_SaysWhatCannotWork looks at these
+		}
+		runs, lost, err := observe(client, channel.Name)
+		if err != nil {
+			t.Errorf("%s: %v", channel.Name, err)
+			continue
+		}
+		if runs != channel.Runs {
+			t.Errorf("%s: audit says %v, and the gem %v", channel.Name, channel.Runs, runs)
+		}
+		if foretold := variables(channel); !slices.Equal(foretold, lost) {
+			t.Errorf("%s: audit says that %v cannot be kept, and the gem %v", channel.Name, foretold, lost)
+		}
+		proven[runs]++
+	}
+	for _, runs := range []audit.Runs{audit.Plain, audit.Timers, audit.Live, audit.Pinned} {
+		if proven[runs] == 0 {
+			t.Errorf("no channel of the laboratory is %v", runs)
+		}
+	}
+}
+
+// variables are those that cannot be kept, by audit's word.
+func variables(channel audit.Subject) []string {
+	var names []string
+	for _, f := range channel.Findings {
+		if name, value, _ := strings.Cut(f.Code, " = "); f.Rule == "unserialisable state" && value != "Hash.new with a block" {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// observe subscribes to a channel as catenary does, and reads from the answer
+// what it runs as, and which variables cannot be kept.
+func observe(client *rpc.Client, channel string) (runs audit.Runs, lost []string, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), stage.Patience)
+	defer cancel()
+	request := rpc.Request{Method: "GET", URL: "http://app.example/cable", IP: "127.0.0.1", Headers: [][2]string{
+		{"Host", "app.example"}, {"Connection", "Upgrade"}, {"Upgrade", "websocket"}, {"Origin", "http://app.example"},
+		{"Sec-WebSocket-Version", "13"}, {"Sec-WebSocket-Key", stage.WebSocketKey}}}
+	opened, err := result(client.Call(ctx, "", rpc.Call{Connection: channel, Do: rpc.Open, Request: request.Encode(), Protocol: "actioncable-v1-json"}))
+	if err != nil {
+		return 0, nil, err
+	}
+	identifier := encode(merged(map[string]any{"channel": channel}, trials[channel].params))
+	frames := []string{encode(map[string]any{"command": "subscribe", "identifier": identifier})}
+	if data := trials[channel].perform; data != nil {
+		frames = append(frames, encode(map[string]any{"command": "message", "identifier": identifier, "data": encode(data)}))
+	}
+	r, err := result(client.Call(ctx, "", rpc.Call{Connection: channel, Do: rpc.Frames, Version: opened.Version, Want: "state", Frames: frames}))
+	if err != nil {
+		return 0, nil, err
+	}
+	for _, warning := range r.Warnings {
+		if _, after, found := strings.Cut(warning, channel+": "); found {
+			name, _, _ := strings.Cut(after, " ")
+			lost = append(lost, name)
+			runs = audit.Live
+		}
+	}
+	if outcome := r.Channels[identifier]; outcome != nil && len(outcome.Timers) > 0 {
+		runs = audit.Timers
+	}
+	for _, op := range r.Ops {
+		if op.Kind == rpc.OpSub && op.Token != nil {
+			runs = audit.Pinned
+		}
+	}
+	slices.Sort(lost)
+	return runs, lost, nil
+}
+
+func result(reply *rpc.Reply, err error) (rpc.Result, error) {
+	switch {
+	case err != nil:
+		return rpc.Result{}, err
+	case reply.Results[0].Error != nil:
+		return rpc.Result{}, reply.Results[0].Error
+	case reply.Results[0].Need != "":
+		return rpc.Result{}, fmt.Errorf("the gem needs %s", reply.Results[0].Need)
+	}
+	return reply.Results[0], nil
+}
+
+func merged(a, b map[string]any) map[string]any {
+	for key, value := range b {
+		a[key] = value
+	}
+	return a
+}
+
+func encode(value any) string {
+	text, err := json.Marshal(value)
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
+
+// A failure is a channel that does not do behind catenary what it does
+// natively: what it transmits after these actions there, and here. "" is
+// nothing.
+type failure struct {
+	actions          string
+	native, catenary string
+}
+
+var failures = map[string]failure{
+	"ReachChannel":  {"peek", `{"driver":true}`, `{"driver":false}`},
+	"CensusChannel": {"count", `{"any":true}`, `{"any":false}`},
+	"LoopChannel":   {"start stop", `{"stopped":true}`, `{"stopped":false}`},
+	"AlarmChannel":  {"", `{"alarm":true}`, ""},
+}
+
+// TestAudit_SaysWhatCannotWork plays what audit calls impossible against Rails
+// and against catenary, and what it calls possible beside them.
+func TestAudit_SaysWhatCannotWork(t *testing.T) {
+	t.Parallel()
+	report := auditOfLab(t)
+	for _, channel := range report.Channels {
+		if _, ok := failures[channel.Name]; ok != (channel.Runs >= audit.PassThrough) {
+			t.Errorf("audit says of %s: %v", channel.Name, channel.Runs)
+		}
+	}
+	const siblings = `{"siblings":["{\"channel\":\"SiblingsChannel\"}","{\"channel\":\"EchoChannel\"}"]}`
+	const all = `{"lock":"Thread::Mutex","greeting":"Proc","waiting":"Thread::Queue","paper":"StringIO","calls":"Concurrent::AtomicFixnum","seen":"Concurrent::Map","clerk":"Clerk","desk":"Desk","lists":"Array"}`
+	const rest = `{"lock":"NilClass","greeting":"NilClass","waiting":"NilClass","paper":"NilClass","calls":"NilClass","seen":"Concurrent::Map","clerk":"NilClass","desk":"NilClass","lists":"NilClass"}`
+	for _, server := range []struct {
+		name     string
+		world    *stage.World
+		says     func(failure) string
+		siblings string
+		keepsake string
+	}{
+		{"rails", auditWorld(t, false), func(f failure) string { return f.native }, siblings, all},
+		{"catenary", auditWorld(t, true), func(f failure) string { return f.catenary }, siblings, all},
+		{"catenary, rebuilt at every command", auditWorld(t, true, "LAB_LIVE_LIMIT=0"), func(f failure) string { return f.catenary }, siblings, rest},
+	} {
+		t.Run(server.name, func(t *testing.T) {
+			for channel, f := range failures {
+				converses(t, server.world, channel, f.actions, server.says(f))
+			}
+			converses(t, server.world, "SiblingsChannel", "list", server.siblings, "EchoChannel")
+			converses(t, server.world, "KeepsakeChannel", "show", server.keepsake)
+		})
+	}
+}
+
+// converses subscribes to a channel, and to others after it, performs
+// actions and expects a message, or nothing.
+func converses(t *testing.T, w *stage.World, channel, perform, message string, others ...string) {
+	t.Helper()
+	b, err := stage.Dial(w.Address, stage.Handshake("GET", "/cable", w.Address, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	identifier := encode(map[string]any{"channel": channel})
+	await := func(part string) {
+		t.Helper()
+		for e, ok := stage.NextFrame(b); !strings.Contains(e.Text, part); e, ok = stage.NextFrame(b) {
+			if !ok || e.Kind == "end" {
+				t.Fatalf("%s: no %s", channel, part)
+			}
+		}
+	}
+	await("welcome") // as browsers do: Rails may lose what comes before
+	for _, name := range append([]string{channel}, others...) {
+		b.Send(encode(map[string]any{"command": "subscribe", "identifier": encode(map[string]any{"channel": name})}))
+		await("confirm_subscription")
+	}
+	for _, action := range strings.Fields(perform) {
+		b.Send(encode(map[string]any{"command": "message", "identifier": identifier, "data": encode(map[string]any{"action": action})}))
+	}
+	if message == "" { // a timer would have rung by then
+		time.Sleep(time.Second)
+		if err := b.IsQuiet(); err != nil {
+			t.Errorf("%s: %v, want nothing", channel, err)
+		}
+		return
+	}
+	if e, _ := stage.NextFrame(b); e.Text != `{"identifier":`+encode(identifier)+`,"message":`+message+`}` {
+		t.Errorf("%s: got %s, want %s", channel, e, message)
+	}
+}
+
+func auditOfLab(t *testing.T) *audit.Report {
+	report, err := audit.Run(stage.ProjectRoot + "/testdata/lab")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report
+}
+
+// auditWorld is the laboratory, native or behind catenary.
+func auditWorld(t *testing.T, behind bool, env ...string) *stage.World {
+	t.Helper()
+	w := &stage.World{}
+	t.Cleanup(w.Close)
+	var err error
+	if w.Redis, err = stage.StartRedis(); err != nil {
+		t.Fatal(err)
+	}
+	if w.App, err = stage.StartApp("lab", behind, append(env, "REDIS_URL="+w.Redis.URL())...); err != nil {
+		t.Fatal(err)
+	}
+	w.Address = w.App.Address
+	if behind {
+		if w.Catenary, err = stage.StartCatenary(w.App); err != nil {
+			t.Fatal(err)
+		}
+		w.Address = w.Catenary.Address
+	}
+	return w
+}
+
+func TestAudit_EndsWithAStatusThatScriptsCanUse(t *testing.T) {
+	binary, err := stage.Built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		arguments []string
+		status    int
+		says      string
+	}{
+		{[]string{"audit", stage.ProjectRoot + "/testdata/rails"}, 0, "audit: 3 channels, 3 plain\n"},
+		{[]string{"audit", stage.ProjectRoot + "/testdata/rails/app/channels"}, 0, "audit: 3 channels, 3 plain\n"},
+		{[]string{"audit", "--json", stage.ProjectRoot + "/testdata/rails"}, 0, `"plain": 3`},
+		{[]string{"audit", stage.ProjectRoot + "/testdata/lab"}, 1, "2 cannot work"},
+		{[]string{"audit", stage.ProjectRoot + "/nowhere"}, 2, "there is no " + stage.ProjectRoot + "/nowhere: name a Rails application's folder"},
+		{[]string{"audit", stage.ProjectRoot + "/docs"}, 2, "has no app/channels"},
+	} {
+		output, err := exec.Command(binary, c.arguments...).CombinedOutput()
+		var exit *exec.ExitError
+		if err != nil && !errors.As(err, &exit) {
+			t.Fatal(err)
+		}
+		status := 0
+		if exit != nil {
+			status = exit.ExitCode()
+		}
+		if status != c.status || !strings.Contains(string(output), c.says) {
+			t.Errorf("%v: status %d\n%s", c.arguments, status, output)
+		}
+	}
+}

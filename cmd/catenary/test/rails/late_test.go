@@ -1,0 +1,130 @@
+package rails
+
+import (
+	"fmt"
+	"strconv"
+	"testing"
+
+	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
+)
+
+// visit is welcomed by a server of its own, and expects what comes next.
+func visit(t *testing.T, server string) (w *stage.World, b *stage.Browser, expect func(want string)) {
+	t.Helper()
+	w, err := stage.StartWorld(server, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.Close)
+	if b, err = stage.Dial(w.Address, w.Handshake("GET", "/cable", nil)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	expect = func(want string) {
+		t.Helper()
+		if e, ok := stage.NextFrame(b); !ok || e.Text != want {
+			t.Fatalf("got %q and not %s", e, want)
+		}
+	}
+	expect(stage.Welcome)
+	return w, b, expect
+}
+
+// TestLate_EffectsOfALongCommandDoNotWaitForItsEnd: what a channel does before it sleeps is seen before it wakes, with Rails as with
+// catenary.
+func TestLate_EffectsOfALongCommandDoNotWaitForItsEnd(t *testing.T) {
+	t.Parallel()
+	for _, server := range stage.Servers() {
+		t.Run(server, func(t *testing.T) {
+			t.Parallel()
+			w, b, expect := visit(t, server)
+			for sleep := 1.5; ; sleep *= 2 { // on a busy machine it must be longer for the broadcast to come meanwhile
+				identifier := fmt.Sprintf(`{"channel":"StreamChannel","s":["long"],"t":1,"sleep":%g}`, sleep)
+				b.Send(stage.Command("subscribe", identifier, nil))
+				expect(stage.MessageFor(identifier, `{"insub":1}`))
+				if err := w.Redis.Do("PUBSUB NUMSUB long => 1"); err != nil {
+					t.Fatal(err)
+				}
+				// Natively the stream is live, and confirmed when both its acknowledgement and the end of subscribed have come.
+				if err := w.Redis.Do("PUBLISH long 1"); err != nil {
+					t.Fatal(err)
+				}
+				e, _ := stage.NextFrame(b)
+				if e.Text == stage.Confirmation(identifier) && sleep < 60 {
+					expect(stage.MessageFor(identifier, "1"))
+					b.Send(stage.Command("unsubscribe", identifier, nil))
+					if err := w.Redis.Do("PUBSUB NUMSUB long => 0"); err != nil {
+						t.Fatal(err)
+					}
+					continue
+				}
+				if e.Text != stage.MessageFor(identifier, "1") {
+					t.Fatalf("got %q, and not what was broadcast meanwhile", e)
+				}
+				expect(stage.Confirmation(identifier))
+				return
+			}
+		})
+	}
+}
+
+// TestLate_AThreadIsHeardInOrder: what a thread of an action's does while the action ends, and thereafter, is seen in its order.
+func TestLate_AThreadIsHeardInOrder(t *testing.T) {
+	t.Parallel()
+	const (
+		identifier = `{"channel":"LateChannel"}`
+		quoted     = `"{\"channel\":\"LateChannel\"}"`
+		rounds     = 50
+	)
+	for _, server := range []string{"rails", "catenary"} {
+		t.Run(server, func(t *testing.T) {
+			t.Parallel()
+			_, b, expect := visit(t, server)
+			b.Send(stage.Command("subscribe", identifier, nil))
+			expect(`{"identifier":` + quoted + `,"type":"confirm_subscription"}`)
+			for range rounds {
+				b.Send(stage.Command("message", identifier, `{"action":"count","n":20,"pause":0.0002,"sleep":0.003}`))
+				for n := range 20 {
+					expect(`{"identifier":` + quoted + `,"message":{"late":` + strconv.Itoa(n) + `}}`)
+				}
+			}
+		})
+	}
+}
+
+// TestLate_NothingOfALongCommandIsLostIfCatenaryHearsNothing: what is published before the reply is in the reply as well.
+func TestLate_NothingOfALongCommandIsLostIfCatenaryHearsNothing(t *testing.T) {
+	t.Parallel()
+	const quoted = `"{\"channel\":\"StreamChannel\",\"t\":1,\"sleep\":0.5}"`
+	redis, err := stage.StartRedis()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(redis.Close)
+	app, err := stage.StartApp("lab", true, "REDIS_URL="+redis.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(app.Close)
+	toRedis := stage.StartProxy(t, redis.Address)
+	c, err := stage.StartCatenary(app, "--broadcasts-redis-url", "redis://"+toRedis.Address+"/1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Process.Kill)
+	b, err := stage.Dial(c.Address, stage.Handshake("GET", "/cable", c.Address, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	if e, ok := stage.NextFrame(b); !ok || e.Text != stage.Welcome {
+		t.Fatalf("got %q and not %s", e, stage.Welcome)
+	}
+	toRedis.Lose(stage.There | stage.Back) // Rails goes on publishing, and catenary counts as a listener
+	b.Send(stage.Command("subscribe", `{"channel":"StreamChannel","t":1,"sleep":0.5}`, nil))
+	for _, want := range []string{`{"identifier":` + quoted + `,"message":{"insub":1}}`, `{"identifier":` + quoted + `,"type":"confirm_subscription"}`} {
+		if e, ok := stage.NextFrame(b); !ok || e.Text != want {
+			t.Fatalf("got %q and not %s", e, want)
+		}
+	}
+}

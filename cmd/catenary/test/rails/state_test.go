@@ -1,0 +1,110 @@
+package rails
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
+)
+
+// TestState_WhatCannotBeKeptIsNamedOnce: an operator learns which variable of which channel a rebuilt object will lack.
+func TestState_WhatCannotBeKeptIsNamedOnce(t *testing.T) {
+	t.Parallel()
+	w, err := stage.StartWorld("catenary", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.Close)
+	const identifier = `{"channel":"KeepsakeChannel"}`
+	for range 2 {
+		b, err := stage.Dial(w.Address, stage.Handshake("GET", "/cable", w.Address, nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Close()
+		b.Send(stage.Command("subscribe", identifier, nil))
+		for _, want := range []string{`{"type":"welcome"}`, stage.Confirmation(identifier)} {
+			if e, ok := stage.NextFrame(b); !ok || e.Text != want {
+				t.Fatalf("got %s and not %s", e, want)
+			}
+		}
+	}
+	if err := w.Catenary.Process.WaitFor(func() error { return stage.Says(w.Catenary.Process, "@waiting") }); err != nil {
+		t.Error(err)
+	}
+	log := w.Catenary.Process.Output.String()
+	for _, variable := range []string{"@lock (a Thread::Mutex)", "@greeting (a Proc)", "@waiting (a Thread::Queue)"} {
+		if n := strings.Count(log, "KeepsakeChannel: "+variable); n != 1 {
+			t.Errorf("%d warnings name %s:\n%s", n, variable, w.Catenary.Process.Output.Tail())
+		}
+	}
+}
+
+// TestState_OutlivesARestartOfRails: the objects are rebuilt in the new process, and nobody is disconnected.
+func TestState_OutlivesARestartOfRails(t *testing.T) {
+	t.Parallel()
+	w, err := stage.StartWorld("catenary", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.Close)
+	const identifier = `{"channel":"CounterChannel","owner":5}`
+	var browsers []*stage.Browser
+	for range 20 {
+		b, err := stage.Dial(w.Address, stage.Handshake("GET", "/cable?tenant=acme", w.Address, nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Close()
+		browsers = append(browsers, b)
+	}
+	everybody := func(text string, want ...string) {
+		t.Helper()
+		for _, b := range browsers {
+			if text != "" {
+				b.Send(text)
+			}
+		}
+		for _, b := range browsers {
+			for _, frame := range want {
+				if e, ok := stage.NextFrame(b); !ok || !strings.Contains(e.Text, frame) {
+					t.Fatalf("got %s and not %s", e, frame)
+				}
+			}
+		}
+	}
+	increment := stage.Command("message", identifier, `{"action":"increment"}`)
+	everybody(stage.Command("subscribe", identifier, nil), "welcome", "confirm_subscription")
+	for n := 1; n <= 2; n++ {
+		everybody(increment, fmt.Sprintf(`"count":%d,"owner":"5","greeting":"hello acme"`, n))
+		// The state of each is fetched when its things have been quiet for a while.
+		fetched := fmt.Sprintf(`catenary_call_seconds_count{do="state",outcome="answered"} %d`, n*len(browsers))
+		if err := w.Catenary.Process.WaitFor(func() error {
+			text, err := stage.Get("http://" + w.Catenary.Operations + "/metrics")
+			if err == nil {
+				err = stage.Mentions(text, []string{fetched})
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.App.Restart(t)
+	everybody(increment, `"count":3,"owner":"5","greeting":"hello acme"`)
+	for _, b := range browsers {
+		b.Close()
+	}
+	var ends []string
+	if !stage.Await(func() bool {
+		events, err := w.App.Events("1", false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ends = slices.DeleteFunc(events, func(event string) bool { return event != "disconnect" })
+		return len(ends) == len(browsers)
+	}) {
+		t.Fatalf("%d of %d ends were told", len(ends), len(browsers))
+	}
+}

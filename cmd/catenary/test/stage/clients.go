@@ -1,0 +1,29 @@
+package stage
+
+import (
+	"os"
+	"testing"
+)
+
+// StartClient starts a script of testdata/clients in Node with a version of the npm client.
+func StartClient(t *testing.T, w *World, script, version string) *Process {
+	if _, err := os.Stat(ProjectRoot + "/testdata/npm/node_modules"); err != nil {
+		t.Fatal("the npm clients are missing: run script/install npm")
+	}
+	client, err := Start(ProjectRoot+"/testdata/clients", nil, "node", script+".mjs", version, w.Address, w.App.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Kill)
+	return client
+}
+
+// MustSucceed waits for the end of a client, which checks itself and waits for nothing longer than patience allows.
+func MustSucceed(t *testing.T, client *Process) {
+	if !client.endsWithin(10 * Patience) {
+		t.Fatalf("does not end:\n%s", client.Output.Tail())
+	}
+	if client.Err != nil {
+		t.Fatalf("%v\n%s", client.Err, client.Output.Tail())
+	}
+}

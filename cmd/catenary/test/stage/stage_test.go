@@ -1,0 +1,74 @@
+package stage
+
+import (
+	"io"
+	"net"
+	"testing"
+	"time"
+)
+
+func TestMain(m *testing.M) { Main(m) }
+
+// Servers that tests start side by side take long to listen: until then their addresses look free.
+func TestFreeAddress_GivesNoneTwice(t *testing.T) {
+	given := map[string]bool{}
+	for range 2000 {
+		address := FreeAddress()
+		if given[address] {
+			t.Fatalf("%s was given twice", address)
+		}
+		given[address] = true
+	}
+}
+
+// What is lost comes once the network is well again: the senders' TCP sends it again.
+func TestFaultyProxy_LosesWithoutAWord(t *testing.T) {
+	t.Parallel()
+	server, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	go func() {
+		for {
+			conn, err := server.Accept()
+			if err != nil {
+				return
+			}
+			go io.Copy(conn, conn)
+		}
+	}()
+	p := StartProxy(t, server.Addr().String())
+	conn, err := net.Dial("tcp", p.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	echo := func(wait time.Duration) error {
+		conn.SetDeadline(time.Now().Add(wait))
+		if _, err := io.WriteString(conn, "x"); err != nil {
+			return err
+		}
+		_, err := io.ReadFull(conn, make([]byte, 1))
+		return err
+	}
+	if err := echo(Patience); err != nil {
+		t.Fatal(err)
+	}
+	const quiet = 500 * time.Millisecond // in which nothing comes, on any machine
+	for _, d := range []Direction{There, Back, There | Back} {
+		p.Lose(d)
+		if echo(quiet) == nil {
+			t.Fatalf("direction %d is not lost", d)
+		}
+		if other, err := net.DialTimeout("tcp", p.Address, quiet); d == There|Back && err == nil {
+			other.Close()
+			t.Fatal("it accepts new connections")
+		}
+		p.Lose(0)
+		conn.SetDeadline(time.Now().Add(Patience))
+		if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil {
+			t.Fatalf("direction %d: %v", d, err)
+		}
+	}
+}

@@ -1,0 +1,224 @@
+package stage
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A Transcript is one conversation between browsers, the server, Redis and the application. Its file format is
+// described in testdata/transcripts/README.md.
+type Transcript struct {
+	Name    string // group/case
+	Cases   []int  // named in its comments
+	World   string // the kind of application and Redis it needs
+	Needs   Condition
+	Only    string   // "catenary" if Rails cannot do this
+	Differs []string // keys of docs/differences.md
+	Steps   []Step
+}
+
+// A Step is one line of a transcript with its indented continuation lines.
+type Step struct {
+	Line    int
+	Speaker string // browser, server, rails, catenary, redis, app, operator
+	name    string // which browser, "" for the only one
+	when    Condition
+	After   time.Duration // of its browser's handshake, and not before
+	order   byte          // '~' in any order with its neighbours, '?' may be left out, 0
+	from    int           // the line is repeated for <n> = from … to
+	to      int
+	Text    string
+	More    []string // continuation lines
+}
+
+// A Condition compares the version of Rails; the zero value always holds.
+type Condition struct {
+	Operator string
+	Version  float64
+}
+
+// Holds reports whether the condition is true of a version.
+func (c Condition) Holds(rails string) bool {
+	version, _ := strconv.ParseFloat(rails, 64)
+	switch c.Operator {
+	case ">=":
+		return version >= c.Version
+	case "<":
+		return version < c.Version
+	}
+	return true
+}
+
+var (
+	stepLine      = regexp.MustCompile(`^(?:(\d+)\.\.(\d+) )?(browser|server|rails|catenary|redis|app|operator)(?: ([a-z]\w*))?(?: \(([^)]*)\))?([~?])?>(?: +(.*))?$`)
+	conditionText = regexp.MustCompile(`^rails (>=|<) (\d+\.\d+)$`)
+	caseNumbers   = regexp.MustCompile(`\bcases? (\d+(?:, \d+)*)`)
+	Number        = regexp.MustCompile(`\d+`)
+)
+
+// ReadTranscripts reads all transcripts below a folder.
+func ReadTranscripts(t *testing.T, root string) []Transcript {
+	files, err := filepath.Glob(filepath.Join(root, "*", "*.txt"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no transcripts in %s", root)
+	}
+	var all []Transcript
+	for _, file := range files {
+		name, _ := filepath.Rel(root, strings.TrimSuffix(file, ".txt"))
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		one, err := ParseTranscript(name, string(text))
+		if err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+// ParseTranscript reads one.
+func ParseTranscript(name, text string) (Transcript, error) {
+	tr := Transcript{Name: name}
+	for i, line := range strings.Split(text, "\n") {
+		if err := tr.add(i+1, line); err != nil {
+			return tr, fmt.Errorf("line %d: %w", i+1, err)
+		}
+	}
+	return tr, nil
+}
+
+func (tr *Transcript) add(number int, line string) error {
+	switch {
+	case strings.TrimSpace(line) == "":
+		return nil
+	case strings.HasPrefix(line, "#"):
+		tr.addCases(line)
+		return nil
+	case strings.HasPrefix(line, "  "):
+		if len(tr.Steps) == 0 {
+			return fmt.Errorf("a continuation of nothing: %q", line)
+		}
+		last := &tr.Steps[len(tr.Steps)-1]
+		last.More = append(last.More, strings.TrimSpace(line))
+		return nil
+	case len(tr.Steps) == 0 && !stepLine.MatchString(line):
+		return tr.addSetting(line)
+	}
+	s, err := parseStep(line)
+	s.Line = number
+	tr.Steps = append(tr.Steps, s)
+	return err
+}
+
+func (tr *Transcript) addCases(comment string) {
+	for _, list := range caseNumbers.FindAllStringSubmatch(comment, -1) {
+		for _, digits := range Number.FindAllString(list[1], -1) {
+			n, _ := strconv.Atoi(digits)
+			tr.Cases = append(tr.Cases, n)
+		}
+	}
+}
+
+func (tr *Transcript) addSetting(line string) (err error) {
+	key, value, _ := strings.Cut(line, ": ")
+	switch key {
+	case "world":
+		tr.World = value
+	case "needs":
+		tr.Needs, err = parseCondition(value)
+	case "only":
+		tr.Only = value
+	case "differs":
+		tr.Differs = append(tr.Differs, strings.Split(value, ", ")...)
+	default:
+		err = fmt.Errorf("not a step and not a setting: %q", line)
+	}
+	return err
+}
+
+func parseStep(line string) (Step, error) {
+	m := stepLine.FindStringSubmatch(line)
+	if m == nil {
+		return Step{}, fmt.Errorf("not a step: %q", line)
+	}
+	s := Step{Speaker: m[3], name: m[4], Text: m[7]}
+	s.from, _ = strconv.Atoi(m[1])
+	s.to, _ = strconv.Atoi(m[2])
+	if m[6] != "" {
+		s.order = m[6][0]
+	}
+	for _, note := range strings.Split(m[5], ", ") {
+		if err := s.annotate(note); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+func (s *Step) annotate(note string) (err error) {
+	word, value, _ := strings.Cut(note, " ")
+	switch word {
+	case "":
+	case "after":
+		s.After, err = time.ParseDuration(value)
+	default:
+		s.when, err = parseCondition(note)
+	}
+	return err
+}
+
+func parseCondition(text string) (Condition, error) {
+	m := conditionText.FindStringSubmatch(text)
+	if m == nil {
+		return Condition{}, fmt.Errorf("not a condition: %q", text)
+	}
+	version, err := strconv.ParseFloat(m[2], 64)
+	return Condition{m[1], version}, err
+}
+
+// Identifiable tells whether it can be played where connect and disconnect do not run: it neither asks for something of
+// them nor looks at the callbacks that have run.
+func (tr Transcript) Identifiable() bool {
+	if tr.World != "" && os.Getenv("SERVER") == "" {
+		return false // another application for it takes long
+	}
+	return !slices.ContainsFunc(tr.Steps, func(s Step) bool {
+		return s.Speaker == "browser" && regexp.MustCompile(`^GET .*\b(mode|tenant|sleep)=`).MatchString(s.Text) || s.Speaker == "app" && strings.Contains(s.Text, " of user ")
+	})
+}
+
+// StepsFor are the steps that hold for a server with an application on this Rails.
+func (tr Transcript) StepsFor(server, rails string) []Step {
+	if server != "rails" {
+		server = "catenary"
+	}
+	var steps []Step
+	for _, s := range tr.Steps {
+		other := (s.Speaker == "rails" || s.Speaker == "catenary") && s.Speaker != server
+		if other || !s.when.Holds(rails) {
+			continue
+		}
+		if s.Speaker == server {
+			s.Speaker = "server"
+		}
+		if s.to == 0 {
+			steps = append(steps, s)
+			continue
+		}
+		for n := s.from; n <= s.to; n++ {
+			repeated := s
+			repeated.Text = strings.ReplaceAll(s.Text, "<n>", strconv.Itoa(n))
+			steps = append(steps, repeated)
+		}
+	}
+	return steps
+}
