@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"os"
 	"strings"
 	"testing"
 )
@@ -40,5 +41,17 @@ func TestEnvironment_NamesTheChroot(t *testing.T) {
 	<-p.Ended
 	if want := "missing in " + folder + "/trixie, run script/install trixie"; p.Err == nil || !strings.Contains(p.Output.String(), want) {
 		t.Errorf("want %q, got %v\n%s", want, p.Err, p.Output)
+	}
+}
+
+func TestRailsVersion_IsThatOfTheCheckout(t *testing.T) {
+	source := t.TempDir()
+	if err := os.WriteFile(source+"/RAILS_VERSION", []byte("8.2.0.alpha\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("RAILS", "6.1")
+	t.Setenv("RAILS_SOURCE", source)
+	if got := RailsVersion(); got != "8.2" {
+		t.Errorf("got %s", got)
 	}
 }
