@@ -10,7 +10,7 @@ build:
 demo:
 	script/demo
 
-# Everything, as CI runs it.
+# Everything, as CI runs it; RAILS_SOURCE=/path does so on a checkout of Rails.
 test:
 	script/test
 
@@ -27,22 +27,21 @@ attack:
 fuzz:
 	script/fuzz $(or $(TIME),1m) $(ONLY)
 
-# The transcripts alone, against Rails and against catenary, on both versions of Rails.
+# The transcripts and random conversations alone, against Rails and against catenary, on both versions of Rails, or on a
+# checkout of another: make conformance RAILS_SOURCE=/path.
 conformance:
-	script/install rails redis trixie
-	RAILS=6.1 go test ./cmd/catenary/test/conformance -run Conformance -v -count=1 | grep -vE '^ *(=== |--- PASS)'
-	RAILS=7.2 go test ./cmd/catenary/test/conformance -run Conformance -v -count=1 | grep -vE '^ *(=== |--- PASS)'
+	script/conformance
 
 # What happens when Redis, Rails and browsers fail: plays the matrix of docs/faults.md.
 faults:
-	script/install rails redis
+	script/install build rails redis
 	FAULTS=all go test -race ./cmd/catenary/test/faults -run Fault -v -count=1 -timeout 20m | grep -vE '^ *(=== |--- PASS)'
 
 # Browsers that keep accounts, while parts fail at random: make soak SOAK=10m SEED=1.
 soak: export SOAK ?= 10m
 soak: export SEED ?= 1
 soak:
-	script/install rails redis
+	script/install build rails redis
 	go test -race ./cmd/catenary/test/faults -run '^TestSoak$$' -v -count=1 -timeout 24h | grep -vE '^ *(=== |--- PASS)'
 
 # Rails' CPU for a command, natively and through catenary: writes docs/cost.md.

@@ -1,6 +1,7 @@
 ENV["RAILS_ENV"] ||= "test"
 
 require "logger"
+require_relative "../../rails_source"
 require "rails"
 require "action_controller/railtie"
 require "action_cable/engine"

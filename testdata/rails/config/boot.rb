@@ -2,3 +2,4 @@
 $LOAD_PATH.unshift File.expand_path("../../../rpc/rails/lib", __dir__)
 
 require "logger"
+require_relative "../../rails_source"

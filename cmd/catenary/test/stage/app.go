@@ -13,12 +13,26 @@ import (
 	"time"
 )
 
-// RailsVersion is the Rails that the tests run against: RAILS=6.1 (the default) or 7.2.
+// RailsVersion is the Rails that the tests run against: the checkout RAILS_SOURCE, or RAILS=6.1 (the default) or 7.2.
 func RailsVersion() string {
+	if source := os.Getenv("RAILS_SOURCE"); source != "" {
+		return versionOf(source)
+	}
 	if version := os.Getenv("RAILS"); version != "" {
 		return version
 	}
 	return "6.1"
+}
+
+// versionOf reads the version of a checkout of Rails, as "8.1".
+func versionOf(source string) string {
+	text, err := os.ReadFile(source + "/RAILS_VERSION")
+	if err != nil {
+		panic(fmt.Sprintf("RAILS_SOURCE must be the absolute path of a checkout of Rails: %v", err))
+	}
+	major, rest, _ := strings.Cut(string(text), ".")
+	minor, _, _ := strings.Cut(rest, ".")
+	return major + "." + minor
 }
 
 // An App is one of the Rails applications in testdata under Puma. It keeps its address when it is restarted.
