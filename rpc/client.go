@@ -394,6 +394,10 @@ func (c *Client) add(l *link) bool {
 // lost ends a link. Calls that have not run move elsewhere.
 func (c *Client) lost(l *link, reason error) {
 	c.mu.Lock()
+	reason = cmp.Or(l.given, reason)
+	if reason != nil && !c.closed {
+		c.log.Warn("the link to a Rails process has broken", "process", l.process.ID, "reason", reason)
+	}
 	c.links = slices.DeleteFunc(c.links, func(other *link) bool { return other == l })
 	l.process.link = nil
 	if len(c.links) == 0 {
@@ -429,7 +433,9 @@ func (c *Client) lost(l *link, reason error) {
 
 // giveUp cuts a link.
 func (c *Client) giveUp(l *link, reason error) {
-	c.log.Warn("a Rails process is given up", "process", l.process.ID, "reason", reason)
+	c.mu.Lock()
+	l.given = reason
+	c.mu.Unlock()
 	l.conn.Close()
 }
 

@@ -97,7 +97,7 @@ func (f *finder) look(ctx context.Context, running *sync.WaitGroup) time.Duratio
 			l.conn.Close()
 			break
 		}
-		c.log.Info("link to a Rails process", "process", l.process.ID, "workers", l.hello.Workers)
+		c.log.Debug("link to a Rails process", "process", l.process.ID, "workers", l.hello.Workers)
 		running.Go(func() { c.carry(ctx, l) })
 		missing = l.hello.Count > len(known)+1 || l.hello.Count == 0
 	case errors.Is(err, errKnown):
@@ -119,12 +119,8 @@ func (c *Client) carry(ctx context.Context, l *link) {
 	stop := context.AfterFunc(ctx, func() { l.conn.Close() })
 	defer stop()
 	reason := l.run()
-	if ctx.Err() == nil {
-		level := c.log.Warn
-		if reason == nil {
-			level = c.log.Info
-		}
-		level("the link to a Rails process has ended", "process", l.process.ID, "reason", reason)
+	if ctx.Err() != nil {
+		reason = nil // we have ended it
 	}
 	c.lost(l, reason)
 }

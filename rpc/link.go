@@ -28,6 +28,7 @@ type link struct {
 
 	// guarded by the client's mu
 	phase   phase
+	given   error               // why we have cut it
 	bye     bool                // what has no end by now has not run
 	waiting lines               // of calls that must come here
 	calls   map[uint64]*Pending // assigned to it, and without an end
