@@ -1,20 +1,17 @@
 require_relative "test_helper"
-require "net/http"
+require_relative "support/puma_server"
 
 # The same over TCP, answered by Puma in a process of its own, beside native Action Cable.
 class PumaTest < Minitest::Test
   ECHO = '{"channel":"EchoChannel","room":"1"}'
 
   def setup
-    @port = TCPServer.open("127.0.0.1", 0) { |server| server.addr[1] }
-    config = File.expand_path("support/config.ru", __dir__)
-    @pid = spawn({ "TEST_REDIS_URL" => REDIS.url }, "puma", "-q", "-t", "2:2", "-b", "tcp://127.0.0.1:#{@port}", config, %i[out err] => File::NULL)
-    wait
+    @puma = PumaServer.new
+    @port = @puma.port
   end
 
   def teardown
-    Process.kill(:KILL, @pid)
-    Process.wait(@pid)
+    @puma.kill
   end
 
   def test_a_conversation_is_the_same_as_natively
@@ -56,14 +53,5 @@ class PumaTest < Minitest::Test
       answer = Net::HTTP.post(URI("http://127.0.0.1:#{@port}/_catenary"), body, Calls.sign(body))
       assert_equal "200", answer.code, answer.body
       JSON.parse(answer.body)
-    end
-
-    def wait
-      400.times do
-        return TCPSocket.new("127.0.0.1", @port).close
-      rescue Errno::ECONNREFUSED
-        sleep 0.05
-      end
-      flunk "Puma does not answer"
     end
 end

@@ -213,6 +213,12 @@ class EchoChannel < ApplicationChannel
     transmit({ slow: 2 })
   end
 
+  def fork_and_exit
+    child = fork { exit }
+    Process.wait(child)
+    transmit({ child: child })
+  end
+
   def tokens
     3.times { |n| transmit({ token: n }) }
     Gate.pop
@@ -345,6 +351,15 @@ class GateChannel < ApplicationChannel
   def translate
     I18n.locale = :fr
     transmit({ thread: Thread.current.name })
+  end
+end
+
+class WaitChannel < ApplicationChannel
+  def wait(data)
+    transmit({ waiting: true })
+    sleep data["seconds"]
+    @waited = true
+    transmit({ waited: true })
   end
 end
 

@@ -1,0 +1,71 @@
+require "net/http"
+require "tempfile"
+
+# Puma in a process of its own, with the application.
+class PumaServer
+  SECONDS = 60
+
+  attr_reader :port, :pid
+
+  # options: of Puma's command line. config: lines of its configuration file.
+  def initialize(*options, config: "")
+    @port = TCPServer.open("127.0.0.1", 0) { |server| server.addr[1] }
+    @log = Tempfile.new("puma")
+    @config = Tempfile.new(["puma", ".rb"]).tap { |file| file.write(config) && file.flush }
+    rackup = File.expand_path("config.ru", __dir__)
+    @pid = spawn({ "TEST_REDIS_URL" => REDIS.url }, "puma", "-C", @config.path, "-t", "2:2", "-b", "tcp://127.0.0.1:#{@port}", *options, rackup,
+      %i[out err] => @log.path)
+    wait
+  end
+
+  def log
+    File.read(@log.path)
+  end
+
+  # A link to a process that is none of those.
+  def link(*known, **options)
+    deadline = now + SECONDS
+    begin
+      LinkClient.connect(port, known: known.map { |link| link.headers["catenary-process"] }.join(" "), **options)
+    rescue LinkClient::Refused, SystemCallError
+      raise if now > deadline
+      sleep 0.02
+      retry
+    end
+  end
+
+  def signal(name)
+    Process.kill(name, pid)
+  end
+
+  # Waits until it has ended.
+  def wait_for_end
+    Timeout.timeout(SECONDS) { Process.wait(pid) }
+    @pid = nil
+  end
+
+  def kill
+    return unless pid
+    Process.kill(:TERM, pid)
+    wait_for_end
+  rescue Timeout::Error
+    Process.kill(:KILL, pid)
+    Process.wait(pid)
+  end
+
+  private
+    def wait
+      deadline = now + SECONDS
+      begin
+        Net::HTTP.get(URI("http://127.0.0.1:#{port}/up"))
+      rescue SystemCallError, EOFError
+        raise "Puma does not answer: #{log}" if now > deadline
+        sleep 0.05
+        retry
+      end
+    end
+
+    def now
+      Process.clock_gettime(Process::CLOCK_MONOTONIC)
+    end
+end
