@@ -485,18 +485,21 @@ func (c *Client) notSentLocked(err error) error {
 // Settings asks Rails what it is. Over a link it has said so already; otherwise
 // it is asked by POST. Cable is missing unless the way is private.
 func (c *Client) Settings(within time.Duration) (*Settings, error) {
-	c.mu.Lock()
-	linked, settings, trouble, posting := len(c.links) > 0, c.settings, c.trouble, c.posting || c.handler == nil
-	c.mu.Unlock()
-	switch {
-	case linked && settings != nil:
-		return settings, nil
-	case !posting && trouble != nil:
-		return nil, trouble
-	case !posting:
-		return nil, fmt.Errorf("Rails has not been reached yet: %w", ErrNotSent)
+	for deadline := time.Now().Add(within); ; time.Sleep(10 * time.Millisecond) {
+		c.mu.Lock()
+		settings, trouble, linked, posting := c.settings, c.trouble, len(c.links) > 0, c.posting || c.handler == nil
+		c.mu.Unlock()
+		switch {
+		case linked:
+			return settings, nil
+		case posting:
+			return c.post.settings(time.Until(deadline))
+		case trouble != nil:
+			return nil, trouble
+		case time.Now().After(deadline):
+			return nil, fmt.Errorf("Rails has not been reached yet: %w", ErrNotSent)
+		}
 	}
-	return c.post.settings(within)
 }
 
 // Load tells how many calls are in flight and how many wait.

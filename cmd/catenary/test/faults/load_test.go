@@ -22,8 +22,11 @@ var loadFaults = []*fault{
 		},
 	},
 	{
-		name:    "twice as many commands as may wait",
-		lay:     func(s *rig) { s.flags = []string{"--backend-concurrency", "1", "--backend-queue", "6"} },
+		name: "more commands than may wait",
+		lay: func(s *rig) {
+			s.startOwnApp("LAB_WORKERS=1")
+			s.flags = []string{"--backend-queue", "2"}
+		},
 		strike:  func(s *rig) {},
 		seconds: 0.2,
 		during: func(s *rig) {
