@@ -1,14 +1,8 @@
 package stage
 
 import (
-	"bytes"
-	"encoding/json"
 	"io"
 	"net"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"sync"
 	"syscall"
 	"testing"
@@ -224,63 +218,4 @@ func drop(socket syscall.Conn, on bool) {
 		nothing := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: 0}
 		unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &nothing})
 	})
-}
-
-// A CallCounter sits between catenary and Rails, and counts calls, and the commands of browsers.
-type CallCounter struct {
-	mu    sync.Mutex
-	all   int            // calls about connections
-	calls map[string]int // by command
-}
-
-// CountCalls returns the application as seen through a counter.
-func CountCalls(t *testing.T, a *App) (*CallCounter, *App) {
-	c := &CallCounter{calls: map[string]int{}}
-	target, err := url.Parse(a.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
-		r.SetURL(target)
-		r.Out.Host = r.In.Host
-	}}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/_catenary" {
-			body, _ := io.ReadAll(r.Body)
-			c.see(body)
-			r.Body = io.NopCloser(bytes.NewReader(body))
-		}
-		proxy.ServeHTTP(w, r)
-	}))
-	t.Cleanup(server.Close)
-	return c, &App{Address: server.Listener.Addr().String()}
-}
-
-func (c *CallCounter) see(body []byte) {
-	var request struct{ Calls []struct{ Frames []string } }
-	json.Unmarshal(body, &request)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.all += len(request.Calls)
-	for _, call := range request.Calls {
-		for _, frame := range call.Frames {
-			var command struct{ Command string }
-			json.Unmarshal([]byte(frame), &command)
-			c.calls[command.Command]++
-		}
-	}
-}
-
-// Total is how many calls there have been.
-func (c *CallCounter) Total() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.all
-}
-
-// Count is how often a command of browsers went to Rails.
-func (c *CallCounter) Count(command string) int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.calls[command]
 }
