@@ -1,5 +1,6 @@
 Rails.application.routes.draw do
   get "up" => "lab#up"
+  post "fork" => "lab#fork_child"
   get "address" => "lab#address"
   get "events" => "lab#events"
   delete "events" => "lab#clear_events"

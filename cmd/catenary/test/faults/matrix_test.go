@@ -14,7 +14,7 @@ import (
 var faultParts = []struct {
 	name   string
 	faults []*fault
-}{{"Redis", redisFaults}, {"Rails", railsFaults}, {"Browser", browserFaults}, {"Load", loadFaults}}
+}{{"Redis", redisFaults}, {"Rails", railsFaults}, {"Link", linkFaults}, {"Browser", browserFaults}, {"Load", loadFaults}}
 
 // TestFaults plays the faults, several at once, and prints what held. FAULTS=all plays the long ones too, as `make faults` does.
 func TestFaults(t *testing.T) {

@@ -52,6 +52,10 @@ class EchoChannel < ApplicationCable::Channel
     stop_all_streams
   end
 
+  def huge
+    transmit "x" * (33 << 20)
+  end
+
   def closeconn
     connection.close
   end

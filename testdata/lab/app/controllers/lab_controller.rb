@@ -6,6 +6,12 @@ class LabController < ActionController::API
     render plain: "Rails #{Rails.version}"
   end
 
+  # As the gem parallel or a PDF maker does.
+  def fork_child
+    Process.wait fork { exit }
+    head :no_content
+  end
+
   def address
     render json: Address.of(request)
   end
