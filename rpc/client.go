@@ -429,7 +429,7 @@ func (c *Client) lost(l *link, reason error) {
 
 // giveUp cuts a link.
 func (c *Client) giveUp(l *link, reason error) {
-	c.log.Warn("a Rails process is given up", "process", l.process.ID, "reason", reason)
+	c.log.Warn("gave up on a Rails process", "process", l.process.ID, "error", reason)
 	l.conn.Close()
 }
 

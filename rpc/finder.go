@@ -97,7 +97,7 @@ func (f *finder) look(ctx context.Context, running *sync.WaitGroup) time.Duratio
 			l.conn.Close()
 			break
 		}
-		c.log.Info("link to a Rails process", "process", l.process.ID, "workers", l.hello.Workers)
+		c.log.Info("linked to a Rails process", l.describe()...)
 		running.Go(func() { c.carry(ctx, l) })
 		missing = l.hello.Count > len(known)+1 || l.hello.Count == 0
 	case errors.Is(err, errKnown):
@@ -119,12 +119,12 @@ func (c *Client) carry(ctx context.Context, l *link) {
 	stop := context.AfterFunc(ctx, func() { l.conn.Close() })
 	defer stop()
 	reason := l.run()
-	if ctx.Err() == nil {
-		level := c.log.Warn
-		if reason == nil {
-			level = c.log.Info
-		}
-		level("the link to a Rails process has ended", "process", l.process.ID, "reason", reason)
+	switch {
+	case ctx.Err() != nil:
+	case reason == nil:
+		c.log.Info("a Rails process has stopped", "process", l.process.ID)
+	default:
+		c.log.Warn("lost the link to a Rails process", "process", l.process.ID, "error", reason)
 	}
 	c.lost(l, reason)
 }
@@ -156,7 +156,7 @@ func (f *finder) failed(err error) time.Duration {
 		if c.options.Transport == Auto && time.Since(f.probed) > postPause {
 			f.probed = time.Now()
 			if c.post.answers() {
-				return c.fallBack(&noLinkError{"the backend answers POST " + Path + " and no upgrade"})
+				return c.fallBack(&noLinkError{answersOnlyPost})
 			}
 		}
 	}

@@ -30,12 +30,8 @@ func (c *Client) Processes() []ProcessStats {
 	defer c.mu.Unlock()
 	stats := make([]ProcessStats, len(c.links))
 	for i, l := range c.links {
-		index := -1
-		if l.hello.Index != nil {
-			index = *l.hello.Index
-		}
 		stats[i] = ProcessStats{
-			ID: l.process.ID, Index: index, Workers: l.hello.Workers, Connections: l.process.connections,
+			ID: l.process.ID, Index: l.hello.index(), Workers: l.hello.Workers, Connections: l.process.connections,
 			InFlight: len(l.calls), Waiting: len(l.waiting.here) + len(l.waiting.leaving), Since: l.since, Going: l.phase != staying,
 		}
 	}
