@@ -68,6 +68,7 @@ type Client struct {
 	waiting  int     // calls in all lines
 	trouble  error   // why there is no link; nil if there is one, or none was tried
 	settings *Settings
+	opened   int64         // links, so far
 	changed  chan struct{} // told when a link has come or gone
 	closed   bool
 }
@@ -385,6 +386,7 @@ func (c *Client) add(l *link) bool {
 		return false
 	}
 	c.links = append(c.links, l)
+	c.opened++
 	c.posting, c.trouble, c.settings = false, nil, l.hello.Settings
 	c.spread()
 	c.tellOfChange()
@@ -392,11 +394,15 @@ func (c *Client) add(l *link) bool {
 }
 
 // lost ends a link. Calls that have not run move elsewhere.
-func (c *Client) lost(l *link, reason error) {
+func (c *Client) lost(l *link, reason error, byUs bool) {
 	c.mu.Lock()
 	reason = cmp.Or(l.given, reason)
-	if reason != nil && !c.closed {
-		c.log.Warn("the link to a Rails process has broken", "process", l.process.ID, "reason", reason)
+	switch {
+	case c.closed || byUs:
+	case reason != nil:
+		c.log.Warn("lost the link to a Rails process", "process", l.process.ID, "error", reason)
+	default:
+		c.log.Info("a Rails process has stopped", "process", l.process.ID)
 	}
 	c.links = slices.DeleteFunc(c.links, func(other *link) bool { return other == l })
 	l.process.link = nil

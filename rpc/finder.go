@@ -97,7 +97,7 @@ func (f *finder) look(ctx context.Context, running *sync.WaitGroup) time.Duratio
 			l.conn.Close()
 			break
 		}
-		c.log.Debug("link to a Rails process", "process", l.process.ID, "workers", l.hello.Workers)
+		c.log.Info("linked to a Rails process", l.describe()...)
 		running.Go(func() { c.carry(ctx, l) })
 		missing = l.hello.Count > len(known)+1 || l.hello.Count == 0
 	case errors.Is(err, errKnown):
@@ -119,10 +119,7 @@ func (c *Client) carry(ctx context.Context, l *link) {
 	stop := context.AfterFunc(ctx, func() { l.conn.Close() })
 	defer stop()
 	reason := l.run()
-	if ctx.Err() != nil {
-		reason = nil // we have ended it
-	}
-	c.lost(l, reason)
+	c.lost(l, reason, ctx.Err() != nil)
 }
 
 // known are the processes with a link, and whether others are known to be
@@ -152,7 +149,7 @@ func (f *finder) failed(err error) time.Duration {
 		if c.options.Transport == Auto && time.Since(f.probed) > postPause {
 			f.probed = time.Now()
 			if c.post.answers() {
-				return c.fallBack(&noLinkError{"the backend answers POST " + Path + " and no upgrade"})
+				return c.fallBack(&noLinkError{answersOnlyPost})
 			}
 		}
 	}

@@ -64,6 +64,23 @@ type hello struct {
 	Settings *Settings `json:"settings"`
 }
 
+// index is that of Puma's worker, or -1.
+func (h *hello) index() int {
+	if h.Index == nil {
+		return -1
+	}
+	return *h.Index
+}
+
+// describe is the process as the log shows it.
+func (l *link) describe() []any {
+	about := []any{"process", l.process.ID, "workers", l.hello.Workers}
+	if l.hello.Index != nil {
+		about = append(about, "puma_worker", *l.hello.Index, "puma_workers", l.hello.Count)
+	}
+	return about
+}
+
 const (
 	writeWait = 10 * time.Second // for Rails to take what is written
 

@@ -30,16 +30,19 @@ func (c *Client) Processes() []ProcessStats {
 	defer c.mu.Unlock()
 	stats := make([]ProcessStats, len(c.links))
 	for i, l := range c.links {
-		index := -1
-		if l.hello.Index != nil {
-			index = *l.hello.Index
-		}
 		stats[i] = ProcessStats{
-			ID: l.process.ID, Index: index, Workers: l.hello.Workers, Connections: l.process.connections,
+			ID: l.process.ID, Index: l.hello.index(), Workers: l.hello.Workers, Connections: l.process.connections,
 			InFlight: len(l.calls), Waiting: len(l.waiting.here) + len(l.waiting.leaving), Since: l.since, Going: l.phase != staying,
 		}
 	}
 	return stats
+}
+
+// LinksOpened returns how many links have been opened so far.
+func (c *Client) LinksOpened() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.opened
 }
 
 // Process returns the process of that name, or nil if there is no link to it.

@@ -27,6 +27,8 @@ var (
 // noLinkError is why calls must go by POST.
 type noLinkError struct{ reason string }
 
+const answersOnlyPost = "the backend answers POST " + Path + " and no upgrade"
+
 func (e *noLinkError) Error() string { return e.reason }
 
 // open makes a link by one of the backend's addresses. known are the processes

@@ -41,8 +41,8 @@ func (c *collector) Collect(found chan<- prometheus.Metric) {
 		gauge("catenary_slow_browsers", "Browsers for which something waits, because they do not take it at once.", server.Backlog.Browsers),
 		gauge("catenary_queued_bytes", "Bytes that wait for these.", server.Backlog.Bytes),
 		gauge("catenary_streams", "Streams with members here, catenary's own too.", hub.Streams),
-		gauge("catenary_calls_in_flight", "Calls that Rails is working on.", inFlight),
-		gauge("catenary_calls_limit", "Calls that may be in flight now.", c.backend.Limit()),
+		gauge("catenary_calls_in_flight", "Calls that Rails has and has not answered.", inFlight),
+		gauge("catenary_calls_limit", "Calls that Rails may have at once now.", c.backend.Limit()),
 		gauge("catenary_calls_waiting", "Calls that wait for their turn.", waiting),
 
 		counter("catenary_nodes_taken_over_total", "Silent nodes whose callbacks this one has begun to run.", float64(nodes.TookOver)),
@@ -55,6 +55,7 @@ func (c *collector) Collect(found chan<- prometheus.Metric) {
 		counter("catenary_broadcasts_invalid_total", "Broadcasts dropped because they are no JSON, as Rails does.", float64(hub.Invalid)),
 		counter("catenary_deliveries_total", "Frames of broadcasts handed to sockets.", float64(hub.Deliveries)),
 		counter("catenary_pings_total", "Pings handed to sockets.", float64(server.Pings)),
+		counter("catenary_rails_links_opened_total", "Links that have been opened into Rails processes.", float64(c.backend.LinksOpened())),
 		counter("catenary_rails_warnings_total", "Warnings that Rails has sent with its answers.", float64(server.Warnings)),
 		latencies("catenary_broadcast_seconds", "Seconds from a broadcast's arrival at catenary to its last write to a socket.", &hub.Latencies),
 		latencies("catenary_stream_subscribe_seconds", "Seconds from a stream's first member to the acknowledgement of whoever brings broadcasts.", &hub.Subscribes),
@@ -62,11 +63,44 @@ func (c *collector) Collect(found chan<- prometheus.Metric) {
 	} {
 		found <- m
 	}
+	c.collectProcesses(found)
 	counters(found, "catenary_connections_ended_total", "Ends of connections, by why.", "why", server.Ends)
 	counters(found, "catenary_handshakes_turned_away_total", "Handshakes that catenary has turned away, by why.", "why", server.Rejected)
 	counters(found, "catenary_commands_total", "Commands of browsers, by kind.", "kind", server.Commands)
 	counters(found, "catenary_subscriptions_refused_total", "Subscribes over a limit, by limit.", "limit", server.SubscriptionsRefused)
 	counters(found, "catenary_commands_slowed_total", "Commands that were read later because they were over a limit, by limit.", "limit", server.Slowed)
+}
+
+// collectProcesses sums up Rails' processes. They come and go, so none of them
+// has a series of its own: the status page and top tell them apart.
+func (c *collector) collectProcesses(found chan<- prometheus.Metric) {
+	var going, workers, busy, most, fewest int
+	processes := c.backend.Processes()
+	first := true
+	for _, p := range processes {
+		busy += min(p.InFlight, p.Workers)
+		if p.Going {
+			going++
+			continue
+		}
+		workers += p.Workers
+		most = max(most, p.Connections)
+		if first || p.Connections < fewest {
+			fewest = p.Connections
+		}
+		first = false
+	}
+	for _, m := range []prometheus.Metric{
+		gauge("catenary_rails_processes", "Rails processes with a link.", len(processes)),
+		gauge("catenary_rails_processes_going", "Of these, those that are about to stop.", going),
+		gauge("catenary_rails_workers", "Calls that all the others run at once.", workers),
+		gauge("catenary_rails_workers_busy", "Calls that Rails processes are running.", busy),
+		gauge("catenary_rails_connections_max", "Connections of the Rails process that holds the most.", most),
+		gauge("catenary_rails_connections_min", "Connections of the Rails process that holds the fewest.", fewest),
+		gauge("catenary_calls_by_post", "1 while calls go to Rails by POST because no link can be had.", truth(c.backend.Transport() == rpc.Post)),
+	} {
+		found <- m
+	}
 }
 
 func truth(is bool) int {

@@ -128,11 +128,52 @@ func (e *examination) rails(ctx context.Context) *rpc.Settings {
 		e.found("Rails", advised(err, e.cfg), "")
 		return nil
 	}
-	e.found("Rails", nil, fmt.Sprintf("%s with the gem %s at %s answers in %v", settings.Rails, settings.Gem, e.cfg.Backend.URL, time.Since(began).Round(100*time.Microsecond)))
+	e.found("Rails", nil, fmt.Sprintf("%s at %s answers in %v", versions(settings), e.cfg.Backend.URL, time.Since(began).Round(100*time.Microsecond)))
+	e.transport(ctx, backend)
 	if settings.Environment != "" && settings.Environment != e.cfg.Environment {
 		e.tell(doctor.Finding{Step: "Rails", Verdict: doctor.Bad, Text: fmt.Sprintf("it runs in %s, catenary in %s: start both with the same RAILS_ENV", settings.Environment, e.cfg.Environment)})
 	}
 	return settings
+}
+
+// versions are those of Rails and the gem, which another backend may not have.
+func versions(settings *rpc.Settings) string {
+	if settings.Gem == "" {
+		return "the backend"
+	}
+	return settings.Rails + " with the gem " + settings.Gem
+}
+
+// transport tries once what catenary does when it starts: to open a link.
+func (e *examination) transport(ctx context.Context, backend *rpc.Client) {
+	probe, err := backend.Probe(ctx)
+	if err != nil {
+		e.found("transport", advised(err, e.cfg), "")
+		return
+	}
+	if probe.Transport == rpc.Post {
+		f := doctor.Finding{Step: "transport", Verdict: doctor.Doubt, Text: "calls go by POST: " + probe.Reason + "; docs/differences.md says what is lost"}
+		if e.cfg.Backend.Transport == rpc.Post {
+			f.Verdict, f.Text = doctor.Good, "calls go by POST, as backend.transport says"
+		}
+		e.tell(f)
+		return
+	}
+	e.found("transport", nil, "calls go over links: "+met(probe.Processes))
+}
+
+// met says which processes have answered. An attempt meets one behind each
+// address, whichever takes it; catenary looks for the others when it runs.
+func met(processes []rpc.ProbedProcess) string {
+	var each []string
+	for _, p := range processes {
+		name := "process " + p.ID
+		if p.Index >= 0 && p.Count > 0 {
+			name += fmt.Sprintf(" (Puma's worker %d, one of %d)", p.Index, p.Count)
+		}
+		each = append(each, fmt.Sprintf("%s runs %d commands at once", name, p.Workers))
+	}
+	return strings.Join(each, ", ")
 }
 
 // catenary asks the one that runs whether it is ready.

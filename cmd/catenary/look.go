@@ -37,11 +37,26 @@ func (m *meters) look(ready *readiness) status.Totals {
 	if c := m.running.Load(); c != nil {
 		totals.Server, totals.Hub = c.server.Stats(), c.hub.Stats()
 		totals.InFlight, totals.Waiting = c.backend.Load()
-		totals.Limit = c.backend.Limit()
+		totals.Transport, totals.Processes = c.backend.Transport(), c.backend.Processes()
+		totals.Workers = workersOf(c.backend, totals.Processes)
 		lease := c.lease.Stats()
 		totals.Nodes = status.Nodes{Known: lease.Held, Others: lease.Others}
 	}
 	return totals
+}
+
+// workersOf is how many calls Rails runs at once. Over POST that is how many
+// catenary makes.
+func workersOf(backend *rpc.Client, processes []rpc.ProcessStats) (workers int) {
+	if len(processes) == 0 {
+		return backend.Limit()
+	}
+	for _, p := range processes {
+		if !p.Going {
+			workers += p.Workers
+		}
+	}
+	return workers
 }
 
 // callsByKind reads the histograms of calls, which know their kind and how they

@@ -94,7 +94,7 @@ func point(now, last, recent Totals) Point {
 		Broadcasts: pace(now.Hub.Broadcasts, last.Hub.Broadcasts), Deliveries: pace(now.Hub.Deliveries, last.Hub.Deliveries),
 		BroadcastTime: broadcasts(&now).since(broadcasts(&recent)).milliseconds(.95),
 		CallTime:      calls(&now).since(calls(&recent)).milliseconds(.95),
-		InFlight:      now.InFlight, Limit: now.Limit, Waiting: now.Waiting, Memory: now.Memory.Held,
+		InFlight:      now.InFlight, Workers: now.Workers, Waiting: now.Waiting, Memory: now.Memory.Held,
 		CPU: pace(int64(now.CPU), int64(last.CPU)) / float64(time.Second),
 	}
 }

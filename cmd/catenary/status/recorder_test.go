@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/catenary-cable/catenary/cable/hub"
+	"github.com/catenary-cable/catenary/rpc"
 )
 
 // program is what a recorder looks at, in the test's hands.
@@ -78,6 +79,31 @@ func TestRecorder_TellsRatesAndTheLastMinute(t *testing.T) {
 		}
 		if s.Streams.Busiest[0].Name != "a\ufffd[2Jb" {
 			t.Errorf("streams %+v", s.Streams)
+		}
+	})
+}
+
+func TestRecorder_TellsRailsProcessesApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, r := started(t)
+		p.change(func(totals *Totals) {
+			totals.Transport, totals.Workers = rpc.Link, 4
+			totals.Processes = []rpc.ProcessStats{
+				{ID: "b-1\x1b", Index: 1, Workers: 4, Connections: 30, InFlight: 6, Waiting: 10, Since: time.Now()},
+				{ID: "b-2", Index: -1, Workers: 4, InFlight: 1, Going: true},
+			}
+		})
+		time.Sleep(time.Second)
+		synctest.Wait()
+		text, err := json.Marshal(r.Status().Rails)
+		const want = `{"transport":"link","processes":[` +
+			`{"id":"b-1\ufffd","puma_worker":1,"workers":4,"busy":4,"waiting":12,"connections":30,"since":946684800000},` +
+			`{"id":"b-2","workers":4,"busy":1,"waiting":0,"connections":0,"since":-62135596800000,"going":true}]}`
+		if err != nil || strings.ReplaceAll(string(text), "\ufffd", `\ufffd`) != want {
+			t.Errorf("%s, %v", text, err)
+		}
+		if r.Status().Now.Workers != 4 {
+			t.Errorf("%+v", r.Status().Now)
 		}
 	})
 }

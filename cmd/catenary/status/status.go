@@ -12,6 +12,7 @@ type Status struct {
 
 	Now        Point   `json:"now"`
 	Calls      []Call  `json:"calls"`
+	Rails      Rails   `json:"rails"`
 	Handshakes []Count `json:"handshakes"`
 	Ends       []Count `json:"ends"`
 	Streams    Streams `json:"streams"`
@@ -43,7 +44,7 @@ type Point struct {
 	BroadcastTime *float64 `json:"broadcast_time"`
 	CallTime      *float64 `json:"call_time"`
 	InFlight      int      `json:"in_flight"`
-	Limit         int      `json:"limit"` // of calls in flight
+	Workers       int      `json:"workers"` // calls that Rails runs at once
 	Waiting       int      `json:"waiting"`
 	Memory        uint64   `json:"memory"` // bytes had from the system
 	CPU           float64  `json:"cpu"`    // processors in use
@@ -57,6 +58,24 @@ type Call struct {
 	Slow   *float64 `json:"slow"`   // milliseconds, of which 95 of 100 take less
 	Failed uint64   `json:"failed"`
 	All    uint64   `json:"all"` // since the start
+}
+
+// Rails is how catenary reaches the app, and its processes.
+type Rails struct {
+	Transport string    `json:"transport"` // link or post; empty: it has not been reached
+	Processes []Process `json:"processes"` // those with a link, the oldest first
+}
+
+// Process is a Rails process.
+type Process struct {
+	ID          string `json:"id"`
+	PumaWorker  *int   `json:"puma_worker,omitempty"`
+	Workers     int    `json:"workers"`     // calls that it runs at once
+	Busy        int    `json:"busy"`        // of these, those that run
+	Waiting     int    `json:"waiting"`     // calls that wait for it, here or there
+	Connections int    `json:"connections"` // whose objects it holds
+	Since       int64  `json:"since"`       // Unix milliseconds
+	Going       bool   `json:"going,omitempty"`
 }
 
 // Count is how often something has happened.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/catenary-cable/catenary/cable/hub"
+	"github.com/catenary-cable/catenary/rpc"
 )
 
 // Status is what there is to say now.
@@ -23,6 +24,7 @@ func (r *Recorder) Status() Status {
 		Streams: Streams{All: streams.All, Busiest: shown(streams.Busiest), Largest: shown(streams.Largest)},
 		Queues:  Queues{now.Server.Backlog.Browsers, now.Server.Backlog.Bytes},
 		Calls:   []Call{},
+		Rails:   Rails{now.Transport, processes(now.Processes)},
 	}
 	seconds := max(now.At.Sub(then.At).Seconds(), 1)
 	for do, calls := range now.Calls {
@@ -47,6 +49,21 @@ func counts(now, then map[string]int64) []Count {
 	slices.SortFunc(found, func(a, b Count) int {
 		return cmp.Or(cmp.Compare(b.Lately, a.Lately), cmp.Compare(b.All, a.All), cmp.Compare(a.Why, b.Why))
 	})
+	return found
+}
+
+func processes(stats []rpc.ProcessStats) []Process {
+	found := make([]Process, len(stats))
+	for i, p := range stats {
+		busy := min(p.InFlight, p.Workers)
+		found[i] = Process{
+			ID: Printable(p.ID), Workers: p.Workers, Busy: busy, Waiting: p.Waiting + p.InFlight - busy,
+			Connections: p.Connections, Since: p.Since.UnixMilli(), Going: p.Going,
+		}
+		if p.Index >= 0 {
+			found[i].PumaWorker = &p.Index
+		}
+	}
 	return found
 }
 

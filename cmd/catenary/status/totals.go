@@ -5,6 +5,7 @@ import (
 
 	"github.com/catenary-cable/catenary/cable"
 	"github.com/catenary-cable/catenary/cable/hub"
+	"github.com/catenary-cable/catenary/rpc"
 )
 
 // Totals are the program's numbers at one moment. What is no number of now
@@ -16,13 +17,17 @@ type Totals struct {
 	Server   cable.Stats
 	Hub      hub.Stats
 	Nodes    Nodes
-	InFlight int // calls that Rails is working on
-	Limit    int // of these, now
+	InFlight int // calls that Rails has and has not answered
+	Workers  int // calls that Rails runs at once
 	Waiting  int // calls that wait for their turn
 	Calls    map[string]Calls
-	Gaps     Gaps
-	Memory   Memory
-	CPU      time.Duration // that the process has used
+
+	Transport string // link or post; empty: Rails has not been reached
+	Processes []rpc.ProcessStats
+
+	Gaps   Gaps
+	Memory Memory
+	CPU    time.Duration // that the process has used
 }
 
 // Calls are the calls to Rails of one kind.

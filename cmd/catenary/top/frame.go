@@ -45,7 +45,7 @@ func frame(s status.Status, points []status.Point, lost error, width, height int
 		lines = append(lines, p.soft+label[:20]+p.end+cut(label[20:], width-20)+sparkline(points, width-utf8.RuneCountInString(label), row.value))
 	}
 	lines = append(lines, "")
-	left, right := causes(s, p), streams(s, p, width-leftWidth)
+	left, right := causes(s, p), append(processes(s, p, width-leftWidth), streams(s, p, width-leftWidth)...)
 	if width < 2*leftWidth {
 		left, right = append(append(left, ""), right...), nil
 	}
@@ -112,6 +112,39 @@ func causes(s status.Status, p paint) []string {
 		}
 	}
 	return lines
+}
+
+// mostProcesses are shown of Rails, so that streams have room.
+const mostProcesses = 4
+
+// processes has the names last, as streams has them.
+func processes(s status.Status, p paint, width int) []string {
+	all := s.Rails.Processes
+	title := fmt.Sprintf("Rails process, of %d", len(all))
+	switch {
+	case s.Rails.Transport == "post":
+		title = "Rails, by POST"
+	case len(all) == 0:
+		title = "Rails: no link"
+	}
+	lines := []string{p.bold + fmt.Sprintf("%8s%6s%8s  %s", "busy", "wait", "conns", cut(title, width-24)) + p.end}
+	for _, process := range all[:min(len(all), mostProcesses)] {
+		busy := fmt.Sprintf("%d/%d", process.Busy, process.Workers)
+		lines = append(lines, fmt.Sprintf("%8s%6s%8s  %s", cut(busy, 8), cut(short(float64(process.Waiting)), 6),
+			short(float64(process.Connections)), cut(processName(process), width-24)))
+	}
+	return lines
+}
+
+func processName(process status.Process) string {
+	name := status.Printable(process.ID)
+	if process.PumaWorker != nil {
+		name = fmt.Sprintf("worker %d %s", *process.PumaWorker, name)
+	}
+	if process.Going {
+		name += " stopping"
+	}
+	return name
 }
 
 // streams has the names last: a terminal may show some characters wider than

@@ -11,7 +11,7 @@ const charts = [
   new Chart({ title: "Broadcasts and commands", format: rate, series: [["broadcasts", "broadcasts come"], ["commands", "browsers' commands"]] }),
   new Chart({ title: "Broadcast, until its last write", format: milliseconds, series: [["broadcast_time", "95 % take less"]] }),
   new Chart({ title: "Calls to Rails", format: milliseconds, series: [["call_time", "95 % take less"]] }),
-  new Chart({ title: "Calls to Rails now", series: [["in_flight", "in flight"], ["limit", "may be in flight"], ["waiting", "wait for their turn"]] }),
+  new Chart({ title: "Calls to Rails now", series: [["in_flight", "at Rails"], ["workers", "workers of Rails"], ["waiting", "wait for their turn"]] }),
   new Chart({ title: "Processors in use", least: .01, series: [["cpu", "CPU"]] }),
   new Chart({ title: "Memory", format: bytes, least: 16, unit: 2 ** 20, series: [["memory", "had from the system"]] }),
 ]
@@ -50,6 +50,10 @@ function show() {
   table("largest", stream, status.streams.largest, "no stream has subscribers", (s) => [s.name, short(s.members), short(s.pace)], (s) => s.members)
   table("calls", [["call"], ["a second"], ["median"], ["95 %"], ["failed"]], status.calls, "none yet",
     (c) => [c.do, short(c.pace), short(c.median), short(c.slow), c.failed])
+  const { transport, processes } = status.rails
+  $("transport").textContent = { link: "calls go over links", post: "calls go by POST" }[transport] ?? ""
+  table("processes", [["process"], ["busy"], ["waiting"], ["connections"]], processes, transport === "post" ? "not told apart by POST" : "none",
+    (p) => [processName(p), `${p.busy}/${p.workers}`, short(p.waiting), short(p.connections)], (p) => p.connections)
   const happened = [["why"], ["last minute"], ["in all"]]
   const lately = (c) => [c.why, short(c.lately), short(c.all)]
   table("handshakes", [["outcome"], ...happened.slice(1)], status.handshakes, "none yet", lately, (c) => c.lately)
@@ -65,6 +69,11 @@ function show() {
     ["Go's heap", bytes(memory.heap)],
     ["goroutines", short(memory.goroutines)],
   ], "", (row) => row)
+}
+
+function processName(process) {
+  const worker = process.puma_worker === undefined ? "" : `worker ${process.puma_worker} · `
+  return `${worker}${process.id}${process.going ? " · stopping" : ""}`
 }
 
 // table fills a table. Names of streams come from the app: they are text, never markup.

@@ -25,7 +25,7 @@ var linkFaults = []*fault{
 			s.toRails.Cut()
 			s.toRails.Set(func(p *stage.FaultyProxy) { p.Piece, p.Latency = 0, 0 })
 		},
-		during: func(s *rig) { s.awaits("it is said", func() bool { return s.says("link to a Rails process has broken") > 0 }) },
+		during: func(s *rig) { s.awaits("it is said", func() bool { return s.says("lost the link to a Rails process") > 0 }) },
 		ends:   some, brief: true,
 	},
 	{
@@ -42,14 +42,14 @@ var linkFaults = []*fault{
 		name:   "Puma restarts in place, a single process (SIGUSR2), while commands come all the time",
 		lay:    func(s *rig) { s.startOwnApp() },
 		strike: func(s *rig) { s.app.Process.Signal(syscall.SIGUSR2) },
-		during: func(s *rig) { s.actUntil(func() bool { return s.metric("catenary_rails_processes_met_total") > 1 }) },
+		during: func(s *rig) { s.actUntil(func() bool { return s.metric("catenary_rails_links_opened_total") > 1 }) },
 		brief:  true,
 	},
 	{
 		name: "Puma restarts in place, a cluster (SIGUSR2), while commands come all the time", long: true,
 		lay:    func(s *rig) { s.startOwnApp("WEB_CONCURRENCY=2") },
 		strike: func(s *rig) { s.app.Process.Signal(syscall.SIGUSR2) },
-		during: func(s *rig) { s.actUntil(func() bool { return s.metric("catenary_rails_processes_met_total") > 3 }) },
+		during: func(s *rig) { s.actUntil(func() bool { return s.metric("catenary_rails_links_opened_total") > 3 }) },
 		brief:  true,
 	},
 	{
@@ -84,7 +84,7 @@ var linkFaults = []*fault{
 			}
 		},
 		during: func(s *rig) {
-			if n := s.metric("catenary_rails_processes_met_total"); n != 1 {
+			if n := s.metric("catenary_rails_links_opened_total"); n != 1 {
 				s.Errorf("the link was opened %v times", n)
 			}
 		},
@@ -134,7 +134,7 @@ var linkFaults = []*fault{
 		},
 		strike: func(s *rig) {},
 		during: func(s *rig) {
-			if s.says("a proxy between catenary and Rails takes away the upgrade") != 1 {
+			if s.says("takes away the upgrade") != 1 {
 				s.Error("the log does not say once why calls go by POST")
 			}
 		},

@@ -35,6 +35,21 @@ func doctor(w *stage.World, t *testing.T, arguments ...string) (findings string,
 	return strings.Join(strings.Fields(p.Output.String()), " "), p.Command.ProcessState.ExitCode()
 }
 
+// withoutUpgrades is a proxy before an app that takes every request for an ordinary one.
+func withoutUpgrades(t *testing.T, app *stage.App) string {
+	backend, err := url.Parse(app.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(backend)
+		r.Out.Header.Del("Upgrade")
+		r.Out.Header.Del("Connection")
+	}})
+	t.Cleanup(proxy.Close)
+	return proxy.URL
+}
+
 func TestDoctor_NamesTheCause(t *testing.T) {
 	w := stage.NewWorld(t, "catenary")
 	behind := func(change func(r *http.Request)) string {
@@ -52,7 +67,7 @@ func TestDoctor_NamesTheCause(t *testing.T) {
 		status    int
 		findings  []string
 	}{
-		"a healthy one":                         {nil, 0, []string{"ok configuration", "ok Rails", "ok broadcasts", "ok catenary", "ok handshake", "ok welcome", "ok ping"}},
+		"a healthy one":                         {nil, 0, []string{"ok configuration", "ok Rails", "ok transport calls go over links: process b-", "runs 4 commands at once", "ok broadcasts", "ok catenary", "ok handshake", "ok welcome", "ok ping"}},
 		"behind a proxy that passes everything": {[]string{behind(func(*http.Request) {})}, 0, []string{"ok handshake", "ok ping"}},
 		"behind one that drops Upgrade": {[]string{behind(func(r *http.Request) { r.Header.Del("Upgrade"); r.Header.Del("Connection") })}, 1,
 			[]string{"FAIL handshake", "Connection: Upgrade", "proxy_http_version 1.1"}},
@@ -66,9 +81,14 @@ func TestDoctor_NamesTheCause(t *testing.T) {
 			[]string{"FAIL broadcasts Rails publishes with no channel_prefix, catenary listens with the channel_prefix \"other\""}},
 		"a Redis that is away": {[]string{"--broadcasts-redis-url", "redis://:" + stage.SecretKeyBase + "@" + stage.FreeAddress(), "--log-level", "warn"}, 1,
 			[]string{"look broadcasts Rails publishes at " + "redis://" + w.Redis.Address, "FAIL broadcasts"}},
-		"another environment": {[]string{"--environment", "production"}, 1, []string{"FAIL Rails it runs in test, catenary in production"}},
-		"no catenary":         {[]string{"--operations-listen", stage.FreeAddress(), "--listen", stage.FreeAddress()}, 1, []string{"FAIL catenary", "start catenary", "FAIL handshake", "cannot be reached"}},
-		"no Rails":            {[]string{"--backend-url", "http://" + stage.FreeAddress()}, 1, []string{"FAIL Rails", "start the app"}},
+		"another environment":           {[]string{"--environment", "production"}, 1, []string{"FAIL Rails it runs in test, catenary in production"}},
+		"no catenary":                   {[]string{"--operations-listen", stage.FreeAddress(), "--listen", stage.FreeAddress()}, 1, []string{"FAIL catenary", "start catenary", "FAIL handshake", "cannot be reached"}},
+		"a Rails that is asked by POST": {[]string{"--backend-transport", "post", "--log-level", "warn"}, 0, []string{"ok Rails", "ok transport calls go by POST, as backend.transport says"}},
+		"behind a proxy that takes away the upgrade": {[]string{"--backend-url", withoutUpgrades(t, w.App), "--log-level", "warn"}, 0,
+			[]string{"ok Rails", "look transport calls go by POST: a proxy between catenary and Rails takes away the upgrade"}},
+		"behind such a proxy, and a link is asked for": {[]string{"--backend-url", withoutUpgrades(t, w.App), "--backend-transport", "link"}, 1,
+			[]string{"ok Rails", "FAIL transport there is no link, and backend.transport is link: a proxy between catenary and Rails takes away the upgrade"}},
+		"no Rails": {[]string{"--backend-url", "http://" + stage.FreeAddress()}, 1, []string{"FAIL Rails", "start the app"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if len(patient.arguments) > 2 { // the others look at catenary's counters

@@ -103,8 +103,13 @@ func TestStatusPage_ShowsARealRun(t *testing.T) {
 	page.ExpectThat("a stream with three members", `[...document.querySelectorAll("#busiest tr")].some(row => row.cells[0].textContent.startsWith("<img src=x") && row.cells[1].textContent === "3")`)
 	close(stop)
 	<-publishing
+	if rails := statusNow(e).Rails; rails.Transport != "link" || len(rails.Processes) != 1 || rails.Processes[0].Workers != 4 || rails.Processes[0].Connections != 3 {
+		t.Errorf("Rails is %+v", rails)
+	}
 	page.ExpectThat("calls to Rails by kind", `[...document.querySelectorAll("#calls td:first-child")].map(cell => cell.textContent).sort().join().includes("frames,open")`)
 	page.ExpectText("#handshakes td", "opened")
+	page.ExpectText("#transport", "calls go over links")
+	page.ExpectThat("the Rails process with three connections", `[...document.querySelectorAll("#processes tr")].some(row => /^b-[0-9a-z-]+0\/403$/.test(row.textContent))`)
 	page.ExpectThat("the name of the other node", `[...document.querySelectorAll("#about tr")].some(row => /^other nodesn-[0-9a-f]+$/.test(row.textContent))`)
 	page.ExpectThat("a line with points", `document.querySelector("path[data-series=connections]").getAttribute("d").split("L").length > 3`)
 	for _, width := range []int64{1280, 390} {

@@ -1,0 +1,62 @@
+package rpc_test
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/catenary-cable/catenary/rpc"
+	"github.com/catenary-cable/catenary/rpc/rpctest"
+)
+
+func probe(t *testing.T, url, transport string) (rpc.Probe, error) {
+	t.Helper()
+	client, err := rpc.NewClient(rpc.Options{URL: url, Secret: "secret", Node: "n", Transport: transport, Timeout: patience, Queue: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	return client.Probe(t.Context())
+}
+
+func TestProbe_MeetsAProcess(t *testing.T) {
+	rails := rpctest.New(t, "secret", fine, func(r *rpctest.Rails) { r.Workers, r.Count = 5, 2 })
+	found, err := probe(t, rails.URL, rpc.Auto)
+	if err != nil || found.Transport != rpc.Link || len(found.Processes) != 1 {
+		t.Fatalf("%+v, %v", found, err)
+	}
+	if p := found.Processes[0]; p != (rpc.ProbedProcess{ID: rails.Name, Index: -1, Count: 2, Workers: 5}) {
+		t.Errorf("%+v", p)
+	}
+}
+
+func TestProbe_SaysWhyCallsGoByPOST(t *testing.T) {
+	for status, reason := range map[int]string{
+		http.StatusUpgradeRequired: "a proxy between", http.StatusNotImplemented: "rack.hijack", http.StatusNotFound: "answers POST /_catenary and no upgrade",
+	} {
+		backend := postOnly(t, status)
+		found, err := probe(t, backend, rpc.Auto)
+		if err != nil || found.Transport != rpc.Post || !strings.Contains(found.Reason, reason) {
+			t.Errorf("%d: %+v, %v", status, found, err)
+		}
+		if _, err := probe(t, backend, rpc.Link); err == nil {
+			t.Errorf("%d: there is no link, and it does not say so", status)
+		}
+		if found, err := probe(t, backend, rpc.Post); err != nil || found.Transport != rpc.Post {
+			t.Errorf("%d: %+v, %v", status, found, err)
+		}
+	}
+}
+
+func TestProbe_SaysWhatIsWrong(t *testing.T) {
+	other := rpctest.New(t, "another", fine)
+	var refused *rpc.StatusError
+	if _, err := probe(t, other.URL, rpc.Auto); !errors.As(err, &refused) || refused.Status != http.StatusForbidden {
+		t.Error(err)
+	}
+	other.Server.Close()
+	if _, err := probe(t, other.URL, rpc.Auto); !errors.Is(err, rpc.ErrNotSent) {
+		t.Error(err)
+	}
+}
