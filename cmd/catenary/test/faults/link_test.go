@@ -25,8 +25,10 @@ var linkFaults = []*fault{
 			s.toRails.Cut()
 			s.toRails.Set(func(p *stage.FaultyProxy) { p.Piece, p.Latency = 0, 0 })
 		},
-		during: func(s *rig) { s.awaits("it is said", func() bool { return s.says("lost the link to a Rails process") > 0 }) },
-		ends:   some, brief: true,
+		during: func(s *rig) {
+			s.awaits("it is said", func() bool { return s.says("lost the link to a Rails process") > 0 })
+		},
+		ends: some, brief: true,
 	},
 	{
 		name: "Puma is stopped for longer than backend.timeout (SIGSTOP)", long: true,
