@@ -271,8 +271,9 @@ func NextFrame(b *Browser) (Event, bool) {
 
 const fence = `{"channel":"FenceChannel"}`
 
-// Fence sends a further command and returns what the server says before it answers that, pings left out. Behind catenary
-// nothing more can come of the commands before it. Natively it can, but by then has: Rails runs commands side by side.
+// Fence sends further commands and returns what the server says before it has answered them, pings left out. Behind catenary
+// one would do: nothing more can come of the commands before it. Natively it can, for Rails runs commands side by side; so
+// there are a few, one after the other.
 func (b *Browser) Fence() (said []Event, err error) {
 	await := func(answer string) error {
 		for {
@@ -294,10 +295,15 @@ func (b *Browser) Fence() (said []Event, err error) {
 			return said, err
 		}
 	}
-	b.fences++
-	data := fmt.Sprintf(`{"action":"echo","n":%d}`, b.fences)
-	b.Send(Command("message", fence, data))
-	return said, await(MessageFor(fence, data))
+	for range 3 {
+		b.fences++
+		data := fmt.Sprintf(`{"action":"echo","n":%d}`, b.fences)
+		b.Send(Command("message", fence, data))
+		if err := await(MessageFor(fence, data)); err != nil {
+			return said, err
+		}
+	}
+	return said, nil
 }
 
 // IsQuiet is nil if the server says nothing until it has answered a further command.
