@@ -33,7 +33,7 @@ const url = user => `ws://${server}/cable?uid=${user}`
 
 const sleep = seconds => new Promise(resolve => setTimeout(resolve, seconds * 1000))
 
-const patience = 60 * Number(process.env.CATENARY_TEST_PATIENCE || 1)
+const patience = Number(process.env.PATIENCE || 60)
 
 async function until(what, condition) {
   for (const deadline = Date.now() + patience * 1000; !condition(); await sleep(0.02)) {

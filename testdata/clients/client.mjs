@@ -87,7 +87,7 @@ export class Page {
 export const sleep = seconds => new Promise(resolve => setTimeout(resolve, seconds * 1000))
 
 // Seconds: how long a test waits for what must come. See Patience in cmd/catenary/test/stage.
-export const patience = 60 * Number(process.env.CATENARY_TEST_PATIENCE || 1)
+export const patience = Number(process.env.PATIENCE || 60)
 
 // until waits for a condition, and says what it waited for if it never holds.
 export async function until(what, condition, seconds = patience) {

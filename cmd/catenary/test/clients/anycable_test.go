@@ -15,11 +15,7 @@ func TestAnycableClient(t *testing.T) {
 		server = "catenary"
 	}
 	w := stage.NewWorld(t, server)
-	client, err := stage.Start(stage.ProjectRoot+"/testdata/clients", nil, "node", "anycable.mjs", w.Address, w.App.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Kill)
+	client := stage.StartNode(t, "anycable.mjs", w.Address, w.App.URL())
 	stage.MustSucceed(t, client)
 	t.Log("\n" + client.Output.Tail())
 }

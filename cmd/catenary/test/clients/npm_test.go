@@ -3,7 +3,6 @@ package clients
 import (
 	"context"
 	"os"
-	"sync"
 	"testing"
 	"time"
 
@@ -34,32 +33,33 @@ func TestNpmClients(t *testing.T) {
 	})
 	t.Run("restart", func(t *testing.T) {
 		w := stage.NewWorld(t, server)
-		var connected sync.WaitGroup
-		connected.Add(len(npmClients))
-		go func() {
-			connected.Wait()
-			w.RestartServer(t)
-		}()
-		for _, version := range npmClients {
-			t.Run(version, func(t *testing.T) {
-				t.Parallel()
-				client := stage.StartClient(t, w, "restart", version)
-				if err := client.WaitFor(func() error { return stage.Says(client, "connected\n") }); err != nil {
-					t.Error(err)
-				}
-				connected.Done()
-				stage.MustSucceed(t, client)
-			})
+		clients := startClients(t, w, "restart")
+		for version, client := range clients {
+			if err := client.WaitFor(func() error { return stage.Says(client, "connected\n") }); err != nil {
+				t.Errorf("%s: %v", version, err)
+			}
 		}
+		w.RestartServer(t)
+		mustSucceed(t, clients)
 	})
 }
 
 func runClients(t *testing.T, w *stage.World, script string) {
+	mustSucceed(t, startClients(t, w, script))
+}
+
+// startClients starts a script with every version.
+func startClients(t *testing.T, w *stage.World, script string) map[string]*stage.Process {
+	clients := map[string]*stage.Process{}
 	for _, version := range npmClients {
-		t.Run(version, func(t *testing.T) {
-			t.Parallel()
-			stage.MustSucceed(t, stage.StartClient(t, w, script, version))
-		})
+		clients[version] = stage.StartClient(t, w, script, version)
+	}
+	return clients
+}
+
+func mustSucceed(t *testing.T, clients map[string]*stage.Process) {
+	for _, version := range npmClients {
+		t.Run(version, func(t *testing.T) { stage.MustSucceed(t, clients[version]) })
 	}
 }
 

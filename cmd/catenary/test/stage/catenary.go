@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,16 +16,34 @@ import (
 // Race says whether catenary is built with the race detector. A test that measures sets it to false before its first catenary starts.
 var Race = true
 
-// Built builds catenary once and returns its path.
+// Built builds catenary once and returns its path. The test processes of a checkout share what is built, which costs nothing
+// when it is there already; each has its own link to it, so that it stays what it was.
 var Built = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(buildFolder, "catenary")
-	command := exec.Command("go", "build", fmt.Sprintf("-race=%t", Race), "-o", path, "./cmd/catenary")
+	noticeSources()
+	checkout := sha256.Sum256([]byte(ProjectRoot))
+	shared := filepath.Join(sharedFolder(), fmt.Sprintf("catenary-%x-race-%t", checkout[:6], Race))
+	defer takeTurn("build", 1)()
+	command := exec.Command("go", "build", fmt.Sprintf("-race=%t", Race), "-o", shared, "./cmd/catenary")
 	command.Dir = ProjectRoot
 	if output, err := command.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build catenary: %w\n%s", err, output)
 	}
-	return path, nil
+	path := filepath.Join(buildFolder, "catenary")
+	return path, os.Link(shared, path)
 })
+
+// noticeSources looks at all that the binary and the applications are made of, so that `go test` does not take the result of
+// an earlier run for that of this one when any of it has changed.
+func noticeSources() {
+	for _, folder := range []string{"cable", "cmd", "config", "docs", "protocol", "rpc", "script", "testdata"} {
+		filepath.WalkDir(filepath.Join(ProjectRoot, folder), func(path string, entry os.DirEntry, err error) error {
+			if err == nil && entry.Name() == "node_modules" {
+				return filepath.SkipDir
+			}
+			return nil
+		})
+	}
+}
 
 // A Catenary is the real binary in front of an app.
 type Catenary struct {

@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"fmt"
 	"os"
 	"testing"
 )
@@ -10,7 +11,13 @@ func StartClient(t *testing.T, w *World, script, version string) *Process {
 	if _, err := os.Stat(ProjectRoot + "/testdata/npm/node_modules"); err != nil {
 		t.Fatal("the npm clients are missing: run script/install npm")
 	}
-	client, err := Start(ProjectRoot+"/testdata/clients", nil, "node", script+".mjs", version, w.Address, w.App.URL())
+	return StartNode(t, script+".mjs", version, w.Address, w.App.URL())
+}
+
+// StartNode starts a script of testdata/clients in Node.
+func StartNode(t *testing.T, script string, arguments ...string) *Process {
+	env := []string{fmt.Sprintf("PATIENCE=%g", Patience.Seconds())}
+	client, err := Start(ProjectRoot+"/testdata/clients", env, "node", append([]string{script}, arguments...)...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ var Patience = patience()
 func patience() time.Duration {
 	const usual = 60 * time.Second
 	text := os.Getenv("CATENARY_TEST_PATIENCE")
+	os.Unsetenv("CATENARY_TEST_PATIENCE") // catenary knows no such setting, and says so
 	if text == "" {
 		return usual
 	}

@@ -10,7 +10,7 @@ import (
 
 // takeTurn waits until fewer than limit of a kind go on, of all test processes of this user on this machine. A turn that is
 // not given back ends with the process. Turns are taken in one order only, or two could wait for each other: a folder's,
-// Chromium's, and that of a Rails that boots.
+// Chromium's, that of a Rails that boots, and the compiler's.
 func takeTurn(kind string, limit int) (giveBack func()) {
 	for ; ; time.Sleep(100 * time.Millisecond) {
 		for n := range limit {
