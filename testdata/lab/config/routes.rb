@@ -2,6 +2,7 @@ Rails.application.routes.draw do
   get "up" => "lab#up"
   post "fork" => "lab#fork_child"
   get "address" => "lab#address"
+  get "leftovers" => "lab#leftovers"
   get "events" => "lab#events"
   delete "events" => "lab#clear_events"
   post "broadcast" => "lab#broadcast"

@@ -35,6 +35,9 @@ func visit(t *testing.T, server string) (w *stage.World, b *stage.Browser, expec
 func TestLate_EffectsOfALongCommandDoNotWaitForItsEnd(t *testing.T) {
 	t.Parallel()
 	for _, server := range stage.Servers() {
+		if server == "post" {
+			continue // effects arrive with the answer
+		}
 		t.Run(server, func(t *testing.T) {
 			t.Parallel()
 			w, b, expect := visit(t, server)

@@ -16,6 +16,11 @@ class LabController < ActionController::API
     render json: Address.of(request)
   end
 
+  # What a channel could have left on this thread.
+  def leftovers
+    render json: [I18n.locale, Time.zone.name, Thread.current[:lab], Thread.current.thread_variable_get(:lab)]
+  end
+
   def events
     render json: Rails.configuration.event_log.to_a
   end

@@ -16,6 +16,7 @@ module ApplicationCable
       when "close"        then close
       when "close_custom" then close(reason: "custom", reconnect: false)
       when "transmit"     then transmit({ hello: 1 })
+      when "thread"       then Thread.new { transmit({ thread: 1 }) }
       end
     end
 

@@ -1,0 +1,204 @@
+package rails
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
+)
+
+// ordered is a browser that is subscribed to the OrderChannel.
+type ordered struct {
+	*stage.Browser
+	t          *testing.T
+	identifier string
+}
+
+func (w ordering) joins(t *testing.T, query, stream string) *ordered {
+	t.Helper()
+	b, err := stage.Dial(w.Address, w.Handshake("GET", "/cable"+query, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	o := &ordered{b, t, `{"channel":"OrderChannel","s":"` + stream + `"}`}
+	o.hears(stage.Welcome)
+	b.Send(stage.Command("subscribe", o.identifier, nil))
+	o.hears(stage.Confirmation(o.identifier))
+	return o
+}
+
+func (o *ordered) performs(data string) { o.Send(stage.Command("message", o.identifier, data)) }
+
+func (o *ordered) hears(frames ...string) {
+	o.t.Helper()
+	for _, want := range frames {
+		if e, ok := stage.NextFrame(o.Browser); !ok || e.Text != want {
+			o.t.Fatalf("got %q and not %s", e, want)
+		}
+	}
+}
+
+func (o *ordered) hearsMessages(messages ...string) {
+	o.t.Helper()
+	for _, message := range messages {
+		o.hears(stage.MessageFor(o.identifier, message))
+	}
+}
+
+type ordering struct{ *stage.World }
+
+func newOrdering(t *testing.T, env ...string) ordering {
+	t.Helper()
+	t.Parallel()
+	w, err := stage.StartWorld("catenary", "", env...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.Close)
+	return ordering{w}
+}
+
+func TestOrder_WhatIsTransmittedComesBeforeTheBroadcastThatFollowsIt(t *testing.T) {
+	w := newOrdering(t)
+	speaks, listens := w.joins(t, "?uid=1", "room"), w.joins(t, "?uid=2", "room")
+	for n := range 200 {
+		speaks.performs(fmt.Sprintf(`{"action":"speak","n":%d}`, n))
+		speaks.hearsMessages(fmt.Sprintf(`{"ack":%d}`, n), fmt.Sprintf(`{"said":%d}`, n))
+		listens.hearsMessages(fmt.Sprintf(`{"said":%d}`, n))
+	}
+}
+
+func TestOrder_TheLastWordsOfOneWhoDisconnectsHimselfAreHeard(t *testing.T) {
+	w := newOrdering(t)
+	for n := range 20 {
+		leaves := w.joins(t, fmt.Sprintf("?uid=%d", n), "room")
+		leaves.performs(`{"action":"leave"}`)
+		leaves.hearsMessages(`{"bye":1}`)
+		leaves.hears(`{"type":"disconnect","reason":"remote","reconnect":true}`)
+	}
+}
+
+// TestOrder_ACommandMayTakeAsLongAsItLikes: far longer than backend.timeout, and it is heard word by word.
+func TestOrder_ACommandMayTakeAsLongAsItLikes(t *testing.T) {
+	w := newOrdering(t)
+	catenary, err := stage.StartCatenary(w.App, "--backend-timeout", "1s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(catenary.Process.Kill)
+	counts := ordering{&stage.World{Address: catenary.Address}}.joins(t, "?uid=1", "room")
+	began := time.Now()
+	counts.performs(`{"action":"count","to":8,"s":1}`)
+	for n := range 8 {
+		counts.hearsMessages(fmt.Sprintf(`{"n":%d}`, n))
+		if n == 0 && time.Since(began) > 7*time.Second {
+			t.Log("the first word took very long on this machine")
+		}
+	}
+}
+
+// TestOrder_AThreadOfConnectIsHeardAfterTheHandshake: never before, and always.
+func TestOrder_AThreadOfConnectIsHeardAfterTheHandshake(t *testing.T) {
+	w := newOrdering(t)
+	for n := range 60 {
+		b, err := stage.Dial(w.Address, w.Handshake("GET", fmt.Sprintf("/cable?mode=thread&uid=%d", n), nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b.Response.StatusCode != http.StatusSwitchingProtocols {
+			t.Fatal(b.Response.Status)
+		}
+		var heard []string
+		for range 2 {
+			e, _ := stage.NextFrame(b)
+			heard = append(heard, e.Text)
+		}
+		b.Close()
+		if got := strings.Join(heard, " "); !strings.Contains(got, `{"thread":1}`) || !strings.Contains(got, stage.Welcome) {
+			t.Fatalf("the %dth browser heard %s", n, got)
+		}
+	}
+}
+
+// TestOrder_AConnectThatEndsTooLateIsFollowedByDisconnect: its browser was answered when the time was over.
+func TestOrder_AConnectThatEndsTooLateIsFollowedByDisconnect(t *testing.T) {
+	w := newOrdering(t)
+	catenary, err := stage.StartCatenary(w.App, "--backend-open-timeout", "500ms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(catenary.Process.Kill)
+	b, err := stage.Dial(catenary.Address, stage.Handshake("GET", "/cable?uid=late&sleep=3", catenary.Address, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if b.Response.StatusCode != http.StatusServiceUnavailable {
+		t.Fatal(b.Response.Status)
+	}
+	if events, err := w.App.Events("late", false); err != nil || len(events) > 0 {
+		t.Fatalf("it was answered only after %v (%v)", events, err)
+	}
+	if err := w.App.AwaitEvents("late", false, []string{"connect", "disconnect"}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestThreads_NothingThatACommandSetsReachesTheWeb, since commands run on threads of their own.
+func TestThreads_NothingThatACommandSetsReachesTheWeb(t *testing.T) {
+	w := newOrdering(t)
+	var setting sync.WaitGroup
+	for n := range 12 {
+		b := w.joins(t, fmt.Sprintf("?uid=%d", n), "room")
+		setting.Go(func() {
+			b.performs(`{"action":"set_locale"}`)
+			b.hearsMessages(`{"set":1}`)
+		})
+	}
+	setting.Wait()
+	for range 30 {
+		if left, err := w.App.Request("GET", "/leftovers", ""); err != nil || left != `["en","UTC",null,null]` {
+			t.Fatalf("a request of the web finds %s (%v)", left, err)
+		}
+	}
+}
+
+// TestProcesses_GetAboutAsManyConnectionsEach, whether browsers come one by one or all at once.
+func TestProcesses_GetAboutAsManyConnectionsEach(t *testing.T) {
+	w := newOrdering(t, "WEB_CONCURRENCY=4")
+	e := &stage.Edge{T: t, App: w.App, Nodes: []*stage.Catenary{w.Catenary}}
+	if !stage.Await(func() bool { return e.Scrape().Gauge("catenary_rails_processes") == 4 }) {
+		t.Fatal("there are no four links")
+	}
+	even := func(all float64) {
+		t.Helper()
+		s := e.Scrape()
+		most, fewest := s.Gauge("catenary_rails_connections_max"), s.Gauge("catenary_rails_connections_min")
+		if most > 1.3*all/4 || fewest < 0.7*all/4 {
+			t.Errorf("of %g browsers %g are on one process, %g on another", all, most, fewest)
+		}
+	}
+	for n := range 40 {
+		w.joins(t, fmt.Sprintf("?uid=%d", n), "room")
+	}
+	even(40)
+	var coming sync.WaitGroup
+	for n := range 40 {
+		coming.Go(func() {
+			b, err := stage.Dial(w.Address, w.Handshake("GET", fmt.Sprintf("/cable?uid=%d", 100+n), nil))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			t.Cleanup(b.Close)
+			stage.NextFrame(b)
+		})
+	}
+	coming.Wait()
+	even(80)
+}
