@@ -210,7 +210,7 @@ func (w *turboWorld) expectSameSubscriptions(page *stage.Tab) {
 func (w *turboWorld) compareSubscriptions(page *stage.Tab) (differences []string) {
 	w.t.Helper()
 	want := stage.Evaluate[[]string](page, `[...new Set(consumer.subscriptions.subscriptions.map(({ identifier }) => identifier))].sort()`)
-	events, err := w.world.App.Events("1", false)
+	events, err := w.world.App.Events("1", stage.Events)
 	if err != nil {
 		w.t.Fatal(err)
 	}

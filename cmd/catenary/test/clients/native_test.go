@@ -57,7 +57,7 @@ func (c *nativeClient) talk() {
 	c.connect()
 	c.subscribe(headers)
 	c.play("browser> (vanishes)")
-	err := c.conversation.World.App.AwaitEvents("9", false, []string{
+	err := c.conversation.World.App.AwaitEvents("9", stage.Events, []string{
 		"connect", "subscribed " + headers, "subscribed " + stream, "subscribed " + turbo, "unsubscribed " + turbo, "unsubscribed " + stream,
 		"unsubscribed " + headers, "disconnect", "connect", "subscribed " + headers, "unsubscribed " + headers, "disconnect",
 	})

@@ -296,7 +296,7 @@ func (c *comparison) compareEvents() error {
 	for stable := 0; stable < 3; {
 		var logs [3][]string
 		for i, w := range c.worlds {
-			events, err := w.App.Events(user, true)
+			events, err := w.App.Events(user, stage.AllCallbacks)
 			if err != nil {
 				return err
 			}

@@ -41,7 +41,7 @@ func TestStop_TellsEveryBrowserAndLetsEveryCallbackRun(t *testing.T) {
 		t.Errorf("it ended with %v:\n%s", w.Catenary.Process.Err, w.Catenary.Process.Output.Tail())
 	}
 	for user := range users {
-		got, err := w.App.Events(fmt.Sprint(user), false)
+		got, err := w.App.Events(fmt.Sprint(user), stage.Events)
 		want := []string{"connect", `subscribed {"channel":"EchoChannel"}`, `unsubscribed {"channel":"EchoChannel"}`, "disconnect"}
 		if err != nil || !slices.Equal(got, want) {
 			t.Errorf("user %d: %v %v", user, got, err)
@@ -135,7 +135,7 @@ func TestStop_TellsBrowsersOneByOneAndServesTheOthersMeanwhile(t *testing.T) {
 		t.Errorf("it did not end well: %v\n%s", w.Catenary.Process.Err, w.Catenary.Process.Output.Tail())
 	}
 	for user := range users {
-		if err := w.App.AwaitEvents(fmt.Sprint(user), false, []string{"connect", "subscribed " + echo, "unsubscribed " + echo, "disconnect"}); err != nil {
+		if err := w.App.AwaitEvents(fmt.Sprint(user), stage.Events, []string{"connect", "subscribed " + echo, "unsubscribed " + echo, "disconnect"}); err != nil {
 			t.Errorf("user %d: %v", user, err)
 		}
 	}

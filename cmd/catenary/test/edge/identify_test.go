@@ -74,7 +74,7 @@ func TestIdentify_ACommandFindsWhatConnectWouldHaveSet(t *testing.T) {
 	var got []string
 	stage.Await(func() bool {
 		got = nil
-		events, err := e.App.Events("7", false)
+		events, err := e.App.Events("7", stage.Events)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -175,7 +175,7 @@ server> (close 1000)
 	want := []string{"connect", "connect", "disconnect", "disconnect", `subscribed {"channel":"CbChannel"}`, `subscribed {"channel":"EchoChannel"}`,
 		`unsubscribed {"channel":"CbChannel"}`, `unsubscribed {"channel":"EchoChannel"}`}
 	if err := w.App.Process.WaitFor(func() error {
-		got, err := w.App.Events("9001", false)
+		got, err := w.App.Events("9001", stage.Events)
 		if slices.Sort(got); err == nil && !slices.Equal(got, want) {
 			err = fmt.Errorf("got %q", got)
 		}

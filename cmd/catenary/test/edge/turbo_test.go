@@ -59,7 +59,7 @@ func TestTurboVerified_RailsKnowsNothingOfIt(t *testing.T) {
 
 	e.Disconnect("--identifier", "gid://app/User/7")
 	e.Hears(b, `{"type":"disconnect","reason":"remote","reconnect":true}`, "(close 1000)")
-	if err := e.App.AwaitEvents("7", false, []string{"connect", "subscribed " + siblings, "unsubscribed " + siblings, "disconnect"}); err != nil {
+	if err := e.App.AwaitEvents("7", stage.Events, []string{"connect", "subscribed " + siblings, "unsubscribed " + siblings, "disconnect"}); err != nil {
 		t.Error(err)
 	}
 }
@@ -72,7 +72,7 @@ func TestTurboVerified_NotIfTheAppHasAChannelOfItsOwn(t *testing.T) {
 	e.Hears(b, stage.Welcome)
 	news := signedName(e, "news")
 	e.Subscribes(b, news)
-	if err := e.App.AwaitEvents("7", false, []string{"connect", "subscribed " + news}); err != nil {
+	if err := e.App.AwaitEvents("7", stage.Events, []string{"connect", "subscribed " + news}); err != nil {
 		t.Error(err)
 	}
 	err := e.Nodes[0].Process.WaitFor(func() error {

@@ -29,7 +29,7 @@ func TestFault_ABrowserThatHasVanishedIsMissedOverTLSToo(t *testing.T) {
 	p.Lose(stage.There | stage.Back)
 	var events []string
 	gone := stage.Await(func() bool {
-		events, err = e.App.Events("7", false)
+		events, err = e.App.Events("7", stage.Events)
 		return err != nil || count(events, "disconnect") == 1
 	})
 	if !gone || err != nil {

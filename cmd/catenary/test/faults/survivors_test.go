@@ -76,7 +76,7 @@ func (c *cluster) eventually(what string, holds func() bool) {
 func (c *cluster) left(users ...string) {
 	c.Helper()
 	for _, user := range users {
-		err := c.App.AwaitEvents(user, false, []string{"connect", "subscribed " + present, "unsubscribed " + present, "disconnect"})
+		err := c.App.AwaitEvents(user, stage.Events, []string{"connect", "subscribed " + present, "unsubscribed " + present, "disconnect"})
 		if err != nil {
 			c.Errorf("user %s: %v", user, err)
 		}
@@ -192,7 +192,7 @@ func TestSurvivors_RunTheCallbacksOfIdentifiedConnections(t *testing.T) {
 
 	c.arePresent("0")
 	for user, want := range map[string][]string{"0": {"subscribed " + present, "unsubscribed " + present}, "8": nil} {
-		if err := c.App.AwaitEvents(user, false, want); err != nil {
+		if err := c.App.AwaitEvents(user, stage.Events, want); err != nil {
 			t.Errorf("user %s: %v", user, err)
 		}
 	}

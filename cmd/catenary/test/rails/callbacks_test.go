@@ -62,7 +62,7 @@ func newWitness(t *testing.T, server string) *witness {
 		t.Fatal(err)
 	}
 	if server == "rails" { // somebody was there before
-		if err := w.App.AwaitEvents("1", false, []string{"connect", "disconnect"}); err != nil {
+		if err := w.App.AwaitEvents("1", stage.Events, []string{"connect", "disconnect"}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -98,7 +98,7 @@ func TestState_OutlivesARestartOfRails(t *testing.T) {
 	}
 	var ends []string
 	if !stage.Await(func() bool {
-		events, err := w.App.Events("1", false)
+		events, err := w.App.Events("1", stage.Events)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -124,9 +124,27 @@ func (a *App) Request(method, path, body string) (string, error) {
 	return strings.TrimSpace(string(answer)), err
 }
 
-// Events are the callbacks of a user's connections and channels that have run so far, in order: all, or only the four
-// that most applications write.
-func (a *App) Events(user string, all bool) ([]string, error) {
+// Which callbacks are looked at.
+type Callbacks string
+
+const (
+	AllCallbacks  Callbacks = "callbacks" // before and after others too
+	Events        Callbacks = "events"    // the four that most applications write
+	ChannelEvents Callbacks = "channels"  // of these, those of channels: where tokens identify, connect and disconnect do not run
+)
+
+func (c Callbacks) include(event string) bool {
+	switch {
+	case strings.HasPrefix(event, "before_"), strings.HasPrefix(event, "after_"):
+		return c == AllCallbacks
+	case event == "connect", event == "disconnect":
+		return c != ChannelEvents
+	}
+	return true
+}
+
+// Events are the callbacks of a user's connections and channels that have run so far, in order.
+func (a *App) Events(user string, which Callbacks) ([]string, error) {
 	text, err := a.Request("GET", "/events", "")
 	if err != nil {
 		return nil, err
@@ -137,25 +155,22 @@ func (a *App) Events(user string, all bool) ([]string, error) {
 	}
 	var events []string
 	for _, entry := range log {
-		if entry.User != user || !all && (strings.HasPrefix(entry.Event, "before_") || strings.HasPrefix(entry.Event, "after_")) {
-			continue
+		if entry.User == user && which.include(entry.Event) {
+			events = append(events, strings.TrimSpace(entry.Event+" "+entry.Identifier))
 		}
-		events = append(events, strings.TrimSpace(entry.Event+" "+entry.Identifier))
 	}
 	return events, nil
 }
 
 // AwaitEvents waits until exactly these callbacks have run.
-func (a *App) AwaitEvents(user string, all bool, want []string) error {
-	deadline := time.Now().Add(Patience)
-	for {
-		got, err := a.Events(user, all)
-		if err != nil || slices.Equal(got, want) {
-			return err
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("got %s", strings.Join(got, "\n    "))
-		}
-		time.Sleep(100 * time.Millisecond)
+func (a *App) AwaitEvents(user string, which Callbacks, want []string) error {
+	var got []string
+	var err error
+	if !Await(func() bool {
+		got, err = a.Events(user, which)
+		return err != nil || slices.Equal(got, want)
+	}) {
+		err = fmt.Errorf("got %s", strings.Join(got, "\n    "))
 	}
+	return err
 }

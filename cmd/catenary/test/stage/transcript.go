@@ -208,7 +208,7 @@ func (tr Transcript) Identifiable() bool {
 		return false // another application for it takes long
 	}
 	return !slices.ContainsFunc(tr.Steps, func(s Step) bool {
-		return s.Speaker == "browser" && regexp.MustCompile(`^GET .*\b(mode|tenant|sleep)=`).MatchString(s.Text) || s.Speaker == "app" && strings.Contains(s.Text, " of user ")
+		return s.Speaker == "browser" && regexp.MustCompile(`^GET .*\b(mode|tenant|sleep)=`).MatchString(s.Text) || s.Speaker == "app" && strings.Contains(s.Text, " of user ") && !strings.HasPrefix(s.Text, "channels ")
 	})
 }
 

@@ -145,7 +145,7 @@ func (w *World) ask(s Step) error {
 	if !ok {
 		return w.App.Ask(s.Text)
 	}
-	return w.App.AwaitEvents(user, what == "callbacks", s.More)
+	return w.App.AwaitEvents(user, Callbacks(what), s.More)
 }
 
 // operate runs what stands behind "operator>": (stop) ends the server as an operating system does, and (unready) waits until
