@@ -19,8 +19,8 @@ const (
 	threadsOfRails       = "Rails' threads less one"
 )
 
-// FixesConcurrency tells whether somebody has chosen how many calls may be in
-// flight. Otherwise it follows Rails' threads, and how Rails is.
+// FixesConcurrency tells whether somebody has chosen how many POSTs may be in
+// flight. Otherwise it follows Rails' threads.
 func (c *Config) FixesConcurrency() bool {
 	origin, given := c.origins["backend.concurrency"]
 	return given && origin != threadsOfEnvironment && origin != threadsOfRails

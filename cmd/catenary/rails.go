@@ -140,9 +140,9 @@ func advised(err error, cfg *config.Config) error {
 // askedWait is how long Rails may take to say that it is there.
 const askedWait = 10 * time.Second
 
-// watch asks Rails now and then: at first for its threads, of which one must be
-// left to the web, and where it publishes; always in order to be able to say
-// whether it answers.
+// watch asks Rails now and then: at first for its threads, of which POSTs must
+// leave one to the web, and where it publishes; always in order to be able to
+// say whether it answers.
 func (r *railsState) watch(ctx context.Context, cfg *config.Config) {
 	told, elsewhere := "", "" // environment that the log has heard of, and why nothing may be heard
 	for pause := time.Duration(0); ; pause = r.pause() {

@@ -14,7 +14,7 @@ func endlessLoops(s subject) []Finding {
 		for j := i + 1; j < p.loopEnd(i); j++ {
 			if p.tokens[j].is(identifier, "sleep") && !p.inThread(j) {
 				found = append(found, p.finding("endless loops", i, PassThrough, "a loop that sleeps",
-					"commands of one browser run one after the other: while it loops no other command does, and backend.timeout ends the connection",
+					"commands of one browser run one after the other: while it loops no other command of it does, and it occupies one of config.catenary.workers",
 					s.passThrough()+", or change: periodically, or a thread"))
 				return
 			}
