@@ -141,10 +141,10 @@ func TestOrder_AConnectThatEndsTooLateIsFollowedByDisconnect(t *testing.T) {
 	if b.Response.StatusCode != http.StatusServiceUnavailable {
 		t.Fatal(b.Response.Status)
 	}
-	if events, err := w.App.Events("late", false); err != nil || len(events) > 0 {
+	if events, err := w.App.Events("late", stage.Events); err != nil || len(events) > 0 {
 		t.Fatalf("it was answered only after %v (%v)", events, err)
 	}
-	if err := w.App.AwaitEvents("late", false, []string{"connect", "disconnect"}); err != nil {
+	if err := w.App.AwaitEvents("late", stage.Events, []string{"connect", "disconnect"}); err != nil {
 		t.Fatal(err)
 	}
 }
