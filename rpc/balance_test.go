@@ -14,6 +14,11 @@ import (
 
 // balance is one address for several processes, which take connections in turn.
 func balance(t *testing.T, processes []*rpctest.Rails) (url string) {
+	return balanceOf(t, func() []*rpctest.Rails { return processes })
+}
+
+// balanceOf is one for those that there are at the moment.
+func balanceOf(t *testing.T, processes func() []*rpctest.Rails) (url string) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -25,7 +30,8 @@ func balance(t *testing.T, processes []*rpctest.Rails) (url string) {
 			if err != nil {
 				return
 			}
-			to, err := net.Dial("tcp", strings.TrimPrefix(processes[turn%len(processes)].URL, "http://"))
+			now := processes()
+			to, err := net.Dial("tcp", strings.TrimPrefix(now[turn%len(now)].URL, "http://"))
 			if err != nil {
 				conn.Close()
 				continue

@@ -69,7 +69,7 @@ type Client struct {
 	trouble  error   // why there is no link; nil if there is one, or none was tried
 	settings *Settings
 	opened   int64         // links, so far
-	changed  chan struct{} // told when a link has come or gone
+	changed  chan struct{} // closed when a link comes or goes
 	closed   bool
 }
 
@@ -81,7 +81,7 @@ func NewClient(o Options) (*Client, error) {
 	}
 	o.Transport = cmp.Or(o.Transport, Auto)
 	o.ReplyBytes = cmp.Or(o.ReplyBytes, 16<<20)
-	c := &Client{options: o, signer: newSigner(o.Secret), target: t, log: o.Log, posting: o.Transport == Post, changed: make(chan struct{}, 1)}
+	c := &Client{options: o, signer: newSigner(o.Secret), target: t, log: o.Log, posting: o.Transport == Post, changed: make(chan struct{})}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
@@ -370,11 +370,17 @@ func (c *Client) spread() {
 	}
 }
 
+// tellOfChange wakes the finders. c.mu is held.
 func (c *Client) tellOfChange() {
-	select {
-	case c.changed <- struct{}{}:
-	default:
-	}
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+// change returns a channel that is closed when a link comes or goes.
+func (c *Client) change() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.changed
 }
 
 // add begins to use a link, unless there is one to its process.

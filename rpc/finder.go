@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 )
@@ -26,6 +27,9 @@ const (
 type finder struct {
 	client  *Client
 	address string
+	running *sync.WaitGroup // of what it starts
+	links   context.Context // of its links, which outlive it: an address that DNS no longer gives closes none
+
 	vain    int           // the latest dials, that have met only known processes
 	failing time.Duration // pause after the latest dial, which has failed
 	probed  time.Time     // when it was last tried whether POST does
@@ -43,23 +47,45 @@ func (c *Client) Run(ctx context.Context, handler Handler) error {
 	if c.options.Transport == Post {
 		return nil
 	}
-	finders := map[string]*finder{}
-	for {
-		pause := slowPause
-		for _, address := range c.target.addresses(ctx) {
+	finders := map[string]context.CancelFunc{}
+	for ctx.Err() == nil {
+		addresses := c.target.addresses(ctx)
+		for _, address := range addresses {
 			if finders[address] == nil {
-				finders[address] = &finder{client: c, address: address}
+				finding, stop := context.WithCancel(ctx)
+				finders[address] = stop
+				running.Go(func() { (&finder{client: c, address: address, running: &running, links: ctx}).run(finding) })
 			}
-			pause = min(pause, finders[address].look(ctx, &running))
 		}
+		for address, stop := range finders {
+			if !slices.Contains(addresses, address) {
+				stop()
+				delete(finders, address)
+			}
+		}
+		sleep(ctx, slowPause)
+	}
+	return nil
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// run dials until ctx ends.
+func (f *finder) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		changed := f.client.change()
+		pause := f.look(ctx)
 		select {
 		case <-ctx.Done():
-			return nil
 		case <-time.After(pause):
-		case <-c.changed:
-			for _, f := range finders {
-				f.vain, f.failing = 0, 0
-			}
+		case <-changed: // a process has come or gone: others may, too
+			f.vain, f.failing = 0, 0
+			sleep(ctx, quickPause)
 		}
 	}
 }
@@ -86,7 +112,7 @@ func (c *Client) attend(ctx context.Context) {
 }
 
 // look dials once, and says when to dial again.
-func (f *finder) look(ctx context.Context, running *sync.WaitGroup) time.Duration {
+func (f *finder) look(ctx context.Context) time.Duration {
 	c := f.client
 	known, missing := c.known()
 	l, err := c.open(ctx, f.address, known)
@@ -98,7 +124,7 @@ func (f *finder) look(ctx context.Context, running *sync.WaitGroup) time.Duratio
 			break
 		}
 		c.log.Info("linked to a Rails process", l.describe()...)
-		running.Go(func() { c.carry(ctx, l) })
+		f.running.Go(func() { c.carry(f.links, l) })
 		missing = l.hello.Count > len(known)+1 || l.hello.Count == 0
 	case errors.Is(err, errKnown):
 		f.failing = 0

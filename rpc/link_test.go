@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -388,4 +389,15 @@ func BenchmarkLink(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+func TestLink_AProcessThatComesWithoutAWordIsFound(t *testing.T) {
+	first := rpctest.New(t, "secret", fine)
+	var behind atomic.Pointer[[]*rpctest.Rails]
+	behind.Store(&[]*rpctest.Rails{first})
+	client, _ := linked(t, balanceOf(t, func() []*rpctest.Rails { return *behind.Load() }))
+	await(t, "a link", func() bool { return len(client.Processes()) == 1 })
+	second := rpctest.New(t, "secret", fine)
+	behind.Store(&[]*rpctest.Rails{first, second})
+	await(t, "the other is found", func() bool { return client.Process(second.Name) != nil })
 }
