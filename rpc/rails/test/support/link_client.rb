@@ -59,7 +59,10 @@ class LinkClient
       name, value = line.split(": ", 2)
       @headers[name.downcase] = value
     end
-    raise Refused.new(status, @headers) unless status == 101
+    unless status == 101
+      socket.close
+      raise Refused.new(status, @headers)
+    end
 
     @link_key = OpenSSL::HMAC.digest("SHA256", @key, "link v1 key\n#{@nonce}\n#{@headers["catenary-nonce"]}")
     @mac = @headers["catenary-frames"] == "mac"

@@ -42,6 +42,13 @@ module Catenary
         text
       end
 
+      # Whether something has come that has not been read.
+      def waiting?
+        @position < @buffer.bytesize || !!socket.wait_readable(0)
+      rescue SystemCallError, IOError
+        false
+      end
+
       # Writes the HTTP answer that comes before all frames. Returns whether it was written.
       def write_head(text)
         @mutex.synchronize { put(text.b) } || (close && false)

@@ -63,6 +63,11 @@ module Catenary
         @mutex.synchronize { @awaited.delete(number) } if number
       end
 
+      # Whether something has come that has not been read.
+      def waiting?
+        @framing.waiting?
+      end
+
       # Whether catenary sends no further calls.
       def heard_going?
         @heard_going || closed?
