@@ -265,6 +265,17 @@ class LinkTest < CallTest
     refute_match(/lost|ERROR.*catenary/, LOG.string)
   end
 
+  def test_what_a_thread_does_goes_over_the_link_that_came_after_a_lost_one
+    lost = open_link
+    browser = gate(lost)
+    browser.perform GATE, "announce_later"
+    link = open_link
+    lost.await_end
+    Gate << true
+    link.await { link.late(browser.name).any? }
+    assert_equal [{ "first" => true }], said(link.late(browser.name))
+  end
+
   # Order
 
   def test_a_broadcast_waits_for_what_was_transmitted_before_it
@@ -391,6 +402,36 @@ class LinkTest < CallTest
     browser.forgotten.perform ECHO, "echo", want: "state"
     assert_equal [false, true], [browser.result.key?("state"), browser.result["kept"]]
     refute browser.result["channels"][ECHO].key?("state")
+  end
+
+  # Development
+
+  def test_code_is_reloaded_before_calls_while_others_run
+    endpoint.define_singleton_method(:reloads?) { true }
+    link = open_link
+    browsers = Array.new(3) { gate(link) }
+    number = browsers[0].start(GATE, "hold")
+    link.await { link.effects(number).any? }
+    browsers.drop(1).each { |browser| browser.perform GATE, "announce", n: 1 }
+    link.write({ ping: 1 })
+    link.await_frame { |frame| frame["pong"] == 1 }
+    Gate << true
+    link.result(number)
+  ensure
+    endpoint.singleton_class.remove_method :reloads?
+  end
+
+  # The database
+
+  def test_a_worker_that_waits_for_the_database_is_warned_of
+    thread = Thread.new { eval "Gate.pop", binding, "active_record/connection_adapters/abstract/connection_pool.rb" }
+    wait_for { thread.stop? }
+    waits = Catenary::Rails::DatabaseWaits.new
+    waits.define_singleton_method(:pool) { Struct.new(:num_waiting_in_queue).new(1) }
+    waits.look [Thread.current]
+    refute_includes LOG.string, "calls wait for a connection to the database"
+    2.times { waits.look [Thread.current, thread] }
+    assert_equal 1, LOG.string.scan("calls wait for a connection to the database").size
   end
 
   # Processes

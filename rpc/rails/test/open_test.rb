@@ -16,6 +16,11 @@ class OpenTest < CallTest
     assert_equal({ "type" => "hello", "protocol" => "actioncable-v1-json", "ip" => "198.51.100.1" }, JSON.parse(browser.ops("send").first.last))
   end
 
+  def test_connect_sees_the_upgrade_though_a_log_tag_has_asked_for_the_request_before
+    Browser.new(self, "?user=7").opened
+    assert_includes Journal.entries, [:upgrade, "websocket"]
+  end
+
   def test_the_session_is_the_browsers
     _, headers, = http("GET", "/login?9", env: { "HTTP_HOST" => "app.test" })
     cookie = (headers["Set-Cookie"] || headers["set-cookie"]).then { |value| Array(value).first[/\A[^;]+/] }

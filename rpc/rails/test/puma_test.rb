@@ -2,11 +2,12 @@ require_relative "test_helper"
 require_relative "support/puma_server"
 
 # The same over TCP, answered by Puma in a process of its own, beside native Action Cable.
-class PumaTest < Minitest::Test
+class PumaTest < CallTest
   ECHO = '{"channel":"EchoChannel","room":"1"}'
 
   def setup
-    @puma = PumaServer.new
+    super
+    @puma = PumaServer.new(tls: true)
     @port = @puma.port
   end
 
@@ -26,6 +27,21 @@ class PumaTest < Minitest::Test
 
   def test_the_settings_tell_pumas_threads
     assert_equal 2, post(v: 1, node: "n", calls: []).fetch("settings").fetch("threads")
+  end
+
+  def test_over_pumas_tls_frames_need_no_mac_and_go_both_ways_at_once
+    link = @puma.tls_link
+    assert_equal "plain", link.headers["catenary-frames"]
+    assert_equal "mac", @puma.tls_link(node: "n-other", headers: { "X-Forwarded-For" => "203.0.113.9" }).headers["catenary-frames"]
+
+    browsers = Array.new(4) { Browser.new(self, link: link, url: "http://app.test/cable?user=7").opened.tap { |browser| browser.subscribe ECHO } }
+    text = "x" * 5_000
+    100.times do |n|
+      browsers.each { |browser| browser.start ECHO, "echo", n: n, text: text }
+      browsers.each(&:finish)
+      assert_equal [[{ "n" => n, "text" => text }]] * 4, browsers.map(&:said)
+    end
+    link.close
   end
 
   private

@@ -85,6 +85,14 @@ class StateTest < CallTest
     assert_equal "lost", @browser.result["error"]["kind"]
   end
 
+  def test_the_end_of_a_connection_with_too_much_state_runs_its_callbacks
+    @browser.perform(ECHO, "keep_much")
+    @browser.perform(ECHO, "keep_much_in_the_connection")
+    @browser.forgotten.close
+    assert_nil @browser.result["error"]
+    assert_equal [[:unsubscribed, ECHO, nil], [:disconnect, "7"]], Journal.entries.last(2)
+  end
+
   def test_a_record_that_is_gone
     @browser.perform(ECHO, "remember", value: 1, friend: "404")
     @browser.forgotten.perform(ECHO, "recall")

@@ -159,6 +159,10 @@ class EchoChannel < ApplicationChannel
     @much = "x" * 100_000
   end
 
+  def keep_much_in_the_connection
+    connection.instance_variable_set(:@much, "x" * 100_000)
+  end
+
   def has_proc
     transmit({ proc: @proc.class.name })
   end

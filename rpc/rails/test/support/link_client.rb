@@ -15,9 +15,10 @@ class LinkClient
   attr_reader :headers, :frames
 
   # Over TCP, to a server.
-  def self.connect(port, path: "/_catenary", **options)
+  def self.connect(port, path: "/_catenary", tls: false, **options)
     new(**options) do |headers, client|
       socket = TCPSocket.new("127.0.0.1", port)
+      socket = OpenSSL::SSL::SSLSocket.new(socket).tap(&:connect) if tls
       socket.write "GET #{path} HTTP/1.1\r\nHost: 127.0.0.1:#{port}\r\n#{headers.map { |name, value| "#{name}: #{value}\r\n" }.join}\r\n"
       client.take socket
     end
@@ -59,7 +60,10 @@ class LinkClient
       name, value = line.split(": ", 2)
       @headers[name.downcase] = value
     end
-    raise Refused.new(status, @headers) unless status == 101
+    unless status == 101
+      socket.close
+      raise Refused.new(status, @headers)
+    end
 
     @link_key = OpenSSL::HMAC.digest("SHA256", @key, "link v1 key\n#{@nonce}\n#{@headers["catenary-nonce"]}")
     @mac = @headers["catenary-frames"] == "mac"
@@ -159,8 +163,7 @@ class LinkClient
 
   private
     def gets
-      raise "no answer to the upgrade" unless @socket.wait_readable(DEADLINE)
-      @socket.gets&.chomp.to_s
+      Timeout.timeout(DEADLINE, nil, "no answer to the upgrade") { @socket.gets&.chomp.to_s }
     end
 
     def read_frames
@@ -170,7 +173,7 @@ class LinkClient
         @read += 1
         take_frame JSON.parse(text)
       end
-    rescue SystemCallError, IOError
+    rescue SystemCallError, IOError, OpenSSL::SSL::SSLError
       nil
     ensure
       @mutex.synchronize do

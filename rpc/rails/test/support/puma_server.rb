@@ -7,11 +7,12 @@ class PumaServer
 
   attr_reader :port, :pid
 
-  # options: of Puma's command line. config: lines of its configuration file.
-  def initialize(*options, config: "")
+  # options: of Puma's command line. config: lines of its configuration file. tls: whether it ends TLS, on a port of its own.
+  def initialize(*options, config: "", tls: false)
     @port = TCPServer.open("127.0.0.1", 0) { |server| server.addr[1] }
     @log = Tempfile.new("puma")
     @config = Tempfile.new(["puma", ".rb"]).tap { |file| file.write(config) && file.flush }
+    options += ["-b", tls_address] if tls
     rackup = File.expand_path("config.ru", __dir__)
     @pid = spawn({ "TEST_REDIS_URL" => REDIS.url }, "puma", "-C", @config.path, "-t", "2:2", "-b", "tcp://127.0.0.1:#{@port}", *options, rackup,
       %i[out err] => @log.path)
@@ -34,6 +35,11 @@ class PumaServer
     end
   end
 
+  # A link to Puma's own TLS.
+  def tls_link(**options)
+    LinkClient.connect(@tls_port, tls: true, **options)
+  end
+
   def signal(name)
     Process.kill(name, pid)
   end
@@ -54,6 +60,21 @@ class PumaServer
   end
 
   private
+    def tls_address
+      @tls_port = TCPServer.open("127.0.0.1", 0) { |server| server.addr[1] }
+      key = OpenSSL::PKey::RSA.new(2048)
+      cert = OpenSSL::X509::Certificate.new
+      cert.subject = cert.issuer = OpenSSL::X509::Name.parse("/CN=localhost")
+      cert.public_key, cert.serial, cert.version, cert.not_before, cert.not_after = key.public_key, 1, 2, Time.now - 60, Time.now + 3600
+      cert.sign key, "SHA256"
+      files = { key: key.to_pem, cert: cert.to_pem }.map do |name, pem|
+        file = Tempfile.new(name.to_s).tap { |file| file.write(pem) && file.flush }
+        (@files ||= []) << file
+        "#{name}=#{file.path}"
+      end
+      "ssl://127.0.0.1:#{@tls_port}?#{files.join("&")}&verify_mode=none"
+    end
+
     def wait
       deadline = now + SECONDS
       begin

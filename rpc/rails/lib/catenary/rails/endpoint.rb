@@ -74,7 +74,7 @@ module Catenary
 
       def self.to_h
         return {} unless index = $0[TITLE, 1]
-        count = ::Puma.cli_config&.options&.fetch(:workers, nil) if defined?(::Puma) && ::Puma.respond_to?(:cli_config)
+        count = ::Puma.cli_config&.options&.[](:workers) if defined?(::Puma) && ::Puma.respond_to?(:cli_config)
         { index: index.to_i, count: count }.compact
       end
     end

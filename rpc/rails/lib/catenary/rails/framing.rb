@@ -26,7 +26,7 @@ module Catenary
         @mutex = Mutex.new
         @buffer, @chunk, @position = "".b, "".b, 0
         @closed = false
-        socket.setsockopt(::Socket::IPPROTO_TCP, ::Socket::TCP_NODELAY, 1) if socket.is_a?(TCPSocket)
+        tune socket if socket.is_a?(TCPSocket)
       end
 
       def closed?
@@ -40,6 +40,13 @@ module Catenary
           return unless fill(deadline)
         end
         text
+      end
+
+      # Whether something has come that has not been read.
+      def waiting?
+        @position < @buffer.bytesize || !!socket.wait_readable(0)
+      rescue SystemCallError, IOError
+        false
       end
 
       # Writes the HTTP answer that comes before all frames. Returns whether it was written.
@@ -117,6 +124,15 @@ module Catenary
       private
         def socket
           @tls ? @io.to_io : @io
+        end
+
+        # A peer that is gone without a word is noticed within a minute.
+        def tune(socket)
+          socket.setsockopt(::Socket::IPPROTO_TCP, ::Socket::TCP_NODELAY, 1)
+          socket.setsockopt(::Socket::SOL_SOCKET, ::Socket::SO_KEEPALIVE, 1)
+          { TCP_KEEPIDLE: 30, TCP_KEEPINTVL: 10, TCP_KEEPCNT: 3 }.each do |name, value|
+            socket.setsockopt(::Socket::IPPROTO_TCP, ::Socket.const_get(name), value) if ::Socket.const_defined?(name)
+          end
         end
 
         def take

@@ -18,7 +18,7 @@ module Catenary
         @reading, @reads, @last_reads, @pending = true, 0, 0, 0
         @mutex, @synced = Mutex.new, ConditionVariable.new
         @syncs, @awaited = 0, {}
-        @heard_going = false
+        @heard_going, @successor = false, nil
       end
 
       # The next call; nil when the link is over. Everything else that catenary says is dealt with here.
@@ -61,6 +61,22 @@ module Catenary
         end
       ensure
         @mutex.synchronize { @awaited.delete(number) } if number
+      end
+
+      # Its node has opened another one to this process.
+      def succeeded_by(link)
+        @successor = link
+        hang_up
+      end
+
+      # The link that is in use now: this one, or one that came after it.
+      def current
+        @successor ? @successor.current : self
+      end
+
+      # Whether something has come that has not been read.
+      def waiting?
+        @framing.waiting?
       end
 
       # Whether catenary sends no further calls.

@@ -23,9 +23,10 @@ module Catenary
         @endpoint.workers.add link
       end
 
-      # The link has said hello.
+      # The link has said hello. An earlier one of the same node has been given up by it.
       def greeted(link)
         @mutex.synchronize do
+          @greeted.each { |other| other.succeeded_by link if other.node == link.node }
           @greeted << link
           next unless going?
           tell link, "began"
@@ -49,12 +50,13 @@ module Catenary
       # Before the process ends, or becomes another program: what runs ends, and catenary is told of it.
       def drain
         @draining = true
-        go unless @going
+        started = now
+        go
         @handing&.join(HEARD_SECONDS)
-        wait(HEARD_SECONDS) { @greeted.all?(&:heard_going?) }
-        wait(DRAIN_SECONDS) { !@endpoint.workers.busy? }
+        wait_until(started + HEARD_SECONDS) { @greeted.all?(&:heard_going?) }
+        wait_until(started + DRAIN_SECONDS) { !@endpoint.workers.busy? }
         @greeted.each(&:say_bye)
-        wait(BYE_SECONDS) { @greeted.all?(&:closed?) }
+        wait_until(now + BYE_SECONDS) { @greeted.all?(&:closed?) }
         @endpoint.workers.close
       end
 
@@ -92,9 +94,11 @@ module Catenary
 
         def go
           links = @mutex.synchronize do
+            next if @going
             @going = true
             @greeted.dup
           end
+          return unless links
           links.each { |link| tell link, "began" }
           @handing = Thread.new do
             Thread.current.name = "catenary going"
@@ -123,8 +127,7 @@ module Catenary
           link.write({ going: what })
         end
 
-        def wait(seconds)
-          deadline = now + seconds
+        def wait_until(deadline)
           sleep STEP until yield || now > deadline
         end
 

@@ -73,7 +73,7 @@ module Catenary
         names.each do |name|
           @mutex.synchronize do
             live = shelves.lazy.filter_map { |shelf| shelf.entries[name] }.first
-            yield live if live&.link.equal?(link)
+            yield live if live&.link&.current.equal?(link)
           end
         end
       end

@@ -95,6 +95,7 @@ module Catenary
 
         def late(op)
           return LATE.add unless @link
+          @link = @link.current
           @link.write({ conn: @connection, ops: [op] })
           Sync.recorded(self, @link)
         end

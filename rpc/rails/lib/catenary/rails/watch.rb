@@ -41,9 +41,9 @@ module Catenary
 
         # Returns whether calls are running.
         def look
+          now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
           running = @workers.tick
           @workers.calls.each(&:flush) if running
-          now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
           if now - @polled >= IDLE
             @polled = now
             @links.poll

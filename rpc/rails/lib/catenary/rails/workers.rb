@@ -8,6 +8,7 @@ module Catenary
     # a call. Besides the limit there is no more than one thread for each link.
     class Workers
       CURRENT = :catenary_worker
+      QUICK = 4 # calls of one thread between two ticks: with fewer another thread costs little, and gains much if they wait
 
       # The worker that runs on this thread, or nil.
       def self.current
@@ -20,6 +21,7 @@ module Catenary
         @mutex = Mutex.new
         @links, @queue, @workers, @parked = [], [], [], []
         @running = 0
+        @ended, @slow = 0, false
         @watch = nil
       end
 
@@ -76,12 +78,13 @@ module Catenary
         @mutex.synchronize do
           link = call.link
           link.pending -= 1 if link
+          @ended += 1
           next @queue.shift unless @queue.empty?
 
           @running -= 1
           if worker.link
             worker.link.reading = true
-          elsif link && !link.reading && @links.include?(link)
+          elsif @slow && link && !link.reading && @links.include?(link)
             pass link, worker
           end
           nil
@@ -144,12 +147,14 @@ module Catenary
         end
       end
 
-      # Takes the role from threads that have been in one call since the last tick, and has calls run that can be.
-      # Returns whether any run.
+      # Takes the role from threads that have been in one call since the last tick, or that leave others waiting though calls are
+      # slow; and has calls run that can be. Returns whether any run.
       def tick
         @mutex.synchronize do
+          @slow = @ended < QUICK * @running
+          @ended = 0
           @links.each do |link|
-            entrust link if !link.reading && link.reads == link.last_reads
+            entrust link if !link.reading && (link.reads == link.last_reads || (@slow && link.waiting?))
             link.last_reads = link.reads
           end
           start @queue.shift while @queue.any? && @running < limit
