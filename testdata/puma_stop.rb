@@ -1,3 +1,4 @@
+require "puma"
 require "puma/server"
 
 # Works around a deadlock of Puma 6 on Ruby 3.3, in which about one SIGTERM in twenty is never obeyed: the main thread writes

@@ -1,5 +1,5 @@
-# RAILS_SOURCE=/path runs the applications on a checkout of Rails instead of Debian's packages; script/puma chooses the Ruby.
-# Whatever a checkout needs that Debian's gems lack is added here and nowhere else.
+# RAILS_SOURCE=/path runs the applications on a checkout of Rails instead of Debian's packages: script/puma chooses the Ruby and
+# has it load this file first. Whatever a checkout needs that Debian's gems lack is added here and nowhere else.
 class RailsSource
   FRAMEWORKS = %w[ activesupport activemodel activerecord activejob actionview actionpack actioncable railties ]
 
@@ -40,6 +40,7 @@ class RailsSource
 
     # Rails 8.2 looks up the arguments of jobs with Locator.fetch, which came with globalid 1.4. Debian trixie has 1.2.
     def accept_old_globalid
+      require "logger"
       require "global_id"
       GlobalID::Locator.extend OldGlobalid unless GlobalID::Locator.respond_to?(:fetch)
     end
@@ -59,4 +60,4 @@ class RailsSource
     end
 end
 
-RailsSource.new(ENV["RAILS_SOURCE"]).load unless ENV["RAILS_SOURCE"].to_s.empty?
+RailsSource.new(ENV.fetch("RAILS_SOURCE")).load

@@ -1,7 +1,6 @@
 ENV["RAILS_ENV"] ||= "test"
 
 require "logger"
-require_relative "../../rails_source"
 require "rails"
 require "action_controller/railtie"
 require "action_cable/engine"

@@ -1,5 +1,3 @@
-require_relative "../../puma_stop"
-
 port ENV.fetch("PORT") { 3000 }, "127.0.0.1"
 threads_count = ENV.fetch("RAILS_MAX_THREADS") { 5 }.to_i
 threads threads_count, threads_count

@@ -2,4 +2,3 @@
 $LOAD_PATH.unshift File.expand_path("../../../rpc/rails/lib", __dir__)
 
 require "logger"
-require_relative "../../rails_source"
