@@ -120,18 +120,18 @@ const mostProcesses = 4
 // processes has the names last, as streams has them.
 func processes(s status.Status, p paint, width int) []string {
 	all := s.Rails.Processes
-	title := fmt.Sprintf("Rails process, of %d", len(all))
+	title := fmt.Sprintf("process, of %d", len(all))
 	switch {
 	case s.Rails.Transport == "post":
 		title = "Rails, by POST"
 	case len(all) == 0:
 		title = "Rails: no link"
 	}
-	lines := []string{p.bold + fmt.Sprintf("%8s%6s%8s  %s", "busy", "wait", "conns", cut(title, width-24)) + p.end}
+	lines := []string{p.bold + fmt.Sprintf("%7s%6s%8s  %s", "busy", "wait", "conns", cut(title, width-23)) + p.end}
 	for _, process := range all[:min(len(all), mostProcesses)] {
 		busy := fmt.Sprintf("%d/%d", process.Busy, process.Workers)
-		lines = append(lines, fmt.Sprintf("%8s%6s%8s  %s", cut(busy, 8), cut(short(float64(process.Waiting)), 6),
-			short(float64(process.Connections)), cut(processName(process), width-24)))
+		lines = append(lines, fmt.Sprintf("%7s%6s%8s  %s", cut(busy, 7), cut(short(float64(process.Waiting)), 6),
+			short(float64(process.Connections)), cut(processName(process), width-23)))
 	}
 	return lines
 }

@@ -62,7 +62,7 @@ func TestFrame_SaysWhatAnOperatorLooksFor(t *testing.T) {
 		{ID: "b-9c1e", PumaWorker: &worker, Workers: 4, Busy: 3, Waiting: 17, Connections: 321}, {ID: "b-77d0", Workers: 4, Going: true},
 	}}
 	text := strings.Join(frame(s, nil, nil, 80, 24, paint{}), "\n")
-	for _, part := range []string{"     3/4    17     321  worker 1 b-9c1e", "b-77d0 stopping", "n-1", "ready", "12.3k", "2500/s", "1.23 s", "frames", "browser_lost", "room_1", "446"} {
+	for _, part := range []string{"    3/4    17     321  worker 1 b-9c1e", "b-77d0 stopping", "n-1", "ready", "12.3k", "2500/s", "1.23 s", "frames", "browser_lost", "room_1", "446"} {
 		if !strings.Contains(text, part) {
 			t.Errorf("it does not say %s:\n%s", part, text)
 		}

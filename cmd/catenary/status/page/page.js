@@ -51,8 +51,8 @@ function show() {
   table("calls", [["call"], ["a second"], ["median"], ["95 %"], ["failed"]], status.calls, "none yet",
     (c) => [c.do, short(c.pace), short(c.median), short(c.slow), c.failed])
   const { transport, processes } = status.rails
-  $("transport").textContent = { link: "calls go over links", post: "calls go by POST" }[transport] ?? ""
-  table("processes", [["process"], ["busy"], ["waiting"], ["connections"]], processes, transport === "post" ? "not told apart by POST" : "none",
+  $("transport").textContent = { link: "over links", post: "by POST" }[transport] ?? ""
+  table("processes", [["process"], ["busy"], ["waiting"], ["browsers"]], processes, transport === "post" ? "not told apart by POST" : "none",
     (p) => [processName(p), `${p.busy}/${p.workers}`, short(p.waiting), short(p.connections)], (p) => p.connections)
   const happened = [["why"], ["last minute"], ["in all"]]
   const lately = (c) => [c.why, short(c.lately), short(c.all)]

@@ -108,7 +108,7 @@ func TestStatusPage_ShowsARealRun(t *testing.T) {
 	}
 	page.ExpectThat("calls to Rails by kind", `[...document.querySelectorAll("#calls td:first-child")].map(cell => cell.textContent).sort().join().includes("frames,open")`)
 	page.ExpectText("#handshakes td", "opened")
-	page.ExpectText("#transport", "calls go over links")
+	page.ExpectText("#transport", "over links")
 	page.ExpectThat("the Rails process with three connections", `[...document.querySelectorAll("#processes tr")].some(row => /^b-[0-9a-z-]+0\/403$/.test(row.textContent))`)
 	page.ExpectThat("the name of the other node", `[...document.querySelectorAll("#about tr")].some(row => /^other nodesn-[0-9a-f]+$/.test(row.textContent))`)
 	page.ExpectThat("a line with points", `document.querySelector("path[data-series=connections]").getAttribute("d").split("L").length > 3`)
