@@ -77,19 +77,31 @@ module Catenary
           @mutex.synchronize { [@links, @greeted].each { |links| links.delete_if(&:closed?) } }
         end
 
-        # A hot restart of Puma's in single mode becomes another program, without at_exit.
         def start(server)
           @pid = pid = Process.pid
           @endpoint.workers.watch = Watch.new(@endpoint.workers, self).tap(&:start)
-          at_exit { drain if Process.pid == pid && @pid == pid }
-          before_restart(server) { drain if Process.pid == pid && @pid == pid }
+          at_exit { drain if here?(pid) }
+          attend server.events, pid if server.respond_to?(:events)
         end
 
-        def before_restart(server, &block)
-          events = server.events if server.respond_to?(:events)
-          if events.respond_to?(:before_restart) then events.before_restart(&block) # Puma 7
-          elsif events.respond_to?(:on_restart) then events.on_restart(&block)
-          end
+        # Puma's server says when it stops and when it runs again. A hot restart in single mode becomes another program,
+        # without at_exit.
+        def attend(events, pid)
+          events.register(:state) { safely { poll } if here?(pid) }
+          restarting = events.respond_to?(:before_restart) ? :before_restart : :on_restart # as of Puma 7, and before
+          events.public_send(restarting) { safely { drain } if here?(pid) }
+        end
+
+        # The server's own affairs must not suffer.
+        def safely
+          yield
+        rescue StandardError => error
+          ::Rails.logger&.error "[catenary] #{error.message} (#{error.class})"
+        end
+
+        # Whether neither this process nor its links are those of a child.
+        def here?(pid)
+          Process.pid == pid && @pid == pid
         end
 
         def go
@@ -102,13 +114,14 @@ module Catenary
           links.each { |link| tell link, "began" }
           @handing = Thread.new do
             Thread.current.name = "catenary going"
-            links.each { |link| hand_over link }
+            safely { links.each { |link| hand_over link } }
           end
         end
 
         def stay
           @handing&.join
           @mutex.synchronize do
+            next unless @going
             @going = false
             @greeted.each { |link| tell link, "revoked" }
           end
