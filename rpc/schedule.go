@@ -152,4 +152,3 @@ func (c *Client) spread() {
 		c.post.pump()
 	}
 }
-

@@ -390,7 +390,7 @@ func TestSecrets_AreNotInPanics(t *testing.T) {
 	s := &spy{T: t, secrets: canaries, seen: map[string]int{}}
 	for _, status := range []int{-1, 0, 42, 101, 199, 1000} {
 		rails := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			fmt.Fprintf(w, `{"v":1,"boot":"b","results":[{"status":%d,"ops":[],"headers":[["Set-Cookie","a\nb"],["X y",""]],"body":""}]}`, status)
+			fmt.Fprintf(w, `{"v":1,"process":"b","results":[{"status":%d,"ops":[],"headers":[["Set-Cookie","a\nb"],["X y",""]],"body":""}]}`, status)
 		}))
 		defer rails.Close()
 		redis, err := stage.StartRedis()
@@ -398,7 +398,7 @@ func TestSecrets_AreNotInPanics(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(redis.Close)
-		c := stage.Attempt(t, stage.WithSecret, "--backend-url", rails.URL, "--broadcasts-redis-url", redis.URL(), "--broadcasts-channel-prefix", "x", "--log-level", "debug")
+		c := stage.Attempt(t, stage.WithSecret, "--backend-url", rails.URL, "--backend-transport", "post", "--broadcasts-redis-url", redis.URL(), "--broadcasts-channel-prefix", "x", "--log-level", "debug")
 		if err := c.Process.WaitFor(func() error { return stage.Says(c.Process, "catenary listens") }); err != nil {
 			t.Fatal(err)
 		}
