@@ -13,5 +13,6 @@ Gem::Specification.new do |spec|
 
   spec.files = Dir["lib/**/*.rb", "README.md", "LICENSE"]
   spec.add_dependency "actioncable", ">= 6.1"
+  spec.add_dependency "activejob", ">= 6.1" # for its serializers
   spec.add_dependency "railties", ">= 6.1"
 end

@@ -7,7 +7,6 @@ class RestartTest < CallTest
   WAIT = '{"channel":"WaitChannel"}'
 
   def teardown
-    puts @puma.log if ENV["SHOW"]
     @puma&.kill
   end
 

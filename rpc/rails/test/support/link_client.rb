@@ -1,6 +1,6 @@
 # catenary's end of a link.
 class LinkClient
-  DEADLINE = Integer(ENV.fetch("DEADLINE", 60)) # seconds, for everything that is waited for
+  DEADLINE = 60 # seconds, for everything that is waited for
 
   # An answer to an upgrade that is not 101.
   class Refused < StandardError

@@ -142,7 +142,7 @@ module Catenary
           channels = touched.to_h { |identifier| [identifier, outcome(@live.channels[identifier])] }
           carry_state result, channels, @request["do"] == "state" if want_state?
           complete = @live.ledger.complete?
-          unless @endpoint.live_connections.keep(@live) && (complete || !@endpoint.links.going?)
+          unless @endpoint.live_connections.keep(@live) && !@endpoint.links.going?
             carry_state result, channels, true
             complete = true
           end

@@ -35,17 +35,15 @@ module Catenary
 
       # The state that catenary lacks, of which it will have been told: {state: text, channels: {identifier => {state: text}}}.
       def unwritten(warnings)
-        @mutex.synchronize do
-          texts = @changed.keys.filter_map { |identifier| write(identifier, warnings) }.to_h
-          @changed.clear
-          part texts
-        end
+        @mutex.synchronize { collect warnings }
       end
 
       # As unwritten, after a look at everything.
       def unwritten_of_all(warnings)
-        look @live.channels.keys
-        unwritten warnings
+        @mutex.synchronize do
+          look @live.channels.keys
+          collect warnings
+        end
       end
 
       private
@@ -60,6 +58,12 @@ module Catenary
 
         def holds?(entry, object)
           entry && entry.object.equal?(object) && entry.snapshot.holds?(object, State.flags(object))
+        end
+
+        def collect(warnings)
+          texts = @changed.keys.filter_map { |identifier| write(identifier, warnings) }.to_h
+          @changed.clear
+          part texts
         end
 
         # Returns identifier and text, or nil if it is what was written last.

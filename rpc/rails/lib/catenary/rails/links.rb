@@ -55,7 +55,7 @@ module Catenary
         @handing&.join(HEARD_SECONDS)
         wait_until(started + HEARD_SECONDS) { @greeted.all?(&:heard_going?) }
         wait_until(started + DRAIN_SECONDS) { !@endpoint.workers.busy? }
-        @greeted.each(&:say_bye)
+        @greeted.dup.each(&:say_bye)
         wait_until(now + BYE_SECONDS) { @greeted.all?(&:closed?) }
         @endpoint.workers.close
       end

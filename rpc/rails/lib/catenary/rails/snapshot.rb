@@ -13,22 +13,22 @@ module Catenary
       # not_ours: names of variables that are no state. flags: what else is written of the object.
       def initialize(object, not_ours, flags)
         @not_ours, @flags = not_ours, flags
-        @names = object.instance_variables.reject { |name| not_ours.key?(name) }
+        @all = object.instance_variables
+        @names = ours(@all)
         @values = @names.map { |name| copy(object.instance_variable_get(name)) }
       end
 
       def holds?(object, flags)
-        return false unless flags == @flags
-        position = 0
-        object.instance_variables.each do |name|
-          next if @not_ours.key?(name)
-          return false unless name == @names[position] && same?(@values[position], object.instance_variable_get(name))
-          position += 1
-        end
-        position == @names.size
+        all = object.instance_variables
+        flags == @flags && (all == @all || ours(all) == @names) &&
+          @names.each_index.all? { |i| same?(@values[i], object.instance_variable_get(@names[i])) }
       end
 
       private
+        def ours(names)
+          names.reject { |name| @not_ours.key?(name) }
+        end
+
         def copy(value)
           flat?(value) ? value.deep_dup : value
         end

@@ -8,7 +8,7 @@ module Catenary
     # a call. Besides the limit there is no more than one thread for each link.
     class Workers
       CURRENT = :catenary_worker
-      QUICK = 4 # calls of one thread between two ticks: with fewer another thread costs little, and gains much if they wait
+      QUICK = 2 # calls of one thread between two ticks: with fewer, another thread costs little and gains much if they wait
 
       # The worker that runs on this thread, or nil.
       def self.current
