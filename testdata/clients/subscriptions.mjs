@@ -82,7 +82,7 @@ async function offersAToken() {
   page.consumer.addSubProtocol("tok.abc")
   const echo = page.subscribe("EchoChannel")
   await until("connected", () => echo.connected.length)
-  equal("sub-protocol", page.sockets[0].protocol, "actioncable-v1-json")
+  equal("sub-protocol", page.sockets.at(-1).protocol, "actioncable-v1-json")
 }
 
 run([connectsOnce, performsAndSends, isRejectedOnce, subscribesAnewInTheSameTick, twinsAreConfirmedOnce, subscribesBeforeTheWelcome, offersAToken])
