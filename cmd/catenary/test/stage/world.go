@@ -154,6 +154,13 @@ func (w *World) operate(text string) error {
 	switch verb, _ := Action(text); verb {
 	case "stop":
 		w.server().Signal(syscall.SIGTERM)
+		if w.Catenary == nil { // Puma 6.6 may hang when it is stopped, and an operating system does not wait for ever
+			go func() {
+				if !w.App.Process.endsWithin(Patience / 4) {
+					w.App.Process.Kill()
+				}
+			}()
+		}
 		return nil
 	case "unready":
 		if !Await(func() bool { return w.Catenary.Ready() != nil }) {
