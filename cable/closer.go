@@ -62,7 +62,10 @@ func (cl *closer) tell(c *Connection) {
 		Connection: c.id, Do: rpc.Close, Version: c.version, Home: c.home,
 		Fill: c.fill, Until: time.Now().Add(cl.server.limits.CallWait),
 	}
-	cl.server.backend.Do(call, func(a rpc.Answer) { cl.told(c, a) }) // closes always find room to wait
+	_, err := cl.server.backend.Do(call, func(a rpc.Answer) { cl.told(c, a) })
+	if err != nil {
+		go cl.told(c, rpc.Answer{Err: err})
+	}
 }
 
 func (cl *closer) told(c *Connection, a rpc.Answer) {

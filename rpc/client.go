@@ -70,6 +70,7 @@ type Client struct {
 	settings *Settings
 	opened   int64         // links, so far
 	changed  chan struct{} // closed when a link comes or goes
+	stopped  bool          // Run has returned
 	closed   bool
 }
 
@@ -90,7 +91,8 @@ func NewClient(o Options) (*Client, error) {
 }
 
 // Do asks for a call, whose answer done is told, in another goroutine; it must
-// not block. The error is ErrBusy: too many calls wait, and done is not called.
+// not block. With an error, which is ErrNotSent, done is not called: too many calls
+// wait (ErrBusy), or Run has returned.
 func (c *Client) Do(call Call, done func(Answer)) (*Pending, error) {
 	p := &Pending{client: c, call: call, done: done, asked: time.Now()}
 	if c.options.Trace != nil {
@@ -99,6 +101,11 @@ func (c *Client) Do(call Call, done func(Answer)) (*Pending, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.stopped {
+		err := c.notSentLocked(errStopped)
+		c.observe(p, nil, err, time.Now())
+		return nil, err
+	}
 	c.enqueue(p)
 	if p.line != nil && c.waiting > c.options.Queue && call.Do != Close { // ends are as many as there are connections
 		p.line.remove(p)
@@ -306,15 +313,33 @@ func (c *Client) giveUp(l *link, reason error) {
 	l.conn.Close()
 }
 
+var errStopped = errors.New("catenary is being stopped")
+
+// stop ends the calls that wait.
+func (c *Client) stop() {
+	c.mu.Lock()
+	c.stopped = true
+	c.mu.Unlock()
+	c.endWaiting(errStopped, func(*Pending) bool { return true })
+}
+
 // expire ends the calls that have waited long enough.
 func (c *Client) expire(now time.Time) {
+	c.endWaiting(errors.New("Rails could not be reached in time"), func(p *Pending) bool {
+		return !p.call.Until.IsZero() && !now.Before(p.call.Until)
+	})
+}
+
+// endWaiting ends calls that wait.
+func (c *Client) endWaiting(reason error, which func(*Pending) bool) {
+	now := time.Now()
 	c.mu.Lock()
 	var late []*Pending
 	for _, waiting := range append(c.waits.all(), c.linkLines()...) {
-		late = append(late, waiting.expired(now)...)
+		late = append(late, waiting.takeOut(which)...)
 	}
 	c.waiting -= len(late)
-	err := c.notSentLocked(errors.New("Rails could not be reached in time"))
+	err := c.notSentLocked(reason)
 	for _, p := range late {
 		c.observe(p, nil, err, now)
 	}

@@ -36,12 +36,14 @@ type finder struct {
 }
 
 // Run keeps a link to every process of Rails until ctx ends. It tells handler
-// what Rails does.
+// what Rails does. Calls that wait when it returns, and those that come later,
+// are not sent.
 func (c *Client) Run(ctx context.Context, handler Handler) error {
 	c.mu.Lock()
 	c.handler = handler
 	c.mu.Unlock()
 	var running sync.WaitGroup
+	defer c.stop()
 	defer running.Wait()
 	running.Go(func() { c.attend(ctx) })
 	if c.options.Transport == Post {

@@ -1,6 +1,7 @@
 package rpc_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -400,4 +401,24 @@ func TestLink_AProcessThatComesWithoutAWordIsFound(t *testing.T) {
 	second := rpctest.New(t, "secret", fine)
 	behind.Store(&[]*rpctest.Rails{first, second})
 	await(t, "the other is found", func() bool { return client.Process(second.Name) != nil })
+}
+
+func TestLink_WhatWaitsWhenTheClientStopsIsNotSentAndSaysSo(t *testing.T) {
+	client, err := rpc.NewClient(rpc.Options{URL: "http://127.0.0.1:1", Secret: "secret", Node: "n", Timeout: patience, Queue: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { defer close(ended); client.Run(ctx, &heard{}) }()
+	answers := make(chan rpc.Answer, 1)
+	client.Do(rpc.Call{Connection: "1", Do: rpc.Close}, func(a rpc.Answer) { answers <- a })
+	stop()
+	if a := <-answers; !errors.Is(a.Err, rpc.ErrNotSent) {
+		t.Error(a.Err)
+	}
+	<-ended
+	if _, err := client.Do(rpc.Call{Connection: "2", Do: rpc.Close}, nil); !errors.Is(err, rpc.ErrNotSent) {
+		t.Error(err)
+	}
 }

@@ -62,17 +62,17 @@ func (l *line) remove(p *Pending) {
 	p.line = nil
 }
 
-// expired takes out the calls that have waited long enough.
-func (l *line) expired(now time.Time) (late []*Pending) {
+// takeOut removes some of the calls, and returns them.
+func (l *line) takeOut(which func(*Pending) bool) (out []*Pending) {
 	*l = slices.DeleteFunc(*l, func(p *Pending) bool {
-		if p.call.Until.IsZero() || now.Before(p.call.Until) {
+		if !which(p) {
 			return false
 		}
 		p.line = nil
-		late = append(late, p)
+		out = append(out, p)
 		return true
 	})
-	return late
+	return out
 }
 
 // lines are calls by whom they are for, in the order of their urgency.
