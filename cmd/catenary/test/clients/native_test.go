@@ -53,15 +53,22 @@ func (c *nativeClient) talk() {
 		c.play(`server> {"type":"disconnect","reason":"remote","reconnect":true}`, "server> (close 1000)", "server> (end)")
 	}
 
+	events := []string{
+		"connect", "subscribed " + headers, "subscribed " + stream, "subscribed " + turbo, "unsubscribed " + turbo, "unsubscribed " + stream,
+		"unsubscribed " + headers, "disconnect",
+	}
+	c.awaits(events) // two connections know nothing of each other: the next could begin before this one has ended
+
 	// It comes back, and goes without a word.
 	c.connect()
 	c.subscribe(headers)
 	c.play("browser> (vanishes)")
-	err := c.conversation.World.App.AwaitEvents("9", stage.Events, []string{
-		"connect", "subscribed " + headers, "subscribed " + stream, "subscribed " + turbo, "unsubscribed " + turbo, "unsubscribed " + stream,
-		"unsubscribed " + headers, "disconnect", "connect", "subscribed " + headers, "unsubscribed " + headers, "disconnect",
-	})
-	if err != nil {
+	c.awaits(append(events, "connect", "subscribed "+headers, "unsubscribed "+headers, "disconnect"))
+}
+
+func (c *nativeClient) awaits(events []string) {
+	c.t.Helper()
+	if err := c.conversation.World.App.AwaitEvents("9", stage.Events, events); err != nil {
 		c.t.Fatal(err)
 	}
 }
