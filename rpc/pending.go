@@ -94,9 +94,10 @@ func (l *lines) of(do string) *line {
 
 func (l *lines) all() []*line { return []*line{&l.here, &l.coming, &l.leaving} }
 
-// Now and then it is the turn of the less urgent, so that nobody's action waits
-// for all who come in a storm, but those who come and go get on too.
+// Those who are here go first, then those who leave, then those who come: who
+// reloads a page has left before he comes again, as natively. But now and then it
+// is the turn of the others, so that nobody waits for a whole storm.
 const (
-	comingTurn  = 4 // one turn in so many
-	leavingTurn = 8
+	endTurn  = 4 // one turn in so many
+	openTurn = 6
 )

@@ -81,11 +81,11 @@ func (p *poster) next() (batch []*Pending) {
 	waits := &p.client.waits
 	for len(batch) < most {
 		p.turn++
-		order := []*line{&waits.here, &waits.coming, &waits.leaving}
+		order := []*line{&waits.here, &waits.leaving, &waits.coming}
 		switch {
-		case p.turn%comingTurn == 0:
+		case p.turn%openTurn == 0:
 			order = []*line{&waits.coming, &waits.here, &waits.leaving}
-		case p.turn%leavingTurn == 1:
+		case p.turn%endTurn == 0:
 			order = []*line{&waits.leaving, &waits.here, &waits.coming}
 		}
 		call := takeFirst(order...)

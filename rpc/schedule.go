@@ -60,17 +60,16 @@ func (c *Client) pump(l *link) {
 	}
 }
 
-// next takes the call whose turn it is on a link; nil if there is none. c.mu is
-// held.
+// next takes the call whose turn it is on a link; nil if there is none.
 func (c *Client) next(l *link, now time.Time) *Pending {
 	l.turn++
-	if l.turn%comingTurn == 0 {
+	if l.turn%openTurn == 0 {
 		if p := c.nextToOpen(l, now); p != nil {
 			return p
 		}
 	}
-	if l.turn%leavingTurn == 1 {
-		if p := takeFirst(&l.waiting.leaving, &c.waits.leaving); p != nil {
+	if l.turn%endTurn == 0 {
+		if p := c.nextToEnd(l); p != nil {
 			return p
 		}
 	}
@@ -80,11 +79,13 @@ func (c *Client) next(l *link, now time.Time) *Pending {
 	if p := c.takeElsewhere(&c.waits.here, l, now); p != nil {
 		return p
 	}
-	if p := c.nextToOpen(l, now); p != nil {
+	if p := c.nextToEnd(l); p != nil {
 		return p
 	}
-	return takeFirst(&l.waiting.leaving, &c.waits.leaving)
+	return c.nextToOpen(l, now)
 }
+
+func (c *Client) nextToEnd(l *link) *Pending { return takeFirst(&l.waiting.leaving, &c.waits.leaving) }
 
 func takeFirst(from ...*line) *Pending {
 	for _, l := range from {
