@@ -83,9 +83,11 @@ func StartWorld(server, kind string, env ...string) (w *World, err error) {
 		w.Address = w.Catenary.Address
 		return w, nil
 	}
-	// Two first connections at once can make Rails ping everybody twice; so the first one comes alone.
+	// Two first connections at once can make Rails ping everybody twice; so the first one comes alone. It leaves once it is
+	// welcomed: of one that is gone before its connect has run, Rails never notices the end.
 	first, err := Dial(w.Address, Handshake("GET", "/cable", w.Address, nil))
 	if err == nil {
+		NextFrame(first)
 		first.Close()
 	}
 	return w, err
