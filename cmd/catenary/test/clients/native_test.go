@@ -53,15 +53,23 @@ func (c *nativeClient) talk() {
 		c.play(`server> {"type":"disconnect","reason":"remote","reconnect":true}`, "server> (close 1000)", "server> (end)")
 	}
 
+	life := []string{
+		"connect", "subscribed " + headers, "subscribed " + stream, "subscribed " + turbo, "unsubscribed " + turbo, "unsubscribed " + stream,
+		"unsubscribed " + headers, "disconnect",
+	}
+	c.lives(life)
+
 	// It comes back, and goes without a word.
 	c.connect()
 	c.subscribe(headers)
 	c.play("browser> (vanishes)")
-	err := c.conversation.World.App.AwaitEvents("9", stage.Events, []string{
-		"connect", "subscribed " + headers, "subscribed " + stream, "subscribed " + turbo, "unsubscribed " + turbo, "unsubscribed " + stream,
-		"unsubscribed " + headers, "disconnect", "connect", "subscribed " + headers, "unsubscribed " + headers, "disconnect",
-	})
-	if err != nil {
+	c.lives(append(life, "connect", "subscribed "+headers, "unsubscribed "+headers, "disconnect"))
+}
+
+// lives waits until the app has seen just this of the client.
+func (c *nativeClient) lives(events []string) {
+	c.t.Helper()
+	if err := c.conversation.World.App.AwaitEvents("9", stage.Events, events); err != nil {
 		c.t.Fatal(err)
 	}
 }
