@@ -53,20 +53,21 @@ func (c *nativeClient) talk() {
 		c.play(`server> {"type":"disconnect","reason":"remote","reconnect":true}`, "server> (close 1000)", "server> (end)")
 	}
 
-	events := []string{
+	life := []string{
 		"connect", "subscribed " + headers, "subscribed " + stream, "subscribed " + turbo, "unsubscribed " + turbo, "unsubscribed " + stream,
 		"unsubscribed " + headers, "disconnect",
 	}
-	c.awaits(events) // two connections know nothing of each other: the next could begin before this one has ended
+	c.lives(life)
 
 	// It comes back, and goes without a word.
 	c.connect()
 	c.subscribe(headers)
 	c.play("browser> (vanishes)")
-	c.awaits(append(events, "connect", "subscribed "+headers, "unsubscribed "+headers, "disconnect"))
+	c.lives(append(life, "connect", "subscribed "+headers, "unsubscribed "+headers, "disconnect"))
 }
 
-func (c *nativeClient) awaits(events []string) {
+// lives waits until the app has seen just this of the client.
+func (c *nativeClient) lives(events []string) {
 	c.t.Helper()
 	if err := c.conversation.World.App.AwaitEvents("9", stage.Events, events); err != nil {
 		c.t.Fatal(err)
