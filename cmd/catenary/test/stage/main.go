@@ -4,7 +4,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"runtime"
+	"syscall"
 	"testing"
 )
 
@@ -15,6 +17,9 @@ func Main(m *testing.M) {
 	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "test.parallel" })
 	if !asked {
 		flag.Set("test.parallel", fmt.Sprint(testsAtOnce))
+	}
+	if signal.Ignored(syscall.SIGHUP) { // by nohup: what the tests start must not inherit that
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	}
 	os.Exit(run(m))
 }
