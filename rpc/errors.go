@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -26,6 +27,12 @@ func (e timeoutError) Error() string {
 type StatusError struct {
 	Status int
 	Text   string // the gem's own words, for 403 and 400
+}
+
+// newStatusError keeps the first line of the answer.
+func newStatusError(status int, body []byte) *StatusError {
+	text, _, _ := strings.Cut(strings.TrimSpace(string(body)), "\n")
+	return &StatusError{status, text[:min(len(text), 200)]}
 }
 
 func (e *StatusError) Error() string {

@@ -176,8 +176,8 @@ func (f *finder) failed(err error) time.Duration {
 		longest = slowPause // each is a line in Rails' log
 		if c.options.Transport == Auto && time.Since(f.probed) > postPause {
 			f.probed = time.Now()
-			if c.post.answers() {
-				return c.fallBack(&noLinkError{answersOnlyPost})
+			if reason := c.reasonToPost(err); reason != "" {
+				return c.fallBack(&noLinkError{reason})
 			}
 		}
 	}

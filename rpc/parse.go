@@ -19,8 +19,6 @@ func parseReply(text []byte) (*reply, error) {
 	var err error
 	c.object(func(key string) {
 		switch key {
-		case "process":
-			r.process = c.string()
 		case "results":
 			c.array(func() {
 				var result Result

@@ -2,7 +2,6 @@ package rpc
 
 // reply is what Rails answers to the calls of one POST, in their order.
 type reply struct {
-	process  string // names the process that answered
 	results  []Result
 	settings *Settings
 }

@@ -135,7 +135,6 @@ func readFinal(reader *bufio.Reader) (*http.Response, error) {
 func notLinked(response *http.Response) error {
 	defer response.Body.Close()
 	body, _ := io.ReadAll(io.LimitReader(response.Body, 1024))
-	text, _, _ := strings.Cut(strings.TrimSpace(string(body)), "\n")
 	switch response.StatusCode {
 	case http.StatusConflict:
 		return errKnown
@@ -144,5 +143,5 @@ func notLinked(response *http.Response) error {
 	case http.StatusNotImplemented:
 		return &noLinkError{"the web server of Rails cannot hand over a connection (rack.hijack)"}
 	}
-	return &StatusError{Status: response.StatusCode, Text: text[:min(len(text), 200)]}
+	return newStatusError(response.StatusCode, body)
 }
