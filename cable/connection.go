@@ -58,6 +58,7 @@ type Connection struct {
 	version       string       // of these objects; "": Rails has none
 	pending       int          // streams not yet acknowledged
 	syncs         []func()     // wait until there are none
+	abandoned     bool         // nobody waits any more until Rails has opened it
 	started       bool         // the browser has its 101
 	backlog       []rpc.Op     // effects until then
 	backlogBytes  int
@@ -76,7 +77,7 @@ func (c *Connection) start(opened *rpc.Result) {
 		return
 	}
 	c.mu.Lock()
-	opened.Ops = append(c.backlog, opened.Ops...)
+	opened.Ops = append(opened.Ops, c.backlog...)
 	c.backlog, c.started = nil, true
 	overflow := c.backlogBytes > c.server.limits.Socket.PendingBytes
 	c.mu.Unlock()

@@ -141,16 +141,19 @@ func (c *Connection) ask(ctx context.Context) (*rpc.Result, error) {
 	s.mu.Unlock()
 	c.calling = true // nobody else has the connection yet
 	answers := make(chan rpc.Answer, 1)
-	abandoned := make(chan struct{})
 	pending, err := s.backend.Do(rpc.Call{
 		Connection: c.id, Do: rpc.Open, Want: rpc.State, Request: c.request, Protocol: c.protocol, Context: ctx,
 	}, func(a rpc.Answer) {
-		select {
-		case <-abandoned:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.abandoned {
 			c.openedInVain(a)
-		default:
-			answers <- a
+			return
 		}
+		if a.Err == nil { // what has come before belongs before, and what comes later after
+			a.Result.Ops, c.backlog = append(c.backlog, a.Result.Ops...), nil
+		}
+		answers <- a
 	})
 	if err != nil {
 		c.calling = false
@@ -163,10 +166,14 @@ func (c *Connection) ask(ctx context.Context) (*rpc.Result, error) {
 		if pending.Withdraw() {
 			return nil, s.backend.NotSent(context.Cause(ctx))
 		}
-		close(abandoned)
+		c.mu.Lock()
 		select {
 		case a = <-answers:
 		default:
+			c.abandoned = true
+		}
+		c.mu.Unlock()
+		if c.abandoned {
 			c.abandon()
 			return nil, errAbandoned
 		}
@@ -192,10 +199,8 @@ func (c *Connection) abandon() {
 	c.end("open_timeout", nil)
 }
 
-// openedInVain has Rails close what it has opened too late.
+// openedInVain has Rails close what it has opened too late. c.mu is held.
 func (c *Connection) openedInVain(a rpc.Answer) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if a.Err == nil && a.Result.Error == nil && a.Result.Status == http.StatusOK {
 		c.home, c.version = a.Process, a.Result.Version
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/catenary-cable/catenary/cable/internal/patience"
 	"github.com/catenary-cable/catenary/rpc"
+	"github.com/gorilla/websocket"
 )
 
 func listenOn(t *testing.T, address string) net.Listener {
@@ -155,4 +156,45 @@ func TestSync_WaitsForTheStreamsOfItsConnectionAndForNoOthers(t *testing.T) {
 	w.source.release()
 	comes.expect(confirmed("chat room"))
 	w.eventually("all are let go", func() bool { return said(number(opens[0].Connection)) && said(number(opens[1].Connection)) })
+}
+
+// What Rails does while it opens a connection, with the end of connect, and right after it is seen in that order, though
+// all of it may be here before the 101 is sent.
+func TestOpening_EffectsAreSeenInTheOrderInWhichTheyHappened(t *testing.T) {
+	w := newWorld(t)
+	w.rails.onCall(func(call asked) map[string]any {
+		if call.Do != rpc.Open {
+			return behave(call)
+		}
+		link := w.rails.Links()[0]
+		link.Write(fmt.Sprintf(`{"call":%d,"ops":[["send","\"while\""]]}`, call.Number))
+		link.End(call, `{"status":200,"ver":"1","state":"s","kept":true,"ops":[["send","\"end\""],["welcome"]]}`)
+		link.Write(`{"conn":"` + call.Connection + `","ops":[["send","\"after\""]]}`)
+		return nil
+	})
+	for range 50 {
+		b := w.browser()
+		b.expect(`"while"`, `"end"`, `{"type":"welcome"}`, `"after"`)
+		b.ws.Close()
+	}
+}
+
+// A connect that ends in the very moment in which nobody waits for it any more is followed by disconnect, too.
+func TestOpening_ThatEndsJustWhenItIsGivenUpIsClosed(t *testing.T) {
+	w := newWorld(t, func(s *setup) { s.limits.OpenWait = 20 * time.Millisecond })
+	w.rails.onCall(func(call asked) map[string]any {
+		if call.Do == rpc.Open {
+			time.Sleep(20 * time.Millisecond)
+		}
+		return behave(call)
+	})
+	for range 100 {
+		if ws, _, err := websocket.DefaultDialer.Dial(w.url, nil); err == nil {
+			ws.Close()
+		}
+	}
+	w.eventually("nobody is left", func() bool { return w.server.Stats().Connections == 0 })
+	if opens, closes := len(w.rails.made(rpc.Open)), len(w.rails.made(rpc.Close)); opens != closes {
+		t.Errorf("%d connections were opened, %d closed", opens, closes)
+	}
 }
