@@ -175,7 +175,7 @@ func (c *Client) settle(at *Process, p *Pending, result *Result) {
 			at.connections--
 		}
 	case p.call.Do == Close:
-		if p.call.Home != nil {
+		if p.call.Home != nil && p.call.Encoded == nil { // else it was another node's
 			p.call.Home.connections--
 		}
 	case ran && p.call.Home != at:
@@ -341,6 +341,9 @@ func (c *Client) endWaiting(reason error, which func(*Pending) bool) {
 	c.waiting -= len(late)
 	err := c.notSentLocked(reason)
 	for _, p := range late {
+		if p.call.Do == Close {
+			c.settle(nil, p, nil) // its connection is gone all the same
+		}
 		c.observe(p, nil, err, now)
 	}
 	c.mu.Unlock()

@@ -21,7 +21,8 @@ type link struct {
 	hello   hello
 	since   time.Time
 	heard   atomic.Int64 // Unix nanoseconds of the last frame from Rails
-	pinged  uint64       // of the client's ticker alone
+	pings   int          // of the client's ticker alone, as is pinged
+	pinged  time.Time    // when it was asked last
 
 	wake  chan struct{} // told when there is something to write
 	ended chan struct{} // closed when reading has ended
@@ -149,7 +150,7 @@ func (l *link) assign(p *Pending, now time.Time) {
 	if p.sent.IsZero() {
 		p.sent = now
 	}
-	p.link, p.written = l, false
+	p.written = false
 	if p.call.Fill != nil && p.call.Home != l.process {
 		p.full = true
 	}
@@ -173,7 +174,6 @@ func (l *link) release(number uint64) *Pending {
 		return nil
 	}
 	delete(l.calls, number)
-	p.link = nil
 	if p.call.Do == Open {
 		l.opening--
 	}
@@ -365,8 +365,11 @@ func (l *link) ping(now time.Time, patience time.Duration) {
 		l.client.giveUp(l, errSilent)
 		return
 	}
-	l.pinged++
-	l.send(fmt.Sprintf(`{"ping":%d}`, l.pinged))
+	if now.Sub(l.pinged) < pingAfter {
+		return
+	}
+	l.pings, l.pinged = l.pings+1, now
+	l.send(fmt.Sprintf(`{"ping":%d}`, l.pings))
 }
 
 // inDevelopment says that silence proves nothing: a debugger stops all threads.

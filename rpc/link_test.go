@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -420,5 +423,72 @@ func TestLink_WhatWaitsWhenTheClientStopsIsNotSentAndSaysSo(t *testing.T) {
 	<-ended
 	if _, err := client.Do(rpc.Call{Connection: "2", Do: rpc.Close}, nil); !errors.Is(err, rpc.ErrNotSent) {
 		t.Error(err)
+	}
+}
+
+func TestLink_EndsOfAnotherNodesConnectionsAreNotCountedAmongOurs(t *testing.T) {
+	rails := rpctest.New(t, "secret", fine)
+	client, _ := linked(t, rails.URL)
+	await(t, "a link", func() bool { return len(client.Processes()) == 1 })
+	for i := range 3 {
+		call := rpc.Call{Connection: fmt.Sprint(i), Do: rpc.Close, Home: client.Process(rails.Name), Encoded: []byte(`{"conn":"x","do":"close"}`)}
+		if _, err := client.Call(t.Context(), call); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := client.Processes()[0].Connections; n != 0 {
+		t.Errorf("the process has %d connections", n)
+	}
+}
+
+func TestPost_WhatCannotBeSentOnceTheClientHasStoppedIsNotTriedAgain(t *testing.T) {
+	client, err := rpc.NewClient(rpc.Options{URL: "http://127.0.0.1:1", Secret: "secret", Node: "n", Transport: rpc.Post, Timeout: patience, Queue: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { defer close(ended); client.Run(ctx, &heard{}) }()
+	answers := make(chan rpc.Answer, 20)
+	for n := range 20 { // some are in the middle of an attempt when it stops
+		client.Do(rpc.Call{Connection: fmt.Sprint(n), Do: rpc.Close}, func(a rpc.Answer) { answers <- a })
+	}
+	stop()
+	<-ended
+	for range 20 {
+		select {
+		case a := <-answers:
+			if !errors.Is(a.Err, rpc.ErrNotSent) {
+				t.Error(a.Err)
+			}
+		case <-time.After(patience):
+			t.Fatal("a call was never answered")
+		}
+	}
+}
+
+func TestPost_AnOpenWaitsForARailsThatIsNotThereYet(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	listener.Close()
+	client, _ := linked(t, "http://"+address, func(o *rpc.Options) { o.Transport = rpc.Post })
+	answers := make(chan rpc.Answer, 1)
+	client.Do(rpc.Call{Connection: "1", Do: rpc.Open}, func(a rpc.Answer) { answers <- a })
+	await(t, "it was tried in vain", func() bool { return strings.Contains(client.NotSent(errors.New("x")).Error(), "connecting to Rails") })
+	listener, err = net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, `{"v":1,"process":"b","results":[{"status":200,"ver":"1"}]}`)
+	})}
+	go server.Serve(listener)
+	t.Cleanup(func() { server.Close() })
+	if a := <-answers; a.Err != nil || a.Result.Status != 200 {
+		t.Error(a.Result, a.Err)
 	}
 }

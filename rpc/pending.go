@@ -17,7 +17,6 @@ type Pending struct {
 	sent  time.Time // when its turn came; zero: it waits
 	line  *line     // where it waits; nil: nowhere
 	full  bool      // Fill is to be called, or was
-	link  *link     // that carries it; nil: none, or the POST
 
 	written bool // the link's writer has handed all of it to the kernel
 }

@@ -3,7 +3,6 @@ package rpc
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -50,12 +48,10 @@ func newPoster(c *Client) *poster {
 			return (&net.Dialer{KeepAlive: -1, Timeout: dialWait}).DialContext(ctx, c.target.network, c.target.address)
 		},
 		TLSHandshakeTimeout: dialWait, DisableCompression: true,
-		MaxIdleConnsPerHost: max(concurrency, 64), IdleConnTimeout: idleWait,
+		MaxIdleConnsPerHost: max(concurrency, 64), IdleConnTimeout: idleWait, TLSClientConfig: c.target.tls.Clone(),
 	}
-	if c.target.tls != nil {
-		transport.TLSClientConfig = &tls.Config{ServerName: c.target.tls.ServerName}
-	}
-	return &poster{client: c, http: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, concurrency: concurrency}
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &poster{client: c, http: &http.Client{Transport: transport, CheckRedirect: stay}, concurrency: concurrency}
 }
 
 func (p *poster) close() { p.http.CloseIdleConnections() }
@@ -127,12 +123,13 @@ func (p *poster) carry(batch []*Pending) {
 	p.inFlight--
 	again := sent[:0:0]
 	for i, one := range sent {
-		if err != nil && (errors.Is(err, ErrNotSent) || one.call.Do == Close && errors.As(err, new(*StatusError))) ||
-			err == nil && r.results[i].Need != "" && !one.full && one.call.Fill != nil {
-			if err == nil {
+		unsent := errors.Is(err, ErrNotSent) || one.call.Do == Close && errors.As(err, new(*StatusError))
+		unknown := err == nil && r.results[i].Need != "" && !one.full && one.call.Fill != nil
+		if (unsent || unknown) && !c.stopped {
+			if unknown {
 				c.observe(one, &r.results[i], nil, time.Now())
+				one.full = true
 			}
-			one.full = true
 			again = append(again, one)
 			c.waiting++
 			c.waits.of(one.call.Do).append(one)
@@ -214,8 +211,7 @@ func (p *poster) post(calls []Call, within time.Duration) (*reply, error) {
 	case int64(len(text)) > limit:
 		return nil, fmt.Errorf("reading Rails' answer: it is longer than %d bytes", limit)
 	case response.StatusCode != http.StatusOK:
-		line, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
-		return nil, &StatusError{response.StatusCode, line[:min(len(line), 200)]}
+		return nil, newStatusError(response.StatusCode, text)
 	}
 	r, err := parseReply(text)
 	if err == nil && len(r.results) != len(calls) {
