@@ -88,9 +88,8 @@ func startPassing(kind string, withGem bool, channels string) (w *stage.World, e
 	if w.App, err = stage.StartApp("lab", withGem, append(slices.Clone(stage.Worlds[kind]), "REDIS_URL="+w.Redis.URL())...); err != nil {
 		return w, err
 	}
-	// As in startWorld: two first connections at once can make Rails ping everybody twice.
-	if first, err := stage.Dial(w.App.Address, stage.Handshake("GET", "/cable", w.App.Address, nil)); err == nil {
-		first.Close()
+	if err = w.App.ComeAlone(); err != nil {
+		return w, err
 	}
 	if w.Catenary, err = stage.StartCatenary(w.App, "--pass-through", channels); err != nil {
 		return w, err

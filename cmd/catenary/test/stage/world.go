@@ -35,6 +35,7 @@ var Worlds = map[string][]string{
 	"no origin check": {"LAB_DISABLE_FORGERY_PROTECTION=true"},
 	"prefix":          {"LAB_CHANNEL_PREFIX=myapp_production"},
 	"empty prefix":    {"LAB_CHANNEL_PREFIX="},
+	"in order":        {"LAB_WORKERS=1"}, // with more threads Rails may confirm, or end, one subscription twice
 	"own":             {},
 }
 
@@ -83,14 +84,22 @@ func StartWorld(server, kind string, env ...string) (w *World, err error) {
 		w.Address = w.Catenary.Address
 		return w, nil
 	}
-	// Two first connections at once can make Rails ping everybody twice; so the first one comes alone. It leaves once it is
-	// welcomed: of one that is gone before its connect has run, Rails never notices the end.
-	first, err := Dial(w.Address, Handshake("GET", "/cable", w.Address, nil))
-	if err == nil {
-		NextFrame(first)
-		first.Close()
+	return w, w.App.ComeAlone()
+}
+
+// ComeAlone visits Rails' own Action Cable before anybody else: two first connections at once can make Rails ping
+// everybody twice. The visitor leaves once it is welcomed: of one that is gone before its connect has run, Rails never
+// notices the end.
+func (a *App) ComeAlone() error {
+	first, err := Dial(a.Address, Handshake("GET", "/cable", a.Address, nil))
+	if err != nil {
+		return err
 	}
-	return w, err
+	defer first.Close()
+	if _, said := NextFrame(first); !said {
+		return errors.New("Rails' own Action Cable did not welcome its first visitor")
+	}
+	return nil
 }
 
 // NewWorld starts a world that this test, which runs beside others, may disturb.
