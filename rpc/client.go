@@ -61,6 +61,8 @@ type Client struct {
 	handler Handler
 	opening average
 
+	dialling chan struct{} // holds one while a finder dials
+
 	mu       sync.Mutex
 	links    []*link // in order of their age
 	posting  bool    // in place of links
@@ -82,7 +84,7 @@ func NewClient(o Options) (*Client, error) {
 	}
 	o.Transport = cmp.Or(o.Transport, Auto)
 	o.ReplyBytes = cmp.Or(o.ReplyBytes, 16<<20)
-	c := &Client{options: o, signer: newSigner(o.Secret), target: t, log: o.Log, posting: o.Transport == Post, changed: make(chan struct{})}
+	c := &Client{options: o, signer: newSigner(o.Secret), target: t, log: o.Log, posting: o.Transport == Post, changed: make(chan struct{}), dialling: make(chan struct{}, 1)}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}

@@ -1,10 +1,25 @@
 package rpc
 
-import "time"
+import (
+	"context"
+	"sync"
+	"time"
+)
 
 // Stalled reports whether all workers of a process are busy for long.
 func (c *Client) Stalled(p *Process) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return p.link.stalled(time.Now())
+}
+
+// RunBy is Run for a backend with these addresses.
+func (c *Client) RunBy(ctx context.Context, handler Handler, addresses ...string) {
+	c.handler = handler
+	defer c.stop()
+	var running sync.WaitGroup
+	defer running.Wait()
+	for _, address := range addresses {
+		running.Go(func() { (&finder{client: c, address: address, running: &running, links: ctx}).run(ctx) })
+	}
 }

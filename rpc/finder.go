@@ -21,6 +21,8 @@ const (
 	mostInVain = 8
 
 	postPause = 30 * time.Second // between dials while POST does as well
+
+	turnWait = time.Second // for a dial by another address, which may hang
 )
 
 // finder opens links by one of the backend's addresses.
@@ -116,6 +118,7 @@ func (c *Client) attend(ctx context.Context) {
 // look dials once, and says when to dial again.
 func (f *finder) look(ctx context.Context) time.Duration {
 	c := f.client
+	defer c.takeTurn(ctx)()
 	known, missing := c.known()
 	l, err := c.open(ctx, f.address, known)
 	switch noLink := (*noLinkError)(nil); {
@@ -140,6 +143,19 @@ func (f *finder) look(ctx context.Context) time.Duration {
 		return slowPause
 	}
 	return min(quickPause<<min(f.vain/mostInVain, 10), time.Second)
+}
+
+// takeTurn waits until nobody dials by another address: two dials at once may
+// reach the same process, which neither knows yet, and Rails keeps the later
+// link. What it returns ends the turn.
+func (c *Client) takeTurn(ctx context.Context) (end func()) {
+	select {
+	case c.dialling <- struct{}{}:
+		return func() { <-c.dialling }
+	case <-ctx.Done():
+	case <-time.After(turnWait):
+	}
+	return func() {}
 }
 
 // carry uses a link until it ends.

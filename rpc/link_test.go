@@ -406,6 +406,34 @@ func TestLink_AProcessThatComesWithoutAWordIsFound(t *testing.T) {
 	await(t, "the other is found", func() bool { return client.Process(second.Name) != nil })
 }
 
+// A name such as localhost may stand for two addresses of one server.
+func TestLink_AProcessBehindTwoAddressesGetsOne(t *testing.T) {
+	rails := rpctest.New(t, "secret", fine)
+	for range 20 {
+		client, err := rpc.NewClient(rpc.Options{URL: rails.URL, Secret: "secret", Node: "n", Timeout: patience, Queue: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := len(rails.Links())
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			address := strings.TrimPrefix(rails.URL, "http://")
+			client.RunBy(ctx, &heard{}, address, address)
+		}()
+		if _, err := client.Call(ctx, rpc.Call{Do: rpc.Open, Connection: "a"}); err != nil {
+			t.Error(err)
+		}
+		stop()
+		<-ended
+		client.Close()
+		if n := len(rails.Links()) - before; n != 1 {
+			t.Fatalf("%d links to one process", n)
+		}
+	}
+}
+
 func TestLink_WhatWaitsWhenTheClientStopsIsNotSentAndSaysSo(t *testing.T) {
 	client, err := rpc.NewClient(rpc.Options{URL: "http://127.0.0.1:1", Secret: "secret", Node: "n", Timeout: patience, Queue: 10})
 	if err != nil {

@@ -121,7 +121,7 @@ func (r *Rails) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	proof := mac(r.key, strings.Join([]string{"link v1 proof", nonce, own, r.Name, frames}, "\n"))
 	fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: catenary\r\nCatenary-Process: %s\r\nCatenary-Nonce: %s\r\nCatenary-Frames: %s\r\nCatenary-Proof: %x\r\n\r\n",
 		r.Name, own, frames, proof)
-	l := &Link{rails: r, conn: conn, reader: buffered.Reader, mac: frames == "mac"}
+	l := &Link{rails: r, node: h.Get("Catenary-Node"), conn: conn, reader: buffered.Reader, mac: frames == "mac"}
 	linkKey := mac(r.key, strings.Join([]string{"link v1 key", nonce, own}, "\n"))
 	l.keys = [2][]byte{mac(linkKey, "catenary"), mac(linkKey, "rails")}
 	go l.run(linkKey)
@@ -130,6 +130,7 @@ func (r *Rails) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 // Link is one link to a catenary.
 type Link struct {
 	rails  *Rails
+	node   string
 	conn   net.Conn
 	reader *bufio.Reader
 	mac    bool
@@ -153,6 +154,11 @@ func (l *Link) run(linkKey []byte) {
 	}})
 	l.Write(string(hello))
 	l.rails.mu.Lock()
+	for _, other := range l.rails.links {
+		if other.node == l.node {
+			other.conn.Close() // which its node has given up, or it would not have asked for another
+		}
+	}
 	l.rails.links = append(l.rails.links, l)
 	l.rails.mu.Unlock()
 	for {
