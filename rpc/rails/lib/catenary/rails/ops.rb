@@ -1,8 +1,9 @@
 module Catenary
   module Rails
-    # The effects on one connection, in their order. Over a link the first one of a call is written at once, so that it is early
-    # even if the application tells somebody by a way that we do not know of; what follows is collected for the call's end, or for
-    # the next tick. After a call each is written at once. Without a link they are collected for the result, and lost after it.
+    # The effects on one connection, in their order. Over a link the first text that a call transmits is written at once, with
+    # what came before it, so that it is early even if the application tells somebody by a way that we do not know of; all else is
+    # collected for the call's end, or for the next tick. After a call each is written at once. Without a link they are collected
+    # for the result, and lost after it.
     class Ops
       COLLECTED = 1024 * 1024 # bytes, beyond which they are written
 
@@ -78,7 +79,7 @@ module Catenary
         def collect(op)
           @list << op
           return unless @link
-          if !@early
+          if !@early && op.first == "send"
             @early = true
             write_collected
           elsif (@bytes += op.last.to_s.bytesize) > COLLECTED
