@@ -40,19 +40,30 @@ type App struct {
 	Address string
 	folder  string
 	Env     []string
+	Binds   []string // of Puma, besides the address
 	Process *Process
 }
 
 // StartApp starts testdata/folder. With the gem it is the backend of a catenary, without it native Action Cable. It waits its
 // turn to boot; a restart does not, for its test has begun.
 func StartApp(folder string, withGem bool, env ...string) (*App, error) {
+	a := NewApp(folder, withGem, env...)
+	return a, a.Boot()
+}
+
+// NewApp is an application that has not been started.
+func NewApp(folder string, withGem bool, env ...string) *App {
 	env = append([]string{"RAILS=" + RailsVersion(), "SECRET_KEY_BASE=" + SecretKeyBase, "LAB_LOG_LEVEL=info"}, env...)
 	if withGem {
 		env = append(env, "RUBYLIB="+ProjectRoot+"/rpc/rails/lib")
 	}
-	a := &App{Address: FreeAddress(), folder: folder, Env: env}
+	return &App{Address: FreeAddress(), folder: folder, Env: env}
+}
+
+// Boot is Up in turn with the other tests.
+func (a *App) Boot() error {
 	defer takeTurn("boot", bootsAtOnce)()
-	return a, a.Up()
+	return a.Up()
 }
 
 // SecretKeyBase is the one of the application, and so what catenary signs its calls with.
@@ -60,7 +71,11 @@ var SecretKeyBase = strings.Repeat("0123456789abcdef", 8)
 
 // Up starts Puma at the address of the app and waits until it answers.
 func (a *App) Up() (err error) {
-	a.Process, err = Start(ProjectRoot, a.Env, ProjectRoot+"/script/puma", "testdata/"+a.folder, "--bind", "tcp://"+a.Address)
+	arguments := []string{"testdata/" + a.folder, "--bind", "tcp://" + a.Address}
+	for _, bind := range a.Binds {
+		arguments = append(arguments, "--bind", bind)
+	}
+	a.Process, err = Start(ProjectRoot, a.Env, ProjectRoot+"/script/puma", arguments...)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,102 @@
+package rails
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
+)
+
+// TestAddress_PumaIsLinkedOverAUnixSocketAndOverItsTLS has one Puma that is reached in both ways.
+func TestAddress_PumaIsLinkedOverAUnixSocketAndOverItsTLS(t *testing.T) {
+	t.Parallel()
+	redis, err := stage.StartRedis()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(redis.Close)
+	folder, err := os.MkdirTemp("", "puma") // t.TempDir's path is too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(folder) })
+	certificate, key := selfSigned(t, folder)
+	secure := stage.FreeAddress()
+	app := stage.NewApp("lab", true, "REDIS_URL="+redis.URL())
+	app.Binds = []string{"unix://" + folder + "/puma.sock", "ssl://" + secure + "?key=" + key + "&cert=" + certificate + "&verify_mode=none"}
+	if err := app.Boot(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(app.Close)
+
+	for name, url := range map[string]string{"Unix socket": "unix:" + folder + "/puma.sock", "TLS": "https://" + secure} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := stage.Attempt(t, append([]string{"SSL_CERT_FILE=" + certificate}, stage.WithSecret...), "--backend-url", url, "--backend-transport", "link")
+			if err := c.Process.WaitFor(c.Ready); err != nil {
+				t.Fatal(err)
+			}
+			b, err := stage.Dial(c.Address, stage.Handshake("GET", "/cable", c.Address, nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(b.Close)
+			hears(t, b, stage.Welcome)
+			const echo = `{"channel":"EchoChannel"}`
+			b.Send(stage.Command("subscribe", echo, nil))
+			hears(t, b, stage.Confirmation(echo))
+			for n := range 200 {
+				b.Send(stage.Command("message", echo, fmt.Sprintf(`{"action":"echo","n":%d}`, n)))
+			}
+			for n := range 200 {
+				hears(t, b, stage.MessageFor(echo, fmt.Sprintf(`{"action":"echo","n":%d}`, n)))
+			}
+		})
+	}
+}
+
+func hears(t *testing.T, b *stage.Browser, want string) {
+	t.Helper()
+	if got, ok := stage.NextFrame(b); !ok || got.String() != want {
+		t.Fatalf("got %s (%t), want %s", got, ok, want)
+	}
+}
+
+// selfSigned writes a certificate for 127.0.0.1 and its key.
+func selfSigned(t *testing.T, folder string) (certificate, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Puma"}, NotBefore: time.Now().Add(-time.Minute), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	signed, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalECPrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, key = filepath.Join(folder, "cert.pem"), filepath.Join(folder, "key.pem")
+	for path, block := range map[string]*pem.Block{certificate: {Type: "CERTIFICATE", Bytes: signed}, key: {Type: "EC PRIVATE KEY", Bytes: secret}} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return certificate, key
+}
