@@ -3,6 +3,7 @@ ENV["RAILS_ENV"] ||= "test"
 require "logger"
 require "rails"
 require "action_controller/railtie"
+require "active_job/railtie"
 require "action_cable/engine"
 require "global_id/railtie"
 

@@ -1,8 +1,11 @@
 package rails
 
 import (
+	"encoding/json"
+	"flag"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -10,6 +13,8 @@ import (
 
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
+
+var pairs = flag.Int("pairs", 300, "how many of each kind TestOrder counts")
 
 // ordered is a browser that is subscribed to the OrderChannel.
 type ordered struct {
@@ -63,13 +68,69 @@ func newOrdering(t *testing.T, env ...string) ordering {
 	return ordering{w}
 }
 
-func TestOrder_WhatIsTransmittedComesBeforeTheBroadcastThatFollowsIt(t *testing.T) {
+// TestOrder_EveryPairIsHeardAsItIsWritten counts, while more browsers act than Rails has threads: what is transmitted comes before
+// the broadcast that follows it and before the one that a job makes of it, and a broadcast before the next. -pairs 3000 for more.
+func TestOrder_EveryPairIsHeardAsItIsWritten(t *testing.T) {
 	w := newOrdering(t)
-	speaks, listens := w.joins(t, "?uid=1", "room"), w.joins(t, "?uid=2", "room")
-	for n := range 200 {
-		speaks.performs(fmt.Sprintf(`{"action":"speak","n":%d}`, n))
-		speaks.hearsMessages(fmt.Sprintf(`{"ack":%d}`, n), fmt.Sprintf(`{"said":%d}`, n))
-		listens.hearsMessages(fmt.Sprintf(`{"said":%d}`, n))
+	const speakers = 6
+	var all sync.WaitGroup
+	for s := range speakers {
+		stream := fmt.Sprint("room ", s)
+		speaks, listens := w.joins(t, "?uid=1", stream), w.joins(t, "?uid=2", stream)
+		all.Go(func() {
+			for n := range *pairs / speakers {
+				speaks.performs(fmt.Sprintf(`{"action":"speak","n":%d,"twice":true}`, n))
+				speaks.performs(fmt.Sprintf(`{"action":"leave_to_a_job","n":"job %d"}`, n))
+			}
+		})
+		all.Go(func() { speaks.hearsInOrder(*pairs/speakers, "ack", "said", "again") })
+		all.Go(func() { listens.hearsInOrder(*pairs/speakers, "said", "again") })
+	}
+	all.Wait()
+}
+
+// hearsInOrder expects each word for every number up to count and for each job with such a number. For one number, the words
+// come in their order; jobs may overtake each other.
+func (o *ordered) hearsInOrder(count int, words ...string) {
+	next, latest := map[string]int{}, -1
+	for range count * (2*len(words) - 1) {
+		e, _ := stage.NextFrame(o.Browser)
+		var frame struct{ Message map[string]any }
+		if err := json.Unmarshal([]byte(e.Text), &frame); err != nil || len(frame.Message) != 1 {
+			o.t.Errorf("got %s", e)
+			return
+		}
+		for word, value := range frame.Message {
+			of := fmt.Sprint(value)
+			at := slices.Index(words, word)
+			if number, isNumber := value.(float64); isNumber && at == 0 {
+				if int(number) != latest+1 {
+					o.t.Errorf("%s %v comes after %d", word, value, latest)
+				}
+				latest = int(number)
+			}
+			if next[of] != at {
+				o.t.Errorf("%s %v comes as the %dth word of it", word, value, next[of])
+			}
+			next[of]++
+		}
+	}
+}
+
+// TestOrder_WhatASubscribeBroadcastsAndWhatItsJobBroadcastsAreHeardInTheirOrder, by itself and by others, also while it is not over.
+func TestOrder_WhatASubscribeBroadcastsAndWhatItsJobBroadcastsAreHeardInTheirOrder(t *testing.T) {
+	w := newOrdering(t)
+	listens := w.joins(t, "?uid=2", "hall")
+	for n := range 8 {
+		comes, err := stage.Dial(w.Address, w.Handshake("GET", "/cable?uid=1", nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := &ordered{comes, t, fmt.Sprintf(`{"channel":"OrderChannel","s":"hall","announce":%d}`, n)}
+		o.hears(stage.Welcome)
+		comes.Send(stage.Command("subscribe", o.identifier, nil))
+		listens.hearsMessages(fmt.Sprintf(`{"first":%d}`, n), fmt.Sprintf(`{"second":%d}`, n))
+		comes.Close()
 	}
 }
 

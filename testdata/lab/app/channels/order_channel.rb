@@ -3,11 +3,19 @@ class OrderChannel < ApplicationCable::Channel
   def subscribed
     super
     stream_from params[:s]
+    announce if params[:announce]
   end
 
   def speak(data)
     transmit({ ack: data["n"] })
     ActionCable.server.broadcast params[:s], { said: data["n"] }
+    ActionCable.server.broadcast params[:s], { again: data["n"] } if data["twice"]
+  end
+
+  # The job may say it before this action has ended.
+  def leave_to_a_job(data)
+    transmit({ ack: data["n"] })
+    SpeakJob.perform_later params[:s], { said: data["n"] }
   end
 
   def leave
@@ -28,4 +36,11 @@ class OrderChannel < ApplicationCable::Channel
     Thread.current.thread_variable_set :lab, 1
     transmit({ set: 1 })
   end
+
+  private
+    def announce
+      ActionCable.server.broadcast params[:s], { first: params[:announce] }
+      SpeakJob.perform_later params[:s], { second: params[:announce] }
+      sleep 0.02
+    end
 end
