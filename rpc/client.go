@@ -61,6 +61,8 @@ type Client struct {
 	handler Handler
 	opening average
 
+	listener Listener // to broadcasts; nil: they come by another way
+
 	dialling chan struct{} // holds one while a finder dials
 
 	mu       sync.Mutex
@@ -303,6 +305,9 @@ func (c *Client) lost(l *link, reason error, byUs bool) {
 	c.mu.Unlock()
 	for _, p := range mayHaveRun {
 		p.finish(Answer{Err: ErrGone})
+	}
+	if c.listener != nil {
+		c.listener.Left(l.process)
 	}
 	c.handler.Gone(l.process)
 }

@@ -129,6 +129,9 @@ func (f *finder) look(ctx context.Context) time.Duration {
 			break
 		}
 		c.log.Info("linked to a Rails process", l.describe()...)
+		if c.listener != nil {
+			c.listener.Came(l.process)
+		}
 		f.running.Go(func() { c.carry(f.links, l) })
 		missing = l.hello.Count > len(known)+1 || l.hello.Count == 0
 	case errors.Is(err, errKnown):

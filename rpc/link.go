@@ -282,6 +282,8 @@ type incoming struct {
 	number     uint64
 	connection string
 	going      string
+	text       string // of listening, broadcast and missed
+	payload    string // of broadcast
 	result     Result
 }
 
@@ -307,6 +309,10 @@ func parseIncoming(text []byte) (f incoming, err error) {
 			}
 		case "going":
 			f.kind, f.going = key, c.string()
+		case "listening", "broadcast", "missed":
+			f.kind, f.text = key, c.string()
+		case "message":
+			f.payload = c.string()
 		case "bye", "hello":
 			f.kind = key
 			c.skip()
@@ -342,11 +348,16 @@ func (l *link) take(text []byte) error {
 	case "kept":
 		handler.Keep(f.connection, l.process, Kept{Version: f.result.Version, State: f.result.State, Channels: f.result.Channels})
 	case "going":
-		return l.client.goes(l, f.going)
+		if err := l.client.goes(l, f.going); err != nil {
+			return err
+		}
+		l.tellListener(&f)
 	case "bye":
 		l.client.mu.Lock()
 		l.bye = true
 		l.client.mu.Unlock()
+	case "listening", "broadcast", "missed":
+		l.tellListener(&f)
 	case "pong":
 	default:
 		return fmt.Errorf("a frame of an unknown kind: is the gem newer than catenary?")

@@ -5,7 +5,8 @@ import "time"
 // Process is a process of Rails with a link, by which a connection remembers
 // where its objects are.
 type Process struct {
-	ID string // as the gem names it, never twice
+	ID    string // as the gem names it, never twice
+	Local bool   // what it broadcasts stays in it
 
 	// guarded by the client's mu
 	connections int   // whose objects it holds, and those that it is opening

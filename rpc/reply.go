@@ -54,14 +54,15 @@ func (e *Error) Error() string { return "Rails could not run the call (" + e.Kin
 
 // Settings are what the app tells of itself.
 type Settings struct {
-	Rails       string         `json:"rails"`
-	Gem         string         `json:"gem"`
-	Environment string         `json:"environment"`
-	MountPath   string         `json:"mount_path"`
-	Threads     int            `json:"threads"`
-	Cable       map[string]any `json:"cable"` // secret: may hold a password
-	Identifiers []string       `json:"identifiers"`
-	Identify    []string       `json:"identify"` // of these, those that catenary may set
+	Rails           string         `json:"rails"`
+	Gem             string         `json:"gem"`
+	Environment     string         `json:"environment"`
+	MountPath       string         `json:"mount_path"`
+	Threads         int            `json:"threads"`
+	Cable           map[string]any `json:"cable"`            // secret: may hold a password
+	LocalBroadcasts bool           `json:"local_broadcasts"` // as with the adapter async
+	Identifiers     []string       `json:"identifiers"`
+	Identify        []string       `json:"identify"` // of these, those that catenary may set
 
 	// How the app decides about the origin of a handshake.
 	AllowedRequestOrigins           []string `json:"allowed_request_origins"`

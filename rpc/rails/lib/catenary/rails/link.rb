@@ -6,7 +6,7 @@ module Catenary
     class Link
       PROOF_SECONDS = 5
 
-      attr_reader :node, :env
+      attr_reader :node, :env, :listening
       # Guarded by Workers: who reads, whether that thread is reading and not in a call, how many calls it has read, and how many
       # of them have not ended.
       attr_accessor :reader, :reading, :reads, :last_reads, :pending
@@ -18,7 +18,8 @@ module Catenary
         @reading, @reads, @last_reads, @pending = true, 0, 0, 0
         @mutex, @synced = Mutex.new, ConditionVariable.new
         @syncs, @awaited = 0, {}
-        @heard_going, @successor = false, nil
+        @heard_going, @moved, @successor = false, false, nil
+        @listening = Listening.new(self)
       end
 
       # The next call; nil when the link is over. Everything else that catenary says is dealt with here.
@@ -84,6 +85,11 @@ module Catenary
         @heard_going || closed?
       end
 
+      # Whether nothing is heard for catenary any more that others do not hear for it.
+      def moved?
+        closed? || !@listening.any? || (@moved && @listening.quiet?)
+      end
+
       def closed?
         @framing.closed?
       end
@@ -101,6 +107,7 @@ module Catenary
       # By the thread that has read its end.
       def close
         @framing.close
+        @listening.close
         @mutex.synchronize { @synced.broadcast }
       end
 
@@ -135,9 +142,20 @@ module Catenary
           elsif number = message["synced"] then synced(number)
           elsif number = message["ping"] then write({ pong: number }) && nil
           elsif message["heard"] then (@heard_going = true) && nil
+          elsif message["moved"] then (@moved = true) && nil
+          else                        broadcasts(message)
           end
         rescue Framing::Broken => error
           broken error.message
+        end
+
+        # Returns nil.
+        def broadcasts(message)
+          if streams = message["listen"]     then @listening.listen(streams)
+          elsif streams = message["unlisten"] then @listening.unlisten(streams)
+          elsif stream = message["publish"]  then @listening.publish(stream, message["message"].to_s)
+          end
+          nil
         end
 
         def parse(text)

@@ -5,6 +5,7 @@ module Catenary
       HEARD_SECONDS = 5  # for which catenary may take to hear that the process goes
       DRAIN_SECONDS = 25 # for which calls may take that run when the process ends; Puma kills its workers after 30
       BYE_SECONDS = 1    # for which catenary may take to close the link
+      MOVE_SECONDS = 3   # for which it may take to have others listen to broadcasts
       STEP = 0.005
 
       def initialize(endpoint)
@@ -39,6 +40,11 @@ module Catenary
         @going
       end
 
+      # The application's Action Cable has been restarted.
+      def restarted
+        @mutex.synchronize { @greeted.dup }.each { |link| link.listening.restarted }
+      end
+
       # Every now and then: does the server go, or has it come back (a worker of Puma's that others are forked from)?
       def poll
         forget_closed
@@ -55,6 +61,7 @@ module Catenary
         @handing&.join(HEARD_SECONDS)
         wait_until(started + HEARD_SECONDS) { @greeted.all?(&:heard_going?) }
         wait_until(started + DRAIN_SECONDS) { !@endpoint.workers.busy? }
+        wait_until(started + MOVE_SECONDS) { @greeted.all?(&:moved?) }
         @greeted.dup.each(&:say_bye)
         wait_until(now + BYE_SECONDS) { @greeted.all?(&:closed?) }
         @endpoint.workers.close

@@ -9,6 +9,16 @@ module Catenary
         (arrival = env[ARRIVAL]) ? arrival.call(self, env) : super
       end
 
+      # In development at every reload.
+      def restart
+        super
+        Mount.endpoint&.links&.restarted
+      end
+
+      class << self
+        attr_accessor :endpoint
+      end
+
       # See Sync.
       def pubsub
         adapter = super

@@ -11,7 +11,7 @@ module Catenary
 
       initializer "catenary.middleware" do |app|
         secret = Secret.new(app)
-        endpoint = Endpoint.new(app, secret)
+        endpoint = Mount.endpoint = Endpoint.new(app, secret)
         app.middleware.insert_before 0, Middleware, endpoint, Signature.new(secret), Upgrade.new(endpoint, secret)
         app.reloader.before_class_unload { endpoint.live_connections.clear }
       end

@@ -11,7 +11,7 @@ module Catenary
         @app.executor.wrap do
           {
             rails: ::Rails.version, gem: VERSION, environment: ::Rails.env.to_s, mount_path: mount_path, threads: threads,
-            cable: (plain(cable) if trusted), identifiers: ActionCable.server.connection_identifiers.to_a,
+            cable: (plain(cable) if trusted), local_broadcasts: Listening.local? || nil, identifiers: ActionCable.server.connection_identifiers.to_a,
             identify: Array(@app.config.catenary.identify), turbo: TurboStreams.new(@app).to_h
           }.merge!(origins).compact
         end
