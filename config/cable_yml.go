@@ -34,7 +34,7 @@ var cableKeys = map[string]string{
 	"connect_timeout":            "broadcasts.redis.connect_timeout",
 }
 
-// AdapterError is an adapter of cable.yml whose broadcasts catenary cannot read.
+// AdapterError is an adapter of cable.yml whose broadcasts catenary cannot hear.
 type AdapterError struct {
 	// Where is the place, such as config/cable.yml:3.
 	Where   string
@@ -42,14 +42,10 @@ type AdapterError struct {
 }
 
 func (e *AdapterError) Error() string {
-	switch e.Adapter {
-	case "async", "inline", "test":
-		return fmt.Sprintf(`%s: adapter: with %s broadcasts never leave the Rails process, so catenary cannot see them; write "adapter: redis" and "url: <%%= ENV.fetch("REDIS_URL") %%>" there, and let REDIS_URL name a Redis, or, with "broadcasts: {adapter: embedded}" in config/catenary.yml, catenary itself: redis://%s`,
-			e.Where, e.Adapter, settingsByKey()["broadcasts.embedded.listen"].def)
-	case "any_cable":
+	if e.Adapter == "any_cable" {
 		return fmt.Sprintf(`%s: adapter: any_cable publishes for AnyCable's server; write "adapter: redis" with a url: catenary reads what Rails' own redis adapter publishes`, e.Where)
 	}
-	return fmt.Sprintf(`%s: adapter: %s is not supported yet; write "adapter: redis" with a url there, or keep Action Cable for this application`, e.Where, e.Adapter)
+	return fmt.Sprintf(`%s: adapter: what %s broadcasts only Rails can hear: leave broadcasts.adapter to %s, or write rails, and backend.transport: auto`, e.Where, e.Adapter, cableFile)
 }
 
 // cable is what cable.yml, or the gem in its place, says.
@@ -129,16 +125,24 @@ func (s *section) place(e entry) string {
 	return fmt.Sprintf("%s:%d", s.file, e.line)
 }
 
-// checkAdapter refuses an adapter that leaves catenary deaf, unless somebody
-// said explicitly where broadcasts are read.
-func (l *loading) checkAdapter(c *cable) error {
-	if c.adapter == "redis" || l.PassesAll() {
-		return nil
-	}
+// chooseAdapter has Rails listen where only Rails can hear what its adapter
+// broadcasts, unless somebody said explicitly where broadcasts are read.
+func (l *loading) chooseAdapter(c *cable) error {
+	origin, explicit := l.origins["broadcasts.adapter"]
 	err := &AdapterError{Where: c.where, Adapter: c.adapter}
-	if origin, explicit := l.origins["broadcasts.adapter"]; explicit {
+	switch {
+	case l.PassesAll():
+		return nil
+	case l.Broadcasts.Adapter == "rails" && l.Backend.Transport == "post":
+		return fmt.Errorf("%s: broadcasts.adapter: rails needs a link into Rails: write backend.transport: auto", origin)
+	case c.adapter == "redis" || l.Broadcasts.Adapter == "rails":
+		return nil
+	case explicit:
 		l.warn("%s says where broadcasts are read, but Rails may not publish there: %s", origin, err)
 		return nil
+	case c.adapter == "any_cable" || l.Backend.Transport == "post":
+		return err
 	}
-	return err
+	l.Broadcasts.Adapter, l.origins["broadcasts.adapter"] = "rails", c.where+" (adapter: "+c.adapter+")"
+	return nil
 }

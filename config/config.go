@@ -67,7 +67,7 @@ type Backend struct {
 
 // Broadcasts is where the application's broadcasts are read.
 type Broadcasts struct {
-	// Adapter is "redis" or "embedded".
+	// Adapter is "redis", "embedded" or "rails".
 	Adapter string
 	// ChannelPrefix has three states, as in Rails: nil is no prefix, while ""
 	// puts a colon before every stream.

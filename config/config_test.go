@@ -189,8 +189,8 @@ func TestLoad_TakesFromRailsInPlaceOfCableYML(t *testing.T) {
 	if c := mustLoad(t, Input{Root: root, Environ: chosen, RailsThreads: 10, FromRails: map[string]any{"adapter": "redis"}}); c.Backend.Concurrency != 3 || !c.FixesConcurrency() {
 		t.Errorf("chosen, got\n%s", c)
 	}
-	if _, err = Load(Input{Root: root, Environ: production(), FromRails: map[string]any{"adapter": "async"}}); err == nil || !strings.HasPrefix(err.Error(), "the gem's settings: adapter: with async") {
-		t.Errorf("async told by the gem: %v", err)
+	if _, err = Load(Input{Root: root, Environ: production(), FromRails: map[string]any{"adapter": "any_cable"}}); err == nil || !strings.HasPrefix(err.Error(), "the gem's settings: adapter: any_cable") {
+		t.Errorf("any_cable told by the gem: %v", err)
 	}
 }
 
@@ -214,13 +214,29 @@ func TestLoad_KeepsTheThreeStatesOfTheChannelPrefix(t *testing.T) {
 	}
 }
 
-func TestLoad_AcceptsAnAdapterItCannotReadIfToldWhereBroadcastsAre(t *testing.T) {
-	root := app(t, map[string]string{cableFile: "development:\n  adapter: async\n"})
-	_, err := Load(Input{Root: root})
-	var adapter *AdapterError
-	if !errors.As(err, &adapter) || adapter.Adapter != "async" {
-		t.Fatalf("got %v", err)
+func TestLoad_HasRailsListenWhereOnlyRailsCan(t *testing.T) {
+	for _, adapter := range []string{"async", "inline", "test", "postgresql", "solid_cable", "their_own"} {
+		root := app(t, map[string]string{cableFile: "development:\n  adapter: " + adapter + "\n"})
+		c := mustLoad(t, Input{Root: root})
+		if c.Broadcasts.Adapter != "rails" || len(c.Warnings) != 0 || !strings.Contains(c.String(), "config/cable.yml:2 (adapter: "+adapter+")") {
+			t.Errorf("%s: adapter %s, warnings %q\n%s", adapter, c.Broadcasts.Adapter, c.Warnings, c)
+		}
+		_, err := Load(Input{Root: root, Environ: []string{"CATENARY_BACKEND_TRANSPORT=post"}})
+		if unheard := new(AdapterError); !errors.As(err, &unheard) || unheard.Adapter != adapter || !strings.Contains(err.Error(), "backend.transport: auto") {
+			t.Errorf("%s over POST: %v", adapter, err)
+		}
 	}
+	root := app(t, map[string]string{cableFile: "development:\n  adapter: redis\n"})
+	if c := mustLoad(t, Input{Root: root, Environ: []string{"CATENARY_BROADCASTS_ADAPTER=rails"}}); c.Broadcasts.Adapter != "rails" {
+		t.Errorf("adapter %s", c.Broadcasts.Adapter)
+	}
+	if _, err := Load(Input{Root: root, Environ: []string{"CATENARY_BROADCASTS_ADAPTER=rails", "CATENARY_BACKEND_TRANSPORT=post"}}); err == nil || !strings.Contains(err.Error(), "CATENARY_BROADCASTS_ADAPTER: broadcasts.adapter: rails needs a link") {
+		t.Errorf("over POST: %v", err)
+	}
+}
+
+func TestLoad_WarnsOfAnAdapterThatPublishesElsewhere(t *testing.T) {
+	root := app(t, map[string]string{cableFile: "development:\n  adapter: async\n"})
 	c := mustLoad(t, Input{Root: root, Environ: []string{"CATENARY_BROADCASTS_ADAPTER=embedded"}})
 	if c.Broadcasts.Adapter != "embedded" || len(c.Warnings) != 1 {
 		t.Errorf("adapter %s, warnings %q", c.Broadcasts.Adapter, c.Warnings)

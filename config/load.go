@@ -63,7 +63,7 @@ func Load(in Input) (*Config, error) {
 		return nil, fmt.Errorf("config: put together: %w", err)
 	}
 	l.note(l.checkPlaces())
-	l.note(l.checkAdapter(cable))
+	l.note(l.chooseAdapter(cable))
 	l.note(l.finishRedis(environ))
 	l.note(l.finishBackend(environ, e))
 	l.note(l.finishEdge(environ))

@@ -6,7 +6,7 @@ import (
 )
 
 func TestLoad_NeedsNoSourceOfBroadcastsIfAllIsPassedThrough(t *testing.T) {
-	root := app(t, map[string]string{cableFile: "development:\n  adapter: async\n"})
+	root := app(t, map[string]string{cableFile: "development:\n  adapter: any_cable\n"})
 	c := mustLoad(t, Input{Root: root, Flags: parseFlags(t, "--pass-through=all")})
 	if !c.PassesAll() {
 		t.Errorf("got %v", c.PassThrough)

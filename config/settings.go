@@ -65,7 +65,7 @@ func settings() []setting {
 			note: "0 is RAILS_MAX_THREADS × WEB_CONCURRENCY − 1, else 2", usage: "POSTs in flight at once; over links each process runs config.catenary.workers calls"},
 		{key: "backend.queue", kind: integer, def: 10_000, usage: "calls that may wait"},
 
-		{key: "broadcasts.adapter", kind: text, def: "redis", choices: []string{"redis", "embedded"},
+		{key: "broadcasts.adapter", kind: text, def: "redis", choices: []string{"redis", "embedded", "rails"},
 			note: "cable.yml's adapter", usage: "where broadcasts are read"},
 		{key: "broadcasts.channel_prefix", kind: prefix, def: (*string)(nil), note: "cable.yml's channel_prefix",
 			usage: "text before every stream; the empty text is a prefix too"},

@@ -7,6 +7,7 @@ import "time"
 type Process struct {
 	ID    string // as the gem names it, never twice
 	Local bool   // what it broadcasts stays in it
+	Count int    // of Puma's workers, of which it is one; 0: not known
 
 	// guarded by the client's mu
 	connections int   // whose objects it holds, and those that it is opening

@@ -115,7 +115,7 @@ func (l *link) introduce(linkKey []byte) (h hello, err error) {
 		return h, errors.New("the first frame is no hello: use the same version of the gem and of catenary")
 	}
 	h.Workers = max(h.Workers, 1)
-	l.process.Local = h.Settings.LocalBroadcasts
+	l.process.Local, l.process.Count = h.Settings.LocalBroadcasts, h.Count
 	return h, nil
 }
 

@@ -5,9 +5,11 @@
 //     (actioncable/lib/action_cable/subscription_adapter/redis.rb).
 //   - Embedded answers the Redis protocol itself, on a loopback address, so that
 //     the same unmodified adapter publishes straight to catenary.
+//   - Rails has Rails processes listen, by the app's own adapter, over their
+//     links.
 //
-// Both speak of streams as the app's channels name them; the topic in Redis is
-// the stream with the channel_prefix of config/cable.yml in front. Both promise
+// All speak of streams as the app's channels name them; the topic in Redis is
+// the stream with the channel_prefix of config/cable.yml in front. All promise
 // the same: a stream is acknowledged only when a broadcast published from then
 // on would arrive, broadcasts are delivered in order of arrival by one
 // goroutine, and a source is never silently deaf: Ready says so first.

@@ -20,7 +20,7 @@ const (
 type move struct {
 	marker  string
 	from    *rpc.Process
-	to      []*rpc.Process
+	to      []*rpc.Process // nobody yet, if the only process goes that we know of
 	streams []*railsStream
 	awaited int // answers, before the marker is broadcast
 
@@ -37,15 +37,18 @@ func (r *Rails) Goes(p *rpc.Process) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.present = slices.DeleteFunc(r.present, func(other *rpc.Process) bool { return other == p })
-	m := &move{marker: newMarker(), from: p}
-	if !p.Local && len(r.present) > 0 {
-		r.begin(m)
+	listens := false
+	for _, s := range r.streams {
+		e := s.ear(p)
+		listens = listens || e != nil && e.told
 	}
-	if len(m.streams) == 0 { // or until its end nobody else can listen
+	if p.Local || !listens || len(r.present) == 0 && p.Count < 2 { // until its end nobody else can listen
 		r.processes.Moved(p)
 		return
 	}
+	m := &move{marker: newMarker(), from: p}
 	r.moves = append(r.moves, m)
+	r.begin(m)
 	m.timer = time.AfterFunc(moveWait, func() {
 		r.mu.Lock()
 		defer r.unlock()
@@ -58,6 +61,9 @@ func (r *Rails) Goes(p *rpc.Process) {
 
 // begin asks the others for the streams and for the marker.
 func (r *Rails) begin(m *move) {
+	if len(r.present) == 0 {
+		return // a sibling has come, perhaps, that has no link yet
+	}
 	for _, s := range r.streams {
 		e := s.ear(m.from)
 		if e == nil || !e.told || s.move != nil {
@@ -71,10 +77,10 @@ func (r *Rails) begin(m *move) {
 		s.move = m
 		m.streams = append(m.streams, s)
 	}
-	m.awaited = len(m.streams)
-	if m.awaited == 0 {
-		return
+	if len(m.to) == 0 {
+		return // all of its streams are on the move already
 	}
+	m.awaited = len(m.streams)
 	for _, p := range append([]*rpc.Process{m.from}, m.to...) {
 		m.awaited++
 		r.processes.Listen(p, m.marker)
@@ -143,6 +149,7 @@ func (m *move) release(r *Rails) {
 // was broadcast meanwhile may be missed. r.mu is held.
 func (r *Rails) finish(m *move) {
 	whole := m.ended && len(m.begun) == len(m.to) && !m.over
+	nobody := len(m.to) == 0
 	m.timer.Stop()
 	r.moves = slices.DeleteFunc(r.moves, func(other *move) bool { return other == m })
 	m.release(r)
@@ -166,7 +173,7 @@ func (r *Rails) finish(m *move) {
 		r.processes.Unlisten(p, m.marker)
 	}
 	r.processes.Moved(m.from)
-	if !whole {
+	if !whole && !nobody {
 		r.lose(fmt.Errorf("the Rails process %s has ended before others listened to its %d streams", m.from.ID, len(m.streams)), names...)
 	}
 }

@@ -272,6 +272,15 @@ func (r *Rails) Came(p *rpc.Process) {
 	if !slices.Contains(r.present, p) {
 		r.present = append(r.present, p)
 	}
+	for _, m := range slices.Clone(r.moves) {
+		switch {
+		case len(m.to) > 0:
+		case m.from == p: // it stays after all
+			r.finish(m)
+		default:
+			r.begin(m)
+		}
+	}
 	for _, s := range r.streams {
 		if s.wanted {
 			r.place(s)

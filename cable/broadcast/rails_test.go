@@ -219,6 +219,43 @@ func TestRails_AProcessThatGoesTakesNothingWithIt(t *testing.T) {
 	s.mu.Unlock()
 }
 
+// TestRails_ASiblingThatComesWhileTheOnlyProcessGoesListensInItsPlace, as when Puma replaces its workers one by one.
+func TestRails_ASiblingThatComesWhileTheOnlyProcessGoesListensInItsPlace(t *testing.T) {
+	a, gaps := newAdapter(t), 0
+	s := newRails(a, &gaps)
+	old := a.starts("old", false)
+	old.Count = 2
+	h := hear(t, s)
+	h.subscribe("s")
+	next := make(chan *railsProcess)
+	time.AfterFunc(10*time.Millisecond, func() { next <- a.starts("new", false) })
+	goes := make(chan struct{})
+	go func() {
+		defer close(goes)
+		a.goes(old)
+		a.ends(old)
+	}()
+	for n := range 200 {
+		a.Publish(old.Process, "s", fmt.Append(nil, n))
+		h.expect("s", fmt.Sprint(n))
+		select {
+		case p := <-next:
+			within(t, "the old one's end", goes)
+			for n := range 20 {
+				a.Publish(p.Process, "s", fmt.Append(nil, n))
+				h.expect("s", fmt.Sprint(n))
+			}
+			if s.mu.Lock(); gaps != 0 {
+				t.Errorf("%d gaps", gaps)
+			}
+			s.mu.Unlock()
+			return
+		case <-time.After(time.Millisecond):
+		}
+	}
+	t.Fatal("it has not come")
+}
+
 func TestRails_AProcessThatIsKilledIsAGapAndOthersGoOn(t *testing.T) {
 	a, gaps := newAdapter(t), 0
 	s := newRails(a, &gaps)

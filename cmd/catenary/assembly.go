@@ -134,7 +134,7 @@ func (a *assembly) start(command []string, stderr io.Writer) error {
 // open lets browsers in, and Redis' broadcasts out to them.
 func (a *assembly) open() error {
 	cfg := a.cfg
-	source, err := sourceFor(cfg, &a.meters.gaps, a.log)
+	source, err := sourceFor(cfg, a.backend, &a.meters.gaps, a.log)
 	if err != nil {
 		return err
 	}

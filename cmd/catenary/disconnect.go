@@ -64,7 +64,7 @@ func disconnectCommand(environ []string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			source, err := newSource(fromOutside(cfg.Broadcasts), &gaps{}, slog.New(slog.DiscardHandler))
+			source, err := newSource(fromOutside(cfg.Broadcasts), nil, &gaps{}, slog.New(slog.DiscardHandler))
 			if err != nil {
 				return err
 			}

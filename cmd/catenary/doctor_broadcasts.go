@@ -37,8 +37,12 @@ func (e *examination) broadcasts(ctx context.Context, settings *rpc.Settings, un
 		e.tell(doctor.Finding{Step: "broadcasts", Verdict: doctor.Skipped, Text: "only Rails could tell where they are published: " + unresolved.Error()})
 		return
 	}
+	if ours.Adapter == "rails" {
+		e.tell(doctor.Finding{Step: "broadcasts", Verdict: doctor.Good, Text: "Rails listens to what it broadcasts, and tells the running catenary"})
+		return
+	}
 	ours = fromOutside(ours)
-	source, err := newSource(ours, &gaps{}, slog.New(slog.DiscardHandler))
+	source, err := newSource(ours, nil, &gaps{}, slog.New(slog.DiscardHandler))
 	if err == nil {
 		err = doctor.RoundTrip(ctx, source)
 	}
@@ -52,8 +56,11 @@ func misdirected(ours config.Broadcasts, settings *rpc.Settings) doctor.Finding 
 	if err != nil {
 		return doctor.Finding{Step: "broadcasts", Verdict: doctor.Bad, Text: err.Error()}
 	}
+	if ours.Adapter == "rails" {
+		return doctor.Finding{} // whatever it is
+	}
 	if rails.Adapter != "redis" {
-		return doctor.Finding{Step: "broadcasts", Verdict: doctor.Bad, Text: fmt.Sprintf("Rails publishes with the adapter %s, which nobody else can hear: write adapter: redis in config/cable.yml", rails.Adapter)}
+		return doctor.Finding{Step: "broadcasts", Verdict: doctor.Bad, Text: fmt.Sprintf("Rails broadcasts with the adapter %s, which only Rails can hear: leave broadcasts.adapter to config/cable.yml, or write rails", rails.Adapter)}
 	}
 	if a, b := prefixed(ours.ChannelPrefix), prefixed(rails.ChannelPrefix); a != b {
 		return doctor.Finding{Step: "broadcasts", Verdict: doctor.Bad, Text: fmt.Sprintf("Rails publishes with %s, catenary listens with %s: leave it to config/cable.yml", b, a)}

@@ -27,7 +27,7 @@ func load(input config.Input, front bool) (cfg *config.Config, unresolved, err e
 	if missing != nil && !cfg.Given("broadcasts.channel_prefix") {
 		unresolved = errors.New("config/cable.yml is not here, and no setting says which prefix broadcasts have")
 	}
-	if cfg.PassesAll() {
+	if cfg.PassesAll() || cfg.Broadcasts.Adapter == "rails" {
 		unresolved = nil // broadcasts are the app's own affair
 	}
 	return cfg, unresolved, nil

@@ -127,6 +127,6 @@ func (g *gaps) told() (count int, all time.Duration, lasting bool) {
 
 func (g *gaps) Collect(found chan<- prometheus.Metric) {
 	count, seconds, _ := g.told()
-	found <- counter("catenary_broadcast_gaps_total", "Gaps in which broadcasts could be missed, because Redis was lost.", float64(count))
+	found <- counter("catenary_broadcast_gaps_total", "Gaps in which broadcasts could be missed, because Redis, or a Rails process that listened, was lost.", float64(count))
 	found <- counter("catenary_broadcast_gap_seconds_total", "Seconds of these gaps, of one that lasts too.", seconds.Seconds())
 }

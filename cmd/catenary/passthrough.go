@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/catenary-cable/catenary/cable/admission"
+	"github.com/catenary-cable/catenary/cable/broadcast"
 	"github.com/catenary-cable/catenary/cable/relay"
 	"github.com/catenary-cable/catenary/config"
 )
@@ -28,11 +29,11 @@ func newRelay(cfg *config.Config, proxies admission.Proxies) (*relay.Relay, erro
 
 // sourceFor is a silent source if everything is passed through. The embedded one
 // is wanted all the same: the app itself reads from it.
-func sourceFor(cfg *config.Config, gaps *gaps, log *slog.Logger) (source, error) {
+func sourceFor(cfg *config.Config, rails broadcast.Processes, gaps *gaps, log *slog.Logger) (source, error) {
 	if cfg.PassesAll() && cfg.Broadcasts.Adapter != "embedded" {
 		return noBroadcasts{}, nil
 	}
-	return newSource(cfg.Broadcasts, gaps, log)
+	return newSource(cfg.Broadcasts, rails, gaps, log)
 }
 
 // noBroadcasts is the source of broadcasts of a catenary that needs none.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -20,9 +21,16 @@ type source interface {
 }
 
 // newSource makes the source that the configuration names. It tells gaps of
-// those in its broadcasts.
-func newSource(cfg config.Broadcasts, gaps *gaps, log *slog.Logger) (source, error) {
-	if cfg.Adapter == "embedded" {
+// those in its broadcasts. rails listens if only Rails can; nil: there are no
+// links here.
+func newSource(cfg config.Broadcasts, rails broadcast.Processes, gaps *gaps, log *slog.Logger) (source, error) {
+	switch cfg.Adapter {
+	case "rails":
+		if rails == nil {
+			return nil, errOnlyRails
+		}
+		return broadcast.NewRails(rails, broadcast.RailsOptions{Lost: gaps.lost, Restored: gaps.restored}, log), nil
+	case "embedded":
 		e, err := broadcast.NewEmbedded(broadcast.EmbeddedOptions{Address: cfg.Embedded.Listen, ChannelPrefix: cfg.ChannelPrefix}, log)
 		if err != nil {
 			return nil, fmt.Errorf("broadcasts.embedded: %w", err)
@@ -40,6 +48,8 @@ func newSource(cfg config.Broadcasts, gaps *gaps, log *slog.Logger) (source, err
 	}
 	return redis, nil
 }
+
+var errOnlyRails = errors.New("broadcasts come by way of Rails processes, which only the running catenary is linked to: ask it, with POST /disconnect at operations.listen")
 
 // redisOptions say where the Redis is to which Rails publishes.
 func redisOptions(cfg config.Broadcasts) broadcast.RedisOptions {

@@ -11,12 +11,7 @@ import (
 // adapters say of those in cable.yml whose broadcasts catenary does not hear
 // why, and what helps.
 var adapters = map[string][2]string{
-	"async":       {"broadcasts do not leave the Rails process", "change: adapter: redis, with Redis or with catenary's embedded source"},
-	"inline":      {"broadcasts do not leave the Rails process", "change: adapter: redis, with Redis or with catenary's embedded source"},
-	"test":        {"broadcasts do not leave the Rails process", "change: adapter: redis"},
-	"any_cable":   {"it publishes for another server", "change: adapter: redis"},
-	"postgresql":  {"catenary does not read it yet", "change: adapter: redis"},
-	"solid_cable": {"catenary does not read it yet", "change: adapter: redis"},
+	"any_cable": {"it publishes for another server", "change: adapter: redis"},
 }
 
 // cableYML looks at the adapter of production, which must be one that catenary

@@ -5,9 +5,9 @@ import "testing"
 func TestCableYML_NeedsAnAdapterThatCatenaryHears(t *testing.T) {
 	for yml, want := range map[string][]string{
 		"production:\n  adapter: redis\n  url: <%= ENV['X'] %>\n":                {},
-		"development:\n  adapter: async\nproduction:\n  adapter: redis\n":        {"cable.yml:2 adapter: async"},
-		"default: &default\n  adapter: async\nproduction:\n  <<: *default\n":     {"cable.yml:2 adapter: async"},
-		"production:\n  adapter: solid_cable\n  polling_interval: 0.1.seconds\n": {"cable.yml:2 adapter: solid_cable"},
+		"development:\n  adapter: any_cable\nproduction:\n  adapter: redis\n":    {"cable.yml:2 adapter: any_cable"},
+		"default: &default\n  adapter: any_cable\nproduction:\n  <<: *default\n": {"cable.yml:2 adapter: any_cable"},
+		"production:\n  adapter: solid_cable\n  polling_interval: 0.1.seconds\n": {},
 		"production:\n  adapter: <%= ENV['ADAPTER'] %>\n":                        {},
 		"# nothing\n": {},
 	} {

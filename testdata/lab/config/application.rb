@@ -14,6 +14,8 @@ rescue LoadError => error
   raise unless error.path == "catenary-rails"
 end
 
+$LOAD_PATH << File.expand_path("../lib", __dir__) # for an adapter that Action Cable requires
+
 require_relative "../app/models/event_log"
 require_relative "environment_variables"
 require_relative "witness"

@@ -2,9 +2,9 @@
 module EnvironmentVariables
   extend self
 
-  # LAB_CHANNEL_PREFIX has three states: absent, empty (topics are called ":name") and text.
+  # LAB_ADAPTER is one of Rails' or of lib/action_cable. LAB_CHANNEL_PREFIX has three states: absent, empty (topics are called ":name") and text.
   def cable
-    { adapter: "redis", url: ENV.fetch("REDIS_URL") { "redis://localhost:6379/1" } }.with_indifferent_access.tap do |cable|
+    { adapter: ENV.fetch("LAB_ADAPTER", "redis"), url: ENV.fetch("REDIS_URL") { "redis://localhost:6379/1" } }.with_indifferent_access.tap do |cable|
       cable[:channel_prefix] = ENV["LAB_CHANNEL_PREFIX"] if ENV.key?("LAB_CHANNEL_PREFIX")
     end
   end

@@ -6,6 +6,7 @@ Rails.application.routes.draw do
   get "events" => "lab#events"
   delete "events" => "lab#clear_events"
   post "broadcast" => "lab#broadcast"
+  post "broadcasts" => "lab#broadcasts"
   post "broadcast_to" => "lab#broadcast_to"
   post "trigger" => "lab#trigger"
   post "disconnect" => "lab#disconnect"

@@ -27,9 +27,11 @@ func TestStart_NamesTheKeyThatItDoesNotKnow(t *testing.T) {
 	stage.Attempt(t, stage.WithSecret, "--root", root).EndsSaying(t, "config/catenary.yml:3", "intervall", "interval")
 }
 
-func TestStart_SaysThatBroadcastsOfTheAsyncAdapterCannotBeSeen(t *testing.T) {
-	root := stage.RootWith(t, "config/cable.yml", "development:\n  adapter: async\n")
-	stage.Attempt(t, stage.WithSecret, "--root", root).EndsSaying(t, "config/cable.yml:2", "async", "redis")
+func TestStart_SaysWhoseBroadcastsCannotBeHeard(t *testing.T) {
+	root := stage.RootWith(t, "config/cable.yml", "development:\n  adapter: any_cable\n")
+	stage.Attempt(t, stage.WithSecret, "--root", root).EndsSaying(t, "config/cable.yml:2", "any_cable", "redis")
+	root = stage.RootWith(t, "config/cable.yml", "development:\n  adapter: async\n")
+	stage.Attempt(t, stage.WithSecret, "--root", root, "--backend-transport", "post").EndsSaying(t, "config/cable.yml:2", "async", "backend.transport: auto")
 }
 
 func TestStart_AsksForASecret(t *testing.T) {

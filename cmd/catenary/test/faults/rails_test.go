@@ -48,7 +48,7 @@ var railsFaults = []*fault{
 	},
 	{
 		name: "Puma is restarted worker by worker (SIGUSR1)", long: true,
-		lay:    func(s *rig) { s.startOwnApp("WEB_CONCURRENCY=2") },
+		lay:    func(s *rig) { s.startOwnApp("WEB_CONCURRENCY=2", "LAB_PRELOAD=false") },
 		strike: func(s *rig) { s.app.Process.Signal(syscall.SIGUSR1) },
 		during: func(s *rig) {
 			stage.Await(func() bool {

@@ -37,6 +37,13 @@ class LabController < ActionController::API
     head :no_content
   end
 
+  # stream, count: broadcasts the numbers from nothing on.
+  def broadcasts
+    body = JSON.parse(request.raw_post)
+    body["count"].times { |n| ActionCable.server.broadcast body["stream"], n }
+    head :no_content
+  end
+
   # id, message: for ModelChannel.
   def broadcast_to
     body = JSON.parse(request.raw_post)

@@ -6,6 +6,7 @@ module Catenary
       DRAIN_SECONDS = 25 # for which calls may take that run when the process ends; Puma kills its workers after 30
       BYE_SECONDS = 1    # for which catenary may take to close the link
       MOVE_SECONDS = 3   # for which it may take to have others listen to broadcasts
+      REOPEN_SECONDS = 1 # for which a broadcast waits until it will be heard
       STEP = 0.005
 
       def initialize(endpoint)
@@ -43,6 +44,12 @@ module Catenary
       # The application's Action Cable has been restarted.
       def restarted
         @mutex.synchronize { @greeted.dup }.each { |link| link.listening.restarted }
+      end
+
+      # Waits until what is broadcast is heard again after that.
+      def await_listening
+        return if @greeted.all? { |link| link.listening.reopened? }
+        wait_until(now + REOPEN_SECONDS) { @greeted.all? { |link| link.listening.reopened? } }
       end
 
       # Every now and then: does the server go, or has it come back (a worker of Puma's that others are forked from)?

@@ -32,9 +32,16 @@ module Catenary
         def self.in_all_adapters
           map = ActionCable::SubscriptionAdapter::SubscriberMap
           [map, *map.descendants].each do |type|
-            type.prepend self if type.instance_methods(false).include?(:invoke_callback) && !type.include?(self)
+            type.prepend self if type.instance_methods(false).include?(:invoke_callback) && !type.ancestors.take_while { |one| one != type }.include?(self)
           end
         end
+      end
+
+      THREAD = :catenary_listening
+
+      # Whether this thread is one that listens.
+      def self.current?
+        Thread.current.thread_variable_get(THREAD)
       end
 
       # Whether broadcasts stay in the process that makes them.
@@ -48,7 +55,7 @@ module Catenary
         @link = link
         @mutex = Mutex.new
         @todo = Queue.new
-        @ears, @bytes, @missed = {}, 0, false
+        @ears, @bytes, @missed, @reopening = {}, 0, false, 0
       end
 
       # From the reader of the link.
@@ -77,7 +84,13 @@ module Catenary
 
       # The application's Action Cable has been restarted, and its adapter with it.
       def restarted
+        @mutex.synchronize { @reopening += 1 }
         @todo << [:open_again]
+      end
+
+      # Whether all is heard again after that.
+      def reopened?
+        @reopening == 0
       end
 
       def any?
@@ -98,6 +111,7 @@ module Catenary
         def start
           @thread ||= Thread.new do
             Thread.current.name = "catenary listening"
+            Thread.current.thread_variable_set THREAD, true
             run
           end
         end
@@ -133,6 +147,7 @@ module Catenary
         def opened(ear)
           return unless @ears[ear.stream].equal?(ear) # or the adapter has been restarted
           ear.live = true
+          reopened if @ears.each_value.all?(&:live)
           ear.owed.times { acknowledge(ear.stream) }
           ear.owed = 0
           forget @ears.delete(ear.stream) unless ear.wanted
@@ -155,10 +170,14 @@ module Catenary
 
         # Of what was broadcast in between, nobody has heard.
         def open_again
-          return if @ears.empty?
+          return reopened if @ears.empty?
           before, @ears = @ears, {}
           before.each { |stream, ear| @ears[stream] = subscribe(stream, ear.owed) if ear.wanted }
           @link.write({ missed: "Action Cable has been restarted" }) unless Listening.local?
+        end
+
+        def reopened
+          @mutex.synchronize { @reopening = 0 } if @reopening > 0
         end
 
         def say(stream, message)

@@ -10,6 +10,7 @@ module Catenary
       module Broadcasting
         def broadcast(*)
           Sync.wait
+          Mount.endpoint&.links&.await_listening unless Listening.current?
           super
         end
       end

@@ -1,0 +1,177 @@
+package rails
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
+)
+
+// listening is an application whose adapter only Rails can hear, and a catenary for which Rails listens. There is no Redis.
+func listening(t *testing.T, adapter string, env ...string) ordering {
+	t.Helper()
+	t.Parallel()
+	env = append([]string{"LAB_ADAPTER=" + adapter, "LAB_BROADCASTS=" + filepath.Join(t.TempDir(), "broadcasts"), "LAB_CHANNEL_PREFIX=lab"}, env...)
+	w := &stage.World{}
+	t.Cleanup(func() { w.Close() })
+	var err error
+	if w.App, err = stage.StartApp("lab", true, env...); err != nil {
+		t.Fatal(err)
+	}
+	root := stage.RootWith(t, "config/cable.yml", "development:\n  adapter: "+adapter+"\n")
+	if w.Catenary, err = stage.StartCatenary(w.App, "--root", root); err != nil {
+		t.Fatal(err)
+	}
+	w.Address = w.Catenary.Address
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("%s\n%s", w.App.Process.Output.Tail(), w.Catenary.Process.Output.Tail())
+		}
+	})
+	return ordering{w}
+}
+
+// says has the web of the application broadcast.
+func (w ordering) says(t *testing.T, stream, message string) {
+	t.Helper()
+	if _, err := w.App.Request("POST", "/broadcast", fmt.Sprintf(`{"stream":%q,"message":%s}`, stream, message)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// counted expects so many gaps to have been counted.
+func (w ordering) counted(t *testing.T, gaps int) {
+	t.Helper()
+	metrics, err := stage.Get("http://" + w.Catenary.Operations + "/metrics")
+	if err == nil {
+		err = stage.Mentions(metrics, []string{fmt.Sprintf("catenary_broadcast_gaps_total %d\n", gaps)})
+	}
+	if err != nil {
+		t.Errorf("%v\n%s", err, w.Catenary.Process.Output.Tail())
+	}
+}
+
+// counts expects so many numbers, from nothing on.
+func (o *ordered) counts(count int) {
+	o.t.Helper()
+	for n := range count {
+		o.hearsMessages(fmt.Sprint(n))
+	}
+}
+
+func TestAdapter_AsyncIsHeardInEveryProcess(t *testing.T) {
+	w := listening(t, "async", "WEB_CONCURRENCY=2")
+	all := []*ordered{w.joins(t, "?uid=1", "hall"), w.joins(t, "?uid=2", "hall"), w.joins(t, "?uid=3", "hall")}
+	for n := range 40 { // of which each of Puma's workers takes some
+		w.says(t, "hall", fmt.Sprint(n))
+	}
+	for _, o := range all {
+		o.counts(40)
+	}
+	all[0].performs(`{"action":"speak","n":1,"twice":true}`)
+	all[0].hearsMessages(`{"ack":1}`, `{"said":1}`, `{"again":1}`)
+	for _, o := range all[1:] {
+		o.hearsMessages(`{"said":1}`, `{"again":1}`)
+	}
+}
+
+// TestAdapter_OfSomebodyElseIsHeardInOrder has an adapter that hands over to a pool of threads, in which natively they overtake
+// each other.
+func TestAdapter_OfSomebodyElseIsHeardInOrder(t *testing.T) {
+	w := listening(t, "polled", "WEB_CONCURRENCY=2")
+	var waiting sync.WaitGroup
+	for s := range 4 {
+		stream := fmt.Sprint("room ", s)
+		o := w.joins(t, "", stream)
+		waiting.Go(func() { o.counts(*pairs) })
+		waiting.Go(func() {
+			if _, err := w.App.Request("POST", "/broadcasts", fmt.Sprintf(`{"stream":%q,"count":%d}`, stream, *pairs)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	waiting.Wait()
+}
+
+// TestAdapter_ARemoteDisconnectGoesTheSameWay by Rails' own internal stream.
+func TestAdapter_ARemoteDisconnectGoesTheSameWay(t *testing.T) {
+	w := listening(t, "polled")
+	leaves := w.joins(t, "?uid=7", "room")
+	leaves.performs(`{"action":"leave"}`)
+	leaves.hearsMessages(`{"bye":1}`)
+	leaves.hears(`{"type":"disconnect","reason":"remote","reconnect":true}`)
+}
+
+// TestAdapter_AWorkerThatIsReplacedTakesNoBroadcastWithIt: another one listens before it ends.
+func TestAdapter_AWorkerThatIsReplacedTakesNoBroadcastWithIt(t *testing.T) {
+	w := listening(t, "polled", "WEB_CONCURRENCY=2", "LAB_PRELOAD=false")
+	var all []*ordered
+	for s := range 6 {
+		all = append(all, w.joins(t, "", fmt.Sprint("room ", s)))
+	}
+	stop, published := make(chan struct{}), make(chan int)
+	go func() {
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				published <- n
+				return
+			default:
+			}
+			for s := range all {
+				w.says(t, fmt.Sprint("room ", s), fmt.Sprint(n))
+			}
+		}
+	}()
+	w.App.Process.Signal(syscall.SIGUSR1)
+	err := w.App.Process.WaitFor(func() error {
+		if n := strings.Count(w.Catenary.Process.Output.String(), "a Rails process has stopped"); n < 2 {
+			return fmt.Errorf("%d workers have been replaced", n)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	close(stop)
+	count := <-published
+	for _, o := range all {
+		o.counts(count)
+	}
+	w.counted(t, 0)
+}
+
+// TestAdapter_WithoutAProcessItIsNotReadyAndAfterwardsAllIsHeardAgain.
+func TestAdapter_WithoutAProcessItIsNotReadyAndAfterwardsAllIsHeardAgain(t *testing.T) {
+	w := listening(t, "polled")
+	o := w.joins(t, "", "room")
+	w.App.Process.Kill()
+	if err := w.App.Up(); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Catenary.Process.WaitFor(w.Catenary.Ready); err != nil {
+		t.Fatal(err)
+	}
+	w.says(t, "room", "1")
+	o.hearsMessages("1")
+	w.counted(t, 1)
+}
+
+// TestAdapter_AfterAReloadEverythingIsHeard, though Rails restarts Action Cable.
+func TestAdapter_AfterAReloadEverythingIsHeard(t *testing.T) {
+	w := listening(t, "async", "LAB_RELOAD=true")
+	o := w.joins(t, "", "room")
+	for n := range 3 {
+		if _, err := w.App.Request("POST", "/restart", ""); err != nil {
+			t.Fatal(err)
+		}
+		o.performs(`{"action":"speak","n":1}`)
+		o.hearsMessages(`{"ack":1}`, `{"said":1}`)
+		w.says(t, "room", fmt.Sprint(n))
+		o.hearsMessages(fmt.Sprint(n))
+	}
+}
