@@ -24,7 +24,8 @@ module Catenary
 
       # Runs it. Returns its result, which over a link has been written.
       def result
-        @request["do"] == "open" ? open : continue
+        reason = catch(Lookups::LOST) { return @request["do"] == "open" ? open : continue }
+        failure "lost", reason
       rescue Lost => error
         failure "lost", error.message
       rescue Identities::Refused => error
@@ -84,7 +85,7 @@ module Catenary
           when "frames"  then Array(@request["frames"]).each { |frame| @live.receive(frame) }
           when "tick"    then @live.tick(@request["channel"], @request["timer"].to_i)
           when "message" then @live.deliver(@request["channel"], @request["stream"].to_s, @request["payload"].to_s)
-          when "close"   then @live.close
+          when "close"   then @live.close(@warnings)
           when "state"   then nil
           else raise ArgumentError, "there is nothing to do by the name of #{@request["do"].inspect}"
           end

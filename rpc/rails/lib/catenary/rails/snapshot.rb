@@ -30,7 +30,7 @@ module Catenary
         end
 
         def copy(value)
-          flat?(value) ? value.deep_dup : value
+          PendingRecord === value || !flat?(value) ? value : value.deep_dup
         end
 
         def same?(before, after)
@@ -38,6 +38,8 @@ module Catenary
           when nil, true, false, Integer, Symbol then before.equal?(after)
           when String then before.instance_of?(after.class) && before == after
           else
+            return before.equal?(after) if PendingRecord === after
+            before = before.__record__ if PendingRecord === before
             return before.equal?(after) if by_identity?(after)
             before.class == after.class && flat?(after) && before == after
           end

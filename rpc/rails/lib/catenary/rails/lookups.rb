@@ -1,0 +1,98 @@
+module Catenary
+  module Rails
+    # The records in variables of a rebuilt connection and its channels, which are looked up as late as can be: inside of the
+    # application's own callbacks, which may have switched to a tenant by then. Those of the connection are at their first use, at
+    # the latest before a command; those of a channel before its code runs.
+    class Lookups
+      CONNECTION = nil # in the place of an identifier
+
+      # Thrown with the reason, and the connection is Lost. An exception would be the application's to rescue and to report.
+      LOST = :catenary_lost
+
+      def initialize(live)
+        @live = live
+        @pending = {} # by identifier
+        @due = @warnings = nil
+      end
+
+      # Returns what stands in the variable until it is looked up.
+      def add(identifier, object, name, written)
+        of_object = @pending[identifier] ||= {}
+        of_object[name] = PendingRecord.new(self, object, name, written)
+      end
+
+      # From now on they are looked up when it is time.
+      def start
+        return if @pending.empty?
+        @live.lookups = self
+        @pending[CONNECTION]&.each_key { |name| before_reading name }
+        before_commands
+        inside_of_work
+      end
+
+      # Looks up those of the connection and of these channels.
+      def look_up(identifiers)
+        return if @pending.empty?
+        [CONNECTION, *identifiers].each { |identifier| @pending.delete(identifier)&.each_value(&:__record__) }
+      end
+
+      # The work in the block is code of these channels. warnings: takes what is gone, which becomes nil; otherwise it is lost.
+      def due(identifiers, warnings = nil)
+        @due, @warnings = identifiers, warnings
+        yield
+      ensure
+        @due = nil
+      end
+
+      # Inside of the callbacks of work.
+      def look_up_due
+        look_up @due if @due
+      end
+
+      # Called by PendingRecord.
+      def find(object, name, written)
+        StateCodec.decode(*written)
+      rescue StandardError => error
+        lost "#{object.class}: #{name} is lost: #{error.message}"
+      end
+
+      private
+        # The application's own reader gives the record, and not what stands for it.
+        def before_reading(name)
+          connection, reader = @live.connection, name.to_s.delete_prefix("@")
+          return unless connection.respond_to?(reader, true)
+          connection.define_singleton_method(reader) do |*arguments, &block|
+            value = instance_variable_get(name)
+            value.__record__ if PendingRecord === value
+            super(*arguments, &block)
+          end
+        end
+
+        def before_commands
+          lookups = self
+          @live.connection.subscriptions.define_singleton_method(:execute_command) do |command|
+            lookups.look_up command.is_a?(Hash) ? [command["identifier"]] : []
+            super(command)
+          end
+        end
+
+        def inside_of_work
+          lookups = self
+          @live.server.worker_pool.define_singleton_method(:work) do |connection, &block|
+            super(connection) do
+              lookups.look_up_due
+              block.call
+            end
+          end
+        end
+
+        def lost(reason)
+          throw LOST, reason unless @warnings
+          @warnings << reason
+          nil
+        rescue UncaughtThrowError # in a thread of the application's own
+          raise Lost, reason
+        end
+    end
+  end
+end
