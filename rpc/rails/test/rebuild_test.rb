@@ -62,6 +62,16 @@ class RebuildTest < CallTest
     assert_lost(/MemberChannel: @friend is lost/, browser)
   end
 
+  def test_what_callbacks_have_replaced_is_not_looked_up
+    browser = member("at=replaced")
+    browser.forgotten
+    Member.searches.clear
+    browser.perform MEMBER, "who", want: "state"
+    assert_equal [ACME.merge("tenant" => "acme")], browser.said
+    assert_equal %w[2 3], Member.searches.sort
+    assert browser.result["state"]
+  end
+
   def test_looking_up_is_no_change
     browser = member("at=command")
     browser.subscribe OTHER

@@ -24,8 +24,7 @@ module Catenary
 
       # Runs it. Returns its result, which over a link has been written.
       def result
-        reason = catch(Lookups::LOST) { return @request["do"] == "open" ? open : continue }
-        failure "lost", reason
+        @request["do"] == "open" ? open : continue
       rescue Lost => error
         failure "lost", error.message
       rescue Identities::Refused => error
@@ -67,12 +66,17 @@ module Catenary
           return tell(need: "state") unless @live || @request["request"]
 
           restore unless @live
+          lost = catch(@live) { command; nil } # see Lookups
+          raise Lost, lost if lost
+          return conclude(closed) if closing?
+          conclude unopened? ? introduce(reply) : reply
+        end
+
+        def command
           @live.command(@link, @number) do
             @live.open if unopened?
             Trace.continue(@request["traceparent"], @live.connection) { act } if @live.alive? || !unopened?
           end
-          return conclude(closed) if closing?
-          conclude unopened? ? introduce(reply) : reply
         end
 
         # Whether this is the first call for a connection that catenary has identified.

@@ -6,9 +6,6 @@ module Catenary
     class Lookups
       CONNECTION = nil # in the place of an identifier
 
-      # Thrown with the reason, and the connection is Lost. An exception would be the application's to rescue and to report.
-      LOST = :catenary_lost
-
       def initialize(live)
         @live = live
         @pending = {} # by identifier
@@ -33,7 +30,9 @@ module Catenary
       # Looks up those of the connection and of these channels.
       def look_up(identifiers)
         return if @pending.empty?
-        [CONNECTION, *identifiers].each { |identifier| @pending.delete(identifier)&.each_value(&:__record__) }
+        [CONNECTION, *identifiers].each do |identifier|
+          @pending.delete(identifier)&.each_value { |record| record.__record__ if record.__wanted__? }
+        end
       end
 
       # The work in the block is code of these channels. warnings: takes what is gone, which becomes nil; otherwise it is lost.
@@ -86,8 +85,9 @@ module Catenary
           end
         end
 
+        # An exception would be the application's, to rescue and to report.
         def lost(reason)
-          throw LOST, reason unless @warnings
+          throw @live, reason unless @warnings
           @warnings << reason
           nil
         rescue UncaughtThrowError # in a thread of the application's own

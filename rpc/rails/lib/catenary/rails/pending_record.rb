@@ -13,8 +13,18 @@ module Catenary
         return @record if @found
         @record = @lookups.find(@object, @name, @written)
         @found = true
-        @object.instance_variable_set(@name, @record) if equal?(@object.instance_variable_get(@name))
+        @object.instance_variable_set(@name, @record) if __wanted__?
         @record
+      end
+
+      # Whether it stands in the variable: the application may have put something else there.
+      def __wanted__?
+        equal?(@object.instance_variable_get(@name))
+      end
+
+      # Whether it has been found, and is that one.
+      def __found__?(record)
+        @found && @record.equal?(record)
       end
 
       # For the state.
