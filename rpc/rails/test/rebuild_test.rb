@@ -113,6 +113,29 @@ class RebuildTest < CallTest
     assert_empty browser_errors
   end
 
+  # What has run before has been done, and may be seen.
+  def test_effects_of_a_command_before_the_one_that_is_lost
+    browser = member("at=command")
+    browser.subscribe ECHO
+    browser.forgotten
+    User.gone << "2"
+    browser.frames(*[[ECHO, "echo", 1], [ECHO, "echo", 2], [MEMBER, "who", 3]].map do |identifier, action, n|
+      { command: "message", identifier: identifier, data: JSON.generate(action: action, n: n) }
+    end)
+    assert_lost(/@friend is lost/, browser)
+    assert_equal [1, 2], carrier.effects(browser.last_call).map { |_, frame| JSON.parse(frame).dig("message", "n") } if carrier
+  end
+
+  def test_when_a_subscription_ends_what_is_gone_is_nil
+    browser = member("at=command")
+    browser.forgotten
+    User.gone << "2"
+    browser.unsubscribe MEMBER
+    assert_nil browser.result["error"]
+    assert_equal [:unsubscribed, nil], Journal.entries.last
+    assert_match(/MemberChannel: @friend is lost/, LOG.string)
+  end
+
   def test_at_the_end_what_is_gone_is_nil
     browser = member("at=command")
     browser.forgotten.close

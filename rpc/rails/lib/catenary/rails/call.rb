@@ -67,7 +67,7 @@ module Catenary
 
           restore unless @live
           lost = catch(@live) { command; nil } # see Lookups
-          raise Lost, lost if lost
+          lose lost if lost
           return conclude(closed) if closing?
           conclude unopened? ? introduce(reply) : reply
         end
@@ -77,6 +77,12 @@ module Catenary
             @live.open if unopened?
             Trace.continue(@request["traceparent"], @live.connection) { act } if @live.alive? || !unopened?
           end
+        end
+
+        # What has run before it was found out may be seen.
+        def lose(reason)
+          flush
+          raise Lost, reason
         end
 
         # Whether this is the first call for a connection that catenary has identified.

@@ -9,7 +9,7 @@ module Catenary
       def initialize(live)
         @live = live
         @pending = {} # by identifier
-        @due = @warnings = nil
+        @due = @warn = nil
       end
 
       # Returns what stands in the variable until it is looked up.
@@ -27,25 +27,28 @@ module Catenary
         inside_of_work
       end
 
-      # Looks up those of the connection and of these channels.
-      def look_up(identifiers)
-        return if @pending.empty?
-        [CONNECTION, *identifiers].each do |identifier|
-          @pending.delete(identifier)&.each_value { |record| record.__record__ if record.__wanted__? }
-        end
-      end
-
       # The work in the block is code of these channels. warnings: takes what is gone, which becomes nil; otherwise it is lost.
       def due(identifiers, warnings = nil)
-        @due, @warnings = identifiers, warnings
+        @due = identifiers
+        @warn = warnings.method(:<<) if warnings
         yield
       ensure
         @due = nil
       end
 
       # Inside of the callbacks of work.
-      def look_up_due
-        look_up @due if @due
+      def before_work
+        look_up CONNECTION, *@due if @due
+      end
+
+      # Inside of the callbacks of a command. A subscription can end without what is gone.
+      def before_command(command)
+        look_up CONNECTION
+        return unless command.is_a?(Hash)
+        @warn = ->(reason) { ::Rails.logger&.warn "[catenary] #{reason}" } if command["command"] == "unsubscribe"
+        look_up command["identifier"]
+      ensure
+        @warn = nil
       end
 
       # Called by PendingRecord.
@@ -56,6 +59,12 @@ module Catenary
       end
 
       private
+        def look_up(*identifiers)
+          identifiers.each do |identifier|
+            @pending.delete(identifier)&.each_value { |record| record.__record__ if record.__wanted__? }
+          end
+        end
+
         # The application's own reader gives the record, and not what stands for it.
         def before_reading(name)
           connection, reader = @live.connection, name.to_s.delete_prefix("@")
@@ -70,7 +79,7 @@ module Catenary
         def before_commands
           lookups = self
           @live.connection.subscriptions.define_singleton_method(:execute_command) do |command|
-            lookups.look_up command.is_a?(Hash) ? [command["identifier"]] : []
+            lookups.before_command command
             super(command)
           end
         end
@@ -79,7 +88,7 @@ module Catenary
           lookups = self
           @live.server.worker_pool.define_singleton_method(:work) do |connection, &block|
             super(connection) do
-              lookups.look_up_due
+              lookups.before_work
               block.call
             end
           end
@@ -87,8 +96,8 @@ module Catenary
 
         # An exception would be the application's, to rescue and to report.
         def lost(reason)
-          throw @live, reason unless @warnings
-          @warnings << reason
+          throw @live, reason unless @warn
+          @warn.call reason
           nil
         rescue UncaughtThrowError # in a thread of the application's own
           raise Lost, reason
