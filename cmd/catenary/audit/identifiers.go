@@ -13,7 +13,7 @@ func identifiers(s subject) []Finding {
 			return
 		}
 		if kept := p.unkeepable(value); kept != "" {
-			found = append(found, p.finding("identified_by", i, Live, name[1:]+" = "+kept, lostMeans(kept), "change: identify by a record or a scalar"))
+			found = append(found, p.finding("identified_by", i, Live, name[1:]+" = "+kept, lostIdentifier(kept), "change: identify by a record or a scalar"))
 			return
 		}
 		if class := p.plainObject(s, value); class != "" {
@@ -21,6 +21,14 @@ func identifiers(s subject) []Finding {
 		}
 	})
 	return found
+}
+
+// lostIdentifier is lostMeans of an identifier.
+func lostIdentifier(kept string) string {
+	if kept == hashBlock {
+		return lostMeans(kept)
+	}
+	return "kept on the live object; when that is rebuilt, in another process or after a pause, the browser has to reconnect"
 }
 
 func (s subject) identifiers() map[string]bool {

@@ -16,6 +16,21 @@ class RestartTest < CallTest
     @puma.wait_for_end
   end
 
+  # Its state may have changed inside, as far as the gem saw after the last call; a closer look says that it has not.
+  def test_when_puma_ends_catenary_is_told_that_it_has_all_of_the_state
+    @puma = PumaServer.new
+    link = @puma.link
+    browser = opened(link)
+    browser.perform ECHO, "remember", value: { "a" => [1] }
+    browser.perform ECHO, "echo", want: "state"
+    browser.perform ECHO, "echo"
+    assert_nil browser.result["kept"]
+    @puma.signal(:TERM)
+    link.await_end
+    assert_includes link.frames, { "kept" => browser.name, "ver" => browser.version }
+    @puma.wait_for_end
+  end
+
   def test_a_hot_restart_in_single_mode
     @puma = PumaServer.new
     link = @puma.link

@@ -77,6 +77,14 @@ class StateTest < CallTest
     assert_nil @browser.result["warnings"]
   end
 
+  def test_a_hash_that_loses_its_block_is_warned_of
+    @browser.perform(ECHO, "keep_lists")
+    @browser.perform(ECHO, "echo", want: "state")
+    assert_equal ["EchoChannel: @lists (a Hash with a block) comes back without its block when the object must be rebuilt"], @browser.result["warnings"]
+    @browser.forgotten.perform(ECHO, "recall_lists")
+    assert_equal [{ "lists" => { "a" => [1] }, "missing" => nil }], @browser.said
+  end
+
   def test_too_much_state_is_lost
     @browser.perform(ECHO, "keep_much")
     @browser.perform(ECHO, "echo")
@@ -96,8 +104,8 @@ class StateTest < CallTest
   def test_a_record_that_is_gone
     @browser.perform(ECHO, "remember", value: 1, friend: "404")
     @browser.forgotten.perform(ECHO, "recall")
-    assert_nil @browser.said.first["friend"]
-    assert_match(/@friend is lost/, @browser.result["warnings"].first)
+    assert_equal "lost", @browser.result["error"]["kind"]
+    assert_match(/@friend is lost/, @browser.result["error"]["message"])
   end
 
   def test_an_identifier_that_is_gone_loses_the_connection_but_not_its_end

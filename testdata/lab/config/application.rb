@@ -51,6 +51,14 @@ module App
 
     config.action_controller.allow_forgery_protection = false
 
+    initializer("tenants") do # see ApplicationCable::Tenanted
+      ActionCable::Server::Worker.set_callback :work, :around do |worker, work|
+        connection = worker.connection
+        connection = connection.connection if connection.respond_to?(:connection) # Rails 8.2
+        connection.switched_by("work") { work.call }
+      end
+    end
+
     initializer("witness") { |app| Witness.watch(app) } if Witness.wanted?
   end
 end

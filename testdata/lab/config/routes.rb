@@ -10,6 +10,7 @@ Rails.application.routes.draw do
   post "broadcast_to" => "lab#broadcast_to"
   post "trigger" => "lab#trigger"
   post "disconnect" => "lab#disconnect"
+  post "dismiss" => "lab#dismiss"
   post "restart" => "lab#restart"
   get "statistics" => "lab#statistics"
   get "signed_name" => "lab#signed_name"

@@ -49,6 +49,54 @@ class User
   end
 end
 
+# Whose records are found on this thread.
+module Tenant
+  mattr_accessor :left, default: [] # tenants that were switched from again
+
+  def self.current
+    Thread.current[:tenant] || "public"
+  end
+
+  def self.switch(tenant)
+    before, Thread.current[:tenant] = Thread.current[:tenant], tenant
+    yield
+  ensure
+    left << tenant
+    Thread.current[:tenant] = before
+  end
+end
+
+# A record with an id that every tenant has.
+class Member
+  include GlobalID::Identification
+  attr_reader :id, :tenant
+
+  mattr_accessor :founding, default: { "public" => Time.utc(2020), "acme" => Time.utc(2021) } # tenants
+  mattr_accessor :searches, default: []
+
+  def self.find(id)
+    searches << id.to_s
+    raise User::NotFound, "there is no member #{id} of #{Tenant.current}" if id.to_s == "404" || User.gone.include?(id.to_s)
+    new(id, Tenant.current)
+  end
+
+  def initialize(id, tenant)
+    @id, @tenant = id.to_s, tenant
+  end
+
+  def created_at
+    founding[tenant]
+  end
+end
+
+# Its Global IDs say whose it is.
+class Guest < Member
+  def to_global_id(options = {})
+    super(options.merge(app: "guests", tenant: tenant))
+  end
+end
+GlobalID::Locator.use("guests") { |gid| Guest.new(gid.model_id, gid.params["tenant"]) unless User.gone.include?(gid.model_id) }
+
 class Current < ActiveSupport::CurrentAttributes
   attribute :user
 end
@@ -87,7 +135,15 @@ module ApplicationCable
     identified_by :current_user
     attr_reader :visits
 
-    before_command { Journal.add :before_command } if respond_to?(:before_command) # Rails 7.1
+    if respond_to?(:before_command) # Rails 7.1
+      before_command { Journal.add :before_command }
+      around_command { |_, command| in_tenant { command.call } }
+    else
+      def dispatch_websocket_message(*)
+        in_tenant { super }
+      end
+    end
+    rescue_from(Catenary::Rails::Lost) { |error| Journal.add :rescued, error.message }
     rescue_from(KeyError) { |error| Journal.add :rescued, error.message }
 
     def connect
@@ -96,6 +152,8 @@ module ApplicationCable
       reject_unauthorized_connection if request.params[:reject]
       id = request.params[:user] || request.session[:user_id] || cookies[:user]
       self.current_user = User.new(id) if id
+      self.current_user = Mutex.new if request.params[:unkeepable]
+      belong if request.params[:tenant]
       @visits = 0
       logger.add_tags "user-#{id}"
       Journal.add :upgrade, request.headers["HTTP_UPGRADE"]
@@ -104,12 +162,34 @@ module ApplicationCable
     end
 
     def disconnect
-      Journal.add :disconnect, current_user&.id
+      Journal.add :disconnect, current_user.try(:id)
     end
 
     def visit
       @visits += 1
     end
+
+    # The tenant for all that Action Cable's workers do, or nil.
+    def tenant_at_work
+      @tenant if request.params[:at] == "work"
+    end
+
+    private
+      def belong
+        @tenant = request.params[:tenant]
+        @landlord = User.new(@tenant)
+        self.current_user = Tenant.switch(@tenant) { (request.params[:guest] ? Guest : Member).find(request.params[:guest] || request.params[:member]) }
+      end
+
+      def in_tenant(&command)
+        case request.params[:at]
+        when "command"  then Tenant.switch(@tenant, &command)
+        when "variable" then Tenant.switch(@landlord.id, &command)
+        when "replaced" then Tenant.switch(@tenant) { self.current_user = Member.new(SecureRandom.hex(2), @tenant); yield }
+        when "reader"   then Tenant.switch(current_user.tenant, &command)
+        else yield
+        end
+      end
   end
 end
 
@@ -153,6 +233,15 @@ class EchoChannel < ApplicationChannel
 
   def keep_proc
     @proc = -> { 1 }
+  end
+
+  def keep_lists
+    @lists = Hash.new { |lists, name| lists[name] = [] }
+    @lists["a"] << 1
+  end
+
+  def recall_lists
+    transmit({ lists: @lists, missing: @lists["b"] })
   end
 
   def keep_much
@@ -232,6 +321,31 @@ class EchoChannel < ApplicationChannel
     def beat
       transmit({ beat: params[:room] })
     end
+end
+
+class MemberChannel < ApplicationChannel
+  periodically :who, every: 3
+
+  def subscribed
+    @friend = Member.find(params[:friend] || "2")
+    @friends = { "all" => [Member.find("3")] } if params[:friends]
+  end
+
+  def unsubscribed
+    Journal.add :unsubscribed, @friend&.tenant
+  end
+
+  def who
+    transmit({ user: current_user.tenant, friend: @friend.tenant, friends: @friends&.fetch("all")&.map(&:tenant), tenant: Tenant.current })
+  end
+
+  def keep_gid
+    @gid = current_user.to_gid(tenant: "acme")
+  end
+
+  def recall_gid
+    transmit({ gid: @gid.to_s })
+  end
 end
 
 class RejectChannel < ApplicationChannel
@@ -379,6 +493,13 @@ class SlowChannel < ApplicationChannel
     sleep 0.3
     transmit({ done: true })
   end
+end
+
+ActionCable::Server::Worker.set_callback :work, :around do |worker, work|
+  connection = worker.connection
+  connection = connection.connection if connection.respond_to?(:connection) # Rails 8.2
+  tenant = connection.tenant_at_work
+  tenant ? Tenant.switch(tenant, &work) : work.call
 end
 
 ::Rails.application.initialize!

@@ -66,6 +66,12 @@ class LabController < ActionController::API
     head :no_content
   end
 
+  # id: of the members that are gone from now on.
+  def dismiss
+    Member.gone << JSON.parse(request.raw_post)["id"].to_s
+    head :no_content
+  end
+
   def restart
     ActionCable.server.restart
     head :no_content

@@ -66,12 +66,23 @@ module Catenary
           return tell(need: "state") unless @live || @request["request"]
 
           restore unless @live
+          lost = catch(@live) { command; nil } # see Lookups
+          lose lost if lost
+          return conclude(closed) if closing?
+          conclude unopened? ? introduce(reply) : reply
+        end
+
+        def command
           @live.command(@link, @number) do
             @live.open if unopened?
             Trace.continue(@request["traceparent"], @live.connection) { act } if @live.alive? || !unopened?
           end
-          return conclude(closed) if closing?
-          conclude unopened? ? introduce(reply) : reply
+        end
+
+        # What has run before it was found out may be seen.
+        def lose(reason)
+          flush
+          raise Lost, reason
         end
 
         # Whether this is the first call for a connection that catenary has identified.
@@ -84,7 +95,7 @@ module Catenary
           when "frames"  then Array(@request["frames"]).each { |frame| @live.receive(frame) }
           when "tick"    then @live.tick(@request["channel"], @request["timer"].to_i)
           when "message" then @live.deliver(@request["channel"], @request["stream"].to_s, @request["payload"].to_s)
-          when "close"   then @live.close
+          when "close"   then @live.close(@warnings)
           when "state"   then nil
           else raise ArgumentError, "there is nothing to do by the name of #{@request["do"].inspect}"
           end

@@ -70,7 +70,7 @@ module Catenary
         def write(identifier, warnings)
           object = identifier == CONNECTION ? @live.connection : @live.channels[identifier]
           return unless object
-          text = @state.of(object, warnings)
+          text = @state.write(object, @live.name, warnings)
           before = @entries[identifier]
           enter identifier, object, text
           [identifier, text] unless before && before.object.equal?(object) && before.digest == text.hash

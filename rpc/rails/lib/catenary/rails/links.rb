@@ -141,11 +141,12 @@ module Catenary
           end
         end
 
-        # Gives catenary the state that it lacks.
+        # Gives catenary the state that it lacks, or was told that it might lack.
         def hand_over(link)
           @endpoint.live_connections.each_of(link) do |live|
+            complete = live.ledger.complete?
             state = live.ledger.unwritten_of_all([])
-            link.write({ kept: live.name, ver: live.version }.merge!(state)) if state.any?
+            link.write({ kept: live.name, ver: live.version }.merge!(state)) if state.any? || !complete
           end
           tell link, "handed"
         end

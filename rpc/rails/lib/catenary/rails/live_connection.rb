@@ -4,6 +4,7 @@ module Catenary
     class LiveConnection
       attr_reader :name, :connection, :server, :ops, :coder, :ledger, :link
       attr_accessor :version, :generation, :used_at
+      attr_writer :lookups # only if it was rebuilt, and has records
 
       # identities: nil if the application's own connect runs.
       def initialize(name, env, cable, protocol, endpoint, identities = nil)
@@ -66,8 +67,10 @@ module Catenary
       def tick(identifier, timer)
         channel = channels[identifier]
         block = channel&.send(:active_periodic_timers)&.at(timer)&.block
-        block&.call
-        drain
+        working_for [identifier] do
+          block&.call
+          drain
+        end
       end
 
       # A stream that was stopped a moment ago has no handlers.
@@ -77,18 +80,14 @@ module Catenary
         rescue StandardError => error
           logger.error "There was an exception - #{error.class}(#{error.message})"
         end
-        drain
+        working_for([identifier]) { drain }
       end
 
-      def close
+      # warnings: takes what is gone.
+      def close(warnings)
         @socket.gone
         @ops.close
-        invoke :handle_close
-      end
-
-      # Runs the block as a worker would, without handling its exceptions.
-      def work(&block)
-        @server.worker_pool.work(@driver, &block)
+        working_for(channels.keys, warnings) { invoke :handle_close }
       end
 
       # Subscribed channels by identifier.
@@ -119,6 +118,10 @@ module Catenary
         def invoke(method, *args)
           @server.worker_pool.invoke(@driver, method, *args, connection: @driver)
           drain
+        end
+
+        def working_for(identifiers, warnings = nil, &block)
+          @lookups ? @lookups.due(identifiers, warnings, &block) : yield
         end
 
         def drain

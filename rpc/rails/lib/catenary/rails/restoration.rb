@@ -5,15 +5,17 @@ module Catenary
       # lenient: for a call that must run even if something is gone.
       def initialize(live, request, state, warnings, lenient:)
         @live, @request, @state, @warnings, @lenient = live, request, state, warnings, lenient
+        @lookups = Lookups.new(live)
       end
 
       # Raises Lost.
       def run
         lost = nil
-        @live.work do
+        ::Rails.application.executor.wrap do
           restore_connection
           channels.each { |identifier, kept| restore_channel(identifier, kept) }
           @live.ledger.adopt @request["state"], channels.transform_values { |kept| kept["state"] }
+          @lookups.start
         rescue Lost => error
           lost = error # outside of the executor, which would report it as the application's
         end
@@ -27,32 +29,29 @@ module Catenary
 
         def restore_connection
           connection = @live.connection
-          state = @state.read(@request["state"], lenient: @lenient)
+          state = read(Lookups::CONNECTION, @request)
           connection.env["action_dispatch.request_id"] = state["request_id"] if state["request_id"]
           @live.logger.tags.replace(@request["tags"] || [])
           @live.restore_protocol
-          @state.apply(state, connection) do |name, error|
-            raise Lost, "#{name} of #{connection.class} is gone: #{error.message}" if identifier?(connection, name) && !@lenient
-            warn connection, name, error
-          end
-        end
-
-        def identifier?(connection, name)
-          connection.identifiers.any? { |identifier| name == "@#{identifier}" }
+          restore_variables connection, Lookups::CONNECTION, state
         end
 
         def restore_channel(identifier, kept)
-          state = @state.read(kept["state"], lenient: @lenient)
+          state = read(identifier, kept)
           channel = build(identifier)
           channel.instance_variable_set(:@subscription_confirmation_sent, state["confirmed"])
           channel.instance_variable_set(:@reject_subscription, state["rejected"])
           channel.instance_variable_get(:@defer_subscription_confirmation_counter).value = state["unconfirmed"]
           @live.channels[identifier] = channel
           restore_streams channel, kept.fetch("streams", nil) || {}
-          @state.apply(state, channel, @live.connection) { |name, error| warn channel, name, error }
+          restore_variables channel, identifier, state
           channel.send(:start_periodic_timers) if state["timers"]
         rescue Lost
           raise unless @lenient
+        end
+
+        def read(identifier, kept)
+          @state.read(kept["state"], @live.name, identifier, lenient: @lenient)
         end
 
         # As ActionCable::Connection::Subscriptions#add does.
@@ -70,8 +69,34 @@ module Catenary
           end
         end
 
-        def warn(object, name, error)
-          @warnings << "#{object.class}: #{name} is lost: #{error.message}"
+        def restore_variables(object, identifier, state)
+          state.fetch("variables").each do |name, *written|
+            object.instance_variable_set(name, value(object, identifier, name, written))
+          end
+        end
+
+        def value(object, identifier, name, written)
+          case written.first
+          when State::SELF then object
+          when State::CONNECTION then @live.connection
+          when State::UNKEEPABLE then gone(object, name, "it cannot be kept")
+          when StateCodec::RECORD then @lookups.add(identifier, object, name, written)
+          else decode(object, name, written)
+          end
+        end
+
+        def decode(object, name, written)
+          StateCodec.decode(*written)
+        rescue StandardError => error
+          gone object, name, error.message
+        end
+
+        # Returns nil, unless the connection cannot be without it.
+        def gone(object, name, why)
+          reason = "#{object.class}: #{name} is lost: #{why}"
+          raise Lost, reason if State.identity(object).include?(name.to_sym) && !@lenient
+          @warnings << reason
+          nil
         end
     end
   end

@@ -16,6 +16,7 @@ module Catenary
         @all = object.instance_variables
         @names = ours(@all)
         @values = @names.map { |name| copy(object.instance_variable_get(name)) }
+        @pending = @values.any?(PendingRecord)
       end
 
       def holds?(object, flags)
@@ -30,10 +31,11 @@ module Catenary
         end
 
         def copy(value)
-          flat?(value) ? value.deep_dup : value
+          PendingRecord === value || !flat?(value) ? value : value.deep_dup
         end
 
         def same?(before, after)
+          return same_record?(before, after) if @pending && PendingRecord === before
           case after
           when nil, true, false, Integer, Symbol then before.equal?(after)
           when String then before.instance_of?(after.class) && before == after
@@ -41,6 +43,11 @@ module Catenary
             return before.equal?(after) if by_identity?(after)
             before.class == after.class && flat?(after) && before == after
           end
+        end
+
+        # What was pending may have been found, or given up for something else.
+        def same_record?(before, after)
+          PendingRecord === after ? before.equal?(after) : before.__found__?(after) && by_identity?(after)
         end
 
         def flat?(value)

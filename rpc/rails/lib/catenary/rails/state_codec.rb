@@ -11,16 +11,24 @@ module Catenary
 
       class Unkeepable < StandardError; end
 
+      # What was looked up is not what was written.
+      class Changed < StandardError; end
+
+      RECORD = "r" # kind of a value that is looked up
+
+      # Returns the kind, the text, and what else decode needs.
       def encode(value)
         return ["m", marshal(value)] unless same_as_argument?(value)
-        ["j", JSON.generate(ActiveJob::Arguments.serialize([value]))]
+        text = JSON.generate(ActiveJob::Arguments.serialize([value]))
+        records = records_of(value)
+        records.empty? ? ["j", text] : [RECORD, text, records.map { |record| created_at(record) }]
       rescue StandardError
         ["m", marshal(value)]
       end
 
-      def decode(kind, text)
+      def decode(kind, text, created = nil)
         case kind
-        when "j" then ActiveJob::Arguments.deserialize(JSON.parse(text)).first
+        when "j", RECORD then ActiveJob::Arguments.deserialize(JSON.parse(text)).first.tap { |value| compare created, value if created }
         when "m" then Marshal.load(text.unpack1("m0"))
         end
       end
@@ -40,6 +48,28 @@ module Catenary
         # A default that is a block cannot be marshalled either.
         def plain?(hash)
           hash.default.nil? && (hash.instance_of?(Hash) || hash.instance_of?(ActiveSupport::HashWithIndifferentAccess))
+        end
+
+        def records_of(value)
+          case value
+          when GlobalID::Identification then [value]
+          when Array then value.flat_map { |element| records_of(element) }
+          when Hash then value.each_value.flat_map { |element| records_of(element) }
+          else []
+          end
+        end
+
+        # In milliseconds, which every database keeps; nil: nobody knows.
+        def created_at(record)
+          time = record.created_at if record.respond_to?(:created_at)
+          time.respond_to?(:usec) ? time.to_i * 1000 + time.usec / 1000 : time&.to_s
+        end
+
+        # Another tenant may have another record with the same id. A locator of the application's own may return nil.
+        def compare(created, value)
+          found = records_of(value).map { |record| created_at(record) }
+          raise Changed, "a record was not found" unless found.size == created.size
+          raise Changed, "its created_at is not what it was" unless created.zip(found).all? { |before, now| before.nil? || before == now }
         end
 
         # A relation would be marshalled as the records that it happens to find.

@@ -3,6 +3,7 @@ module ApplicationCable
   class Connection < ActionCable::Connection::Base
     identified_by :user, :tenant
     include Witnessed
+    include Tenanted
 
     def connect
       sleep request.params[:sleep].to_f
@@ -32,6 +33,10 @@ module ApplicationCable
           self.user, self.tenant = "plain", :sym
         when "jwt"
           self.user = SignIn.user(request.params[:token]) || reject_unauthorized_connection
+        when "member"
+          self.user, self.tenant = member, request.params[:tenant]
+        when "lock"
+          self.user = Mutex.new
         else
           self.user, self.tenant = User.new(request.params[:uid] || 1), request.params[:tenant]
         end

@@ -1,0 +1,107 @@
+module Catenary
+  module Rails
+    # The records in variables of a rebuilt connection and its channels, which are looked up as late as can be: inside of the
+    # application's own callbacks, which may have switched to a tenant by then. Those of the connection are at their first use, at
+    # the latest before a command; those of a channel before its code runs.
+    class Lookups
+      CONNECTION = nil # in the place of an identifier
+
+      def initialize(live)
+        @live = live
+        @pending = {} # by identifier
+        @due = @warn = nil
+      end
+
+      # Returns what stands in the variable until it is looked up.
+      def add(identifier, object, name, written)
+        of_object = @pending[identifier] ||= {}
+        of_object[name] = PendingRecord.new(self, object, name, written)
+      end
+
+      # From now on they are looked up when it is time.
+      def start
+        return if @pending.empty?
+        @live.lookups = self
+        @pending[CONNECTION]&.each_key { |name| before_reading name }
+        before_commands
+        inside_of_work
+      end
+
+      # The work in the block is code of these channels. warnings: takes what is gone, which becomes nil; otherwise it is lost.
+      def due(identifiers, warnings = nil)
+        @due = identifiers
+        @warn = warnings.method(:<<) if warnings
+        yield
+      ensure
+        @due = nil
+      end
+
+      # Inside of the callbacks of work.
+      def before_work
+        look_up CONNECTION, *@due if @due
+      end
+
+      # Inside of the callbacks of a command. A subscription can end without what is gone.
+      def before_command(command)
+        look_up CONNECTION
+        return unless command.is_a?(Hash)
+        @warn = ->(reason) { ::Rails.logger&.warn "[catenary] #{reason}" } if command["command"] == "unsubscribe"
+        look_up command["identifier"]
+      ensure
+        @warn = nil
+      end
+
+      # Called by PendingRecord.
+      def find(object, name, written)
+        StateCodec.decode(*written)
+      rescue StandardError => error
+        lost "#{object.class}: #{name} is lost: #{error.message}"
+      end
+
+      private
+        def look_up(*identifiers)
+          identifiers.each do |identifier|
+            @pending.delete(identifier)&.each_value { |record| record.__record__ if record.__wanted__? }
+          end
+        end
+
+        # The application's own reader gives the record, and not what stands for it.
+        def before_reading(name)
+          connection, reader = @live.connection, name.to_s.delete_prefix("@")
+          return unless connection.respond_to?(reader, true)
+          connection.define_singleton_method(reader) do |*arguments, &block|
+            value = instance_variable_get(name)
+            value.__record__ if PendingRecord === value
+            super(*arguments, &block)
+          end
+        end
+
+        def before_commands
+          lookups = self
+          @live.connection.subscriptions.define_singleton_method(:execute_command) do |command|
+            lookups.before_command command
+            super(command)
+          end
+        end
+
+        def inside_of_work
+          lookups = self
+          @live.server.worker_pool.define_singleton_method(:work) do |connection, &block|
+            super(connection) do
+              lookups.before_work
+              block.call
+            end
+          end
+        end
+
+        # An exception would be the application's, to rescue and to report.
+        def lost(reason)
+          throw @live, reason unless @warn
+          @warn.call reason
+          nil
+        rescue UncaughtThrowError # in a thread of the application's own
+          raise Lost, reason
+        end
+    end
+  end
+end
