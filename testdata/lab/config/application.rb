@@ -5,6 +5,7 @@ require "rails"
 require "action_controller/railtie"
 require "action_cable/engine"
 require "global_id/railtie"
+require_relative "database" if ENV["LAB_DATABASE"] == "true"
 
 # Without the gem on the load path this is the reference: native Action Cable. With it, the very same application behind catenary.
 begin
@@ -15,6 +16,7 @@ end
 
 require_relative "../app/models/event_log"
 require_relative "environment_variables"
+require_relative "leftovers"
 require_relative "witness"
 require_relative "turbo" if ENV["LAB_TURBO"] == "original"
 
@@ -47,6 +49,12 @@ module App
     config.action_dispatch.rescue_responses["User::NotFound"] = :not_found
 
     config.action_controller.allow_forgery_protection = false
+    config.i18n.available_locales = %i[en fr]
+
+    if Leftovers.wanted?
+      config.middleware.use Leftovers::Middleware
+      config.action_cable.log_tags = [Leftovers.method(:tag)]
+    end
 
     initializer("witness") { |app| Witness.watch(app) } if Witness.wanted?
   end

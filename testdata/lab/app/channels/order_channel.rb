@@ -21,11 +21,4 @@ class OrderChannel < ApplicationCable::Channel
       sleep data["s"]
     end
   end
-
-  def set_locale
-    Time.zone = "Tokyo"
-    Thread.current[:lab] = 1
-    Thread.current.thread_variable_set :lab, 1
-    transmit({ set: 1 })
-  end
 end
