@@ -31,6 +31,10 @@ type Call struct {
 	Stream  string // Deliver
 	Payload string // Deliver
 
+	Code   int    // Close: how the WebSocket ended; 0: nobody knows
+	Text   string // Close
+	Failed bool   // Close: the browser broke the WebSocket protocol
+
 	Request  json.RawMessage // nil in a short call; see Request.Encode
 	Protocol string
 	State    string

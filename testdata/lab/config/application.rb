@@ -17,6 +17,7 @@ end
 require_relative "../app/models/event_log"
 require_relative "environment_variables"
 require_relative "leftovers"
+require_relative "hooks"
 require_relative "witness"
 require_relative "turbo" if ENV["LAB_TURBO"] == "original"
 
@@ -56,6 +57,7 @@ module App
       config.action_cable.log_tags = [Leftovers.method(:tag)]
     end
 
+    initializer("hooks") { Hooks.watch } if Hooks.wanted?
     initializer("witness") { |app| Witness.watch(app) } if Witness.wanted?
   end
 end

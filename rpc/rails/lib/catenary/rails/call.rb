@@ -84,7 +84,7 @@ module Catenary
           when "frames"  then Array(@request["frames"]).each { |frame| @live.receive(frame) }
           when "tick"    then @live.tick(@request["channel"], @request["timer"].to_i)
           when "message" then @live.deliver(@request["channel"], @request["stream"].to_s, @request["payload"].to_s)
-          when "close"   then @live.close
+          when "close"   then @live.close(@request["code"], @request["text"].to_s, failed: @request["failed"])
           when "state"   then nil
           else raise ArgumentError, "there is nothing to do by the name of #{@request["do"].inspect}"
           end

@@ -2,6 +2,8 @@ module Catenary
   module Rails
     # The application's connection with its channels, and all that stands in for the server around them.
     class LiveConnection
+      GONE = 1006 # the code of an end without a close frame
+
       attr_reader :name, :connection, :server, :ops, :coder, :ledger, :link
       attr_accessor :version, :generation, :used_at
 
@@ -55,12 +57,14 @@ module Catenary
 
       # An exception in connect leaves the socket mute for ever natively. Better to let the browser try again.
       def open
-        invoke :handle_open
+        @driver.on_open
+        drain
         close_mute unless @server.opened? || !@socket.alive?
       end
 
       def receive(frame)
-        invoke :dispatch_websocket_message, frame
+        @driver.on_message frame
+        drain
       end
 
       def tick(identifier, timer)
@@ -80,10 +84,13 @@ module Catenary
         drain
       end
 
-      def close
+      # code, text: of the close frame, as far as there was one. failed: whether the browser has broken WebSocket's protocol.
+      def close(code, text, failed: false)
         @socket.gone
         @ops.close
-        invoke :handle_close
+        @driver.on_error text if failed
+        @driver.on_close text, code || GONE
+        drain
       end
 
       # Runs the block as a worker would, without handling its exceptions.
@@ -100,9 +107,10 @@ module Catenary
         @connection.logger
       end
 
-      # Natively set in handle_open.
-      def restore_protocol
+      # What handle_open does natively, besides the application's connect.
+      def restore_open
         @driver.instance_variable_set(:@protocol, @socket.protocol)
+        @driver.instance_variable_get(:@message_buffer).process!
       end
 
       # Whether commands are to be expected of it: most browsers subscribe, and then only listen.
@@ -116,11 +124,6 @@ module Catenary
       end
 
       private
-        def invoke(method, *args)
-          @server.worker_pool.invoke(@driver, method, *args, connection: @driver)
-          drain
-        end
-
         def drain
           @server.worker_pool.drain
         end

@@ -26,6 +26,7 @@ module Catenary
       initializer "catenary.action_cable" do
         ActiveSupport.on_load(:action_cable) do
           ActionCable::Server::Base.prepend Mount
+          ActionCable::Server::Connections.prepend Unlisted
           Versions::WithoutDriver.prepend_to_socket
         end
         ActiveSupport.on_load(:action_cable_channel) { prepend ChannelStreams }

@@ -30,7 +30,7 @@ module Catenary
           state = @state.read(@request["state"], lenient: @lenient)
           connection.env["action_dispatch.request_id"] = state["request_id"] if state["request_id"]
           @live.logger.tags.replace(@request["tags"] || [])
-          @live.restore_protocol
+          @live.restore_open
           @state.apply(state, connection) do |name, error|
             raise Lost, "#{name} of #{connection.class} is gone: #{error.message}" if identifier?(connection, name) && !@lenient
             warn connection, name, error
