@@ -46,6 +46,7 @@ type Connection struct {
 	welcomed      bool
 	ended         bool
 	ending        *socket.Ending // nil: a close frame of ours
+	beating       *timer         // nil: nobody but us sends heartbeats
 	lost          bool           // Rails has lost its objects: it ends in its turn
 	state         string         // Rails' own, see docs/rpc.md
 	stale         *time.Timer    // not nil: an older one than Rails holds; it is fetched soon
@@ -240,6 +241,9 @@ func (c *Connection) end(why string, d *protocol.Disconnect) {
 	c.room.signal()
 	if c.stale != nil {
 		c.stale.Stop()
+	}
+	if c.beating != nil {
+		c.beating.Stop()
 	}
 	c.server.count.ended(why)
 	c.debug("connection ended", "why", why)

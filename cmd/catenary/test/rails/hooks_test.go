@@ -20,7 +20,8 @@ func TestHooks_RunAsNatively(t *testing.T) {
 	const identifier = `{"channel":"HooksChannel"}`
 	all.do("connect", func(h *hooks) { h.connects("/cable?uid=hooks") })
 	all.do("subscribe", func(h *hooks) { h.browser.Send(stage.Command("subscribe", identifier, nil)) })
-	all.do("subscribe again", func(h *hooks) { h.browser.Send(stage.Command("subscribe", `{"channel":"NobodysChannel"}`, nil)) })
+	all.beat()
+	all.do("subscribe to nothing", func(h *hooks) { h.browser.Send(stage.Command("subscribe", `{"channel":"NobodysChannel"}`, nil)) })
 	all.do("perform", func(h *hooks) { h.browser.Send(stage.Command("message", identifier, `{"action":"echo","n":1}`)) })
 	all.do("perform nothing", func(h *hooks) { h.browser.Send(stage.Command("message", identifier, `{"action":"nothing"}`)) })
 	all.do("no JSON", func(h *hooks) { h.browser.Send("{") })
@@ -52,6 +53,26 @@ func TestHooks_RunAsNatively(t *testing.T) {
 		h.words = true
 	}
 	all.do("be rejected", func(h *hooks) { h.connects("/cable?uid=hooks&mode=reject") })
+}
+
+// TestHooks_WhoOverridesTransmitSeesEveryMessage, also of streams that are otherwise delivered without Rails.
+func TestHooks_WhoOverridesTransmitSeesEveryMessage(t *testing.T) {
+	t.Parallel()
+	all := hooked(t, []string{"rails", "catenary", "post"}, "LAB_HOOKS_TRANSMIT=true")
+	const identifier = `{"channel":"HooksChannel"}`
+	all.do("connect", func(h *hooks) { h.connects("/cable?uid=hooks") })
+	all.do("subscribe", func(h *hooks) { h.browser.Send(stage.Command("subscribe", identifier, nil)) })
+	for _, h := range all {
+		o := &ordered{h.browser, t, identifier}
+		o.hears(stage.Welcome, stage.Confirmation(identifier))
+	}
+	for _, stream := range []string{"hooks", "hooked"} {
+		all.do("a broadcast on "+stream, func(h *hooks) {
+			if err := h.world.App.Ask(`POST /broadcast {"stream":"` + stream + `","message":{"n":1}}`); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 // hooks are what one server calls.
@@ -112,6 +133,39 @@ func (h *hooks) forget() {
 	}
 }
 
+// beat waits until the overridden heartbeat has run everywhere, and sees that browsers are not pinged more often for it.
+func (all hookeds) beat() {
+	t := all[0].t
+	t.Helper()
+	var beating sync.WaitGroup
+	for _, h := range all {
+		beating.Go(func() {
+			var pings []time.Time
+			for len(pings) < 4 {
+				e, ok := h.browser.Next()
+				if !ok || e.Kind == "end" {
+					t.Errorf("%s: no ping, but %s", h.server, e)
+					return
+				}
+				if stage.IsPing(e) {
+					pings = append(pings, e.At)
+				}
+			}
+			if took := pings[3].Sub(pings[0]); took < 6*time.Second {
+				t.Errorf("%s: four pings in %s", h.server, took)
+			}
+			want := "Connection::Base#beat of ApplicationCable::Connection with []"
+			if !stage.Await(func() bool { return slices.Contains(h.noted(), want) }) {
+				t.Errorf("%s: beat is not called", h.server)
+			}
+		})
+	}
+	beating.Wait()
+	for _, h := range all {
+		h.forget()
+	}
+}
+
 // do has everybody do something, and compares what was called of it in any order, since Rails' threads are several.
 func (all hookeds) do(what string, act func(*hooks)) {
 	t := all[0].t
@@ -153,6 +207,16 @@ func (all hookeds) do(what string, act func(*hooks)) {
 
 // called are the calls so far, sorted. Heartbeats come when they come.
 func (h *hooks) called() []string {
+	calls := slices.DeleteFunc(h.noted(), func(call string) bool { return strings.Contains(call, "#beat ") })
+	if h.server == "rebuilt" {
+		calls = withoutRebuilds(calls)
+	}
+	slices.Sort(calls)
+	return calls
+}
+
+// noted is what the event log says of calls.
+func (h *hooks) noted() (calls []string) {
 	text, err := h.world.App.Request("GET", "/events", "")
 	if err != nil {
 		h.t.Fatal(err)
@@ -165,19 +229,14 @@ func (h *hooks) called() []string {
 	if err := json.Unmarshal([]byte(text), &events); err != nil {
 		h.t.Fatal(err)
 	}
-	var calls []string
 	for _, e := range events {
-		if e.Hook != "" && !strings.HasSuffix(e.Hook, "#beat") {
+		if e.Hook != "" {
 			if !h.words {
 				e.Arguments = nil
 			}
 			calls = append(calls, fmt.Sprintf("%s of %v with %s", e.Hook, e.Receiver, e.Arguments))
 		}
 	}
-	if h.server == "rebuilt" {
-		calls = withoutRebuilds(calls)
-	}
-	slices.Sort(calls)
 	return calls
 }
 

@@ -58,6 +58,7 @@ module Catenary
         def introduce(reply)
           reply[:tags] = @live.logger.tags.map(&:to_s)
           reply[:id] = @live.connection.connection_identifier
+          reply[:beat] = ActionCable::Server::Connections::BEAT_INTERVAL if @live.beats?
           reply
         end
 
@@ -83,6 +84,7 @@ module Catenary
           case @request["do"]
           when "frames"  then Array(@request["frames"]).each { |frame| @live.receive(frame) }
           when "tick"    then @live.tick(@request["channel"], @request["timer"].to_i)
+          when "beat"    then @live.beat
           when "message" then @live.deliver(@request["channel"], @request["stream"].to_s, @request["payload"].to_s)
           when "close"   then @live.close(@request["code"], @request["text"].to_s, failed: @request["failed"])
           when "state"   then nil

@@ -74,6 +74,20 @@ module Catenary
         drain
       end
 
+      # Whether the application has changed what the server's heartbeat calls.
+      def beats?
+        !Native.method?(@connection, :beat)
+      end
+
+      # Natively outside of the worker pool, and what it raises is lost.
+      def beat
+        ::Rails.application.executor.wrap { @socket.without_pings { @connection.beat } }
+      rescue StandardError => error
+        logger.error "There was an exception - #{error.class}(#{error.message})"
+      ensure
+        drain
+      end
+
       # A stream that was stopped a moment ago has no handlers.
       def deliver(identifier, stream, payload)
         @server.pubsub.handlers(identifier, stream).each do |handler|
