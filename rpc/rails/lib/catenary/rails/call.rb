@@ -15,7 +15,6 @@ module Catenary
 
       # Runs it, and writes its effects and its result on the link. Raises nothing.
       def run
-        Sync.forget
         reload if @endpoint.reloads?
         result
       rescue Exception => error
@@ -24,6 +23,7 @@ module Catenary
 
       # Runs it. Returns its result, which over a link has been written.
       def result
+        Sync.forget
         @request["do"] == "open" ? open : continue
       rescue Lost => error
         failure "lost", error.message
