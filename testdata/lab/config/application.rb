@@ -57,7 +57,11 @@ module App
       config.action_cable.log_tags = [Leftovers.method(:tag)]
     end
 
-    initializer("hooks") { Hooks.watch } if Hooks.wanted?
+    if Hooks.wanted?
+      initializer("hooks") { Hooks.watch }
+      config.after_initialize { ActionCable.server.config.connection_class = -> { HookedConnection } }
+    end
+
     initializer("witness") { |app| Witness.watch(app) } if Witness.wanted?
   end
 end

@@ -154,7 +154,7 @@ func (all hookeds) beat() {
 			if took := pings[3].Sub(pings[0]); took < 6*time.Second {
 				t.Errorf("%s: four pings in %s", h.server, took)
 			}
-			want := "Connection::Base#beat of ApplicationCable::Connection with []"
+			want := "Connection::Base#beat of HookedConnection with []"
 			if !stage.Await(func() bool { return slices.Contains(h.noted(), want) }) {
 				t.Errorf("%s: beat is not called", h.server)
 			}
