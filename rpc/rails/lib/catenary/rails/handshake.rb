@@ -23,6 +23,7 @@ module Catenary
       # (a locale, a role of the database), and no command finds what middleware leaves.
       def enter(app, &arrival)
         FreshThread.run do
+          Thread.current.name = "catenary handshake"
           status, headers, body = app.call(env.merge!(Mount::ARRIVAL => arrival))
           [status, pairs(headers), text(body)]
         end
