@@ -27,6 +27,7 @@ func (c *Connection) apply(result *rpc.Result, of queuedCall) {
 	for identifier, outcome := range result.Channels {
 		c.settle(identifier, outcome)
 	}
+	c.setBeat(result.Beat)
 	if of.tick != nil {
 		of.tick.underway = false
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/catenary-cable/catenary/cable/stats"
 	"github.com/catenary-cable/catenary/rpc"
+	"github.com/gorilla/websocket"
 )
 
 // closer tells Rails of the connections that have ended, even if Rails is
@@ -60,7 +61,10 @@ func (cl *closer) tell(c *Connection) {
 	}
 	call := rpc.Call{
 		Connection: c.id, Do: rpc.Close, Version: c.version, Home: c.home,
-		Fill: c.fill, Until: time.Now().Add(cl.server.limits.CallWait),
+		Fill: c.fill, Until: time.Now().Add(cl.server.limits.CallWait), Code: websocket.CloseNormalClosure,
+	}
+	if e := c.ending; e != nil {
+		call.Code, call.Text, call.Failed = e.Code, e.Text, e.Failed
 	}
 	_, err := cl.server.backend.Do(call, func(a rpc.Answer) { cl.told(c, a) })
 	if err != nil {

@@ -45,9 +45,11 @@ type Connection struct {
 	mu            sync.Mutex // guards the rest
 	welcomed      bool
 	ended         bool
-	lost          bool        // Rails has lost its objects: it ends in its turn
-	state         string      // Rails' own, see docs/rpc.md
-	stale         *time.Timer // not nil: an older one than Rails holds; it is fetched soon
+	ending        *socket.Ending // nil: a close frame of ours
+	beating       *timer         // nil: nobody but us sends heartbeats
+	lost          bool           // Rails has lost its objects: it ends in its turn
+	state         string         // Rails' own, see docs/rpc.md
+	stale         *time.Timer    // not nil: an older one than Rails holds; it is fetched soon
 	subscriptions subscriptions
 	internal      []*hub.Member // listening for remote disconnects
 	calls         []queuedCall
@@ -194,7 +196,14 @@ func (c *Connection) Slow() {
 }
 
 // End ends the connection of a browser that is gone, or need not be told.
-func (c *Connection) End(reason string) { c.end(reason, nil) }
+func (c *Connection) End(reason string, with *socket.Ending) {
+	c.mu.Lock()
+	if !c.ended {
+		c.ending = with
+	}
+	c.mu.Unlock()
+	c.end(reason, nil)
+}
 
 // end ends the connection, once. With a disconnect, the browser is told.
 // Whoever ends it, Rails is told too, after what the browser said before.
@@ -232,6 +241,9 @@ func (c *Connection) end(why string, d *protocol.Disconnect) {
 	c.room.signal()
 	if c.stale != nil {
 		c.stale.Stop()
+	}
+	if c.beating != nil {
+		c.beating.Stop()
 	}
 	c.server.count.ended(why)
 	c.debug("connection ended", "why", why)

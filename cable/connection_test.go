@@ -403,3 +403,38 @@ func TestConnection_TellsOtherNodesOfWhatComesLate(t *testing.T) {
 		return !c.changed
 	})
 }
+
+func TestConnection_CallsTheHeartbeatOfAnAppThatHasChangedIt(t *testing.T) {
+	w := newWorld(t)
+	w.rails.onCall(func(call asked) map[string]any {
+		result := behave(call)
+		if call.Do == rpc.Open {
+			result["beat"] = 0.05
+		}
+		return result
+	})
+	b := w.welcomed()
+	w.eventually("it beats", func() bool { return len(w.rails.made(rpc.Beat)) >= 3 })
+	b.ws.Close()
+	w.eventually("Rails knows of the end", func() bool { return len(w.rails.made(rpc.Close)) == 1 })
+}
+
+func (b *browser) sendClose(payload []byte) {
+	b.ws.WriteControl(websocket.CloseMessage, payload, time.Now().Add(patience.Deadline))
+}
+
+func TestConnection_TellsRailsHowItEnded(t *testing.T) {
+	for want, ends := range map[string]func(*browser){
+		`"code":4001,"text":"bye"}`: func(b *browser) { b.sendClose(websocket.FormatCloseMessage(4001, "bye")) },
+		`"code":1000}`:              func(b *browser) { b.sendClose(nil) },
+		`"code":1006}`:              func(b *browser) { b.ws.NetConn().Close() },
+		`"code":1002,"text":"RSV1 set","failed":true}`: func(b *browser) { b.ws.NetConn().Write([]byte{0xc1, 0x80, 0, 0, 0, 0}) },
+	} {
+		w := newWorld(t)
+		ends(w.welcomed())
+		w.eventually("Rails knows of the end", func() bool { return len(w.rails.made(rpc.Close)) == 1 })
+		if text := string(w.rails.made(rpc.Close)[0].Text); !strings.HasSuffix(text, want) {
+			t.Errorf("got %s, want …%s", text, want)
+		}
+	}
+}

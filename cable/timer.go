@@ -7,8 +7,8 @@ import (
 )
 
 // timer is one of a channel's periodic timers, as in Rails'
-// actioncable/lib/action_cable/channel/periodic_timers.rb. Its block runs in
-// Rails; the time is kept here. A tick is left out while the last one is under
+// actioncable/lib/action_cable/channel/periodic_timers.rb, or the heartbeat of a
+// connection. Its block runs in Rails; the time is kept here. A tick is left out while the last one is under
 // way. c.mu guards it.
 type timer struct {
 	*time.Timer
@@ -39,6 +39,31 @@ func (s *subscription) tick(i int, t *timer, every time.Duration) {
 	if !t.underway {
 		t.underway = true
 		c.enqueue(queuedCall{call: rpc.Call{Do: rpc.Tick, Channel: s.identifier, Timer: i}, tick: t})
+	}
+}
+
+// setBeat starts the heartbeat of an app that has changed it, once. The pings
+// are sent all the same, by the sockets. c.mu is held.
+func (c *Connection) setBeat(seconds float64) {
+	if seconds <= 0 || c.beating != nil || c.ended {
+		return
+	}
+	every := max(time.Duration(seconds*float64(time.Second)), shortest)
+	t := &timer{}
+	c.beating = t
+	t.Timer = time.AfterFunc(every, func() { c.beat(t, every) })
+}
+
+func (c *Connection) beat(t *timer, every time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return
+	}
+	t.Reset(every)
+	if !t.underway {
+		t.underway = true
+		c.enqueue(queuedCall{call: rpc.Call{Do: rpc.Beat}, tick: t})
 	}
 }
 

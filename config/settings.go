@@ -62,7 +62,7 @@ func settings() []setting {
 		{key: "backend.patience", kind: duration, def: 2 * time.Minute, min: 1,
 			usage: "how long commands and callbacks wait while the backend cannot be reached or has too much to do"},
 		{key: "backend.concurrency", kind: integer, def: 0,
-			note: "0 is RAILS_MAX_THREADS × WEB_CONCURRENCY − 1, else 2", usage: "POSTs in flight at once; over links each process runs config.catenary.workers calls"},
+			note: "0 is RAILS_MAX_THREADS × WEB_CONCURRENCY − 1, else 2", usage: "POSTs in flight at once. Each process runs config.catenary.workers calls at once, over links and by POST"},
 		{key: "backend.queue", kind: integer, def: 10_000, usage: "calls that may wait"},
 
 		{key: "broadcasts.adapter", kind: text, def: "redis", choices: []string{"redis", "embedded", "rails"},

@@ -11,6 +11,7 @@ const (
 	Open    = "open"    // the handshake: run the app's connect
 	Frames  = "frames"  // run the browser's commands
 	Tick    = "tick"    // run a channel's periodic timer
+	Beat    = "beat"    // run what the app has made of the heartbeat
 	Deliver = "message" // run a stream's block for one broadcast
 	Close   = "close"   // run unsubscribed and disconnect
 	State   = "state"   // only tell the state
@@ -30,6 +31,10 @@ type Call struct {
 	Timer   int    // Tick
 	Stream  string // Deliver
 	Payload string // Deliver
+
+	Code   int    // Close: how the WebSocket ended; 0: nobody knows
+	Text   string // Close
+	Failed bool   // Close: the browser broke the WebSocket protocol
 
 	Request  json.RawMessage // nil in a short call; see Request.Encode
 	Protocol string

@@ -60,6 +60,8 @@ func (r *Result) parse(c *cursor, key string) (err error) {
 		err = c.decode(&r.Tags)
 	case "id":
 		r.ID = c.string()
+	case "beat":
+		err = c.decode(&r.Beat)
 	case "channels":
 		r.Channels, err = parseChannels(c)
 	case "warnings":

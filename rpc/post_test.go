@@ -167,7 +167,7 @@ func TestCall_IsBoundedInTimeAndLength(t *testing.T) {
 }
 
 func TestPost_TakesSeveralWaitingCallsInOrderAndNoMoreWaitThanMay(t *testing.T) {
-	requests, release := make(chan []string), make(chan struct{})
+	requests := make(chan []string, 10)
 	client := backend(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		var request struct{ Calls []struct{ Conn string } }
@@ -177,32 +177,30 @@ func TestPost_TakesSeveralWaitingCallsInOrderAndNoMoreWaitThanMay(t *testing.T) 
 			order, results = append(order, call.Conn), append(results, `{"status":200}`)
 		}
 		requests <- order
-		<-release
 		io.WriteString(w, `{"v":1,"process":"b","results":[`+strings.Join(results, ",")+`]}`)
 	}, func(o *Options) { o.Concurrency, o.Queue = 1, 5 })
+	pause := func(paused bool) {
+		client.mu.Lock()
+		defer client.mu.Unlock()
+		client.post.paused = paused
+		client.post.pump()
+	}
 	answers := make(chan Answer, 10)
-	ask := func(name string) error {
-		_, err := client.Do(Call{Connection: name, Do: Frames}, func(a Answer) { answers <- a })
-		return err
-	}
-	ask("0")
-	if first := <-requests; len(first) != 1 {
-		t.Fatal(first)
-	}
+	pause(true)
 	for i := range 9 {
-		err := ask(fmt.Sprint(i + 1))
+		_, err := client.Do(Call{Connection: fmt.Sprint(i + 1), Do: Frames}, func(a Answer) { answers <- a })
 		if busy := i >= 5; errors.Is(err, ErrBusy) != busy {
 			t.Errorf("call %d: %v", i+1, err)
 		}
 	}
-	close(release)
-	if second := <-requests; strings.Join(second, "") != "12345" {
-		t.Errorf("together travelled %v", second)
-	}
-	for range 6 {
+	pause(false)
+	for range 5 {
 		if a := <-answers; a.Err != nil {
 			t.Error(a.Err)
 		}
+	}
+	if together := <-requests; strings.Join(together, "") != "12345" {
+		t.Errorf("together travelled %v", together)
 	}
 }
 

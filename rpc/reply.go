@@ -27,6 +27,7 @@ type Result struct {
 	Kept     bool // with State and Channels, catenary has all of the state
 	Tags     []string
 	ID       string
+	Beat     float64                    // seconds between two calls of Beat; 0: none
 	Channels map[string]*ChannelOutcome // nil: not subscribed afterwards
 	Warnings []string
 	Error    *Error

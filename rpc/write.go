@@ -50,6 +50,14 @@ func appendCall(b []byte, c *Call) []byte {
 		b = appendText(append(b, `,"channel":`...), c.Channel)
 		b = appendText(append(b, `,"stream":`...), c.Stream)
 		b = appendText(append(b, `,"payload":`...), c.Payload)
+	case Close:
+		if c.Code != 0 {
+			b = strconv.AppendInt(append(b, `,"code":`...), int64(c.Code), 10)
+		}
+		b = appendField(b, `,"text":`, c.Text)
+		if c.Failed {
+			b = append(b, `,"failed":true`...)
+		}
 	}
 	if c.Request != nil {
 		b = append(append(b, `,"request":`...), c.Request...)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/catenary-cable/catenary/cable/stats"
+	"github.com/gorilla/websocket"
 )
 
 // backlog tracks the sockets with unsent data, that is with a queue. A socket
@@ -66,7 +67,7 @@ func (a *Sockets) Shed() (ended int) {
 	slow := a.backlog.longest()
 	slow = slow[:(len(slow)+1)/2]
 	for _, s := range slow {
-		s.owner.End("memory")
+		s.owner.End("memory", &Ending{Code: websocket.CloseAbnormalClosure})
 		s.mu.Lock()
 		if !s.closed {
 			s.abort()

@@ -68,6 +68,6 @@ func (p *piped) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // nobody owns a socket.
 type nobody struct{}
 
-func (nobody) Receive([]byte) {}
-func (nobody) Slow()          {}
-func (nobody) End(string)     {}
+func (nobody) Receive([]byte)      {}
+func (nobody) Slow()               {}
+func (nobody) End(string, *Ending) {}

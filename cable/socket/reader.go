@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -126,8 +127,8 @@ func (r *reader) end(err error) {
 		s.SendClose(errNotUTF8.Code, errNotUTF8.Text)
 	}
 	s.finish(nil)
-	reason := endReason(err)
-	s.owner.End(reason)
+	reason, with := endReason(err)
+	s.owner.End(reason, with)
 	r.ws = nil // Rails may take a while to hear of the end
 	if reason == "browser_closed" || reason == "browser_lost" {
 		s.Close()
@@ -167,20 +168,23 @@ var (
 	husks   = sync.Pool{New: func() any { return new(bufio.Reader) }}
 )
 
-// endReason says in one word how reading ended, for logs and metrics.
-func endReason(err error) string {
+// endReason says how reading ended, in one word for logs and metrics, and for
+// the application.
+func endReason(err error) (reason string, with *Ending) {
 	var closed *websocket.CloseError
-	switch {
+	switch lost := (&Ending{Code: websocket.CloseAbnormalClosure}); {
 	case errors.As(err, &closed) && closed.Code == websocket.CloseAbnormalClosure:
-		return "browser_lost"
+		return "browser_lost", lost
+	case errors.As(err, &closed) && closed.Code == websocket.CloseNoStatusReceived:
+		return "browser_closed", &Ending{Code: websocket.CloseNormalClosure}
 	case errors.As(err, &closed):
-		return "browser_closed"
+		return "browser_closed", &Ending{closed.Code, closed.Text, err == errNotUTF8}
 	case err == errTooSlow:
-		return "slow"
+		return "slow", lost
 	case errors.Is(err, websocket.ErrReadLimit):
-		return "message_too_long"
+		return "message_too_long", &Ending{websocket.CloseMessageTooBig, "the message is too long", true}
 	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.As(err, new(*net.OpError)):
-		return "browser_lost"
+		return "browser_lost", lost
 	}
-	return "protocol_error"
+	return "protocol_error", &Ending{websocket.CloseProtocolError, strings.TrimPrefix(err.Error(), "websocket: "), true}
 }

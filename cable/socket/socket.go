@@ -19,7 +19,14 @@ type Owner interface {
 
 	// End is called when the browser can be read no more, or is given up for
 	// lack of memory. The reason is one word for logs and metrics.
-	End(reason string)
+	End(reason string, with *Ending)
+}
+
+// An Ending is what the application may want to know of a WebSocket's end.
+type Ending struct {
+	Code   int    // of the close frame; websocket.CloseAbnormalClosure if there was none
+	Text   string // of the close frame, or what the browser did wrong
+	Failed bool   // the browser broke the protocol
 }
 
 // Socket is bytes to and from one browser. Whoever has a frame sends it where it

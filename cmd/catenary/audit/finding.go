@@ -94,7 +94,7 @@ type rule func(s subject) []Finding
 var (
 	channelRules = []rule{timers, streamBlocks, deliveries, graphqlChannel, handedOver, unserialisable, websocket, eventLoop, endlessLoops, siblings, threads, turboChannel}
 
-	connectionRules = []rule{identifiers, unserialisable, websocket, eventLoop, threads, connectionDelivery}
+	connectionRules = []rule{identifiers, unserialisable, websocket, eventLoop, threads, connectionDelivery, heartbeat}
 
-	fileRules = []func(s *source) []Finding{serverConnections, graphqlSchema, streamsForChannel, turboReopened, workerPool}
+	fileRules = []func(s *source) []Finding{serverConnections, graphqlSchema, streamsForChannel, turboReopened, workerPool, overriddenForAll, heartbeats, notified}
 )

@@ -1,6 +1,9 @@
 package audit
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // streamBlocks finds streams whose messages only this channel's Ruby can
 // deliver: with a block, a callback or a coder. Mirrors ChannelStreams of the
@@ -129,4 +132,56 @@ func connectionDelivery(s subject) []Finding {
 		}
 	}
 	return nil
+}
+
+// overriddenForAll finds what a file outside of the channels puts into Rails'
+// own classes and so into all channels and connections.
+func overriddenForAll(s *source) []Finding {
+	if inChannels(s) {
+		return nil
+	}
+	channels, connections := s.speaksOf(channelBase, "action_cable_channel"), s.speaksOf(connectionBase, "action_cable_connection")
+	var found []Finding
+	add := func(d *scope, rule string, runs Runs, means, advice string) {
+		found = append(found, Finding{Rule: rule, File: s.path, Line: d.line, Runs: runs, Code: "def " + d.name, Means: means, Advice: advice, module: d.module()})
+	}
+	for _, d := range s.scopes {
+		switch {
+		case d.keyword != "def" || d.singleton:
+		case channels && slices.Contains(overridable, d.name), connections && d.name == "transmit":
+			add(d, "delivery", Pinned, "every message of every channel goes through it: "+pinnedMeans, pin+", or change: do it where the message is made")
+		case connections && d.name == "beat":
+			add(d, "heartbeat", Timers, beatMeans, nothingToDo)
+		}
+	}
+	return found
+}
+
+// speaksOf says whether a file names a class of Rails', or the load hook for it.
+func (s *source) speaksOf(class, hook string) bool {
+	for i, t := range s.tokens {
+		if (t.kind == symbol || t.kind == text) && t.text == hook {
+			return true
+		}
+		if t.kind == constant && !s.at(i-1).is(operator, "::") {
+			if name, _ := s.constantAt(i); name == class {
+				return true
+			}
+		}
+		if t.is(keyword, "class") && s.within[min(i+1, len(s.within)-1)].qualified() == class {
+			return true
+		}
+	}
+	return false
+}
+
+// notified finds who counts the messages that channels transmit.
+func notified(s *source) []Finding {
+	var found []Finding
+	for i, t := range s.tokens {
+		if t.kind == text && t.text == "transmit.action_cable" {
+			found = append(found, s.finding("notifications", i, Plain, t.text, "it tells of what channels transmit, and of no broadcast that reaches browsers without Ruby", "change: catenary's metrics count those"))
+		}
+	}
+	return found
 }

@@ -60,3 +60,18 @@ func TestDelivery_PinsIfTheChannelSeesItsMessages(t *testing.T) {
 		"app/channels/application_cable/connection.rb", "class ApplicationCable::Connection < ActionCable::Connection::Base\n def transmit(m) = super\nend")
 	expect(t, "connection", report.Connections[0].Findings, "delivery:2 def transmit")
 }
+
+func TestDelivery_PinsIfRailsOwnClassSeesMessages(t *testing.T) {
+	for code, want := range map[string][]string{
+		"module Stamp\n def transmit(data, via: nil) = super\nend\nActionCable::Channel::Base.prepend Stamp":                       {"delivery:2 def transmit"},
+		"ActiveSupport.on_load(:action_cable_channel) do\n prepend(Module.new { def transmit(data, via: nil) = super })\nend":      {"delivery:2 def transmit"},
+		"class ActionCable::Connection::Base\n def transmit(frame)\n end\nend":                                                     {"delivery:2 def transmit"},
+		"module ActionCable\n module Channel\n  class Base\n   def stream_handler(*)\n   end\n  end\n end\nend":                    {"delivery:4 def stream_handler"},
+		"module Stamp\n def transmit(data) = ActionCable.server.broadcast('a', data)\nend":                                         {},
+		"ActiveSupport::Notifications.subscribe('transmit.action_cable') { |event| Meter.add event }":                              {"notifications:1 transmit.action_cable"},
+		"ActiveSupport.on_load(:action_cable_connection) { prepend(Module.new { def on_open = Trace.span('open') { super } }) }\n": {},
+	} {
+		report := auditOf(t, aChannel, "class AChannel < ApplicationCable::Channel\nend", "config/initializers/cable.rb", code)
+		expect(t, code, report.Application, want...)
+	}
+}

@@ -9,3 +9,14 @@ func TestTimers_ArePeriodically(t *testing.T) {
 		t.Errorf("runs %v", s.Runs)
 	}
 }
+
+func TestHeartbeat_IsACallForEachConnection(t *testing.T) {
+	report := auditOf(t, aChannel, "class AChannel < ApplicationCable::Channel\nend",
+		"app/channels/application_cable/connection.rb", "class ApplicationCable::Connection < ActionCable::Connection::Base\n def beat\n  super\n  user.touch\n end\nend",
+		"config/initializers/cable.rb", "ActionCable::Server::Connections::BEAT_INTERVAL = 10\nActionCable::Connection::Base.prepend(Module.new do\n def beat = super\nend)")
+	expect(t, "connection", report.Connections[0].Findings, "heartbeat:2 def beat")
+	if report.Connections[0].Runs != Timers {
+		t.Errorf("runs %v", report.Connections[0].Runs)
+	}
+	expect(t, "elsewhere", report.Application, "heartbeat:3 def beat", "heartbeat:1 BEAT_INTERVAL")
+}

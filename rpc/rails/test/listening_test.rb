@@ -15,6 +15,7 @@ class ListeningTest < CallTest
 
   def setup
     super
+    wait_for { endpoint.links.instance_variable_get(:@greeted).all?(&:closed?) } # those of other tests
     ActionCable.server.config.define_singleton_method(:pubsub_adapter) { Adapter }
     ActionCable.server.restart
     @link = LinkClient.pair
@@ -22,6 +23,8 @@ class ListeningTest < CallTest
 
   def teardown
     @link.close
+    wait_for { endpoint.links.instance_variable_get(:@greeted).all?(&:closed?) } # or it would listen to what is restarted
+    wait_for { %w[room hall].all? { |stream| subscribers(stream).zero? } }
     ActionCable.server.config.singleton_class.remove_method :pubsub_adapter
     ActionCable.server.restart # to the application's own
   end

@@ -6,6 +6,7 @@ require "action_controller/railtie"
 require "active_job/railtie"
 require "action_cable/engine"
 require "global_id/railtie"
+require_relative "database" if ENV["LAB_DATABASE"] == "true"
 
 # Without the gem on the load path this is the reference: native Action Cable. With it, the very same application behind catenary.
 begin
@@ -18,6 +19,8 @@ $LOAD_PATH << File.expand_path("../lib", __dir__) # for an adapter that Action C
 
 require_relative "../app/models/event_log"
 require_relative "environment_variables"
+require_relative "leftovers"
+require_relative "hooks"
 require_relative "witness"
 require_relative "turbo" if ENV["LAB_TURBO"] == "original"
 
@@ -50,6 +53,17 @@ module App
     config.action_dispatch.rescue_responses["User::NotFound"] = :not_found
 
     config.action_controller.allow_forgery_protection = false
+    config.i18n.available_locales = %i[en fr]
+
+    if Leftovers.wanted?
+      config.middleware.use Leftovers::Middleware
+      config.action_cable.log_tags = [Leftovers.method(:tag)]
+    end
+
+    if Hooks.wanted?
+      initializer("hooks") { Hooks.watch }
+      config.after_initialize { ActionCable.server.config.connection_class = -> { HookedConnection } }
+    end
 
     initializer("tenants") do # see ApplicationCable::Tenanted
       ActionCable::Server::Worker.set_callback :work, :around do |worker, work|

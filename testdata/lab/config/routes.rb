@@ -3,6 +3,7 @@ Rails.application.routes.draw do
   post "fork" => "lab#fork_child"
   get "address" => "lab#address"
   get "leftovers" => "lab#leftovers"
+  post "leftovers" => "lab#leave"
   get "events" => "lab#events"
   delete "events" => "lab#clear_events"
   post "broadcast" => "lab#broadcast"

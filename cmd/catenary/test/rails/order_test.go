@@ -210,25 +210,6 @@ func TestOrder_AConnectThatEndsTooLateIsFollowedByDisconnect(t *testing.T) {
 	}
 }
 
-// TestThreads_NothingThatACommandSetsReachesTheWeb, since commands run on threads of their own.
-func TestThreads_NothingThatACommandSetsReachesTheWeb(t *testing.T) {
-	w := newOrdering(t)
-	var setting sync.WaitGroup
-	for n := range 12 {
-		b := w.joins(t, fmt.Sprintf("?uid=%d", n), "room")
-		setting.Go(func() {
-			b.performs(`{"action":"set_locale"}`)
-			b.hearsMessages(`{"set":1}`)
-		})
-	}
-	setting.Wait()
-	for range 30 {
-		if left, err := w.App.Request("GET", "/leftovers", ""); err != nil || left != `["en","UTC",null,null]` {
-			t.Fatalf("a request of the web finds %s (%v)", left, err)
-		}
-	}
-}
-
 // TestProcesses_GetAboutAsManyConnectionsEach, whether browsers come one by one or all at once.
 func TestProcesses_GetAboutAsManyConnectionsEach(t *testing.T) {
 	w := newOrdering(t, "WEB_CONCURRENCY=4")

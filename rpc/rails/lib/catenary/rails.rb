@@ -18,7 +18,9 @@ end
 
 require "catenary/rails/version"
 require "catenary/rails/versions"
+require "catenary/rails/native"
 require "catenary/rails/throttled_log"
+require "catenary/rails/fresh_thread"
 require "catenary/rails/secret"
 require "catenary/rails/nonces"
 require "catenary/rails/signature"

@@ -30,13 +30,6 @@ class OrderChannel < ApplicationCable::Channel
     end
   end
 
-  def set_locale
-    Time.zone = "Tokyo"
-    Thread.current[:lab] = 1
-    Thread.current.thread_variable_set :lab, 1
-    transmit({ set: 1 })
-  end
-
   private
     def announce
       ActionCable.server.broadcast params[:s], { first: params[:announce] }

@@ -16,9 +16,14 @@ class LabController < ActionController::API
     render json: Address.of(request)
   end
 
-  # What a channel could have left on this thread.
+  # What is left on this thread.
   def leftovers
-    render json: [I18n.locale, Time.zone.name, Thread.current[:lab], Thread.current.thread_variable_get(:lab)]
+    render json: Leftovers.found
+  end
+
+  def leave
+    Leftovers.leave "web"
+    head :no_content
   end
 
   def events

@@ -15,7 +15,6 @@ module Catenary
 
       # Runs it, and writes its effects and its result on the link. Raises nothing.
       def run
-        Sync.forget
         reload if @endpoint.reloads?
         result
       rescue Exception => error
@@ -24,6 +23,7 @@ module Catenary
 
       # Runs it. Returns its result, which over a link has been written.
       def result
+        Sync.forget
         @request["do"] == "open" ? open : continue
       rescue Lost => error
         failure "lost", error.message
@@ -58,6 +58,7 @@ module Catenary
         def introduce(reply)
           reply[:tags] = @live.logger.tags.map(&:to_s)
           reply[:id] = @live.connection.connection_identifier
+          reply[:beat] = ActionCable::Server::Connections::BEAT_INTERVAL if @live.beats?
           reply
         end
 
@@ -94,8 +95,9 @@ module Catenary
           case @request["do"]
           when "frames"  then Array(@request["frames"]).each { |frame| @live.receive(frame) }
           when "tick"    then @live.tick(@request["channel"], @request["timer"].to_i)
+          when "beat"    then @live.beat
           when "message" then @live.deliver(@request["channel"], @request["stream"].to_s, @request["payload"].to_s)
-          when "close"   then @live.close(@warnings)
+          when "close"   then @live.close(@request["code"], @request["text"].to_s, failed: @request["failed"], warnings: @warnings)
           when "state"   then nil
           else raise ArgumentError, "there is nothing to do by the name of #{@request["do"].inspect}"
           end

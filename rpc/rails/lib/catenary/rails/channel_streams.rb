@@ -3,7 +3,7 @@ module Catenary
     # Prepended to ActionCable::Channel::Base: tells the recording pub/sub which channel opens a stream, and whether its
     # payloads need this channel's code. Mirrors ActionCable::Channel::Streams.
     module ChannelStreams
-      # What handles a payload natively. If a channel redefines one of them, its code must see every payload.
+      # What handles a payload natively. If somebody redefines one of them, that code must see every payload.
       DELIVERY = %i[transmit stream_handler default_stream_handler stream_transmitter worker_pool_stream_handler].freeze
 
       def stream_from(broadcasting, callback = nil, coder: nil, &block)
@@ -15,12 +15,7 @@ module Catenary
       end
 
       def self.native_delivery?(channel)
-        DELIVERY.all? { |name| same_owner?(channel.class, ActionCable::Channel::Base, name) } &&
-          same_owner?(channel.connection.class, ActionCable::Connection::Base, :transmit)
-      end
-
-      def self.same_owner?(own, base, name)
-        own.instance_method(name).owner == base.instance_method(name).owner
+        DELIVERY.all? { |name| Native.method?(channel, name) } && Native.method?(channel.connection, :transmit)
       end
     end
   end

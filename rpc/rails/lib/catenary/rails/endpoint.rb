@@ -34,7 +34,8 @@ module Catenary
 
         calls = request["calls"] || []
         reload if reloads? && calls.any?
-        reply = { v: 1, process: @process.to_s, results: calls.map { |call| Call.new(self, call, env).result } }
+        results = calls.any? ? @workers.run { calls.map { |call| Call.new(self, call, env).result } } : []
+        reply = { v: 1, process: @process.to_s, results: results }
         reply[:settings] = @settings.to_h(trusted: trusted) if calls.empty?
         [200, reply]
       rescue JSON::ParserError

@@ -18,9 +18,15 @@ module Catenary
 
       # Calls the application; the block is what Action Cable does, with its server and the environment. Returns status,
       # headers and body of the answer, which is the block's unless the application's middleware answered instead.
+      #
+      # Natively this is on a thread of the web server's. Here it has one of its own: it finds nothing that a command has left
+      # (a locale, a role of the database), and no command finds what middleware leaves.
       def enter(app, &arrival)
-        status, headers, body = app.call(env.merge!(Mount::ARRIVAL => arrival))
-        [status, pairs(headers), text(body)]
+        FreshThread.run do
+          Thread.current.name = "catenary handshake"
+          status, headers, body = app.call(env.merge!(Mount::ARRIVAL => arrival))
+          [status, pairs(headers), text(body)]
+        end
       end
 
       # The Rack environment, before any middleware.

@@ -55,7 +55,7 @@ module Catenary
         @link = link
         @mutex = Mutex.new
         @todo = Queue.new
-        @ears, @bytes, @missed, @reopening = {}, 0, false, 0
+        @ears, @bytes, @missed, @reopening, @closed = {}, 0, false, 0, false
       end
 
       # From the reader of the link.
@@ -125,7 +125,14 @@ module Catenary
             ::Rails.logger&.error "[catenary] broadcasts: #{error.message} (#{error.class})"
             @link.write({ missed: "#{error.message} (#{error.class})" })
           end
-          @ears.each_value { |ear| forget ear }
+          finish
+        end
+
+        # Who has just become live has left word; who will forgets itself.
+        def finish
+          @mutex.synchronize { @closed = true }
+          @todo.pop.then { |work, ear| ear.live = true if work == :opened } until @todo.empty?
+          @ears.each_value { |ear| forget ear if ear.live }
         end
 
         def open(stream)
@@ -139,9 +146,18 @@ module Catenary
           in_application do
             ear.adapter = ActionCable.server.pubsub
             InOrder.in_all_adapters
-            ear.adapter.subscribe(stream, ear, -> { @todo << [:opened, ear] })
+            ear.adapter.subscribe(stream, ear, -> { live ear })
           end
           ear
+        end
+
+        # From any thread of the adapter's.
+        def live(ear)
+          too_late = @mutex.synchronize do
+            @todo << [:opened, ear] unless @closed
+            @closed
+          end
+          forget ear if too_late
         end
 
         def opened(ear)

@@ -2,6 +2,8 @@ module Catenary
   module Rails
     # The application's connection with its channels, and all that stands in for the server around them.
     class LiveConnection
+      GONE = 1006 # the code of an end without a close frame
+
       attr_reader :name, :connection, :server, :ops, :coder, :ledger, :link
       attr_accessor :version, :generation, :used_at
       attr_writer :lookups # only if it was rebuilt, and has records
@@ -56,12 +58,14 @@ module Catenary
 
       # An exception in connect leaves the socket mute for ever natively. Better to let the browser try again.
       def open
-        invoke :handle_open
+        @driver.on_open
+        drain
         close_mute unless @server.opened? || !@socket.alive?
       end
 
       def receive(frame)
-        invoke :dispatch_websocket_message, frame
+        @driver.on_message frame
+        drain
       end
 
       def tick(identifier, timer)
@@ -71,6 +75,20 @@ module Catenary
           block&.call
           drain
         end
+      end
+
+      # Whether the application has changed what the server's heartbeat calls.
+      def beats?
+        !Native.method?(@connection, :beat)
+      end
+
+      # Natively outside of the worker pool, and what it raises is lost.
+      def beat
+        ::Rails.application.executor.wrap { @socket.without_pings { @connection.beat } }
+      rescue StandardError => error
+        logger.error "There was an exception - #{error.class}(#{error.message})"
+      ensure
+        drain
       end
 
       # A stream that was stopped a moment ago has no handlers.
@@ -83,11 +101,16 @@ module Catenary
         working_for([identifier]) { drain }
       end
 
+      # code, text: of the close frame, as far as there was one. failed: whether the browser has broken WebSocket's protocol.
       # warnings: takes what is gone.
-      def close(warnings)
+      def close(code, text, failed: false, warnings: [])
         @socket.gone
         @ops.close
-        working_for(channels.keys, warnings) { invoke :handle_close }
+        working_for channels.keys, warnings do
+          @driver.on_error text if failed
+          @driver.on_close text, code || GONE
+          drain
+        end
       end
 
       # Subscribed channels by identifier.
@@ -99,9 +122,10 @@ module Catenary
         @connection.logger
       end
 
-      # Natively set in handle_open.
-      def restore_protocol
+      # What handle_open does natively, besides the application's connect.
+      def restore_open
         @driver.instance_variable_set(:@protocol, @socket.protocol)
+        @driver.instance_variable_get(:@message_buffer).process!
       end
 
       # Whether commands are to be expected of it: most browsers subscribe, and then only listen.
@@ -115,11 +139,6 @@ module Catenary
       end
 
       private
-        def invoke(method, *args)
-          @server.worker_pool.invoke(@driver, method, *args, connection: @driver)
-          drain
-        end
-
         def working_for(identifiers, warnings = nil, &block)
           @lookups ? @lookups.due(identifiers, warnings, &block) : yield
         end

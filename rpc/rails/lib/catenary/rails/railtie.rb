@@ -24,7 +24,11 @@ module Catenary
       end
 
       initializer "catenary.action_cable" do
-        ActiveSupport.on_load(:action_cable) { ActionCable::Server::Base.prepend Mount }
+        ActiveSupport.on_load(:action_cable) do
+          ActionCable::Server::Base.prepend Mount
+          ActionCable::Server::Connections.prepend Unlisted
+          Versions::WithoutDriver.prepend_to_socket
+        end
         ActiveSupport.on_load(:action_cable_channel) { prepend ChannelStreams }
         ActiveSupport.on_load(:active_job) do
           before_enqueue { Sync.wait }

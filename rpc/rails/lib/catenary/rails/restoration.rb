@@ -32,7 +32,7 @@ module Catenary
           state = read(Lookups::CONNECTION, @request)
           connection.env["action_dispatch.request_id"] = state["request_id"] if state["request_id"]
           @live.logger.tags.replace(@request["tags"] || [])
-          @live.restore_protocol
+          @live.restore_open
           restore_variables connection, Lookups::CONNECTION, state
         end
 

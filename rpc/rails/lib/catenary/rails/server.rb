@@ -15,16 +15,22 @@ module Catenary
         @opened = false
       end
 
-      # The last thing in handle_open. The real server's connections are those that it has to ping.
-      def add_connection(_connection)
+      # The last thing in handle_open.
+      def add_connection(connection)
         @opened = true
-      end
-
-      def remove_connection(_connection)
+        __getobj__.add_connection connection
       end
 
       def opened?
         @opened
+      end
+    end
+
+    # Prepended to ActionCable::Server::Connections, below what the application overrides of the server: Rails pings and closes
+    # the connections that it lists, which ours are not.
+    module Unlisted
+      def add_connection(connection)
+        super unless Server === connection.send(:server)
       end
     end
   end

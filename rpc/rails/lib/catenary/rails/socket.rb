@@ -5,11 +5,14 @@ module Catenary
       # As Rails encodes them; every other frame is only text.
       SUBSCRIPTION_ANSWER = /\A\{"identifier":("(?:[^"\\]|\\.)*"),"type":"(confirm|reject)_subscription"\}\z/m
 
+      # As Rails' beat encodes it.
+      PING = /\A\{"type":"ping","message":\d+\}\z/
+
       attr_reader :protocol
 
       def initialize(ops, protocol)
         @ops, @protocol = ops, protocol.presence
-        @alive, @accepted = true, false
+        @alive, @accepted, @pinged = true, false, false
       end
 
       # The request is known to be a WebSocket's: catenary saw to that.
@@ -33,7 +36,7 @@ module Catenary
       end
 
       def transmit(frame)
-        return unless alive?
+        return if !alive? || (@pinged && frame.match?(PING))
 
         if frame.end_with?(%(_subscription"})) && frame =~ SUBSCRIPTION_ANSWER
           @ops.record $2, ActiveSupport::JSON.decode($1), frame
@@ -46,6 +49,14 @@ module Catenary
         return unless alive?
         @alive = false
         @ops.record "close"
+      end
+
+      # Catenary pings the browser itself.
+      def without_pings
+        @pinged = true
+        yield
+      ensure
+        @pinged = false
       end
 
       # The browser is gone.

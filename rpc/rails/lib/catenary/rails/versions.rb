@@ -18,24 +18,24 @@ module Catenary
         @subscription_confirmation_sent @_streams @active_periodic_timers @unsubscribed @parameter_filter
       ].to_h { |name| [name, true] }.freeze
 
+      # Prepended to Rails' socket. With our event loop it makes no driver, which would want a TCP connection.
+      module WithoutDriver
+        def initialize(_env, _target, event_loop, **)
+          super unless EventLoop === event_loop
+        end
+
+        def self.prepend_to_socket
+          (SEPARATE_SOCKET ? ActionCable::Server::Socket : ActionCable::Connection)::WebSocket.prepend self
+        end
+      end
+
       # Builds the application's connection around our socket. Returns it and the object that drives it.
       def build(server, env, socket, coder)
-        upgrade = env.delete("HTTP_UPGRADE")
         driver = SEPARATE_SOCKET ? ActionCable::Server::Socket.new(server, env) : server.config.connection_class.call.new(server, env)
-        give_back upgrade, env, driver if upgrade
         driver.instance_variable_set(:@websocket, socket)
         driver.instance_variable_set(:@coder, coder)
         [SEPARATE_SOCKET ? driver.connection : driver, driver]
       end
-
-      private
-        # Without an Upgrade header Rails makes no WebSocket driver, which would want a TCP socket. The application still sees it,
-        # also if one of its log tags has asked for the request, which has a copy of the environment.
-        def give_back(upgrade, env, driver)
-          env["HTTP_UPGRADE"] = upgrade
-          request = driver.instance_variable_get(:@request)
-          request.set_header("HTTP_UPGRADE", upgrade) if request
-        end
     end
   end
 end

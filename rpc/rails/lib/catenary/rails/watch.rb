@@ -50,7 +50,7 @@ module Catenary
           end
           if running && now - @sampled >= DATABASE
             @sampled = now
-            @database.look @workers.threads
+            @database.look Thread.list.select { |thread| thread.name&.start_with?("catenary ") } # of handshakes, too
           end
           running
         end

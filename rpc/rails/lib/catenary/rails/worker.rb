@@ -12,7 +12,7 @@ module Catenary
       end
 
       def start(number)
-        @thread = Thread.new do
+        @thread = FreshThread.start do
           Thread.current.name = "catenary #{number}"
           Thread.current.thread_variable_set(Workers::CURRENT, self)
           run

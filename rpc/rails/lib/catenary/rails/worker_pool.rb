@@ -19,39 +19,53 @@ module Catenary
         end
       end
 
+      # Natively there is one pool, whose class knows the connection that its thread works for.
+      class << self
+        delegate :connection, :connection=, to: :superclass
+      end
+
       def initialize(endpoint)
-        @endpoint = endpoint
-        @mutex = Mutex.new
-        @jobs = nil
+        @executor = Jobs.new(endpoint) # in place of Rails' threads
       end
 
-      def begin
-        @mutex.synchronize { @jobs = [] }
-      end
+      delegate :begin, :drain, :finish, to: :executor
 
-      def async_invoke(receiver, method, *args, connection: receiver, &block)
-        job = -> { invoke(receiver, method, *args, connection: connection, &block) }
-        @mutex.synchronize { @jobs&.push(job) } || @endpoint.workers.post(Job.new(job))
-      end
-
-      def drain
-        while !@jobs.empty? && (job = @mutex.synchronize { @jobs.shift })
-          job.call
+      # What is to run after what runs now, in order.
+      class Jobs
+        def initialize(endpoint)
+          @endpoint = endpoint
+          @mutex = Mutex.new
+          @jobs = nil
         end
-      end
 
-      # Jobs that another thread adds at this moment run here too.
-      def finish
-        while job = @mutex.synchronize { @jobs.shift || (@jobs = nil) }
-          job.call
+        # A command begins.
+        def begin
+          @mutex.synchronize { @jobs = [] }
         end
-      end
 
-      def halt
-      end
+        def post(&job)
+          @mutex.synchronize { @jobs&.push(job) } || @endpoint.workers.post(Job.new(job))
+        end
 
-      def stopping?
-        false
+        def drain
+          while !@jobs.empty? && (job = @mutex.synchronize { @jobs.shift })
+            job.call
+          end
+        end
+
+        # The command ends. Jobs that another thread adds at this moment run here too.
+        def finish
+          while job = @mutex.synchronize { @jobs.shift || (@jobs = nil) }
+            job.call
+          end
+        end
+
+        def shutdown
+        end
+
+        def shuttingdown?
+          false
+        end
       end
     end
   end

@@ -1,6 +1,6 @@
 module Catenary
   module Rails
-    # The threads that read the links of this process and run their calls: never a web server's, and never Action Cable's own.
+    # The threads that read the links of this process and run its calls: never a web server's, and never Action Cable's own.
     #
     # Of each link one thread has the reading role. Having read a call it runs it itself, which saves a switch of threads, if fewer
     # than the limit are running; else the call is queued. If the call takes longer than a tick, the role goes to another
@@ -45,6 +45,13 @@ module Catenary
         @mutex.synchronize do
           @running < limit ? start(task) : @queue << task
         end
+      end
+
+      # Runs the block as calls are run, and waits for what it returns.
+      def run(&block)
+        awaited = Awaited.new(block)
+        post awaited
+        awaited.value
       end
 
       # The worker has read a call. Returns whether it is to run it.
@@ -203,6 +210,35 @@ module Catenary
           link.reader.link = nil if link.reader && link.reader.link.equal?(link)
           link.reader, worker.link, link.reading = worker, link, true
         end
+    end
+
+    # A block that Workers run, and for whose value another thread waits.
+    class Awaited
+      def initialize(block)
+        @block, @ended = block, Queue.new
+        @error = ThreadError.new("the application has killed the thread of a call")
+      end
+
+      def run
+        @value = @block.call
+        @error = nil
+      rescue Exception => error
+        @error = error
+      ensure
+        @ended.close
+      end
+
+      def value
+        @ended.pop
+        raise @error if @error
+        @value
+      end
+
+      def link
+      end
+
+      def flush
+      end
     end
   end
 end

@@ -10,6 +10,7 @@ module ApplicationCable
       identify
       be_witnessed
       record "connect"
+      Leftovers.note "connect, inside", request if Leftovers.wanted?
 
       case request.params[:mode]
       when "reject"       then reject_unauthorized_connection
