@@ -186,7 +186,7 @@ func (all hookeds) do(what string, act func(*hooks)) {
 		return true
 	}
 	stable := 0
-	for deadline := time.Now().Add(stage.Patience / 4); stable < 3 && time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(stage.Patience); stable < 3 && time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		if equal() {
 			stable++
 		} else {
@@ -241,7 +241,7 @@ func (h *hooks) noted() (calls []string) {
 }
 
 // withoutRebuilds leaves out what comes of objects being rebuilt for a command, which natively live on: the handshake passes
-// the application's middleware again, and their state is read as a command is run.
+// the application's middleware again.
 func withoutRebuilds(calls []string) []string {
 	starting := func(with string) (some []string) {
 		for _, call := range calls {
@@ -252,11 +252,7 @@ func withoutRebuilds(calls []string) []string {
 		return some
 	}
 	rebuilds := len(starting("Server::Base#call ")) - len(starting("Connection::Base#handle_open "))
-	for _, hook := range []string{"Server::Base#call ", "Server::Worker#work ", "work callback "} {
-		some := starting(hook)
-		calls = without(calls, some[:min(rebuilds, len(some))])
-	}
-	return calls
+	return without(calls, starting("Server::Base#call ")[:rebuilds])
 }
 
 // without are those of the texts that are not among others, each counted.
