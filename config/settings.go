@@ -56,6 +56,8 @@ func settings() []setting {
 			note: "else the application's secret_key_base", usage: "signs the calls to the backend"},
 		{key: "backend.transport", kind: text, def: "auto", choices: []string{"auto", "link", "post"},
 			usage: "how calls reach the backend: over a link into each of its processes, or by POST; auto takes the link where it can"},
+		{key: "backend.restart", kind: text, def: "keep", choices: []string{"keep", "reconnect"},
+			usage: "browsers of a process of the backend that is gone stay, or are told to reconnect, as an app needs that counts in a process; over shutdown.drain at most"},
 		{key: "backend.timeout", kind: duration, def: 30 * time.Second, min: int64(time.Second),
 			usage: "how long a process of the backend may be silent: a linked one that answers no ping, or a POST without an answer"},
 		{key: "backend.open_timeout", kind: duration, def: 10 * time.Second, min: 1, usage: "for the answer to a handshake, with the wait for a turn"},

@@ -47,10 +47,11 @@ type Call struct {
 	// none that is known.
 	Home *Process
 
-	// Fill makes the call a full one, in case that its home is gone or has lost
-	// the objects; an error ends the call. It runs without any lock of the
-	// Client's. nil: the call is full already.
-	Fill func(*Call) error
+	// Fill makes the call a full one for the process that it goes to (nil: by
+	// POST), in case that its home is gone or has lost the objects; an error ends
+	// the call. It runs without any lock of the Client's. nil: the call is full
+	// already.
+	Fill func(call *Call, at *Process) error
 
 	// Until is how long the call may wait to be sent; zero: forever.
 	Until time.Time

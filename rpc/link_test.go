@@ -257,7 +257,7 @@ func TestLink_WhenItEndsWhatMayHaveRunIsNeverRunAgainAndTheRestMoves(t *testing.
 	client, h := linked(t, balance(t, []*rpctest.Rails{first, second}))
 	await(t, "two links", func() bool { return len(client.Processes()) == 2 })
 	home := client.Process(first.Name)
-	fill := func(c *rpc.Call) error { c.Request = json.RawMessage("{}"); return nil }
+	fill := func(c *rpc.Call, _ *rpc.Process) error { c.Request = json.RawMessage("{}"); return nil }
 	answers := make(chan rpc.Answer, 10)
 	for i := range 10 {
 		client.Do(rpc.Call{Connection: fmt.Sprint(i), Do: rpc.Frames, Version: "1", Home: home, Fill: fill}, func(a rpc.Answer) { answers <- a })
@@ -301,7 +301,7 @@ func TestLink_AProcessThatGoesIsSentNoMoreAndItsConnectionsMoveOnceItHasHandedTh
 	client, _ := linked(t, balance(t, []*rpctest.Rails{a, b}))
 	await(t, "two links", func() bool { return len(client.Processes()) == 2 })
 	home := client.Process(a.Name)
-	fill := func(c *rpc.Call) error { c.Request = json.RawMessage("{}"); return nil }
+	fill := func(c *rpc.Call, _ *rpc.Process) error { c.Request = json.RawMessage("{}"); return nil }
 	link := a.Links()[0]
 	link.Write(`{"going":"began"}`)
 	await(t, "heard", func() bool { return slices.Contains(link.Said(), `{"heard":"going"}`) })
@@ -334,7 +334,7 @@ func TestLink_AfterByeWhatHasNoEndHasNotRun(t *testing.T) {
 	b := rpctest.New(t, "secret", fine, func(r *rpctest.Rails) { r.Count = 2 })
 	client, _ := linked(t, balance(t, []*rpctest.Rails{a, b}))
 	await(t, "two links", func() bool { return len(client.Processes()) == 2 })
-	fill := func(c *rpc.Call) error { c.Request = json.RawMessage("{}"); return nil }
+	fill := func(c *rpc.Call, _ *rpc.Process) error { c.Request = json.RawMessage("{}"); return nil }
 	if _, err := client.Call(t.Context(), rpc.Call{Connection: "1", Do: rpc.Frames, Version: "1", Home: client.Process(a.Name), Fill: fill}); err != nil {
 		t.Error(err)
 	}

@@ -10,6 +10,7 @@ Rails.application.routes.draw do
   post "trigger" => "lab#trigger"
   post "disconnect" => "lab#disconnect"
   post "restart" => "lab#restart"
+  get "headcount" => "lab#headcount"
   get "statistics" => "lab#statistics"
   get "signed_name" => "lab#signed_name"
   get "pages/:name" => "pages#show"

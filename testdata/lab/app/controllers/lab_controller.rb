@@ -21,6 +21,11 @@ class LabController < ActionController::API
     render json: [I18n.locale, Time.zone.name, Thread.current[:lab], Thread.current.thread_variable_get(:lab)]
   end
 
+  # Of HeadcountChannel, in this process.
+  def headcount
+    render json: HeadcountChannel::PRESENT.keys.to_h { |room| [room, HeadcountChannel::PRESENT[room]] }
+  end
+
   def events
     render json: Rails.configuration.event_log.to_a
   end
