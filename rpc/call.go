@@ -62,6 +62,10 @@ type Call struct {
 	traceparent string
 }
 
+// bounded reports whether Options.Queue bounds the call: ends and broadcasts are
+// as many as there are connections, each of which makes one call at a time.
+func (c *Call) bounded() bool { return c.Do != Close && c.Do != Deliver }
+
 // AppendTo writes the call as Rails gets it.
 func (c *Call) AppendTo(b []byte) []byte { return appendCall(b, c) }
 

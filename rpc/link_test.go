@@ -520,3 +520,42 @@ func TestPost_AnOpenWaitsForARailsThatIsNotThereYet(t *testing.T) {
 		t.Error(a.Result, a.Err)
 	}
 }
+
+// A broadcast is a call for each connection whose stream has a block, and there may be more of these than calls may wait:
+// nobody is dropped for that, and commands do not count them.
+func TestLink_BroadcastsAndEndsMayBeAsManyAsConnections(t *testing.T) {
+	release := make(chan bool)
+	rails := rpctest.New(t, "secret", func(l *rpctest.Link, call rpctest.Call) {
+		go func() {
+			<-release
+			fine(l, call)
+		}()
+	}, func(r *rpctest.Rails) { r.Workers = 1 })
+	client, _ := linked(t, rails.URL, func(o *rpc.Options) { o.Queue = 3 })
+	await(t, "the link", func() bool { return len(client.Processes()) == 1 })
+	const connections, window = 50, 4
+	answers := make(chan rpc.Answer, 3*connections)
+	ask := func(do string) error {
+		_, err := client.Do(rpc.Call{Connection: "x", Do: do, Home: client.Process(rails.Name)}, func(a rpc.Answer) { answers <- a })
+		return err
+	}
+	for i := range connections {
+		if err := errors.Join(ask(rpc.Deliver), ask(rpc.Close)); err != nil {
+			t.Fatalf("of connection %d: %v", i, err)
+		}
+	}
+	for i := range 4 {
+		if err := ask(rpc.Frames); errors.Is(err, rpc.ErrBusy) != (i == 3) {
+			t.Errorf("command %d: %v", i+1, err)
+		}
+	}
+	if inFlight, waiting := client.Load(); inFlight != window || waiting != 2*connections+3-window {
+		t.Errorf("%d are in flight and %d wait", inFlight, waiting)
+	}
+	close(release)
+	for range 2*connections + 3 {
+		if a := <-answers; a.Err != nil {
+			t.Fatal(a.Err)
+		}
+	}
+}
