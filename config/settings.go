@@ -65,7 +65,7 @@ func settings() []setting {
 			usage: "how long commands and callbacks wait while the backend cannot be reached or has too much to do"},
 		{key: "backend.concurrency", kind: integer, def: 0,
 			note: "0 is RAILS_MAX_THREADS × WEB_CONCURRENCY − 1, else 2", usage: "POSTs in flight at once; over links each process runs config.catenary.workers calls"},
-		{key: "backend.queue", kind: integer, def: 10_000, usage: "calls that may wait"},
+		{key: "backend.queue", kind: integer, def: 10_000, usage: "calls that may wait, besides ends and broadcasts for blocks, of which each connection has one at most"},
 
 		{key: "broadcasts.adapter", kind: text, def: "redis", choices: []string{"redis", "embedded"},
 			note: "cable.yml's adapter", usage: "where broadcasts are read"},

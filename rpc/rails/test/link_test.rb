@@ -230,6 +230,36 @@ class LinkTest < CallTest
     link.await { numbers.all? { |number| link.effects(number).any? } }
   end
 
+  # Broadcasts for blocks
+
+  def test_the_result_of_a_block_does_not_wait_for_the_call_behind_it
+    link = open_link
+    browser, other = Browser.new(self, "?user=7", link: link).opened, gate(link)
+    browser.subscribe BLOCKS
+    pass = JSON.generate(command: "message", identifier: GATE, data: '{"action":"pass"}')
+    link.write_bytes [
+      { call: 1001, conn: browser.name, do: "message", ver: browser.version, channel: BLOCKS, stream: "raw", payload: "x" },
+      { call: 1002, conn: other.name, do: "frames", ver: other.version, frames: [pass] }
+    ].map { |call| JSON.generate(call) }.sum("") { |text| [text.bytesize].pack("N") + text }
+    assert_equal [{ "raw" => "x", "seen" => 1 }], said(link.result(1001)["ops"])
+    refute ended?(link, 1002)
+    Gate << true
+    link.result 1002
+  end
+
+  def test_results_of_blocks_are_written_together_and_in_order
+    ours, theirs = UNIXSocket.pair
+    framing = Catenary::Rails::Framing.new(ours)
+    framing.write +"1", hold: true
+    assert_equal :wait_readable, theirs.read_nonblock(100, exception: false)
+    framing.write +"2"
+    framing.write +"3", hold: true
+    framing.flush
+    assert_equal "\0\0\0\x011\0\0\0\x012\0\0\0\x013", theirs.readpartial(100)
+  ensure
+    [ours, theirs].each(&:close)
+  end
+
   # Late effects
 
   def test_what_a_thread_does_after_the_end_of_its_call_arrives

@@ -301,6 +301,10 @@ class GateChannel < ApplicationChannel
     transmit({ released: true })
   end
 
+  def pass
+    Gate.pop
+  end
+
   def announce(data)
     transmit({ first: data["n"] })
     ActionCable.server.broadcast("gate", { second: data["n"] })

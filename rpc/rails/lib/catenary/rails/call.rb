@@ -66,7 +66,7 @@ module Catenary
           return tell(need: "state") unless @live || @request["request"]
 
           restore unless @live
-          @live.command(@link, @number) do
+          @live.command(@link, @number, early: !delivering?) do
             @live.open if unopened?
             Trace.continue(@request["traceparent"], @live.connection) { act } if @live.alive? || !unopened?
           end
@@ -122,6 +122,11 @@ module Catenary
         def identities
           return unless values = @request["identities"]
           @identities ||= Identities.new(values, allowed: @endpoint.identify, identifiers: ActionCable.server.connection_identifiers)
+        end
+
+        # Whether it is one of many for a broadcast, which share what they write.
+        def delivering?
+          @request["do"] == "message"
         end
 
         def closing?
@@ -187,7 +192,7 @@ module Catenary
 
         def tell(result)
           result[:warnings] = @warnings if @warnings.any?
-          @link&.finish(@number, { end: @number }.merge!(result))
+          @link&.finish(@number, { end: @number }.merge!(result), together: delivering?)
           result
         end
 
