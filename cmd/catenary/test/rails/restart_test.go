@@ -20,7 +20,7 @@ func TestRestart_OfAnAppThatCountsInAProcess(t *testing.T) {
 		for _, how := range []string{"stopped", "killed"} {
 			t.Run(server+" "+how, func(t *testing.T) {
 				t.Parallel()
-				w, err := stage.StartWorld(server, "own", "LAB_LOG="+filepath.Join(t.TempDir(), "events"))
+				w, err := stage.StartWorld(server, "in order", "LAB_LOG="+filepath.Join(t.TempDir(), "events"))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -68,12 +68,14 @@ func (c *crowd) come() {
 		}
 		c.t.Cleanup(b.Close)
 		c.browsers[i] = b
-		b.Send(stage.Command("subscribe", headcountIdentifier, nil))
 	}
-	for _, b := range c.browsers {
-		for _, want := range []string{stage.Welcome, stage.Confirmation(headcountIdentifier)} {
+	for _, want := range []string{stage.Welcome, stage.Confirmation(headcountIdentifier)} {
+		for _, b := range c.browsers {
 			if e, ok := stage.NextFrame(b); !ok || e.Text != want {
 				c.t.Fatalf("got %s and not %s", e, want)
+			}
+			if want == stage.Welcome {
+				b.Send(stage.Command("subscribe", headcountIdentifier, nil))
 			}
 		}
 	}

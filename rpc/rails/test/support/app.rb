@@ -278,6 +278,12 @@ class BlockChannel < ApplicationChannel
 end
 
 # Adds something to all that it transmits, broadcasts too.
+class ForwardChannel < ApplicationChannel
+  def subscribed
+    stream_from("forwarded") { |payload| ActionCable.server.broadcast("gate", payload) }
+  end
+end
+
 class StampedChannel < ApplicationChannel
   def subscribed
     stream_from "stamped"

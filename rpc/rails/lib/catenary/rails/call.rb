@@ -15,7 +15,7 @@ module Catenary
 
       # Runs it, and writes its effects and its result on the link. Raises nothing.
       def run
-        Sync.forget
+        Sync.forget unless delivering? # what the block before this one has done may not be written yet
         reload if @endpoint.reloads?
         result
       rescue Exception => error
