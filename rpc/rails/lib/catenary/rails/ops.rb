@@ -2,7 +2,8 @@ module Catenary
   module Rails
     # The effects on one connection, in their order. Over a link the first one of a command is written at once, so that it is early
     # even if the application tells somebody by a way that we do not know of; what follows, and what the blocks of streams do for
-    # a broadcast, is collected for the call's end, or for the next tick. After a call each is written at once. Without a link they are collected for the result, and lost after it.
+    # a broadcast, is collected for the call's end, or for the next tick. After a call each is written at once. Without a link they
+    # are collected for the result, and lost after it.
     class Ops
       COLLECTED = 1024 * 1024 # bytes, beyond which they are written
 
