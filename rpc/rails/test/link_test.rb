@@ -263,10 +263,10 @@ class LinkTest < CallTest
   def test_results_of_blocks_are_written_together_and_in_order
     ours, theirs = UNIXSocket.pair
     framing = Catenary::Rails::Framing.new(ours)
-    framing.write +"1", hold: true
+    framing.write "1".dup, hold: true
     assert_equal :wait_readable, theirs.read_nonblock(100, exception: false)
-    framing.write +"2"
-    framing.write +"3", hold: true
+    framing.write "2".dup
+    framing.write "3".dup, hold: true
     framing.flush
     assert_equal "\0\0\0\x011\0\0\0\x012\0\0\0\x013", theirs.readpartial(100)
   ensure
