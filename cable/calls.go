@@ -152,13 +152,21 @@ func (c *Connection) settleAt(p *rpc.Process, result *rpc.Result) {
 	if c.home != p {
 		c.changed = true
 	}
+	if p == nil && c.server.restart.Reconnect {
+		c.server.unseen.Do(func() {
+			c.server.log.Warn("backend.restart: reconnect has no effect while calls go by POST, which does not tell Rails' processes apart")
+		})
+	}
 	c.home, c.version = p, result.Version
 }
 
-// fill makes a call a full one: all that Rails needs in order to rebuild.
-func (c *Connection) fill(call *rpc.Call) error {
+// fill makes a call a full one: all that the process needs in order to rebuild.
+func (c *Connection) fill(call *rpc.Call, at *rpc.Process) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.server.restart.Reconnect && c.home != nil && (at == nil || at.ID != c.home.ID) {
+		return errRestarted
+	}
 	if c.stale != nil && call.Do != rpc.Close {
 		return errLost
 	}

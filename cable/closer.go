@@ -74,6 +74,7 @@ func (cl *closer) tell(c *Connection) {
 
 func (cl *closer) told(c *Connection, a rpc.Answer) {
 	switch {
+	case errors.Is(a.Err, errRestarted): // as natively
 	case a.Err != nil:
 		reason := "may_have_run"
 		if errors.Is(a.Err, rpc.ErrNotSent) {

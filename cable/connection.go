@@ -170,7 +170,7 @@ func (c *Connection) overLimit(bytes int) string {
 }
 
 // deliverTo takes a broadcast to a stream's block, which runs in Rails.
-func (c *Connection) deliverTo(s *subscription, stream string, payload []byte) {
+func (c *Connection) deliverTo(s *subscription, stream, payload string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended || !s.live {
@@ -180,7 +180,7 @@ func (c *Connection) deliverTo(s *subscription, stream string, payload []byte) {
 		go c.Slow() // Rails runs its blocks more slowly than broadcasts come
 		return
 	}
-	c.enqueue(queuedCall{call: rpc.Call{Do: rpc.Deliver, Channel: s.identifier, Stream: stream, Payload: string(payload)}})
+	c.enqueue(queuedCall{call: rpc.Call{Do: rpc.Deliver, Channel: s.identifier, Stream: stream, Payload: payload}})
 }
 
 // remote obeys a message on the connection's internal stream.

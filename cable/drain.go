@@ -2,6 +2,8 @@ package cable
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/catenary-cable/catenary/protocol"
@@ -39,10 +41,7 @@ func (s *Server) stopAdmitting() []*Connection {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.draining = true
-	open := make([]*Connection, 0, len(s.connections))
-	for _, c := range s.connections {
-		open = append(open, c)
-	}
+	open := slices.Collect(maps.Values(s.connections))
 	s.checkEmpty()
 	s.hurry()
 	return open

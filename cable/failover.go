@@ -42,7 +42,7 @@ func (s *Server) Record(to []byte, id string) []byte {
 		to = append(to, home.ID...)
 	}
 	call := rpc.Call{Connection: c.id, Do: rpc.Close} // no version: nobody else can have a later one
-	c.fill(&call)
+	c.fill(&call, home)
 	return call.AppendTo(append(to, '\n'))
 }
 
@@ -54,6 +54,12 @@ func (s *Server) Close(ctx context.Context, records []lease.Record) (told []stri
 	for _, record := range records {
 		home, text, _ := bytes.Cut(record.Text, []byte("\n"))
 		call := rpc.Call{Connection: record.Connection, Do: rpc.Close, Encoded: text, Home: s.backend.Process(string(home))}
+		if s.restart.Reconnect && call.Home == nil && len(home) > 0 { // as natively, if node and process die together
+			mu.Lock()
+			told = append(told, record.Connection)
+			mu.Unlock()
+			continue
+		}
 		calls.Go(func() {
 			result, failure := s.backend.Call(ctx, call)
 			mu.Lock()

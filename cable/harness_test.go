@@ -185,6 +185,7 @@ type world struct {
 // setup is what a test may change about its server.
 type setup struct {
 	limits    Limits
+	restart   Restart
 	admission admission.Options
 	compress  bool
 	relay     *relay.Relay
@@ -213,7 +214,7 @@ func newWorld(t *testing.T, change ...func(*setup)) *world {
 	}
 	w.hub = hub.New(w.source, log)
 	w.server, err = NewServer(Options{
-		Backend: client, Hub: w.hub, Node: "n", Mount: "/cable", Limits: with.limits, Log: log,
+		Backend: client, Hub: w.hub, Node: "n", Mount: "/cable", Limits: with.limits, Restart: with.restart, Log: log,
 		Admission: admission.New(with.admission), Compress: with.compress, Relay: with.relay,
 	})
 	if err != nil {

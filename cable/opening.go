@@ -78,6 +78,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.count.opened.Add(1)
 	settled("opened")
 	c.start(opened)
+	if c.openedTooLate() {
+		c.lose(railsRestarted)
+	}
 }
 
 func (s *Server) newConnection(r *http.Request) *Connection {

@@ -1,6 +1,7 @@
 package cable
 
 import (
+	"encoding/json"
 	"fmt"
 	"net"
 	"slices"
@@ -197,4 +198,40 @@ func TestOpening_ThatEndsJustWhenItIsGivenUpIsClosed(t *testing.T) {
 	if opens, closes := len(w.rails.made(rpc.Open)), len(w.rails.made(rpc.Close)); opens != closes {
 		t.Errorf("%d connections were opened, %d closed", opens, closes)
 	}
+}
+
+// A broadcast is a call for each connection whose stream has a block: who is busy holds up nobody else, and gets it afterwards.
+func TestBroadcasts_ForBlocksWaitOnlyForTheirOwnConnection(t *testing.T) {
+	w := newWorld(t)
+	release := make(chan bool)
+	w.rails.onCall(func(call asked) map[string]any {
+		result := behave(call)
+		switch {
+		case call.Do == rpc.Deliver:
+			result["ops"] = []any{[]any{"message", call.Channel, json.RawMessage(call.Payload)}}
+		case call.Do == rpc.Frames && strings.Contains(call.Frames[0], "subscribe"):
+			result["ops"] = []any{[]any{"sub", "chat", "room", w.rails.Name}, []any{"confirm", "chat"}}
+			result["channels"] = map[string]any{"chat": map[string]any{"state": "c"}}
+		case call.Do == rpc.Frames:
+			<-release
+		}
+		return result
+	})
+	var browsers []*browser
+	for range 5 {
+		b := w.welcomed()
+		b.subscribe("chat")
+		b.expect(confirmed("chat"))
+		browsers = append(browsers, b)
+	}
+	busy := browsers[0]
+	busy.send(`{"command":"message","identifier":"chat","data":"0"}`)
+	w.eventually("it is busy", func() bool { return len(w.rails.made(rpc.Frames)) == 6 })
+	w.source.publish <- [2]string{"room", `1`}
+	w.source.publish <- [2]string{"room", `2`}
+	for _, b := range browsers[1:] {
+		b.expect(message("chat", "1"), message("chat", "2"))
+	}
+	close(release)
+	busy.expect(message("chat", "0"), message("chat", "1"), message("chat", "2"))
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +30,7 @@ type Options struct {
 	Node    string // our name among others, also in connections' ids
 	Mount   string // where Rails mounts Action Cable, "/cable"
 	Limits  Limits
+	Restart Restart
 	Ping    time.Duration // between pings; 0: socket.BeatInterval
 	Log     *slog.Logger
 
@@ -54,6 +57,7 @@ type Server struct {
 	node    string
 	mount   string
 	limits  Limits
+	restart Restart
 	log     *slog.Logger
 	sockets *socket.Sockets
 
@@ -71,6 +75,7 @@ type Server struct {
 	closer      closer
 	pace        pace // of those whose objects are lost
 	count       counters
+	unseen      sync.Once // warns that Rails' restarts are not noticed
 	serial      atomic.Int64
 	short       atomic.Bool     // of memory
 	context     context.Context // of all calls; ended last
@@ -97,7 +102,7 @@ func NewServer(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		backend: o.Backend, hub: o.Hub, node: o.Node, mount: o.Mount, limits: o.Limits, log: o.Log, sockets: sockets,
+		backend: o.Backend, hub: o.Hub, node: o.Node, mount: o.Mount, limits: o.Limits, restart: o.Restart, log: o.Log, sockets: sockets,
 		admission: o.Admission, relay: o.Relay, slowed: slowed,
 		refused: stats.NewThrottledCounter("subscriptions are refused", o.Log,
 			"subscriptions_per_connection", "subscription_bytes"),
@@ -212,6 +217,13 @@ func (s *Server) find(id string) *Connection {
 		return c
 	}
 	return s.handshakes[id]
+}
+
+// all returns the connections that there are.
+func (s *Server) all() []*Connection {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.connections))
 }
 
 // backend is what the server does with what Rails does by itself.

@@ -77,7 +77,7 @@ type counters struct {
 // endings are why connections end.
 var endings = [...]string{
 	"browser_closed", "browser_lost", "message_too_long", "protocol_error", "slow", // the browser
-	"connect_failed", "open_timeout", "rails_closed", "rails_failed", "lost", // Rails
+	"connect_failed", "open_timeout", "rails_closed", "rails_failed", "lost", railsRestarted, // Rails
 	"remote", tokenExpired, "server_restart", // an operator
 	"taken_over",             // another node
 	"memory",                 // catenary

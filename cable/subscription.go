@@ -57,7 +57,7 @@ func (s *subscription) follow(name string, token *string) {
 	c := s.connection
 	m := &hub.Member{Socket: &c.socket, Subscriber: s, Token: token}
 	if token != nil {
-		m.Callback = func(payload []byte) { c.deliverTo(s, name, payload) }
+		m.Callback = func(payload string) { c.deliverTo(s, name, payload) }
 	}
 	s.streams, c.changed = append(s.streams, m), true
 	if !c.server.hub.Join(name, s.identifier, m) {

@@ -53,6 +53,8 @@ type Backend struct {
 	Secret Secret `mapstructure:"-"`
 	// Transport is "auto", "link" or "post".
 	Transport string
+	// Restart is "keep" or "reconnect".
+	Restart string
 	// Timeout is how long Rails may be silent: a process that does not answer pings, or a POST without an answer.
 	Timeout time.Duration
 	// OpenTimeout is for a handshake's answer, with the wait for a turn.

@@ -70,6 +70,10 @@ func (l *loading) finishBackend(environ environ, e evaluator) error {
 	case l.Backend.Concurrency == 0:
 		l.Backend.Concurrency = 2 // of Puma's three threads
 	}
+	if l.Backend.Restart == "reconnect" && l.Backend.Transport == "post" {
+		l.note(mistake(l.origins["backend.restart"], "backend.restart",
+			errors.New("reconnect needs links, since POST does not tell the backend's processes apart: let backend.transport be auto or link, or backend.restart be keep")))
+	}
 	if explicit := l.viper.GetString("backend.secret"); explicit != "" {
 		l.Backend.Secret = Secret{explicit, l.origins["backend.secret"]}
 		return nil

@@ -56,6 +56,8 @@ func settings() []setting {
 			note: "else the application's secret_key_base", usage: "signs the calls to the backend"},
 		{key: "backend.transport", kind: text, def: "auto", choices: []string{"auto", "link", "post"},
 			usage: "how calls reach the backend: over a link into each of its processes, or by POST; auto takes the link where it can"},
+		{key: "backend.restart", kind: text, def: "keep", choices: []string{"keep", "reconnect"},
+			usage: "browsers of a process of the backend that is gone stay, or are told to reconnect, as an app needs that counts in a process; over shutdown.drain at most"},
 		{key: "backend.timeout", kind: duration, def: 30 * time.Second, min: int64(time.Second),
 			usage: "how long a process of the backend may be silent: a linked one that answers no ping, or a POST without an answer"},
 		{key: "backend.open_timeout", kind: duration, def: 10 * time.Second, min: 1, usage: "for the answer to a handshake, with the wait for a turn"},
@@ -63,7 +65,7 @@ func settings() []setting {
 			usage: "how long commands and callbacks wait while the backend cannot be reached or has too much to do"},
 		{key: "backend.concurrency", kind: integer, def: 0,
 			note: "0 is RAILS_MAX_THREADS × WEB_CONCURRENCY − 1, else 2", usage: "POSTs in flight at once. Each process runs config.catenary.workers calls at once, over links and by POST"},
-		{key: "backend.queue", kind: integer, def: 10_000, usage: "calls that may wait"},
+		{key: "backend.queue", kind: integer, def: 10_000, usage: "calls that may wait, besides ends and broadcasts for blocks, of which each connection has one at most"},
 
 		{key: "broadcasts.adapter", kind: text, def: "redis", choices: []string{"redis", "embedded", "rails"},
 			note: "cable.yml's adapter", usage: "where broadcasts are read"},

@@ -52,10 +52,11 @@ type Call struct {
 	// none that is known.
 	Home *Process
 
-	// Fill makes the call a full one, in case that its home is gone or has lost
-	// the objects; an error ends the call. It runs without any lock of the
-	// Client's. nil: the call is full already.
-	Fill func(*Call) error
+	// Fill makes the call a full one for the process that it goes to (nil: by
+	// POST), in case that its home is gone or has lost the objects; an error ends
+	// the call. It runs without any lock of the Client's. nil: the call is full
+	// already.
+	Fill func(call *Call, at *Process) error
 
 	// Until is how long the call may wait to be sent; zero: forever.
 	Until time.Time
@@ -65,6 +66,10 @@ type Call struct {
 
 	traceparent string
 }
+
+// bounded reports whether Options.Queue bounds the call: ends and broadcasts are
+// as many as there are connections, each of which makes one call at a time.
+func (c *Call) bounded() bool { return c.Do != Close && c.Do != Deliver }
 
 // AppendTo writes the call as Rails gets it.
 func (c *Call) AppendTo(b []byte) []byte { return appendCall(b, c) }

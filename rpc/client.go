@@ -111,7 +111,7 @@ func (c *Client) Do(call Call, done func(Answer)) (*Pending, error) {
 		return nil, err
 	}
 	c.enqueue(p)
-	if p.line != nil && c.waiting > c.options.Queue && call.Do != Close { // ends are as many as there are connections
+	if p.line != nil && call.bounded() && c.waiting > c.options.Queue && c.boundedWaiting() > c.options.Queue {
 		p.line.remove(p)
 		c.waiting--
 		c.observe(p, nil, ErrBusy, time.Now())
@@ -357,6 +357,19 @@ func (c *Client) endWaiting(reason error, which func(*Pending) bool) {
 	for _, p := range late {
 		p.finish(Answer{Err: err})
 	}
+}
+
+// boundedWaiting counts the calls that wait and of which only so many may. c.mu is
+// held.
+func (c *Client) boundedWaiting() (n int) {
+	for _, waiting := range append(c.waits.all(), c.linkLines()...) {
+		for _, p := range *waiting {
+			if p.call.bounded() {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 func (c *Client) linkLines() (all []*line) {

@@ -237,7 +237,7 @@ func (l *link) appendOutgoing(b []byte, one outgoing) []byte {
 		b, _ = endFrame(append(b, one.text...), start, l.mac)
 		return b
 	}
-	err := one.call.fill()
+	err := one.call.fill(l.process)
 	if err == nil {
 		b = appendNumbered(b, one.number, &one.call.call)
 		b, err = endFrame(b, start, l.mac)
@@ -249,12 +249,12 @@ func (l *link) appendOutgoing(b []byte, one outgoing) []byte {
 	return b
 }
 
-// fill makes the call a full one, if it must be.
-func (p *Pending) fill() error {
+// fill makes the call a full one for that process, if it must be.
+func (p *Pending) fill(at *Process) error {
 	if !p.full {
 		return nil
 	}
-	return p.call.Fill(&p.call)
+	return p.call.Fill(&p.call, at)
 }
 
 func (l *link) readAll() error {

@@ -257,7 +257,7 @@ func TestLink_WhenItEndsWhatMayHaveRunIsNeverRunAgainAndTheRestMoves(t *testing.
 	client, h := linked(t, balance(t, []*rpctest.Rails{first, second}))
 	await(t, "two links", func() bool { return len(client.Processes()) == 2 })
 	home := client.Process(first.Name)
-	fill := func(c *rpc.Call) error { c.Request = json.RawMessage("{}"); return nil }
+	fill := func(c *rpc.Call, _ *rpc.Process) error { c.Request = json.RawMessage("{}"); return nil }
 	answers := make(chan rpc.Answer, 10)
 	for i := range 10 {
 		client.Do(rpc.Call{Connection: fmt.Sprint(i), Do: rpc.Frames, Version: "1", Home: home, Fill: fill}, func(a rpc.Answer) { answers <- a })
@@ -301,7 +301,7 @@ func TestLink_AProcessThatGoesIsSentNoMoreAndItsConnectionsMoveOnceItHasHandedTh
 	client, _ := linked(t, balance(t, []*rpctest.Rails{a, b}))
 	await(t, "two links", func() bool { return len(client.Processes()) == 2 })
 	home := client.Process(a.Name)
-	fill := func(c *rpc.Call) error { c.Request = json.RawMessage("{}"); return nil }
+	fill := func(c *rpc.Call, _ *rpc.Process) error { c.Request = json.RawMessage("{}"); return nil }
 	link := a.Links()[0]
 	link.Write(`{"going":"began"}`)
 	await(t, "heard", func() bool { return slices.Contains(link.Said(), `{"heard":"going"}`) })
@@ -334,7 +334,7 @@ func TestLink_AfterByeWhatHasNoEndHasNotRun(t *testing.T) {
 	b := rpctest.New(t, "secret", fine, func(r *rpctest.Rails) { r.Count = 2 })
 	client, _ := linked(t, balance(t, []*rpctest.Rails{a, b}))
 	await(t, "two links", func() bool { return len(client.Processes()) == 2 })
-	fill := func(c *rpc.Call) error { c.Request = json.RawMessage("{}"); return nil }
+	fill := func(c *rpc.Call, _ *rpc.Process) error { c.Request = json.RawMessage("{}"); return nil }
 	if _, err := client.Call(t.Context(), rpc.Call{Connection: "1", Do: rpc.Frames, Version: "1", Home: client.Process(a.Name), Fill: fill}); err != nil {
 		t.Error(err)
 	}
@@ -518,5 +518,44 @@ func TestPost_AnOpenWaitsForARailsThatIsNotThereYet(t *testing.T) {
 	t.Cleanup(func() { server.Close() })
 	if a := <-answers; a.Err != nil || a.Result.Status != 200 {
 		t.Error(a.Result, a.Err)
+	}
+}
+
+// A broadcast is a call for each connection whose stream has a block, and there may be more of these than calls may wait:
+// nobody is dropped for that, and commands do not count them.
+func TestLink_BroadcastsAndEndsMayBeAsManyAsConnections(t *testing.T) {
+	release := make(chan bool)
+	rails := rpctest.New(t, "secret", func(l *rpctest.Link, call rpctest.Call) {
+		go func() {
+			<-release
+			fine(l, call)
+		}()
+	}, func(r *rpctest.Rails) { r.Workers = 1 })
+	client, _ := linked(t, rails.URL, func(o *rpc.Options) { o.Queue = 3 })
+	await(t, "the link", func() bool { return len(client.Processes()) == 1 })
+	const connections, window = 50, 4
+	answers := make(chan rpc.Answer, 3*connections)
+	ask := func(do string) error {
+		_, err := client.Do(rpc.Call{Connection: "x", Do: do, Home: client.Process(rails.Name)}, func(a rpc.Answer) { answers <- a })
+		return err
+	}
+	for i := range connections {
+		if err := errors.Join(ask(rpc.Deliver), ask(rpc.Close)); err != nil {
+			t.Fatalf("of connection %d: %v", i, err)
+		}
+	}
+	for i := range 4 {
+		if err := ask(rpc.Frames); errors.Is(err, rpc.ErrBusy) != (i == 3) {
+			t.Errorf("command %d: %v", i+1, err)
+		}
+	}
+	if inFlight, waiting := client.Load(); inFlight != window || waiting != 2*connections+3-window {
+		t.Errorf("%d are in flight and %d wait", inFlight, waiting)
+	}
+	close(release)
+	for range 2*connections + 3 {
+		if a := <-answers; a.Err != nil {
+			t.Fatal(a.Err)
+		}
 	}
 }

@@ -53,7 +53,7 @@ func TestCalls_AreObservedByWhatBecameOfThem(t *testing.T) {
 		}
 	}
 
-	unknown := Call{Connection: "n:1", Do: Frames, Version: "1", Frames: []string{"unknown"}, Fill: func(c *Call) error { c.Frames = []string{"fine"}; return nil }}
+	unknown := Call{Connection: "n:1", Do: Frames, Version: "1", Frames: []string{"unknown"}, Fill: func(c *Call, _ *Process) error { c.Frames = []string{"fine"}; return nil }}
 	client.Call(t.Context(), unknown)
 	last(Frames, Answered)
 	mu.Lock()

@@ -103,7 +103,7 @@ func (p *poster) carry(batch []*Pending) {
 	var sent []*Pending
 	for _, one := range batch {
 		one.full = one.full || one.call.Fill != nil && one.call.Version == ""
-		if err := one.fill(); err != nil {
+		if err := one.fill(nil); err != nil {
 			p.end(one, nil, err)
 			continue
 		}

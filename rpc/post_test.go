@@ -270,7 +270,7 @@ func TestPost_MakesACallInFullOnceTheProcessDoesNotKnowIt(t *testing.T) {
 		}
 		io.WriteString(w, `{"v":1,"process":"b","results":[`+result+`]}`)
 	})
-	fill := func(c *Call) error { c.Request = json.RawMessage("{}"); return nil }
+	fill := func(c *Call, _ *Process) error { c.Request = json.RawMessage("{}"); return nil }
 	result, err := client.Call(t.Context(), Call{Connection: "n:1", Do: Frames, Version: "1", Fill: fill})
 	if err != nil || result.Version != "2" || len(bodies) != 2 || strings.Contains(bodies[0], "request") {
 		t.Fatal(result, err, bodies)

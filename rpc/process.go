@@ -1,6 +1,10 @@
 package rpc
 
-import "time"
+import (
+	"context"
+	"slices"
+	"time"
+)
 
 // Process is a process of Rails with a link, by which a connection remembers
 // where its objects are.
@@ -57,6 +61,23 @@ func (c *Client) Process(id string) *Process {
 		}
 	}
 	return nil
+}
+
+// Await returns true once Rails can be asked, and false if ctx ends before.
+func (c *Client) Await(ctx context.Context) bool {
+	for {
+		c.mu.Lock()
+		there, changed := c.posting || slices.ContainsFunc(c.links, func(l *link) bool { return l.phase == staying }), c.changed
+		c.mu.Unlock()
+		if there {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false
+		}
+	}
 }
 
 // Left notes that a connection has left a process without a call.

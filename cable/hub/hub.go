@@ -108,7 +108,7 @@ func (h *Hub) Leave(m *Member) {
 // Listen calls f with every payload of one of our own streams, until the member
 // leaves.
 func (h *Hub) Listen(name string, f func(payload []byte)) *Member {
-	m := &Member{Callback: f}
+	m := &Member{Callback: func(payload string) { f([]byte(payload)) }}
 	h.Join(name, "", m)
 	return m
 }

@@ -13,7 +13,7 @@ type Subscriber interface {
 // costs 64 bytes with or without them, and there are as many as subscriptions.
 type Member struct {
 	Socket     *socket.Socket       // gets the frames
-	Callback   func(payload []byte) // called instead: a stream with a block, or one of our own
+	Callback   func(payload string) // called instead: a stream with a block, or one of our own
 	Subscriber Subscriber           // nil for one of our own streams
 	Token      *string              // Rails' name for the stream's block; nil for a plain stream
 

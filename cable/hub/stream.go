@@ -121,9 +121,12 @@ func (s *stream) deliver(now time.Duration, dropped *stats.ThrottledCounter) (de
 	s.traffic.add(now, len(batch), deliveries+len(batch)*len(callbacks))
 	s.mu.Unlock()
 	// Callbacks may come back to the hub, so they run without the lock.
-	for _, payload := range batch {
-		for _, m := range callbacks {
-			m.Callback(payload)
+	if len(callbacks) > 0 {
+		for _, payload := range batch {
+			text := string(payload) // one for all, however many have to wait
+			for _, m := range callbacks {
+				m.Callback(text)
+			}
 		}
 	}
 	if cap(batch) <= 64 {

@@ -153,7 +153,7 @@ func (a *assembly) open() error {
 		hub.Sample(cfg.Telemetry.BroadcastsOneIn, a.tracer.Broadcast)
 	}
 	a.server, err = cable.NewServer(cable.Options{
-		Backend: a.backend, Hub: hub, Node: node(), Mount: cfg.Paths[0], Limits: limits(cfg), Ping: cfg.Ping.Interval, Log: a.log, Secret: a.secret,
+		Backend: a.backend, Hub: hub, Node: node(), Mount: cfg.Paths[0], Limits: limits(cfg), Restart: restart(cfg), Ping: cfg.Ping.Interval, Log: a.log, Secret: a.secret,
 		Admission: admission, Compress: cfg.Compression, Relay: passThrough, HandshakeSettled: a.meters.handshake, Lease: lease,
 	})
 	if err != nil {

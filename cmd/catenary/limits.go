@@ -27,6 +27,10 @@ func limits(cfg *config.Config) cable.Limits {
 	return l
 }
 
+func restart(cfg *config.Config) cable.Restart {
+	return cable.Restart{Reconnect: cfg.Backend.Restart == "reconnect", Over: cfg.Shutdown.Drain}
+}
+
 func admissionLimits(cfg *config.Config) admission.Limits {
 	return admission.Limits{
 		ConnectionsPerAddress: cfg.Limits.ConnectionsPerAddress,

@@ -88,6 +88,21 @@ func (r *Rails) Cut() {
 	}
 }
 
+// Restart ends all links as a killed process does. Those to come are another
+// process'.
+func (r *Rails) Restart() {
+	r.mu.Lock()
+	r.Name = "b-" + random(4)
+	r.mu.Unlock()
+	r.Cut()
+}
+
+func (r *Rails) name() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.Name
+}
+
 // ServeHTTP answers upgrades.
 func (r *Rails) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	if request.Header.Get("Upgrade") != "catenary" {
@@ -105,8 +120,9 @@ func (r *Rails) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		http.Error(w, "catenary: the signature is wrong", http.StatusForbidden)
 		return
 	}
-	if strings.Contains(" "+h.Get("Catenary-Known")+" ", " "+r.Name+" ") {
-		w.Header().Set("Catenary-Process", r.Name)
+	name := r.name()
+	if strings.Contains(" "+h.Get("Catenary-Known")+" ", " "+name+" ") {
+		w.Header().Set("Catenary-Process", name)
 		http.Error(w, "", http.StatusConflict)
 		return
 	}
@@ -118,10 +134,10 @@ func (r *Rails) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	if err != nil {
 		panic(err)
 	}
-	proof := mac(r.key, strings.Join([]string{"link v1 proof", nonce, own, r.Name, frames}, "\n"))
+	proof := mac(r.key, strings.Join([]string{"link v1 proof", nonce, own, name, frames}, "\n"))
 	fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: catenary\r\nCatenary-Process: %s\r\nCatenary-Nonce: %s\r\nCatenary-Frames: %s\r\nCatenary-Proof: %x\r\n\r\n",
-		r.Name, own, frames, proof)
-	l := &Link{rails: r, node: h.Get("Catenary-Node"), conn: conn, reader: buffered.Reader, mac: frames == "mac"}
+		name, own, frames, proof)
+	l := &Link{rails: r, process: name, node: h.Get("Catenary-Node"), conn: conn, reader: buffered.Reader, mac: frames == "mac"}
 	linkKey := mac(r.key, strings.Join([]string{"link v1 key", nonce, own}, "\n"))
 	l.keys = [2][]byte{mac(linkKey, "catenary"), mac(linkKey, "rails")}
 	go l.run(linkKey)
@@ -129,12 +145,13 @@ func (r *Rails) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 
 // Link is one link to a catenary.
 type Link struct {
-	rails  *Rails
-	node   string
-	conn   net.Conn
-	reader *bufio.Reader
-	mac    bool
-	keys   [2][]byte // of catenary's frames and of ours
+	rails   *Rails
+	process string
+	node    string
+	conn    net.Conn
+	reader  *bufio.Reader
+	mac     bool
+	keys    [2][]byte // of catenary's frames and of ours
 
 	mu       sync.Mutex
 	read     uint64 // frames
@@ -149,7 +166,7 @@ func (l *Link) run(linkKey []byte) {
 		return
 	}
 	hello, _ := json.Marshal(map[string]any{"hello": map[string]any{
-		"process": l.rails.Name, "workers": l.rails.Workers, "count": l.rails.Count,
+		"process": l.process, "workers": l.rails.Workers, "count": l.rails.Count,
 		"settings": map[string]any{"rails": "0", "gem": "0", "environment": "test", "mount_path": "/cable"},
 	}})
 	l.Write(string(hello))

@@ -92,9 +92,9 @@ type rule func(s subject) []Finding
 
 // Rules for channels, for connections, and for files anywhere.
 var (
-	channelRules = []rule{timers, streamBlocks, deliveries, graphqlChannel, handedOver, unserialisable, websocket, eventLoop, endlessLoops, siblings, threads, turboChannel}
+	channelRules = []rule{timers, streamBlocks, deliveries, graphqlChannel, handedOver, unserialisable, classState, websocket, eventLoop, endlessLoops, siblings, threads, turboChannel}
 
-	connectionRules = []rule{identifiers, unserialisable, websocket, eventLoop, threads, connectionDelivery, heartbeat}
+	connectionRules = []rule{identifiers, unserialisable, classState, websocket, eventLoop, threads, connectionDelivery, heartbeat}
 
 	fileRules = []func(s *source) []Finding{serverConnections, graphqlSchema, streamsForChannel, turboReopened, workerPool, overriddenForAll, heartbeats, notified}
 )

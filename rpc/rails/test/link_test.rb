@@ -5,6 +5,7 @@ class LinkTest < CallTest
   GATE = '{"channel":"GateChannel"}'
   ECHO = '{"channel":"EchoChannel","room":"1"}'
   BLOCKS = '{"channel":"BlockChannel"}'
+  FORWARD = '{"channel":"ForwardChannel"}'
   REMOTE = { "REMOTE_ADDR" => "203.0.113.9" }.freeze
   PROXIED = { "HTTP_X_FORWARDED_FOR" => "203.0.113.9" }.freeze
 
@@ -230,6 +231,48 @@ class LinkTest < CallTest
     link.await { numbers.all? { |number| link.effects(number).any? } }
   end
 
+  # Broadcasts for blocks
+
+  def test_the_result_of_a_block_does_not_wait_for_the_call_behind_it
+    link = open_link
+    browser, other = Browser.new(self, "?user=7", link: link).opened, gate(link)
+    browser.subscribe BLOCKS
+    pass = JSON.generate(command: "message", identifier: GATE, data: '{"action":"pass"}')
+    at_once link,
+      { call: 1001, conn: browser.name, do: "message", ver: browser.version, channel: BLOCKS, stream: "raw", payload: "x" },
+      { call: 1002, conn: other.name, do: "frames", ver: other.version, frames: [pass] }
+    assert_equal [{ "raw" => "x", "seen" => 1 }], said(link.result(1001)["ops"])
+    refute ended?(link, 1002)
+    Gate << true
+    link.result 1002
+  end
+
+  def test_what_a_block_has_done_comes_before_what_the_next_one_broadcasts
+    link = open_link
+    browser, other = Array.new(2) { Browser.new(self, "?user=7", link: link).opened }
+    browser.subscribe BLOCKS
+    other.subscribe FORWARD
+    at_once link,
+      { call: 1001, conn: browser.name, do: "message", ver: browser.version, channel: BLOCKS, stream: "raw", payload: "x" },
+      { call: 1002, conn: other.name, do: "message", ver: other.version, channel: FORWARD, stream: "forwarded", payload: "x" }
+    link.result 1002
+    said = link.frames.map(&:keys).map(&:first)
+    assert_equal %w[end sync end], said.last(3)
+  end
+
+  def test_results_of_blocks_are_written_together_and_in_order
+    ours, theirs = UNIXSocket.pair
+    framing = Catenary::Rails::Framing.new(ours)
+    framing.write "1".dup, hold: true
+    assert_equal :wait_readable, theirs.read_nonblock(100, exception: false)
+    framing.write "2".dup
+    framing.write "3".dup, hold: true
+    framing.flush
+    assert_equal "\0\0\0\x011\0\0\0\x012\0\0\0\x013", theirs.readpartial(100)
+  ensure
+    [ours, theirs].each(&:close)
+  end
+
   # Late effects
 
   def test_what_a_thread_does_after_the_end_of_its_call_arrives
@@ -453,6 +496,11 @@ class LinkTest < CallTest
   end
 
   private
+    # Writes calls so that they are read together.
+    def at_once(link, *calls)
+      link.write_bytes calls.map { |call| JSON.generate(call) }.sum("") { |text| [text.bytesize].pack("N") + text }
+    end
+
     def open_link(**options)
       LinkClient.pair(**options).tap { |link| links << link }
     end

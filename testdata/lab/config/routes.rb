@@ -13,6 +13,7 @@ Rails.application.routes.draw do
   post "disconnect" => "lab#disconnect"
   post "dismiss" => "lab#dismiss"
   post "restart" => "lab#restart"
+  get "headcount" => "lab#headcount"
   get "statistics" => "lab#statistics"
   get "signed_name" => "lab#signed_name"
   get "pages/:name" => "pages#show"

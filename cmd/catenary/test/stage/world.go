@@ -17,8 +17,8 @@ import (
 
 // A World is all that a transcript needs: Redis, the fixture application, and a server that speaks Action Cable, which
 // is the application itself ("rails") or catenary in front of it ("catenary", or "rebuilt" if the application keeps no objects
-// between commands, "post" if calls go by POST in place of links, "identified" if tokens take the place of connect, or "verified"
-// if Turbo's streams are verified by catenary).
+// between commands, "post" if calls go by POST in place of links, "reconnect" if browsers come back when Rails restarts,
+// "identified" if tokens take the place of connect, or "verified" if Turbo's streams are verified by catenary).
 type World struct {
 	Redis    *Redis
 	App      *App
@@ -68,6 +68,9 @@ func StartWorld(server, kind string, env ...string) (w *World, err error) {
 	}
 	if server == "post" {
 		flags = []string{"--backend-transport", "post"}
+	}
+	if server == "reconnect" {
+		flags = []string{"--backend-restart", "reconnect"}
 	}
 	if server == "verified" {
 		env = append(env, "LAB_TURBO=original")

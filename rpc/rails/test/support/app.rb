@@ -392,6 +392,12 @@ class BlockChannel < ApplicationChannel
 end
 
 # Adds something to all that it transmits, broadcasts too.
+class ForwardChannel < ApplicationChannel
+  def subscribed
+    stream_from("forwarded") { |payload| ActionCable.server.broadcast("gate", payload) }
+  end
+end
+
 class StampedChannel < ApplicationChannel
   def subscribed
     stream_from "stamped"
@@ -413,6 +419,10 @@ class GateChannel < ApplicationChannel
     transmit({ held: true })
     Gate.pop
     transmit({ released: true })
+  end
+
+  def pass
+    Gate.pop
   end
 
   def announce(data)

@@ -26,6 +26,11 @@ class LabController < ActionController::API
     head :no_content
   end
 
+  # Of HeadcountChannel, in this process.
+  def headcount
+    render json: HeadcountChannel::PRESENT.keys.to_h { |room| [room, HeadcountChannel::PRESENT[room]] }
+  end
+
   def events
     render json: Rails.configuration.event_log.to_a
   end

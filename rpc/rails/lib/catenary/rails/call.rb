@@ -23,7 +23,7 @@ module Catenary
 
       # Runs it. Returns its result, which over a link has been written.
       def result
-        Sync.forget
+        Sync.forget unless delivering? # what the block before this one has done may not be written yet
         @request["do"] == "open" ? open : continue
       rescue Lost => error
         failure "lost", error.message
@@ -74,7 +74,7 @@ module Catenary
         end
 
         def command
-          @live.command(@link, @number) do
+          @live.command(@link, @number, early: !delivering?) do
             @live.open if unopened?
             Trace.continue(@request["traceparent"], @live.connection) { act } if @live.alive? || !unopened?
           end
@@ -135,6 +135,11 @@ module Catenary
         def identities
           return unless values = @request["identities"]
           @identities ||= Identities.new(values, allowed: @endpoint.identify, identifiers: ActionCable.server.connection_identifiers)
+        end
+
+        # Whether it is one of many for a broadcast, which share what they write.
+        def delivering?
+          @request["do"] == "message"
         end
 
         def closing?
@@ -200,7 +205,7 @@ module Catenary
 
         def tell(result)
           result[:warnings] = @warnings if @warnings.any?
-          @link&.finish(@number, { end: @number }.merge!(result))
+          @link&.finish(@number, { end: @number }.merge!(result), together: delivering?)
           result
         end
 

@@ -25,6 +25,7 @@ module Catenary
         @read_mac, @write_mac = keys&.map { |key| Mac.new(key) }
         @mutex = Mutex.new
         @buffer, @chunk, @position = "".b, "".b, 0
+        @held = "".b # frames that are not written yet
         @closed = false
         tune socket if socket.is_a?(TCPSocket)
       end
@@ -49,6 +50,11 @@ module Catenary
         false
       end
 
+      # Whether a part of what has been read at least is still to be taken.
+      def more?
+        @position < @buffer.bytesize
+      end
+
       # Writes the HTTP answer that comes before all frames. Returns whether it was written.
       def write_head(text)
         @mutex.synchronize { put(text.b) } || (close && false)
@@ -57,20 +63,32 @@ module Catenary
         false
       end
 
-      # Writes one frame. Returns whether it was written: the link is over if it was not.
-      def write(text)
+      # Writes one frame, or holds it until the next is written or flush is called. Returns whether it was written: the link is
+      # over if it was not.
+      def write(text, hold: false)
         Thread.handle_interrupt(UNINTERRUPTED) do # no Timeout of the application's in the middle of a frame
           @mutex.synchronize do
             next false if @closed
             text.force_encoding(Encoding::BINARY)
             frame = [text.bytesize].pack("N") << text
             frame << @write_mac.next(text) if @write_mac
-            put(frame) || (hang_up && false)
+            @held << frame
+            (hold && @held.bytesize < CHUNK) || put_held
           end
         end
       rescue SystemCallError, IOError, *Framing.tls_errors
         hang_up
         false
+      end
+
+      # Writes what is held.
+      def flush
+        return if @held.empty?
+        Thread.handle_interrupt(UNINTERRUPTED) do
+          @mutex.synchronize { put_held unless @closed || @held.empty? }
+        end
+      rescue SystemCallError, IOError, *Framing.tls_errors
+        hang_up
       end
 
       # Ends it for the peer and for the thread that reads, which then closes it.
@@ -160,7 +178,9 @@ module Catenary
           loop do
             return if @closed
             case read_some
-            when :wait_readable then return unless wait(deadline)
+            when :wait_readable
+              flush
+              return unless wait(deadline)
             when nil then return (@closed = true) && nil
             else
               compact
@@ -190,6 +210,11 @@ module Catenary
           return if @position < CHUNK
           @buffer = @buffer.byteslice(@position, @buffer.bytesize)
           @position = 0
+        end
+
+        def put_held
+          data, @held = @held, "".b
+          put(data) || (hang_up && false)
         end
 
         # Returns false if the peer takes nothing.

@@ -38,11 +38,17 @@ module Catenary
         false
       end
 
-      # The result of a call. One that is too long, or is no text, is an error of the call.
-      def finish(number, result)
+      # The result of a call. One that is too long, or is no text, is an error of the call. together: if other calls have come, it
+      # travels with what is written next, or at the next tick.
+      def finish(number, result, together: false)
         text = JSON.generate(result)
         text.bytesize <= Framing::LIMIT or raise ArgumentError, "the result takes #{text.bytesize} bytes, more than #{Framing::LIMIT}"
-        @framing.write(text)
+        @framing.write(text, hold: together && @framing.more?)
+      end
+
+      # Writes the results that are held.
+      def flush
+        @framing.flush
       end
 
       # Waits until catenary has the effects that were written so far where they belong, but not after the deadline. A thread of

@@ -60,6 +60,11 @@ module Catenary
         goes ? go : stay
       end
 
+      # Writes what the links hold.
+      def flush
+        @links.each(&:flush)
+      end
+
       # Before the process ends, or becomes another program: what runs ends, and catenary is told of it.
       def drain
         @draining = true

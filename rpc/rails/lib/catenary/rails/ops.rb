@@ -1,9 +1,9 @@
 module Catenary
   module Rails
-    # The effects on one connection, in their order. Over a link the first text that a call transmits is written at once, with
-    # what came before it, so that it is early even if the application tells somebody by a way that we do not know of; all else is
-    # collected for the call's end, or for the next tick. After a call each is written at once. Without a link they are collected
-    # for the result, and lost after it.
+    # The effects on one connection, in their order. Over a link the first text that a command transmits is written at once, with
+    # what came before it, so that it is early even if the application tells somebody by a way that we do not know of; all else, and
+    # what the blocks of streams do for a broadcast, is collected for the call's end, or for the next tick. After a call each is
+    # written at once. Without a link they are collected for the result, and lost after it.
     class Ops
       COLLECTED = 1024 * 1024 # bytes, beyond which they are written
 
@@ -20,11 +20,11 @@ module Catenary
         @touched = []
       end
 
-      # A call begins.
-      def begin(link, number)
+      # A call begins. early: whether its first text is written at once.
+      def begin(link, number, early: true)
         @mutex.synchronize do
           @open, @link, @number = true, link, number
-          @list, @early, @bytes, @failed = [], false, 0, false
+          @list, @early, @bytes, @failed = [], early, 0, false
           @touched.clear
         end
       end
@@ -79,8 +79,8 @@ module Catenary
         def collect(op)
           @list << op
           return unless @link
-          if !@early && op.first == "send"
-            @early = true
+          if @early && op.first == "send"
+            @early = false
             write_collected
           elsif (@bytes += op.last.to_s.bytesize) > COLLECTED
             write_collected

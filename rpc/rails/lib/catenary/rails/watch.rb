@@ -44,6 +44,7 @@ module Catenary
           now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
           running = @workers.tick
           @workers.calls.each(&:flush) if running
+          @links.flush
           if now - @polled >= IDLE
             @polled = now
             @links.poll

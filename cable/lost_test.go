@@ -1,0 +1,176 @@
+package cable
+
+import (
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/catenary-cable/catenary/cable/lease"
+	"github.com/catenary-cable/catenary/rpc"
+	"github.com/gorilla/websocket"
+)
+
+const comeBack = `{"type":"disconnect","reason":"server_restart","reconnect":true}`
+
+func reconnecting(s *setup) { s.restart = Restart{Reconnect: true, Over: time.Minute} }
+
+func (w *world) subscribers(n int) (browsers []*browser) {
+	for range n {
+		b := w.welcomed()
+		b.subscribe("chat room")
+		b.expect(confirmed("chat room"))
+		browsers = append(browsers, b)
+	}
+	return browsers
+}
+
+func TestRestart_KeepsBrowsersUnlessItIsToldOtherwise(t *testing.T) {
+	w := newWorld(t)
+	browsers := w.subscribers(3)
+	w.rails.Restart()
+	w.eventually("the new process is there", func() bool {
+		all := w.server.backend.Processes()
+		return len(all) == 1 && all[0].ID == w.rails.Name
+	})
+	for _, b := range browsers {
+		b.send(`{"command":"message","identifier":"chat room","data":"1"}`)
+		b.expect(message("chat room", "1"))
+	}
+}
+
+// The process that they come back to has never seen them: nothing of them runs there.
+func TestRestart_SendsBrowsersBackAndRunsNothingOfThemElsewhere(t *testing.T) {
+	w := newWorld(t, reconnecting)
+	browsers := w.subscribers(5)
+	w.rails.Restart()
+	for _, b := range browsers {
+		b.expect(comeBack)
+		b.expectClose(websocket.CloseNormalClosure)
+	}
+	w.eventually("they are gone", func() bool { return w.server.Stats().Connections == 0 })
+	stats := w.server.Stats()
+	if stats.Ends[railsRestarted] != 5 || stats.ClosesLost != 0 {
+		t.Errorf("%d ended because of the restart, and %d ends count as lost", stats.Ends[railsRestarted], stats.ClosesLost)
+	}
+	if n := len(w.rails.made(rpc.Close)); n != 0 {
+		t.Errorf("%d ends were told to a process that knows nothing of them", n)
+	}
+	w.subscribers(1)
+}
+
+func TestRestart_RunsNoCommandElsewhere(t *testing.T) {
+	w := newWorld(t, reconnecting)
+	waiting, release := make(chan bool), make(chan bool)
+	w.rails.onCall(func(call asked) map[string]any {
+		if call.Do == rpc.Frames && strings.Contains(call.Frames[0], "message") {
+			waiting <- true
+			<-release
+			return nil
+		}
+		return behave(call)
+	})
+	b := w.subscribers(1)[0]
+	b.send(`{"command":"message","identifier":"chat room","data":"1"}`)
+	<-waiting
+	b.send(`{"command":"unsubscribe","identifier":"chat room"}`)
+	w.eventually("it waits", func() bool { return w.server.Stats().Commands["unsubscribe"] == 1 })
+	w.rails.Restart()
+	close(release)
+	b.expect(comeBack)
+	w.eventually("it is gone", func() bool { return w.server.Stats().Connections == 0 })
+	for _, call := range w.rails.made(rpc.Frames) {
+		if strings.Contains(call.Frames[0], "unsubscribe") {
+			t.Errorf("the new process was asked to %s", call.Frames[0])
+		}
+	}
+}
+
+// A process that says that it goes, and has handed over what it had, may stay after all: until it is gone nobody is
+// told who asks nothing of it.
+func TestRestart_LeavesThoseAloneWhoseProcessStays(t *testing.T) {
+	w := newWorld(t, reconnecting)
+	b := w.subscribers(1)[0]
+	link := w.rails.Links()[0]
+	for _, how := range []string{"began", "handed", "revoked"} {
+		link.Write(`{"going":"` + how + `"}`)
+	}
+	b.send(`{"command":"message","identifier":"chat room","data":"1"}`)
+	b.expect(message("chat room", "1"))
+	w.rails.Cut() // the link alone
+	w.eventually("there is another", func() bool { return w.server.backend.LinksOpened() == 2 })
+	b.send(`{"command":"message","identifier":"chat room","data":"2"}`)
+	b.expect(message("chat room", "2"))
+}
+
+func TestRestart_TellsOneAfterTheOtherAtThePaceAtWhichRailsOpens(t *testing.T) {
+	w := newWorld(t, reconnecting)
+	w.rails.onCall(func(call asked) map[string]any {
+		if call.Do == rpc.Open {
+			time.Sleep(100 * time.Millisecond)
+		}
+		return behave(call)
+	})
+	w.subscribers(4)
+	w.rails.Restart()
+	began := time.Now()
+	w.eventually("all have been told", func() bool { return w.server.Stats().Ends[railsRestarted] == 4 })
+	if took := time.Since(began); took < 300*time.Millisecond {
+		t.Errorf("they were told within %v, though Rails needs 100 ms for each", took)
+	}
+}
+
+// Who has no Rails to come back to stays, and hears what is broadcast.
+func TestRestart_WaitsForAProcessToComeBackTo(t *testing.T) {
+	w := newWorld(t, reconnecting)
+	b := w.subscribers(1)[0]
+	w.rails.Listener.Close()
+	w.rails.Restart()
+	w.eventually("the link is gone", func() bool { return len(w.server.backend.Processes()) == 0 })
+	w.source.publish <- [2]string{"room", `1`}
+	b.expect(message("chat room", `1`))
+	listener, err := net.Listen("tcp", w.rails.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	back := &http.Server{Handler: w.rails.Rails}
+	go back.Serve(listener)
+	t.Cleanup(func() { back.Close() })
+	b.expect(comeBack)
+}
+
+// The handshake's answer has come, and then the process goes before the server knows the connection.
+func TestRestart_SendsBackWhoWasJustBeingOpened(t *testing.T) {
+	w := newWorld(t, reconnecting)
+	w.rails.onCall(func(call asked) map[string]any {
+		if call.Do != rpc.Open {
+			return behave(call)
+		}
+		go func() {
+			links := w.rails.Links()
+			links[len(links)-1].End(call, `{"status":200,"ver":"1","state":"s","kept":true,"ops":[["welcome"]]}`)
+			w.rails.onCall(behave)
+			w.rails.Restart()
+		}()
+		return nil
+	})
+	b := w.welcomed()
+	b.expect(comeBack)
+}
+
+// Another node and its Rails have died together: no other process knows of these browsers.
+func TestRestart_RunsNoCallbacksOfAnotherNodesElsewhere(t *testing.T) {
+	w := newWorld(t, reconnecting)
+	w.subscribers(1)
+	told, err := w.server.Close(t.Context(), []lease.Record{
+		{Connection: "m:1", Text: []byte("b-gone\n" + `{"conn":"m:1","do":"close"}`)},
+		{Connection: "m:2", Text: []byte(w.rails.Name + "\n" + `{"conn":"m:2","do":"close"}`)},
+	})
+	if err != nil || len(told) != 2 {
+		t.Errorf("%v of them are settled: %v", told, err)
+	}
+	if closes := w.rails.made(rpc.Close); len(closes) != 1 || closes[0].Connection != "m:2" {
+		t.Errorf("Rails was told of %v", closes)
+	}
+}

@@ -1,0 +1,138 @@
+package rails
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
+)
+
+// TestRestart_OfAnAppThatCountsInAProcess: behind catenary browsers stay when Rails restarts, and a process that has not seen
+// them come then sees them go. With backend.restart: reconnect all come back, and it is as natively.
+func TestRestart_OfAnAppThatCountsInAProcess(t *testing.T) {
+	t.Parallel()
+	for server, want := range map[string]struct{ restarted, left, callbacks string }{
+		"rails":     {restarted: `{"hall":30}`, left: `{"hall":0}`, callbacks: "60 subscribed, 30 unsubscribed"},
+		"reconnect": {restarted: `{"hall":30}`, left: `{"hall":0}`, callbacks: "60 subscribed, 30 unsubscribed"},
+		"catenary":  {restarted: `{}`, left: `{"hall":-30}`, callbacks: "30 subscribed, 30 unsubscribed"},
+	} {
+		for _, how := range []string{"stopped", "killed"} {
+			t.Run(server+" "+how, func(t *testing.T) {
+				t.Parallel()
+				w, err := stage.StartWorld(server, "in order", "LAB_LOG="+filepath.Join(t.TempDir(), "events"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(w.Close)
+				all := &crowd{t: t, world: w, browsers: make([]*stage.Browser, 30)}
+				all.come()
+				all.areCounted(`{"hall":30}`)
+
+				if how == "stopped" {
+					w.App.Restart(t)
+				} else {
+					w.App.Process.Kill()
+					if err := w.App.Up(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if server != "catenary" {
+					all.areSentAway()
+					all.come()
+				}
+				all.areCounted(want.restarted)
+				all.leave()
+				all.areCounted(want.left)
+				all.areCalledBack(want.callbacks)
+			})
+		}
+	}
+}
+
+// A crowd is in one room of HeadcountChannel.
+type crowd struct {
+	t        *testing.T
+	world    *stage.World
+	browsers []*stage.Browser
+}
+
+const headcountIdentifier = `{"channel":"HeadcountChannel","room":"hall"}`
+
+func (c *crowd) come() {
+	c.t.Helper()
+	for i := range c.browsers {
+		b, err := stage.Dial(c.world.Address, stage.Handshake("GET", "/cable", c.world.Address, nil))
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		c.t.Cleanup(b.Close)
+		c.browsers[i] = b
+	}
+	for _, want := range []string{stage.Welcome, stage.Confirmation(headcountIdentifier)} {
+		for _, b := range c.browsers {
+			if e, ok := stage.NextFrame(b); !ok || e.Text != want {
+				c.t.Fatalf("got %s and not %s", e, want)
+			}
+			if want == stage.Welcome {
+				b.Send(stage.Command("subscribe", headcountIdentifier, nil))
+			}
+		}
+	}
+}
+
+// areSentAway expects each to be told to reconnect, or natively to be dropped without a word.
+func (c *crowd) areSentAway() {
+	c.t.Helper()
+	for _, b := range c.browsers {
+		e, ok := stage.NextFrame(b)
+		if c.world.Catenary != nil {
+			if e.Text != `{"type":"disconnect","reason":"server_restart","reconnect":true}` {
+				c.t.Fatalf("got %s", e)
+			}
+			e, ok = stage.NextFrame(b)
+		}
+		if !ok || e.Kind == "text" {
+			c.t.Fatalf("it goes on: %s", e)
+		}
+		b.Close()
+	}
+}
+
+func (c *crowd) leave() {
+	for _, b := range c.browsers {
+		b.Send(stage.Command("unsubscribe", headcountIdentifier, nil))
+	}
+}
+
+func (c *crowd) areCounted(want string) {
+	c.t.Helper()
+	var got string
+	var err error
+	if !stage.Await(func() bool {
+		got, err = c.world.App.Request("GET", "/headcount", "")
+		return err == nil && got == want
+	}) {
+		c.t.Fatalf("counted are %s and not %s: %v", got, want, err)
+	}
+}
+
+// areCalledBack looks at the callbacks that have run, in all processes that there were.
+func (c *crowd) areCalledBack(want string) {
+	c.t.Helper()
+	var got string
+	if !stage.Await(func() bool {
+		events, err := c.world.App.Events("1", stage.Events)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		ran := map[string]int{}
+		for _, event := range events {
+			ran[event]++
+		}
+		got = fmt.Sprintf("%d subscribed, %d unsubscribed", ran["subscribed "+headcountIdentifier], ran["unsubscribed "+headcountIdentifier])
+		return got == want
+	}) {
+		c.t.Fatalf("%s and not %s", got, want)
+	}
+}
