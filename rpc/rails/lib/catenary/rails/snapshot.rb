@@ -20,14 +20,26 @@ module Catenary
       end
 
       def holds?(object, flags)
-        all = object.instance_variables
-        flags == @flags && (all == @all || ours(all) == @names) &&
-          @names.each_index.all? { |i| same?(@values[i], object.instance_variable_get(@names[i])) }
+        flags == @flags && same_names?(object.instance_variables) && same_values?(object)
       end
 
       private
         def ours(names)
           names.reject { |name| @not_ours.key?(name) }
+        end
+
+        # Rails adds some of its own when they are first needed.
+        def same_names?(all)
+          return true if all == @all
+          return false unless ours(all) == @names
+          @all = all
+          true
+        end
+
+        def same_values?(object)
+          i = @names.size
+          nil while (i -= 1) >= 0 && same?(@values[i], object.instance_variable_get(@names[i]))
+          i < 0
         end
 
         def copy(value)

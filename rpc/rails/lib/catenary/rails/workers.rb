@@ -155,9 +155,11 @@ module Catenary
       end
 
       # Takes the role from threads that have been in one call since the last tick, or that leave others waiting though calls are
-      # slow; and has calls run that can be. Returns whether any run.
+      # slow; and has calls run that can be. Returns whether any run, or have run since the last tick: this thread comes to look
+      # when others wait, and then none may run.
       def tick
         @mutex.synchronize do
+          busy = @ended > 0
           @slow = @ended < QUICK * @running
           @ended = 0
           @links.each do |link|
@@ -165,7 +167,7 @@ module Catenary
             link.last_reads = link.reads
           end
           start @queue.shift while @queue.any? && @running < limit
-          @running > 0
+          busy || @running > 0
         end
       end
 
