@@ -118,8 +118,14 @@ module Catenary
           JSON.parse(data.unpack1("m0"))
         end
 
+        # Setting up an HMAC takes OpenSSL several times as long as the digest.
         def signature(data, of)
-          OpenSSL::HMAC.hexdigest("SHA256", @secret.state_key, "#{JSON.generate(of)}\n#{data}")
+          @mutex.synchronize do
+            @hmac ||= OpenSSL::HMAC.new(@secret.state_key, "SHA256")
+            @hmac.reset
+            @hmac << JSON.generate(of) << "\n" << data
+            @hmac.hexdigest
+          end
         end
 
         def warn_once(text, warnings)
