@@ -53,6 +53,7 @@ module App
     config.action_dispatch.rescue_responses["User::NotFound"] = :not_found
 
     config.action_controller.allow_forgery_protection = false
+    config.active_job.queue_adapter = :async # in the environment test, later Rails would only note what is enqueued
     config.i18n.available_locales = %i[en fr]
 
     if Leftovers.wanted?

@@ -65,6 +65,11 @@ func newOrdering(t *testing.T, env ...string) ordering {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.Close)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("%s\n%s", w.App.Process.Output.Tail(), w.Catenary.Process.Output.Tail())
+		}
+	})
 	return ordering{w}
 }
 

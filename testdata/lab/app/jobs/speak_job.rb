@@ -1,7 +1,5 @@
 # Says on a stream what a channel has left to it, in a thread of the queue's.
 class SpeakJob < ActiveJob::Base
-  self.logger = nil
-
   def perform(stream, message)
     ActionCable.server.broadcast stream, message
   end

@@ -7,6 +7,12 @@ module ActionCable
     class Polled < Base
       prepend ChannelPrefix
 
+      def initialize(server)
+        super
+        @lock = Mutex.new
+        @executor = server.respond_to?(:executor) ? server.executor : server.event_loop # of Rails 8.2, and before
+      end
+
       def broadcast(channel, payload)
         File.open(path, "a") do |file|
           file.flock File::LOCK_EX
@@ -32,13 +38,13 @@ module ActionCable
         end
 
         def listener
-          @listener || @server.mutex.synchronize { @listener ||= Listener.new(path, @server) }
+          @listener || @lock.synchronize { @listener ||= Listener.new(path, @executor) }
         end
 
         class Listener < SubscriberMap
-          def initialize(path, server)
+          def initialize(path, executor)
             super()
-            @server = server
+            @executor = executor
             @file = File.open(path, File::RDONLY | File::CREAT)
             @file.seek 0, IO::SEEK_END
             @thread = Thread.new { loop { listen } }
@@ -57,17 +63,12 @@ module ActionCable
           end
 
           def add_channel(_channel, on_success)
-            post(&on_success) if on_success
+            @executor.post(&on_success) if on_success
           end
 
           def invoke_callback(*)
-            post { super }
+            @executor.post { super }
           end
-
-          private
-            def post(&block)
-              (@server.respond_to?(:event_loop) ? @server.event_loop : @server.executor).post(&block)
-            end
         end
     end
   end
