@@ -156,10 +156,10 @@ func TestAdapter_AWorkerThatIsReplacedTakesNoBroadcastWithIt(t *testing.T) {
 	}()
 	w.App.Process.Signal(syscall.SIGUSR1)
 	err := w.App.Process.WaitFor(func() error {
-		if n := strings.Count(w.Catenary.Process.Output.String(), "a Rails process has stopped"); n < 2 {
+		if n := strings.Count(w.App.Process.Output.String(), "s, phase: 1"); n < 2 { // booted in 1.2s, phase: 1
 			return fmt.Errorf("%d workers have been replaced", n)
 		}
-		return nil
+		return stage.Says(w.Catenary.Process, "a Rails process has stopped")
 	})
 	if err != nil {
 		t.Fatal(err)
