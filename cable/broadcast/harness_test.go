@@ -37,7 +37,7 @@ var (
 )
 
 // waitTime bounds every expectation; nothing sleeps for so long when all is well.
-const waitTime = 15 * time.Second
+const waitTime = time.Minute
 
 // hearing runs a source and keeps what it delivers.
 type hearing struct {

@@ -66,11 +66,21 @@ class ListeningTest < CallTest
     assert_equal (0...5).map { |n| ["room", n.to_s] }, broadcasts(5)
   end
 
-  def test_an_adapter_that_fails_is_told_of
+  def test_an_adapter_that_fails_is_told_of_and_asked_again
     ActionCable.server.pubsub.broken = true
-    @link.write({ listen: ["room"] })
-    wait_for { heard("missed").any? }
-    assert_equal ["the database is away (RuntimeError)"], heard("missed")
+    @link.write({ listen: %w[room hall] })
+    @link.write({ unlisten: ["hall"] })
+    wait_for { heard("missed").size >= 2 && heard("listening") == ["hall"] }
+    assert_equal ["the database is away (RuntimeError)"], heard("missed").uniq
+    ActionCable.server.pubsub.broken = false
+    wait_for { heard("listening").include?("room") }
+    ActionCable.server.broadcast "room", 1
+    assert_equal [%w[room 1]], broadcasts(1)
+  end
+
+  def test_where_nothing_is_listened_to_no_broadcast_waits_after_a_restart
+    ActionCable.server.restart
+    assert endpoint.links.instance_variable_get(:@greeted).all? { |link| link.listening.reopened? }
   end
 
   def test_what_cannot_be_written_in_time_is_missed_and_said_so

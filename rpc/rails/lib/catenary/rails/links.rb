@@ -50,6 +50,7 @@ module Catenary
       def await_listening
         return if @greeted.all? { |link| link.listening.reopened? }
         wait_until(now + REOPEN_SECONDS) { @greeted.all? { |link| link.listening.reopened? } }
+        @greeted.each { |link| link.listening.give_up_reopening }
       end
 
       # Every now and then: does the server go, or has it come back (a worker of Puma's that others are forked from)?

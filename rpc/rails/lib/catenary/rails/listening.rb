@@ -6,6 +6,8 @@ module Catenary
     class Listening
       LIMIT = 16 * 1024 * 1024 # bytes heard and not yet written, beyond which what comes is missed
 
+      RETRY_SECONDS = 1        # before an adapter that failed is asked again
+
       # What the adapter is given as the callback of a stream.
       Ear = Struct.new(:listening, :stream, :adapter, :wanted, :live, :owed) do
         def call(message)
@@ -55,7 +57,7 @@ module Catenary
         @link = link
         @mutex = Mutex.new
         @todo = Queue.new
-        @ears, @bytes, @missed, @reopening, @closed = {}, 0, false, 0, false
+        @ears, @bytes, @missed, @reopening, @closed = {}, 0, false, false, false
       end
 
       # From the reader of the link.
@@ -84,13 +86,21 @@ module Catenary
 
       # The application's Action Cable has been restarted, and its adapter with it.
       def restarted
-        @mutex.synchronize { @reopening += 1 }
-        @todo << [:open_again]
+        @mutex.synchronize do
+          next if @thread.nil? || @closed
+          @reopening = true
+          @todo << [:open_again]
+        end
       end
 
       # Whether all is heard again after that.
       def reopened?
-        @reopening == 0
+        !@reopening
+      end
+
+      # It takes too long to wait for that.
+      def give_up_reopening
+        @reopening = false
       end
 
       def any?
@@ -122,33 +132,50 @@ module Catenary
             break if work == :stop
             send work, *arguments
           rescue StandardError => error
-            ::Rails.logger&.error "[catenary] broadcasts: #{error.message} (#{error.class})"
-            @link.write({ missed: "#{error.message} (#{error.class})" })
+            tell error
           end
           finish
         end
 
+        def tell(error)
+          ::Rails.logger&.error "[catenary] broadcasts: #{error.message} (#{error.class})"
+          @link.write({ missed: "#{error.message} (#{error.class})" })
+        end
+
         # Who has just become live has left word; who will forgets itself.
         def finish
-          @mutex.synchronize { @closed = true }
+          @mutex.synchronize { @closed, @reopening = true, false }
           @todo.pop.then { |work, ear| ear.live = true if work == :opened } until @todo.empty?
           @ears.each_value { |ear| forget ear if ear.live }
         end
 
         def open(stream)
-          ear = @ears[stream] ||= subscribe(stream, 0)
+          ear = @ears[stream] ||= new_ear(stream)
           ear.wanted = true
           ear.live ? acknowledge(stream) : ear.owed += 1
+          subscribe ear unless ear.adapter
         end
 
-        def subscribe(stream, owed)
-          ear = Ear.new(self, stream, nil, true, false, owed)
+        def new_ear(stream, owed = 0)
+          Ear.new(self, stream, nil, true, false, owed)
+        end
+
+        # If the adapter fails, again and again.
+        def subscribe(ear)
           in_application do
-            ear.adapter = ActionCable.server.pubsub
+            adapter = ActionCable.server.pubsub
             InOrder.in_all_adapters
-            ear.adapter.subscribe(stream, ear, -> { live ear })
+            adapter.subscribe(ear.stream, ear, -> { live ear })
+            ear.adapter = adapter
           end
-          ear
+        rescue StandardError => error
+          tell error
+          @pause ||= Thread.new { sleep RETRY_SECONDS; @todo << [:try_again] }
+        end
+
+        def try_again
+          @pause = nil
+          @ears.each_value.to_a.each { |ear| subscribe ear unless ear.adapter }
         end
 
         # From any thread of the adapter's.
@@ -163,21 +190,28 @@ module Catenary
         def opened(ear)
           return unless @ears[ear.stream].equal?(ear) # or the adapter has been restarted
           ear.live = true
-          reopened if @ears.each_value.all?(&:live)
+          @reopening = false if @reopening && @ears.each_value.all?(&:live)
+          answer ear
+          forget @ears.delete(ear.stream) unless ear.wanted
+        end
+
+        def answer(ear)
           ear.owed.times { acknowledge(ear.stream) }
           ear.owed = 0
-          forget @ears.delete(ear.stream) unless ear.wanted
         end
 
         def acknowledge(stream)
           @link.write({ listening: stream })
         end
 
-        # One that is not live yet is given up when it is.
+        # One that is not live yet is given up when it is, or at once if the adapter has failed.
         def shut(stream)
           ear = @ears[stream] or return
           ear.wanted = false
-          forget @ears.delete(stream) if ear.live
+          return if ear.adapter && !ear.live
+          @ears.delete stream
+          answer ear
+          forget ear if ear.live
         end
 
         def forget(ear)
@@ -186,14 +220,12 @@ module Catenary
 
         # Of what was broadcast in between, nobody has heard.
         def open_again
-          return reopened if @ears.empty?
-          before, @ears = @ears, {}
-          before.each { |stream, ear| @ears[stream] = subscribe(stream, ear.owed) if ear.wanted }
+          return @reopening = false if @ears.empty?
+          before, @ears = @ears.values, {}
+          before.each do |ear|
+            ear.wanted ? subscribe(@ears[ear.stream] = new_ear(ear.stream, ear.owed)) : answer(ear)
+          end
           @link.write({ missed: "Action Cable has been restarted" }) unless Listening.local?
-        end
-
-        def reopened
-          @mutex.synchronize { @reopening = 0 } if @reopening > 0
         end
 
         def say(stream, message)
@@ -214,7 +246,6 @@ module Catenary
         def in_application(&block)
           ::Rails.application.executor.wrap(&block)
         end
-
     end
   end
 end
