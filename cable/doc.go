@@ -4,7 +4,7 @@
 // In come handshakes (Server.ServeHTTP), the texts of browsers
 // (Connection.Receive) and what Rails answers (Connection.apply). Out go calls
 // to Rails, frames to sockets, and members to the hub. Methods stand in the
-// order in which a connection lives: opening, connection, errand, apply, closer.
+// order in which a connection lives: opening, connection, calls, apply, closer.
 //
 // Who may come in is left to package admission, bytes to package socket,
 // broadcasts to package hub, channels that the app keeps for itself to package

@@ -1,6 +1,7 @@
 package broadcast
 
 import (
+	"crypto/rand"
 	"fmt"
 	"slices"
 	"time"
@@ -35,7 +36,7 @@ type move struct {
 // Goes has others listen in place of a process that will end.
 func (r *Rails) Goes(p *rpc.Process) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer r.unlock()
 	r.present = slices.DeleteFunc(r.present, func(other *rpc.Process) bool { return other == p })
 	listens := false
 	for _, s := range r.streams {
@@ -46,7 +47,7 @@ func (r *Rails) Goes(p *rpc.Process) {
 		r.processes.Moved(p)
 		return
 	}
-	m := &move{marker: newMarker(), from: p}
+	m := &move{marker: "_catenary/moved/" + rand.Text(), from: p}
 	r.moves = append(r.moves, m)
 	r.begin(m)
 	m.timer = time.AfterFunc(moveWait, func() {

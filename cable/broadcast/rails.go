@@ -2,7 +2,6 @@ package broadcast
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -132,7 +131,7 @@ func (r *Rails) Subscribe(stream string, acknowledged func()) {
 // Unsubscribe ends a stream; whoever still waits for it is not called.
 func (r *Rails) Unsubscribe(stream string) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer r.unlock()
 	s := r.streams[stream]
 	if s == nil {
 		return
@@ -268,7 +267,7 @@ func (r *Rails) forgetIfIdle(s *railsStream) {
 // in it, to everything.
 func (r *Rails) Came(p *rpc.Process) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer r.unlock()
 	if !slices.Contains(r.present, p) {
 		r.present = append(r.present, p)
 	}
@@ -348,7 +347,7 @@ func (r *Rails) Listening(p *rpc.Process, stream string) {
 // Heard hands a broadcast on to Run, unless another process has the word.
 func (r *Rails) Heard(p *rpc.Process, stream string, payload []byte) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer r.unlock()
 	if m := r.moveBy(stream); m != nil {
 		m.marked(r, p)
 		return
@@ -385,7 +384,7 @@ func (r *Rails) pass(a arrival) {
 // Missed counts a gap that Rails tells of.
 func (r *Rails) Missed(p *rpc.Process, why string) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer r.unlock()
 	r.lose(fmt.Errorf("the Rails process %s may have missed some: %s", p.ID, why))
 	r.settle()
 }
@@ -416,5 +415,3 @@ func (r *Rails) settle() {
 	r.log.Info("broadcasts arrive again", "gap", gap.Round(time.Millisecond))
 	r.options.Restored(gap)
 }
-
-func newMarker() string { return "_catenary/moved/" + rand.Text() }

@@ -219,6 +219,42 @@ func TestRails_AProcessThatGoesTakesNothingWithIt(t *testing.T) {
 	s.mu.Unlock()
 }
 
+// deaf asks nobody: the test says what processes tell.
+type deaf struct{ published string }
+
+func (d *deaf) HearWith(rpc.Listener)            {}
+func (d *deaf) Listen(*rpc.Process, ...string)   {}
+func (d *deaf) Unlisten(*rpc.Process, ...string) {}
+func (d *deaf) Moved(*rpc.Process)               {}
+func (d *deaf) Publish(_ *rpc.Process, stream string, _ []byte) error {
+	d.published = stream
+	return nil
+}
+
+// TestRails_WhoSubscribesToAStreamThatMovesIsAnsweredWhenTheMoveIsOver, if the one that goes has not answered.
+func TestRails_WhoSubscribesToAStreamThatMovesIsAnsweredWhenTheMoveIsOver(t *testing.T) {
+	d, gaps := &deaf{}, 0
+	s := NewRails(d, RailsOptions{Restored: func(time.Duration) { gaps++ }}, quiet())
+	old, next := &rpc.Process{ID: "old"}, &rpc.Process{ID: "new"}
+	s.Came(old)
+	answered := false
+	s.Subscribe("s", func() { answered = true })
+	s.Came(next)
+	s.Goes(old)
+	marker := s.moves[0].marker
+	s.Listening(next, "s")
+	s.Listening(old, marker)
+	s.Listening(next, marker)
+	if d.published != marker || answered {
+		t.Fatalf("published %q, answered %t", d.published, answered)
+	}
+	s.Heard(old, marker, nil)
+	s.Heard(next, marker, nil)
+	if !answered || gaps != 0 {
+		t.Errorf("answered %t, %d gaps", answered, gaps)
+	}
+}
+
 // TestRails_ASiblingThatComesWhileTheOnlyProcessGoesListensInItsPlace, as when Puma replaces its workers one by one.
 func TestRails_ASiblingThatComesWhileTheOnlyProcessGoesListensInItsPlace(t *testing.T) {
 	a, gaps := newAdapter(t), 0

@@ -52,24 +52,17 @@ func TestAddress_PumaIsLinkedOverAUnixSocketAndOverItsTLS(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(b.Close)
-			hears(t, b, stage.Welcome)
-			const echo = `{"channel":"EchoChannel"}`
-			b.Send(stage.Command("subscribe", echo, nil))
-			hears(t, b, stage.Confirmation(echo))
+			o := &ordered{b, t, `{"channel":"EchoChannel"}`}
+			o.hears(stage.Welcome)
+			b.Send(stage.Command("subscribe", o.identifier, nil))
+			o.hears(stage.Confirmation(o.identifier))
 			for n := range 200 {
-				b.Send(stage.Command("message", echo, fmt.Sprintf(`{"action":"echo","n":%d}`, n)))
+				o.performs(fmt.Sprintf(`{"action":"echo","n":%d}`, n))
 			}
 			for n := range 200 {
-				hears(t, b, stage.MessageFor(echo, fmt.Sprintf(`{"action":"echo","n":%d}`, n)))
+				o.hearsMessages(fmt.Sprintf(`{"action":"echo","n":%d}`, n))
 			}
 		})
-	}
-}
-
-func hears(t *testing.T, b *stage.Browser, want string) {
-	t.Helper()
-	if got, ok := stage.NextFrame(b); !ok || got.String() != want {
-		t.Fatalf("got %s (%t), want %s", got, ok, want)
 	}
 }
 
