@@ -7,9 +7,9 @@ import (
 )
 
 // timer is one of a channel's periodic timers, as in Rails'
-// actioncable/lib/action_cable/channel/periodic_timers.rb, or the heartbeat of a
-// connection. Its block runs in Rails; the time is kept here. A tick is left out while the last one is under
-// way. c.mu guards it.
+// actioncable/lib/action_cable/channel/periodic_timers.rb, or the heartbeat of
+// a connection. Its block runs in Rails; the time is kept here. A tick is left
+// out while the last one is under way. c.mu guards it.
 type timer struct {
 	*time.Timer
 	underway bool
