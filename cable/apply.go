@@ -10,12 +10,8 @@ import (
 
 // apply does what Rails has answered, in its order.
 func (c *Connection) apply(result *rpc.Result, of queuedCall) {
-	for _, warning := range result.Warnings {
-		c.log().Warn("warning from Rails", "warning", warning)
-	}
-	c.server.count.warnings.Add(int64(len(result.Warnings)))
+	c.warn(result.Warnings)
 	c.mu.Lock()
-	c.keep(result)
 	closed := c.do(result.Ops)
 	now := time.Now()
 	for _, t := range of.touched {

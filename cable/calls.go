@@ -117,7 +117,7 @@ func (c *Connection) makeCall() {
 	c.calls = c.calls[1:]
 	c.waiting -= q.bytes()
 	c.room.signal()
-	q.call.Connection, q.call.Version, q.call.Home, q.call.Want = c.id, c.version, c.home, c.wants(q)
+	q.call.Connection, q.call.Version, q.call.Home = c.id, c.version, c.home
 	q.call.Fill, q.call.Until = c.fill, time.Now().Add(c.server.limits.CallWait)
 	_, err := c.server.backend.Do(q.call, func(a rpc.Answer) { c.answered(q, a) })
 	if err != nil {
@@ -136,28 +136,15 @@ func (c *Connection) answered(q queuedCall, a rpc.Answer) {
 	if err != nil {
 		c.failed(err)
 	} else {
-		c.settleAt(a.Process, a.Result)
+		c.mu.Lock()
+		c.noteObjects(a.Process, a.Result)
+		c.mu.Unlock()
 		c.apply(a.Result, q)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.calling = false
 	c.callNext()
-}
-
-// settleAt notes where the connection's objects are.
-func (c *Connection) settleAt(p *rpc.Process, result *rpc.Result) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.home != p {
-		c.changed = true
-	}
-	if p == nil && c.server.restart.Reconnect {
-		c.server.unseen.Do(func() {
-			c.server.log.Warn("backend.restart: reconnect has no effect while calls go by POST, which does not tell Rails' processes apart")
-		})
-	}
-	c.home, c.version = p, result.Version
 }
 
 // fill makes a call a full one: all that the process needs in order to rebuild.
@@ -167,7 +154,7 @@ func (c *Connection) fill(call *rpc.Call, at *rpc.Process) error {
 	if c.server.restart.Reconnect && c.home != nil && (at == nil || at.ID != c.home.ID) {
 		return errRestarted
 	}
-	if c.stale != nil && call.Do != rpc.Close {
+	if c.stale && call.Do != rpc.Close {
 		return errLost
 	}
 	call.Request, call.Protocol, call.State, call.Tags = c.request, c.protocol, c.state, c.tags

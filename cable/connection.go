@@ -49,7 +49,7 @@ type Connection struct {
 	beating       *timer         // nil: nobody but us sends heartbeats
 	lost          bool           // Rails has lost its objects: it ends in its turn
 	state         string         // Rails' own, see docs/rpc.md
-	stale         *time.Timer    // not nil: an older one than Rails holds; it is fetched soon
+	stale         bool           // Rails holds a later one, and will hand it over
 	subscriptions subscriptions
 	internal      []*hub.Member // listening for remote disconnects
 	calls         []queuedCall
@@ -239,9 +239,6 @@ func (c *Connection) end(why string, d *protocol.Disconnect) {
 		}
 	}
 	c.room.signal()
-	if c.stale != nil {
-		c.stale.Stop()
-	}
 	if c.beating != nil {
 		c.beating.Stop()
 	}

@@ -270,41 +270,47 @@ func frames(r *rails, word string) (n int) {
 	return n
 }
 
-func TestConnection_FetchesTheStateOnceThingsAreQuiet(t *testing.T) {
+// lacking is an app whose results say that the state follows.
+func lacking(call asked) map[string]any {
+	result := behave(call)
+	delete(result, "state")
+	delete(result, "kept")
+	return result
+}
+
+// What a process hands over is what another one gets, even if it comes right behind the end of the call.
+func TestConnection_TakesTheStateThatRailsHandsOver(t *testing.T) {
 	w := newWorld(t)
 	w.rails.onCall(func(call asked) map[string]any {
-		result := behave(call)
-		if call.Want == "" {
-			delete(result, "state")
-			delete(result, "kept")
+		link := w.rails.Links()[0]
+		switch call.Do {
+		case rpc.Open:
+			link.End(call, `{"status":200,"ver":"1","tags":["t"],"ops":[["welcome"]]}`)
+			link.Write(`{"kept":"` + call.Connection + `","ver":"1","state":"of the connection"}`)
+		case rpc.Frames:
+			link.End(call, `{"status":200,"ver":"2","ops":[["confirm","echo"]],"channels":{"echo":{}}}`)
+			link.Write(`{"kept":"` + call.Connection + `","ver":"1","state":"of before"}`)
+			link.Write(`{"kept":"` + call.Connection + `","ver":"2","channels":{"echo":{"state":"of the channel"}},"warnings":["w"]}`)
 		}
-		return result
+		return nil
 	})
 	b := w.welcomed()
 	b.subscribe("echo")
 	b.expect(confirmed("echo"))
-	for range 5 {
-		b.send(`{"command":"message","identifier":"echo","data":"1"}`)
-		b.expect(message("echo", "1"))
-	}
-	w.eventually("the state is fetched", func() bool { return len(w.rails.made(rpc.State)) == 1 })
-	for _, call := range w.rails.made(rpc.Frames)[1:] {
-		if call.Want != "" {
-			t.Error("an action asked for the state")
-		}
+	w.eventually("the state is here", func() bool { return w.server.Stats().Warnings == 1 })
+	w.rails.onCall(behave)
+	w.rails.Restart()
+	b.send(`{"command":"message","identifier":"echo","data":"1"}`)
+	b.expect(message("echo", "1"))
+	call := w.rails.made(rpc.Frames)[1]
+	if call.State != "of the connection" || !strings.Contains(string(call.Channels), `"of the channel"`) {
+		t.Errorf("another process got %q and %s", call.State, call.Channels)
 	}
 }
 
 func TestConnection_ReconnectsIfTheLatestStateIsLost(t *testing.T) {
 	w := newWorld(t)
-	w.rails.onCall(func(call asked) map[string]any {
-		result := behave(call)
-		if call.Want == "" {
-			delete(result, "state")
-			delete(result, "kept")
-		}
-		return result
-	})
+	w.rails.onCall(lacking)
 	b := w.welcomed()
 	b.subscribe("echo")
 	b.send(`{"command":"message","identifier":"echo","data":"1"}`)

@@ -129,7 +129,7 @@ func (c *Connection) open(ctx context.Context) (*rpc.Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("asking Rails to open a connection: %w", err)
 	}
-	c.name, c.tags = opened.ID, opened.Tags
+	c.name = opened.ID
 	return opened, nil
 }
 
@@ -145,13 +145,16 @@ func (c *Connection) ask(ctx context.Context) (*rpc.Result, error) {
 	c.calling = true // nobody else has the connection yet
 	answers := make(chan rpc.Answer, 1)
 	pending, err := s.backend.Do(rpc.Call{
-		Connection: c.id, Do: rpc.Open, Want: rpc.State, Request: c.request, Protocol: c.protocol, Context: ctx,
+		Connection: c.id, Do: rpc.Open, Request: c.request, Protocol: c.protocol, Context: ctx,
 	}, func(a rpc.Answer) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.abandoned {
 			c.openedInVain(a)
 			return
+		}
+		if a.Err == nil && a.Result.Error == nil {
+			c.noteObjects(a.Process, a.Result)
 		}
 		if a.Err == nil { // what has come before belongs before, and what comes later after
 			a.Result.Ops, c.backlog = append(c.backlog, a.Result.Ops...), nil
@@ -187,7 +190,6 @@ func (c *Connection) ask(ctx context.Context) (*rpc.Result, error) {
 	if a.Err != nil {
 		return nil, a.Err
 	}
-	c.settleAt(a.Process, a.Result)
 	c.mu.Lock()
 	c.calling = false
 	c.mu.Unlock()
@@ -205,7 +207,7 @@ func (c *Connection) abandon() {
 // openedInVain has Rails close what it has opened too late. c.mu is held.
 func (c *Connection) openedInVain(a rpc.Answer) {
 	if a.Err == nil && a.Result.Error == nil && a.Result.Status == http.StatusOK {
-		c.home, c.version = a.Process, a.Result.Version
+		c.noteObjects(a.Process, a.Result)
 	}
 	c.calling = false
 	c.callNext()

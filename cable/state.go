@@ -2,69 +2,69 @@ package cable
 
 import (
 	"errors"
-	"time"
 
 	"github.com/catenary-cable/catenary/rpc"
 )
 
 // Rails' objects live in a Rails process, and we hold their state for the day
 // on which that process is gone. Writing the state costs Rails as much as
-// running a command. So it is asked for where it surely has changed; after
-// other commands Rails says whether it still holds (Kept), and if not, it is
-// fetched once things have been quiet for a while. A process that dies within
-// that while takes the state with it: then the browser must reconnect, as it
+// running a command, so it hands it over when it has nothing else to do, and
+// with the end of each call says whether we have it all. A process that dies
+// before takes the state with it: then the browser must reconnect, as it
 // natively would.
-
-// staleFor is how long the state that we hold may be an old one.
-const staleFor = 500 * time.Millisecond
 
 var errLost = errors.New("the Rails process that held the latest state is gone")
 
-// wants says whether a call should bring the state.
-func (c *Connection) wants(q queuedCall) string {
-	if len(q.touched) > 0 || q.call.Do == rpc.State || c.isUnknownToRails() {
-		return rpc.State
+// noteObjects notes where a call that has run has left the connection's objects,
+// and what it says of their state. It must run before anything that Rails says
+// later. c.mu is held.
+func (c *Connection) noteObjects(at *rpc.Process, result *rpc.Result) {
+	if at == nil && c.server.restart.Reconnect {
+		c.server.unseen.Do(func() {
+			c.server.log.Warn("backend.restart: reconnect has no effect while calls go by POST, which does not tell Rails' processes apart")
+		})
 	}
-	return ""
-}
-
-// keep notes the connection's state, or that we have lost step. c.mu is held.
-func (c *Connection) keep(result *rpc.Result) {
+	if c.home != at {
+		c.changed = true
+	}
+	c.home, c.version = at, result.Version
 	if result.Tags != nil {
 		c.tags = result.Tags
 	}
-	if result.State != "" {
-		c.state, c.changed = result.State, true
-	}
-	switch {
-	case result.Kept && c.stale != nil:
-		c.stale.Stop()
-		c.stale = nil
-	case !result.Kept && c.stale == nil && !c.ended:
-		c.stale = time.AfterFunc(staleFor, c.fetchState)
-	}
+	c.keep(result.State, result.Kept)
 }
 
-// handedOver takes the state that a process which goes has sent.
+// keep notes the connection's own state, and whether we have all of it. c.mu is held.
+func (c *Connection) keep(state string, all bool) {
+	if state != "" {
+		c.state, c.changed = state, true
+	}
+	c.stale = !all
+}
+
+// handedOver takes the state that we lacked.
 func (c *Connection) handedOver(from *rpc.Process, kept rpc.Kept) {
+	defer c.warn(kept.Warnings)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.home != from || c.version != kept.Version {
-		return
+		return // there has been a call since
 	}
-	c.keep(&rpc.Result{State: kept.State, Kept: true})
+	c.keep(kept.State, true)
 	for identifier, outcome := range kept.Channels {
 		if s := c.subscriptions.find(identifier); s != nil && outcome != nil && outcome.State != "" {
 			s.state, c.changed = outcome.State, true
 		}
 	}
-	c.report()
+	if c.started {
+		c.report()
+	}
 }
 
-func (c *Connection) fetchState() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.stale != nil && !c.ended {
-		c.enqueue(queuedCall{call: rpc.Call{Do: rpc.State}})
+// warn passes on what Rails warns of.
+func (c *Connection) warn(warnings []string) {
+	for _, warning := range warnings {
+		c.log().Warn("warning from Rails", "warning", warning)
 	}
+	c.server.count.warnings.Add(int64(len(warnings)))
 }

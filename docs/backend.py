@@ -63,7 +63,7 @@ class Connection:
 
     def run(self, call):
         ops, touched = [], {}
-        result = {"status": 200, "ops": ops, "channels": touched, "kept": True}
+        result = {"status": 200, "ops": ops, "channels": touched}
         if call["do"] == "open":
             headers = {name.lower(): value for name, value in call["request"]["headers"]}
             if "origin" in headers and urlsplit(headers["origin"]).netloc != headers.get("host"):

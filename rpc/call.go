@@ -14,7 +14,6 @@ const (
 	Beat    = "beat"    // run what the app has made of the heartbeat
 	Deliver = "message" // run a stream's block for one broadcast
 	Close   = "close"   // run unsubscribed and disconnect
-	State   = "state"   // only tell the state
 )
 
 // Call asks Rails to act on one connection. Field by field it is what
@@ -24,7 +23,6 @@ type Call struct {
 	Connection string
 	Do         string
 	Version    string
-	Want       string
 	Frames     []string
 
 	Channel string // Tick, Deliver

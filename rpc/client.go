@@ -44,7 +44,7 @@ type Handler interface {
 	Effects(connection string, ops []Op)
 	// Sync calls done, perhaps later, when all streams of the connection are live.
 	Sync(connection string, done func())
-	// Keep takes state that a process hands over.
+	// Keep takes the state that a result lacked.
 	Keep(connection string, from *Process, kept Kept)
 	// Gone tells that a process has ended. What it held and did not hand over is
 	// lost.

@@ -346,7 +346,9 @@ func (l *link) take(text []byte) error {
 	case "sync":
 		handler.Sync(f.connection, func() { l.send(fmt.Sprintf(`{"synced":%d}`, f.number)) })
 	case "kept":
-		handler.Keep(f.connection, l.process, Kept{Version: f.result.Version, State: f.result.State, Channels: f.result.Channels})
+		handler.Keep(f.connection, l.process, Kept{
+			Version: f.result.Version, State: f.result.State, Channels: f.result.Channels, Warnings: f.result.Warnings,
+		})
 	case "going":
 		if err := l.client.goes(l, f.going); err != nil {
 			return err

@@ -107,7 +107,6 @@ func (p *poster) carry(batch []*Pending) {
 			p.end(one, nil, err)
 			continue
 		}
-		one.call.Want = State // the next call may come to any process
 		calls, sent = append(calls, one.call), append(sent, one)
 	}
 	var r *reply
@@ -151,6 +150,7 @@ func (p *poster) carry(batch []*Pending) {
 		case r.results[i].Need != "":
 			p.end(one, nil, fmt.Errorf("Rails asks for %q after a full call", r.results[i].Need))
 		default:
+			r.results[i].Kept = true // there is no way to hand over anything later
 			p.end(one, &r.results[i], nil)
 		}
 	}

@@ -69,7 +69,7 @@ func TestCall_IsSignedAsTheContractSays(t *testing.T) {
 func TestRequest_IsJSONWhateverIsInIt(t *testing.T) {
 	token := "t\u2028"
 	call := Call{
-		Connection: "n:1", Do: Frames, Version: "7", Want: State, Frames: []string{"\x00\"\\\n", "plain", "é\xff"},
+		Connection: "n:1", Do: Frames, Version: "7", Frames: []string{"\x00\"\\\n", "plain", "é\xff"},
 		Request: (&Request{Method: "GET", URL: "http://x/cable?a=1", Headers: [][2]string{{"X", "\xff"}}, IP: "::1"}).Encode(),
 		State:   "s", Tags: []string{"a"}, Protocol: "p",
 		Channels: []Channel{{"b", "1", map[string]*string{"s": nil}}, {"a", "", map[string]*string{"x": &token}}},

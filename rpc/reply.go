@@ -24,7 +24,7 @@ type Result struct {
 	Ops      []Op
 	Version  string
 	State    string
-	Kept     bool // with State and Channels, catenary has all of the state
+	Kept     bool // with State and Channels, catenary has all of the state; else a Kept follows
 	Tags     []string
 	ID       string
 	Beat     float64                    // seconds between two calls of Beat; 0: none
@@ -81,9 +81,10 @@ type TurboSettings struct {
 	KeyCheck string `json:"key_check"` // see turbo.Check
 }
 
-// Kept is state that catenary lacked, handed over by a process that goes.
+// Kept is the state that catenary lacked after the call that Version is of.
 type Kept struct {
 	Version  string
 	State    string                     // "": what catenary has still holds
 	Channels map[string]*ChannelOutcome // by identifier, those whose state has changed
+	Warnings []string
 }

@@ -37,7 +37,6 @@ func appendCall(b []byte, c *Call) []byte {
 	b = appendText(append(b, `{"conn":`...), c.Connection)
 	b = appendText(append(b, `,"do":`...), c.Do)
 	b = appendField(b, `,"ver":`, c.Version)
-	b = appendField(b, `,"want":`, c.Want)
 	b = appendField(b, `,"traceparent":`, c.traceparent)
 	if len(c.Frames) > 0 {
 		b = appendTexts(append(b, `,"frames":`...), c.Frames)

@@ -46,7 +46,6 @@ type Call struct {
 	Connection string   `json:"conn"`
 	Do         string   `json:"do"`
 	Version    string   `json:"ver"`
-	Want       string   `json:"want"`
 	Frames     []string `json:"frames"`
 	Channel    string   `json:"channel"`
 	Stream     string   `json:"stream"`

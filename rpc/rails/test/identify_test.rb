@@ -6,7 +6,7 @@ class IdentifyTest < CallTest
 
   def test_the_first_command_finds_what_connect_would_have_set
     browser = Browser.new(self, headers: { "X-Forwarded-For" => "198.51.100.1" }).identified
-    browser.subscribe ECHO, want: "state"
+    browser.subscribe ECHO
 
     assert_equal ["internal", "action_cable/Z2lkOi8vdGVzdC1hcHAvVXNlci83"], browser.ops.first
     assert_equal ECHO, browser.ops("confirm").first[1]
@@ -23,10 +23,10 @@ class IdentifyTest < CallTest
 
   def test_neither_connect_nor_disconnect_runs
     browser = Browser.new(self).identified
-    browser.subscribe ECHO, want: "state"
+    browser.subscribe ECHO
     browser.close
     again = Browser.new(self).identified
-    again.subscribe ECHO, want: "state"
+    again.subscribe ECHO
     again.forgotten.close
 
     assert_empty Journal.entries.map(&:first) & %i[connect disconnect]

@@ -416,33 +416,75 @@ class LinkTest < CallTest
 
   # State
 
-  def test_a_result_carries_only_the_state_that_has_changed
+  def test_no_more_state_is_handed_over_than_has_changed
+    endpoint.handover.quiet = 3600
     link = open_link
     browser = Browser.new(self, "?user=7", link: link).opened
     rooms = (1..5).map { |n| %({"channel":"EchoChannel","room":"#{n}"}) }
-    rooms.each { |room| browser.subscribe room, want: "state" }
-    assert_equal [rooms.last], browser.result["channels"].keys
-    assert_equal true, browser.result["kept"]
-    refute browser.result.key?("state")
+    rooms.each { |room| browser.subscribe room }
+    assert_equal [nil, nil, [rooms.last]], [browser.result["kept"], browser.result["state"], browser.result["channels"].keys]
+    endpoint.handover.quiet = 0
+    kept = browser.handed_over
+    assert kept["state"]
+    assert_equal rooms, kept["channels"].keys
 
     browser.perform rooms[2], "remember", value: 1
     refute browser.result["kept"]
-    browser.perform rooms[0], "echo"
-    refute browser.result["kept"], "what the third channel remembers has not been told"
-    browser.perform rooms[0], "echo", want: "state"
-    assert_equal [rooms[0], rooms[2]], browser.result["channels"].keys.sort
-    assert browser.result["channels"][rooms[2]].key?("state")
-    refute browser.result["channels"][rooms[0]].key?("state")
-    assert_equal true, browser.result["kept"]
+    kept = browser.handed_over
+    assert_equal [nil, [rooms[2]]], [kept["state"], kept["channels"].keys]
 
-    browser.perform rooms[0], "recall", want: "state" # counts visits in the connection
-    assert browser.result.key?("state")
+    browser.perform rooms[0], "echo"
+    assert browser.result["kept"]
+    browser.perform rooms[0], "recall" # counts visits in the connection
+    assert browser.handed_over["state"]
+  end
+
+  def test_what_has_not_been_handed_over_stays_lacking
+    endpoint.handover.quiet = 3600
+    browser = Browser.new(self, "?user=7", link: open_link).opened
+    browser.subscribe ECHO
+    browser.perform ECHO, "echo"
+    refute browser.result["kept"], "what subscribing has made has not been told"
+  end
+
+  # Those who act are listed again after each call, and so must not wait for ever.
+  def test_state_is_handed_over_beside_calls_that_run
+    link = open_link
+    busy = gate(link)
+    number = busy.start(GATE, "hold")
+    link.await { link.effects(number).any? }
+    browser = Browser.new(self, "?user=7", link: link).opened
+    endpoint.handover.latest = 0
+    browser.subscribe ECHO
+    browser.handed_over
+    Gate << true
+    link.result(number)
+  end
+
+  # live_limit is 50 here.
+  def test_who_is_thrown_out_hands_over_first
+    endpoint.handover.quiet = 3600
+    link = open_link
+    first = Browser.new(self, "?user=7", link: link).opened
+    first.subscribe ECHO
+    60.times { Browser.new(self, "?user=1", link: link).opened }
+    first.handed_over
+    assert_equal "state", first.perform(ECHO, "echo")["need"]
+    first.still_forgotten.perform ECHO, "echo", a: 1
+    assert_equal [{ "a" => 1 }], first.said
+  end
+
+  def test_unloading_the_classes_hands_over_first
+    endpoint.handover.quiet = 3600
+    browser = Browser.new(self, "?user=7", link: open_link).opened
+    endpoint.live_connections.clear
+    browser.handed_over
   end
 
   def test_what_catenary_sent_for_a_rebuild_has_been_written
     browser = Browser.new(self, "?user=7", link: open_link).opened
     browser.subscribe ECHO
-    browser.forgotten.perform ECHO, "echo", want: "state"
+    browser.forgotten.perform ECHO, "echo"
     assert_equal [false, true], [browser.result.key?("state"), browser.result["kept"]]
     refute browser.result["channels"][ECHO].key?("state")
   end

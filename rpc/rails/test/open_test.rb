@@ -7,7 +7,7 @@ class OpenTest < CallTest
     assert_equal [["internal", "action_cable/Z2lkOi8vdGVzdC1hcHAvVXNlci83"], ["send", '{"type":"welcome"}']], browser.ops
     assert_equal "Z2lkOi8vdGVzdC1hcHAvVXNlci83", browser.result["id"]
     assert_equal %w[Cable user-7], browser.tags.values_at(0, -1)
-    assert_kind_of String, browser.state
+    assert_kind_of String, browser.handed_over["state"]
     assert_includes LOG.string, "Successfully upgraded to WebSocket (REQUEST_METHOD: GET, HTTP_CONNECTION: Upgrade, HTTP_UPGRADE: websocket)"
   end
 

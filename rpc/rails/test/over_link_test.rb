@@ -2,10 +2,9 @@ require_relative "channel_test"
 require_relative "identify_test"
 require_relative "open_test"
 require_relative "rebuild_test"
-require_relative "snapshot_test"
 require_relative "state_test"
 require_relative "stream_test"
 require_relative "trace_test"
 
 # Nothing but the carrier is different.
-[ChannelTest, IdentifyTest, OpenTest, RebuildTest, SnapshotTest, StateTest, TraceTest].each { |tests| OverLink.of tests }
+[ChannelTest, IdentifyTest, OpenTest, RebuildTest, StateTest, TraceTest].each { |tests| OverLink.of tests }

@@ -66,10 +66,10 @@ class RebuildTest < CallTest
     browser = member("at=replaced")
     browser.forgotten
     Member.searches.clear
-    browser.perform MEMBER, "who", want: "state"
+    browser.perform MEMBER, "who"
     assert_equal [ACME.merge("tenant" => "acme")], browser.said
     assert_equal %w[2 3], Member.searches.sort
-    assert browser.result["state"]
+    assert browser.handed_over["state"]
   end
 
   def test_looking_up_is_no_change
@@ -77,19 +77,19 @@ class RebuildTest < CallTest
     browser.subscribe OTHER
     browser.forgotten.perform OTHER, "who"
     assert_equal true, browser.result["kept"]
-    browser.forgotten.perform OTHER, "who", want: "state"
     refute browser.result.key?("state")
     refute browser.result["channels"][OTHER].key?("state")
   end
 
-  def test_state_that_is_handed_over_before_the_records_were_used
+  def test_state_that_is_written_before_the_records_were_used
     browser = member("at=command")
     browser.forgotten
     Member.searches.clear
-    browser.forgotten
+    browser.beat
+    ledger = endpoint.live_connections.take(browser.name, browser.version).ledger
+    ledger.instance_variable_get(:@entries).clear
+    assert_equal browser.state, ledger.unwritten([])[:state]
     assert_empty Member.searches
-    browser.perform MEMBER, "who"
-    assert_equal [ACME.merge("tenant" => "acme")], browser.said
   end
 
   def test_a_record_of_another_tenant_is_lost
@@ -141,7 +141,7 @@ class RebuildTest < CallTest
     browser.forgotten.close
     assert_nil browser.result["error"]
     assert_equal [[:unsubscribed, nil], [:disconnect, nil]], Journal.entries.last(2)
-    assert_includes browser.result["warnings"], "MemberChannel: @friend is lost: its created_at is not what it was"
+    assert_includes browser.warnings, "MemberChannel: @friend is lost: its created_at is not what it was"
   end
 
   # The timer has had the connection rebuilt, without a look at the other channel.
@@ -159,7 +159,7 @@ class RebuildTest < CallTest
     browser = Browser.new(self, "?unkeepable=1").opened
     warning = "ApplicationCable::Connection: @current_user (a Thread::Mutex) cannot be kept between commands " \
       "when the object must be rebuilt: the browser will have to reconnect then"
-    assert_equal [warning], browser.result["warnings"]
+    assert_equal [warning], browser.warnings
     browser.subscribe ECHO
     browser.forgotten.perform ECHO, "echo"
     assert_lost(/@current_user is lost: it cannot be kept/, browser)

@@ -1,13 +1,15 @@
 require_relative "test_helper"
 
 class SnapshotTest < CallTest
+  include OverLink
+
   ECHO = '{"channel":"EchoChannel","room":"1"}'
 
   def setup
     super
     @browser = Browser.new(self, "?user=7").opened
     @browser.subscribe(ECHO)
-    @browser.perform(ECHO, "echo", want: "state")
+    @browser.handed_over
   end
 
   def test_state_still_holds_after_an_action_that_changes_no_instance_variable
@@ -18,7 +20,7 @@ class SnapshotTest < CallTest
   def test_state_no_longer_holds_after_an_action_that_may_have_changed_it
     @browser.perform(ECHO, "remember", value: { "a" => [1] }, friend: "8")
     assert_nil @browser.result["kept"]
-    @browser.perform(ECHO, "echo", want: "state")
+    @browser.handed_over
     @browser.perform(ECHO, "echo", a: 1)
     assert_nil @browser.result["kept"], "the list in the hash may have been changed"
   end

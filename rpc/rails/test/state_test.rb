@@ -70,8 +70,7 @@ class StateTest < CallTest
     @browser.perform(ECHO, "has_proc")
     assert_equal [{ "proc" => "Proc" }], @browser.said
 
-    @browser.perform(ECHO, "echo", want: "state")
-    assert_equal ["EchoChannel: @proc (a Proc) cannot be kept between commands when the object must be rebuilt"], @browser.result["warnings"]
+    assert_equal ["EchoChannel: @proc (a Proc) cannot be kept between commands when the object must be rebuilt"], @browser.warnings
     @browser.forgotten.perform(ECHO, "has_proc")
     assert_equal [{ "proc" => "NilClass" }], @browser.said
     assert_nil @browser.result["warnings"]
@@ -79,8 +78,7 @@ class StateTest < CallTest
 
   def test_a_hash_that_loses_its_block_is_warned_of
     @browser.perform(ECHO, "keep_lists")
-    @browser.perform(ECHO, "echo", want: "state")
-    assert_equal ["EchoChannel: @lists (a Hash with a block) comes back without its block when the object must be rebuilt"], @browser.result["warnings"]
+    assert_equal ["EchoChannel: @lists (a Hash with a block) comes back without its block when the object must be rebuilt"], @browser.warnings
     @browser.forgotten.perform(ECHO, "recall_lists")
     assert_equal [{ "lists" => { "a" => [1] }, "missing" => nil }], @browser.said
   end

@@ -26,6 +26,7 @@ class CallTest < Minitest::Test
     Journal.clear
     Gate.clear
     endpoint.state.instance_variable_get(:@warned).clear
+    endpoint.handover.quiet, endpoint.handover.latest = 0, Catenary::Rails::Handover::LATEST
     LOG.truncate(0)
     LOG.rewind
   end

@@ -82,7 +82,7 @@ func measureCost(w *stage.World) (cost [3]float64, err error) {
 		if e := fourAtOnce(costBrowsers, do); e != nil && err == nil {
 			err = e
 		}
-		time.Sleep(700 * time.Millisecond) // the state is fetched when things have been quiet for a while
+		time.Sleep(700 * time.Millisecond) // the state is handed over when things have been quiet for a while
 		cost[phase] = (cpu(w.App.Process.Command.Process.Pid) - before) / float64(commands)
 	}
 	measure(0, costBrowsers, func(i int) (err error) {

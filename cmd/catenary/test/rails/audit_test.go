@@ -104,7 +104,7 @@ func observe(client *rpc.Client, channel string) (runs audit.Runs, lost []string
 	if data := trials[channel].perform; data != nil {
 		frames = append(frames, encode(map[string]any{"command": "message", "identifier": identifier, "data": encode(data)}))
 	}
-	r, err := result(client.Call(ctx, rpc.Call{Connection: channel, Do: rpc.Frames, Version: opened.Version, Want: "state", Frames: frames}))
+	r, err := result(client.Call(ctx, rpc.Call{Connection: channel, Do: rpc.Frames, Version: opened.Version, Frames: frames}))
 	if err != nil {
 		return 0, nil, err
 	}

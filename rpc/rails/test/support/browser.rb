@@ -14,7 +14,7 @@ class Browser
       "Sec-WebSocket-Version" => "13", "Sec-WebSocket-Key" => "dGhlIHNhbXBsZSBub25jZQ==" }.merge(headers)
     @full = { request: { method: "GET", url: url || "http://app.test/cable#{query}", headers: headers.to_a, ip: "192.0.2.7" }, protocol: protocol }
     @subscriptions = {} # identifier => streams
-    @states = {}
+    @states, @warnings = {}, []
   end
 
   def open
@@ -27,20 +27,20 @@ class Browser
     self
   end
 
-  def frames(*frames, **more)
-    call do: "frames", ver: version, frames: frames.map { |frame| frame.is_a?(String) ? frame : JSON.generate(frame) }, **more
+  def frames(*frames)
+    call do: "frames", ver: version, frames: frames.map { |frame| frame.is_a?(String) ? frame : JSON.generate(frame) }
   end
 
-  def subscribe(identifier, **more)
-    frames({ command: "subscribe", identifier: identifier }, **more)
+  def subscribe(identifier)
+    frames({ command: "subscribe", identifier: identifier })
   end
 
   def unsubscribe(identifier)
     frames({ command: "unsubscribe", identifier: identifier })
   end
 
-  def perform(identifier, action, want: nil, **data)
-    frames({ command: "message", identifier: identifier, data: JSON.generate(data.merge(action: action)) }, **{ want: want }.compact)
+  def perform(identifier, action, **data)
+    frames({ command: "message", identifier: identifier, data: JSON.generate(data.merge(action: action)) })
   end
 
   # Over a link: begins an action. Returns the call's number, which is last_call too.
@@ -64,14 +64,30 @@ class Browser
     call do: "message", ver: version, channel: identifier, stream: stream, payload: payload
   end
 
+  # All that have come.
+  def warnings
+    handed_over
+    @warnings + (@link ? @link.frames.select { |frame| frame["kept"] == name }.flat_map { |frame| frame["warnings"] || [] } : [])
+  end
+
+  def beat
+    call do: "beat", ver: version
+  end
+
   def close
     call do: "close", ver: version
   end
 
   # From the next call on the process has forgotten the connection; it is told everything.
   def forgotten
-    call do: "state", ver: version
+    handed_over
     still_forgotten
+  end
+
+  # Waits until it has all of the state. Returns where it stood: in what was handed over, or in the result.
+  def handed_over
+    return result if @link.nil? || result["kept"]
+    @link.await_frame { |frame| frame["kept"] == name && frame["ver"] == version }.tap { |kept| learn_state kept }
   end
 
   def still_forgotten
@@ -119,15 +135,20 @@ class Browser
 
     def learn
       @version = result["ver"] if result["ver"]
-      @state = result["state"] if result["state"]
       @tags = result["tags"] if result["tags"]
+      @warnings.concat result["warnings"] || []
       result["ops"]&.each do |kind, identifier, stream, token|
         (@subscriptions[identifier] ||= {})[stream] = token if kind == "sub"
         @subscriptions[identifier]&.delete(stream) if kind == "unsub"
       end
       result["channels"]&.each do |identifier, outcome|
         outcome ? (@subscriptions[identifier] ||= {}) : @subscriptions.delete(identifier)
-        @states[identifier] = outcome["state"] if outcome&.key?("state")
       end
+      learn_state result
+    end
+
+    def learn_state(told)
+      @state = told["state"] if told["state"]
+      told["channels"]&.each { |identifier, outcome| @states[identifier] = outcome["state"] if outcome&.key?("state") }
     end
 end

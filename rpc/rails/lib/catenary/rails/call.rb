@@ -98,7 +98,6 @@ module Catenary
           when "beat"    then @live.beat
           when "message" then @live.deliver(@request["channel"], @request["stream"].to_s, @request["payload"].to_s)
           when "close"   then @live.close(@request["code"], @request["text"].to_s, failed: @request["failed"], warnings: @warnings)
-          when "state"   then nil
           else raise ArgumentError, "there is nothing to do by the name of #{@request["do"].inspect}"
           end
         end
@@ -158,23 +157,16 @@ module Catenary
 
           result = { status: 200, ver: @live.version }
           channels = touched.to_h { |identifier| [identifier, outcome(@live.channels[identifier])] }
-          carry_state result, channels, @request["do"] == "state" if want_state?
-          complete = @live.ledger.complete?
-          unless @endpoint.live_connections.keep(@live) && !@endpoint.links.going?
-            carry_state result, channels, true
-            complete = true
-          end
+          stays = @endpoint.live_connections.keep(@live) && @link && !@endpoint.links.going?
+          carry_state result, channels unless stays
           result[:channels] = channels unless channels.empty?
-          result[:kept] = true if complete
+          result[:kept] = true if @live.ledger.complete?
           result
         end
 
-        def want_state?
-          @request["want"] == "state" || @request["do"] == "open" || @request["do"] == "state"
-        end
-
-        def carry_state(result, channels, all)
-          lacking = all ? @live.ledger.unwritten_of_all(@warnings) : @live.ledger.unwritten(@warnings)
+        # Later it cannot be handed over.
+        def carry_state(result, channels)
+          lacking = @live.ledger.unwritten(@warnings)
           result[:state] = lacking[:state] if lacking[:state]
           lacking[:channels]&.each { |identifier, of_channel| channels[identifier] = (channels[identifier] || {}).merge(of_channel) }
         end
@@ -192,6 +184,14 @@ module Catenary
             result[:ops] = effects
             tell result
           end
+          settle unless closing?
+          result
+        end
+
+        # From now on its state may be handed over: not before, since catenary would not know of this version.
+        def settle
+          @endpoint.live_connections.settle @live
+          @endpoint.handover.lacks @live unless @live.ledger.complete?
         end
 
         def answered((status, headers, body))

@@ -6,13 +6,14 @@ module Catenary
     class Endpoint
       SUPPORTED = [1].freeze
 
-      attr_reader :process, :live_connections, :state, :links, :workers
+      attr_reader :process, :live_connections, :handover, :state, :links, :workers
       attr_accessor :proof_seconds
 
       def initialize(app, secret)
         @app = app
         @process = ProcessName.new
-        @live_connections = LiveConnections.new(app.config.catenary)
+        @live_connections = LiveConnections.new(app.config.catenary) { |live| @handover.write(live) }
+        @handover = Handover.new(@live_connections)
         @state = State.new(secret)
         @settings = Settings.new(app)
         @links = Links.new(self)
@@ -66,6 +67,7 @@ module Catenary
           @links.abandon
           @workers = new_workers
           @live_connections.clear
+          @handover = Handover.new(@live_connections)
         end
     end
 

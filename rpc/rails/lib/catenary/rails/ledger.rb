@@ -1,8 +1,7 @@
 module Catenary
   module Rails
     # What catenary has of the state of a connection and its channels. A call looks only at the objects that it has touched, so
-    # that its cost does not grow with the number of subscriptions; everything is looked at when catenary asks for the state and
-    # when the process goes.
+    # that its cost does not grow with the number of subscriptions; everything is looked at when the state is handed over.
     class Ledger
       CONNECTION = nil # in the place of an identifier
 
@@ -13,7 +12,6 @@ module Catenary
         @live, @state = live, state
         @entries = {} # by identifier
         @changed = {} # the identifiers of what catenary lacks
-        @mutex = Mutex.new # for a process that goes hands over the state of a connection whose call has just ended
       end
 
       # The objects are made of what catenary sent.
@@ -35,15 +33,8 @@ module Catenary
 
       # The state that catenary lacks, of which it will have been told: {state: text, channels: {identifier => {state: text}}}.
       def unwritten(warnings)
-        @mutex.synchronize { collect warnings }
-      end
-
-      # As unwritten, after a look at everything.
-      def unwritten_of_all(warnings)
-        @mutex.synchronize do
-          look @live.channels.keys
-          collect warnings
-        end
+        look @live.channels.keys
+        collect warnings
       end
 
       private

@@ -99,7 +99,7 @@ module Catenary
 
         def start(server)
           @pid = pid = Process.pid
-          @endpoint.workers.watch = Watch.new(@endpoint.workers, self).tap(&:start)
+          @endpoint.workers.watch = Watch.new(@endpoint.workers, self, @endpoint.handover).tap(&:start)
           at_exit { drain if here?(pid) }
           attend server.events, pid if server.respond_to?(:events)
         end
@@ -147,13 +147,8 @@ module Catenary
           end
         end
 
-        # Gives catenary the state that it lacks, or was told that it might lack.
         def hand_over(link)
-          @endpoint.live_connections.each_of(link) do |live|
-            complete = live.ledger.complete?
-            state = live.ledger.unwritten_of_all([])
-            link.write({ kept: live.name, ver: live.version }.merge!(state)) if state.any? || !complete
-          end
+          @endpoint.handover.write_all link
           tell link, "handed"
         end
 

@@ -5,7 +5,7 @@ module Catenary
       GONE = 1006 # the code of an end without a close frame
 
       attr_reader :name, :connection, :server, :ops, :coder, :ledger, :link
-      attr_accessor :version, :generation, :used_at
+      attr_accessor :version, :generation, :used_at, :settled, :held # the last two are LiveConnections'
       attr_writer :lookups # only if it was rebuilt, and has records
 
       # identities: nil if the application's own connect runs.

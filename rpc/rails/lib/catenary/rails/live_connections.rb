@@ -17,26 +17,27 @@ module Catenary
           @swept = 0
         end
 
-        # Returns how many were thrown out because there are too many.
+        # Returns those that are too old by now, and those that are too many.
         def put(live, now)
           live.used_at = now
           @entries[live.name] = live
-          sweep now if now - @swept > SWEEP
-          excess = [@entries.size - @limit, 0].max
-          excess.times { @entries.shift }
-          excess
+          old = now - @swept > SWEEP ? sweep(now) : []
+          [old, Array.new([@entries.size - @limit, 0].max) { @entries.shift.last }]
         end
 
         private
           def sweep(now)
             @swept = now
-            @entries.shift while @entries.any? && @entries.each_value.first.used_at < now - @seconds
+            old = []
+            old << @entries.shift.last while @entries.any? && @entries.each_value.first.used_at < now - @seconds
+            old
           end
       end
 
-      def initialize(config)
-        @config = config
-        @mutex = Mutex.new
+      # last_words: is called with those that are not kept any longer.
+      def initialize(config, &last_words)
+        @config, @last_words = config, last_words
+        @mutex, @released = Mutex.new, ConditionVariable.new
         @generation = 0
         empty
       end
@@ -46,7 +47,10 @@ module Catenary
       def take(name, version)
         @mutex.synchronize do
           live = @acting.entries.delete(name) || @pinned.entries.delete(name) || @plain.entries.delete(name)
-          live if live && (version.nil? || live.version == version)
+          next unless live && (version.nil? || live.version == version)
+          @released.wait(@mutex) while live.held
+          live.settled = false
+          live
         end
       end
 
@@ -58,32 +62,44 @@ module Catenary
       # Returns whether it is kept.
       def keep(live)
         now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
-        @mutex.synchronize do
-          next if live.generation != @generation
+        kept = false
+        thrown_out = @mutex.synchronize do
+          next [] if live.generation != @generation
           shelf = shelf_for(live)
-          warn_of_eviction if shelf.put(live, now) > 0 && live.pinned?
-          shelf.entries.key?(live.name)
+          old, excess = shelf.put(live, now)
+          warn_of_eviction if excess.any? && live.pinned?
+          kept = shelf.entries.key?(live.name)
+          old + excess
         end
+        thrown_out.each { |other| hold other, &@last_words }
+        kept
       end
 
-      # Yields one after the other those whose last call came over that link, and for which none is running; none can begin
-      # meanwhile.
-      def each_of(link)
-        names = @mutex.synchronize { shelves.flat_map { |shelf| shelf.entries.keys } }
-        names.each do |name|
-          @mutex.synchronize do
-            live = shelves.lazy.filter_map { |shelf| shelf.entries[name] }.first
-            yield live if live&.link&.current.equal?(link)
-          end
-        end
+      # The end of its call has been told.
+      def settle(live)
+        live.settled = true
+      end
+
+      # Yields it unless a call is running for it. None begins meanwhile.
+      def hold(live)
+        held = @mutex.synchronize { live.held = true if live.settled && !live.held }
+        yield live if held
+      ensure
+        @mutex.synchronize { live.held = false; @released.broadcast } if held
+      end
+
+      # Those whose last call came over that link.
+      def of(link)
+        @mutex.synchronize { all }.select { |live| live.link&.current.equal?(link) }
       end
 
       # Before the application's classes are unloaded.
       def clear
-        @mutex.synchronize do
+        thrown_out = @mutex.synchronize do
           @generation += 1
-          empty
+          all.tap { empty }
         end
+        thrown_out.each { |live| hold live, &@last_words }
       end
 
       def size
@@ -91,6 +107,10 @@ module Catenary
       end
 
       private
+        def all
+          shelves.flat_map { |shelf| shelf.entries.values }
+        end
+
         def shelves
           [@plain, @acting, @pinned]
         end

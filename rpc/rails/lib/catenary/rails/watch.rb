@@ -7,8 +7,8 @@ module Catenary
       PATIENCE = 25 # ticks without a call, before it only looks now and then
       DATABASE = 1  # seconds between two looks at the database's connections
 
-      def initialize(workers, links)
-        @workers, @links = workers, links
+      def initialize(workers, links, handover)
+        @workers, @links, @handover = workers, links, handover
         @mutex, @woken = Mutex.new, ConditionVariable.new
         @idle = false
         @polled = @sampled = 0
@@ -45,6 +45,7 @@ module Catenary
           running = @workers.tick
           @workers.calls.each(&:flush) if running
           @links.flush
+          @handover.look idle: !running
           if now - @polled >= IDLE
             @polled = now
             @links.poll
