@@ -41,6 +41,8 @@ func startFront(t *testing.T) *victim {
 	}
 	front, rails := &stage.Catenary{Address: stage.FreeAddress(), Operations: stage.FreeAddress()}, &stage.App{Address: stage.FreeAddress()}
 	env := []string{"REDIS_URL=" + redis.URL(), "CATENARY_SECRET=" + stage.SecretKeyBase, "RAILS=" + stage.RailsVersion(), "LAB_LOG_LEVEL=fatal", "RUBYLIB=" + stage.ProjectRoot + "/rpc/rails/lib"}
+	giveBack := stage.BootTurn()
+	defer giveBack()
 	front.Process, err = stage.Start(stage.ProjectRoot, env, path, "--listen", front.Address, "--operations-listen", front.Operations,
 		"--backend-url", rails.URL(), "--broadcasts-redis-url", redis.URL(), "--trusted-proxies", "10.0.0.0/8", "--shutdown-grace", "2s", "--", "script/puma", "testdata/lab")
 	if err != nil {
@@ -51,6 +53,7 @@ func startFront(t *testing.T) *victim {
 	if err := front.Process.WaitFor(front.Ready); err != nil {
 		t.Fatal(err)
 	}
+	giveBack()
 	return (&victim{Edge: &stage.Edge{T: t, Redis: redis, App: rails, Nodes: []*stage.Catenary{front}}}).calm()
 }
 

@@ -13,6 +13,25 @@ import (
 // TestDemo runs what the README tells to run: catenary starts Rails, serves everything on one port, and needs no Redis.
 func TestDemo_StartsRailsOnOnePortAndStopsIt(t *testing.T) {
 	t.Parallel()
+	c := startDemo(t)
+	demo := c.catenary.Process
+	c.chromium = stage.StartChromium(t)
+	twoUsersTalk(c, c.signIn("alice"), c.signIn("bob"))
+
+	demo.Signal(syscall.SIGINT)
+	if !demo.Ends() || demo.Err != nil {
+		t.Fatalf("after Ctrl-C: %v\n%s", demo.Err, demo.Output.Tail())
+	}
+	if rails := backendOf(demo); rails == "" {
+		t.Error("it did not say where Rails is")
+	} else if conn, err := net.Dial("tcp", rails); err == nil {
+		conn.Close()
+		t.Errorf("Rails still listens on %s", rails)
+	}
+}
+
+func startDemo(t *testing.T) *chat {
+	defer stage.BootTurn()()
 	address, operations := stage.FreeAddress(), stage.FreeAddress()
 	_, port, _ := strings.Cut(address, ":")
 	folder := t.TempDir()
@@ -27,19 +46,7 @@ func TestDemo_StartsRailsOnOnePortAndStopsIt(t *testing.T) {
 	if err := demo.WaitFor(c.catenary.Ready); err != nil {
 		t.Fatal(err)
 	}
-	c.chromium = stage.StartChromium(t)
-	twoUsersTalk(c, c.signIn("alice"), c.signIn("bob"))
-
-	demo.Signal(syscall.SIGINT)
-	if !demo.Ends() || demo.Err != nil {
-		t.Fatalf("after Ctrl-C: %v\n%s", demo.Err, demo.Output.Tail())
-	}
-	if rails := backendOf(demo); rails == "" {
-		t.Error("it did not say where Rails is")
-	} else if conn, err := net.Dial("tcp", rails); err == nil {
-		conn.Close()
-		t.Errorf("Rails still listens on %s", rails)
-	}
+	return c
 }
 
 // backendOf reads the address of Rails in what catenary has said.

@@ -94,6 +94,7 @@ func railsBeside(t *testing.T, flags ...string) (*stage.Catenary, *stage.Redis) 
 	}
 	t.Cleanup(redis.Close)
 	env := []string{"RAILS=" + stage.RailsVersion(), "SECRET_KEY_BASE=" + stage.SecretKeyBase, "LAB_LOG_LEVEL=info", "RUBYLIB=" + stage.ProjectRoot + "/rpc/rails/lib", "REDIS_URL=" + redis.URL()}
+	defer stage.BootTurn()()
 	c := stage.Attempt(t, env, append(flags, "--", stage.ProjectRoot+"/script/puma", stage.ProjectRoot+"/testdata/lab")...)
 	if err := c.Process.WaitFor(c.Ready); err != nil {
 		t.Fatal(err)

@@ -62,9 +62,12 @@ func NewApp(folder string, withGem bool, env ...string) *App {
 
 // Boot is Up in turn with the other tests.
 func (a *App) Boot() error {
-	defer takeTurn("boot", bootsAtOnce)()
+	defer BootTurn()()
 	return a.Up()
 }
+
+// BootTurn waits until few enough applications boot. The caller, who boots one, gives the turn back.
+func BootTurn() (giveBack func()) { return takeTurn("boot", bootsAtOnce) }
 
 // SecretKeyBase is the one of the application, and so what catenary signs its calls with.
 var SecretKeyBase = strings.Repeat("0123456789abcdef", 8)

@@ -11,7 +11,7 @@ import (
 var Patience = patience()
 
 func patience() time.Duration {
-	const usual = 60 * time.Second
+	const usual = 2 * time.Minute
 	text := os.Getenv("CATENARY_TEST_PATIENCE")
 	os.Unsetenv("CATENARY_TEST_PATIENCE") // catenary knows no such setting, and says so
 	if text == "" {
