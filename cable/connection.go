@@ -214,6 +214,7 @@ func (c *Connection) end(why string, d *protocol.Disconnect) {
 		return
 	}
 	c.ended = true
+	c.lack(false) // its end is told with what there is
 	if d != nil {
 		c.socket.Send(socket.Text(d.Frame()))
 	}

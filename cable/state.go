@@ -39,7 +39,18 @@ func (c *Connection) keep(state string, all bool) {
 	if state != "" {
 		c.state, c.changed = state, true
 	}
-	c.stale = !all
+	c.lack(!all && !c.ended)
+}
+
+// lack notes whether Rails has a later state than we. c.mu is held.
+func (c *Connection) lack(stale bool) {
+	switch {
+	case stale && !c.stale:
+		c.server.count.stale.Add(1)
+	case c.stale && !stale:
+		c.server.count.stale.Add(-1)
+	}
+	c.stale = stale
 }
 
 // handedOver takes the state that we lacked.

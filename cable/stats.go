@@ -15,6 +15,7 @@ type Stats struct {
 	Connections   int // now; those too of whose end Rails has yet to hear
 	Handshakes    int // now under way
 	Subscriptions int // now, that stand
+	Stale         int // connections of which Rails now has a later state than we
 	Draining      bool
 
 	Opened   int64
@@ -38,7 +39,7 @@ type Stats struct {
 func (s *Server) Stats() Stats {
 	sockets := s.sockets.Stats()
 	stats := Stats{
-		Subscriptions: int(s.count.subscriptions.Load()),
+		Subscriptions: int(s.count.subscriptions.Load()), Stale: int(s.count.stale.Load()),
 
 		Opened: s.count.opened.Load(), Refused: s.count.refused.Load(),
 		Rejected: s.admission.Rejected.Counts(), Ends: s.count.ending(),
@@ -69,6 +70,7 @@ type counters struct {
 	commands      [4]atomic.Int64 // by protocol.Kind
 	repeated      atomic.Int64    // subscribes that cost no call
 	warnings      atomic.Int64    // from Rails
+	stale         atomic.Int64    // connections, now
 
 	mu   sync.Mutex
 	ends map[string]int64 // by why

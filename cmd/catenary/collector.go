@@ -36,6 +36,7 @@ func (c *collector) Collect(found chan<- prometheus.Metric) {
 		gauge("catenary_records", "Connections of which Redis has a record for other nodes.", nodes.Records),
 		gauge("catenary_records_waiting", "Connections of which Redis has no record yet, or not the latest.", nodes.Waiting),
 		gauge("catenary_connections", "Connections, those too of whose end Rails has yet to hear.", server.Connections),
+		gauge("catenary_connections_stale", "Connections whose latest state only their Rails process has: if it is killed now, they reconnect.", server.Stale),
 		gauge("catenary_handshakes", "Handshakes under way.", server.Handshakes),
 		gauge("catenary_subscriptions", "Subscriptions that stand.", server.Subscriptions),
 		gauge("catenary_slow_browsers", "Browsers for which something waits, because they do not take it at once.", server.Backlog.Browsers),

@@ -55,6 +55,7 @@ func (f *fault) play(t *testing.T, s *rig) (fell [len(columns)]error) {
 	act(s.riders, 3, 0)
 	stage.Await(func() bool { return every(s.riders, allAnswered) })
 	s.settle(s.riders...)
+	s.awaits("Rails has handed over all state", func() bool { return s.metric("catenary_connections_stale") == 0 })
 
 	s.struck = int(s.published.Load())
 	f.strike(s)

@@ -28,6 +28,7 @@ func TestRestart_OfAnAppThatCountsInAProcess(t *testing.T) {
 				all := &crowd{t: t, world: w, browsers: make([]*stage.Browser, 30)}
 				all.come()
 				all.areCounted(`{"hall":30}`)
+				all.areHandedOver()
 
 				if how == "stopped" {
 					w.App.Restart(t)
@@ -96,6 +97,18 @@ func (c *crowd) areSentAway() {
 			c.t.Fatalf("it goes on: %s", e)
 		}
 		b.Close()
+	}
+}
+
+// areHandedOver waits until a kill of Rails would take nothing along.
+func (c *crowd) areHandedOver() {
+	c.t.Helper()
+	if c.world.Catenary == nil {
+		return
+	}
+	e := &stage.Edge{T: c.t, Nodes: []*stage.Catenary{c.world.Catenary}}
+	if !stage.Await(func() bool { return e.Scrape().Gauge("catenary_connections_stale") == 0 }) {
+		c.t.Fatal("Rails does not hand over its state")
 	}
 }
 

@@ -66,8 +66,8 @@ class Browser
 
   # All that have come.
   def warnings
-    handed_over
-    @warnings + (@link ? @link.frames.select { |frame| frame["kept"] == name }.flat_map { |frame| frame["warnings"] || [] } : [])
+    handed_over if result["ver"]
+    @warnings + (@link ? kept_frames.flat_map { |frame| frame["warnings"] || [] } : [])
   end
 
   def beat
@@ -86,8 +86,14 @@ class Browser
 
   # Waits until it has all of the state. Returns where it stood: in what was handed over, or in the result.
   def handed_over
-    return result if @link.nil? || result["kept"]
-    @link.await_frame { |frame| frame["kept"] == name && frame["ver"] == version }.tap { |kept| learn_state kept }
+    return result if @link.nil?
+    kept = result["kept"] ? result : @link.await_frame { |frame| frame["kept"] == name && frame["ver"] == version }
+    learn_from kept_frames + [result]
+    kept
+  end
+
+  def kept_frames
+    @link.frames.select { |frame| frame["kept"] == name }
   end
 
   def still_forgotten
@@ -144,11 +150,13 @@ class Browser
       result["channels"]&.each do |identifier, outcome|
         outcome ? (@subscriptions[identifier] ||= {}) : @subscriptions.delete(identifier)
       end
-      learn_state result
+      learn_from [result] # over a link it carries state only if none is handed over any more
     end
 
-    def learn_state(told)
-      @state = told["state"] if told["state"]
-      told["channels"]&.each { |identifier, outcome| @states[identifier] = outcome["state"] if outcome&.key?("state") }
+    def learn_from(told)
+      told.each do |one|
+        @state = one["state"] if one["state"]
+        one["channels"]&.each { |identifier, outcome| @states[identifier] = outcome["state"] if outcome&.key?("state") }
+      end
     end
 end

@@ -182,16 +182,11 @@ module Catenary
           @live.ops.finish do |effects|
             raise ArgumentError, "an effect of the call could not be sent" if @link && @live.ops.failed? && !@link.closed?
             result[:ops] = effects
+            @endpoint.live_connections.settle @live unless closing? # before the next call can begin
             tell result
           end
-          settle unless closing?
+          @endpoint.handover.lacks @live unless closing? || result[:kept]
           result
-        end
-
-        # From now on its state may be handed over: not before, since catenary would not know of this version.
-        def settle
-          @endpoint.live_connections.settle @live
-          @endpoint.handover.lacks @live unless @live.ledger.complete?
         end
 
         def answered((status, headers, body))

@@ -4,9 +4,9 @@ module Catenary
     # costs about as much as running a command, so it is done when no call runs, and for all connections when the process goes.
     # A process that is killed before has taken it along: then the browser must reconnect, as it natively would.
     class Handover
-      QUIET = 0.2 # seconds for which a state may be lacking though no call runs
-      LATEST = 2  # seconds for which it may be while others do
-      SLICE = Watch::TICK # seconds for which the thread that looks writes, before it looks again
+      QUIET = 0.05        # seconds for which a state may be lacking though no call runs
+      LATEST = 2          # seconds for which it may be lacking while calls run
+      SLICE = Watch::TICK # seconds for which the thread that looks writes before it looks again
 
       attr_writer :quiet, :latest
 
@@ -17,7 +17,7 @@ module Catenary
         @quiet, @latest = QUIET, LATEST
       end
 
-      # After a call's end has been written, which said that catenary lacks some.
+      # A call has ended, and its result said that catenary lacks some.
       def lacks(live)
         @mutex.synchronize { @lacking[live] ||= now }
       end
@@ -43,7 +43,7 @@ module Catenary
         lacking, warnings = !live.ledger.complete?, []
         state = live.ledger.unwritten(warnings)
         state[:warnings] = warnings if warnings.any?
-        link.write({ kept: live.name, ver: live.version }.merge!(state)) if lacking || state.any?
+        live.ops.ended { link.write({ kept: live.name, ver: live.version }.merge!(state)) } if lacking || state.any?
       end
 
       private

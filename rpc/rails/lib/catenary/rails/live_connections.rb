@@ -75,7 +75,7 @@ module Catenary
         kept
       end
 
-      # The end of its call has been told.
+      # Its call is over, but for its end, which is being told under the lock of its Ops.
       def settle(live)
         live.settled = true
       end

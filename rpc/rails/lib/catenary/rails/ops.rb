@@ -65,6 +65,11 @@ module Catenary
         end
       end
 
+      # Yields when the end of the last call has been written.
+      def ended
+        @mutex.synchronize { yield }
+      end
+
       # The connection is gone: nothing is recorded any more.
       def close
         @mutex.synchronize { @open = false }

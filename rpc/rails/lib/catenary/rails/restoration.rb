@@ -2,6 +2,8 @@ module Catenary
   module Rails
     # Makes a connection and its channels what they were, from what catenary holds of them.
     class Restoration
+      UNWRITTEN = { "variables" => [], "confirmed" => true, "unconfirmed" => 0 }.freeze
+
       # lenient: for a call that must run even if something is gone.
       def initialize(live, request, state, warnings, lenient:)
         @live, @request, @state, @warnings, @lenient = live, request, state, warnings, lenient
@@ -50,7 +52,9 @@ module Catenary
           raise unless @lenient
         end
 
+        # Of a channel that has ended with its process nothing may have been written.
         def read(identifier, kept)
+          return UNWRITTEN if @lenient && kept["state"].nil? && identifier
           @state.read(kept["state"], @live.name, identifier, lenient: @lenient)
         end
 
