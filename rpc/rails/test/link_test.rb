@@ -504,6 +504,18 @@ class LinkTest < CallTest
     browser.handed_over
   end
 
+  # Its process was killed before it could hand anything over: what the channel was asked for with is known.
+  def test_a_channel_of_which_nothing_was_handed_over_is_unsubscribed_all_the_same
+    browser = Browser.new(self, "?user=7", link: open_link).opened
+    browser.handed_over
+    endpoint.handover.quiet = 3600
+    browser.subscribe ECHO
+    Journal.clear
+    browser.still_forgotten.close
+    assert_equal [:unsubscribed, :disconnect], Journal.entries.map(&:first)
+    assert_equal ECHO, Journal.entries.first[1]
+  end
+
   def test_what_catenary_sent_for_a_rebuild_has_been_written
     browser = Browser.new(self, "?user=7", link: open_link).opened
     browser.subscribe ECHO
