@@ -418,6 +418,19 @@ class LinkTest < CallTest
     end
   end
 
+  def test_a_job_of_sidekiqs_too
+    Sidekiq::Queue.all.each(&:clear)
+    link = open_link
+    browser = gate(link)
+    link.hold_syncs
+    number = browser.start(GATE, "push")
+    sync = link.awaited_sync
+    assert_equal 0, Sidekiq::Queue.new.size
+    link.write({ synced: sync })
+    link.result(number)
+    assert_equal 1, Sidekiq::Queue.new.size
+  end
+
   # State
 
   def test_no_more_state_is_handed_over_than_has_changed

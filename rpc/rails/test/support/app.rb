@@ -2,6 +2,7 @@ require "rails"
 require "action_controller/railtie"
 require "active_job/railtie"
 require "action_cable/engine"
+require "sidekiq"
 require "catenary-rails"
 require "stringio"
 
@@ -444,6 +445,11 @@ class GateChannel < ApplicationChannel
     ActiveJob.perform_all_later(AnnounceJob.new)
   end
 
+  def push
+    transmit({ first: true })
+    AnnounceWorker.perform_async
+  end
+
   def leave
     transmit({ bye: true })
     ActionCable.server.remote_connections.where(current_user: connection.current_user).disconnect
@@ -494,6 +500,16 @@ end
 class AnnounceJob < ActiveJob::Base
   def perform
     Journal.add :performed
+  end
+end
+
+require "sidekiq/api"
+Sidekiq.configure_client { |config| config.redis = { url: REDIS.url } }
+
+class AnnounceWorker
+  include Sidekiq::Worker
+
+  def perform
   end
 end
 

@@ -74,7 +74,7 @@ module Catenary
         end
 
         def command
-          @live.command(@link, @number, early: !delivering?) do
+          @live.command(@link, @number) do
             @live.open if unopened?
             Trace.continue(@request["traceparent"], @live.connection) { act } if @live.alive? || !unopened?
           end

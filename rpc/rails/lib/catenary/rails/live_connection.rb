@@ -36,10 +36,10 @@ module Catenary
       end
 
       # Runs the block, whose effects are those of the link's call of that number, or of a POST.
-      def command(link, number, early: true)
+      def command(link, number)
         @link = link
         @coder.forget
-        @ops.begin link, number, early: early
+        @ops.begin link, number
         prepare { yield }
       end
 

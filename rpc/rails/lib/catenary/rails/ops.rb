@@ -1,9 +1,8 @@
 module Catenary
   module Rails
-    # The effects on one connection, in their order. Over a link the first text that a command transmits is written at once, with
-    # what came before it, so that it is early even if the application tells somebody by a way that we do not know of; all else, and
-    # what the blocks of streams do for a broadcast, is collected for the call's end, or for the next tick. After a call each is
-    # written at once. Without a link they are collected for the result, and lost after it.
+    # The effects on one connection, in their order. While a call runs they are collected for its end, or over a link for the next
+    # tick; Sync has them written before anybody can hear of what the command does next. After a call each is written at
+    # once. Without a link they are lost after it.
     class Ops
       COLLECTED = 1024 * 1024 # bytes, beyond which they are written
 
@@ -20,11 +19,11 @@ module Catenary
         @touched = []
       end
 
-      # A call begins. early: whether its first text is written at once.
-      def begin(link, number, early: true)
+      # A call begins.
+      def begin(link, number)
         @mutex.synchronize do
           @open, @link, @number = true, link, number
-          @list, @early, @bytes, @failed = [], early, 0, false
+          @list, @bytes, @failed = [], 0, false
           @touched.clear
         end
       end
@@ -84,12 +83,7 @@ module Catenary
         def collect(op)
           @list << op
           return unless @link
-          if @early && op.first == "send"
-            @early = false
-            write_collected
-          elsif (@bytes += op.last.to_s.bytesize) > COLLECTED
-            write_collected
-          end
+          write_collected if (@bytes += op.last.to_s.bytesize) > COLLECTED
           Sync.recorded(self, @link)
         end
 

@@ -16,6 +16,12 @@ module Catenary
         app.reloader.before_class_unload { endpoint.live_connections.clear }
       end
 
+      config.after_initialize do
+        if defined?(::Sidekiq)
+          ::Sidekiq.configure_client { |sidekiq| sidekiq.client_middleware { |chain| chain.add Sync::SidekiqClient } }
+        end
+      end
+
       # Where all is loaded anyhow; else catenary alone says it, if it matters.
       config.after_initialize do |app|
         if app.config.eager_load && own = TurboStreams.new(app).own

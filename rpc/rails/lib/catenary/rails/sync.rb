@@ -1,7 +1,8 @@
 module Catenary
   module Rails
     # Keeps the order of the code: before a thread broadcasts or enqueues a job, catenary must have the effects that the thread
-    # has recorded, since the job or the broadcast's receiver could be faster.
+    # has recorded, since the job or the broadcast's receiver could be faster. What else an application tells others with (its own
+    # PUBLISH, an HTTP request) may overtake what was recorded in the last ticks.
     module Sync
       SECONDS = 1 # at most; catenary may be waiting for its source of broadcasts
       MARKS = :catenary_unacknowledged # of a thread: by link the Ops in which it has recorded last
@@ -20,6 +21,14 @@ module Catenary
         def perform_all_later(*)
           Sync.wait
           super
+        end
+      end
+
+      # Middleware of Sidekiq's client: its own workers know nothing of ActiveJob.
+      class SidekiqClient
+        def call(*)
+          Sync.wait
+          yield
         end
       end
 
