@@ -82,7 +82,7 @@ func (cl *closer) told(c *Connection, a rpc.Answer) {
 		}
 		cl.lost.Add(reason, "error", a.Err)
 	case a.Result.Error != nil:
-		c.log().Warn("Rails could not run the callbacks of an end", "error", a.Result.Error)
+		cl.lost.Add("not_run", "error", a.Result.Error)
 	}
 	cl.server.remove(c)
 }

@@ -213,8 +213,8 @@ func (c *Connection) end(why string, d *protocol.Disconnect) {
 	if c.ended {
 		return
 	}
+	c.countStale(-1)
 	c.ended = true
-	c.lack(false) // its end is told with what there is
 	if d != nil {
 		c.socket.Send(socket.Text(d.Frame()))
 	}

@@ -321,6 +321,32 @@ func TestConnection_ReconnectsIfTheLatestStateIsLost(t *testing.T) {
 	w.rails.onCall(behave)
 }
 
+// What a browser said before it left is not run either on objects that nobody can rebuild.
+func TestConnection_RunsNothingOfALostStateAfterItsEnd(t *testing.T) {
+	w := newWorld(t)
+	w.rails.onCall(lacking)
+	b := w.welcomed()
+	w.eventually("it is open", func() bool { return w.server.Stats().Stale == 1 })
+	release := make(chan struct{})
+	w.rails.onCall(func(call asked) map[string]any {
+		<-release
+		return map[string]any{"need": "state"}
+	})
+	b.subscribe("echo")
+	b.ws.Close()
+	w.eventually("it has ended", func() bool { return w.server.Stats().Ends["browser_closed"]+w.server.Stats().Ends["browser_lost"] == 1 })
+	close(release)
+	w.eventually("it is gone", func() bool { return w.server.Stats().Connections == 0 })
+	for _, call := range w.rails.made(rpc.Frames) {
+		if call.Request != nil {
+			t.Error("Rails was to rebuild a connection without its state")
+		}
+	}
+	if stale := w.server.Stats().Stale; stale != 0 {
+		t.Errorf("%d connections count as stale", stale)
+	}
+}
+
 func TestConnection_SubscribesAfterAnUnsubscribeOfWhatDidNotStand(t *testing.T) {
 	w := newWorld(t)
 	w.rails.onCall(func(call asked) map[string]any {

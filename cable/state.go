@@ -39,18 +39,16 @@ func (c *Connection) keep(state string, all bool) {
 	if state != "" {
 		c.state, c.changed = state, true
 	}
-	c.lack(!all && !c.ended)
+	c.countStale(-1)
+	c.stale = !all
+	c.countStale(1)
 }
 
-// lack notes whether Rails has a later state than we. c.mu is held.
-func (c *Connection) lack(stale bool) {
-	switch {
-	case stale && !c.stale:
-		c.server.count.stale.Add(1)
-	case c.stale && !stale:
-		c.server.count.stale.Add(-1)
+// countStale counts only those that have not ended. c.mu is held.
+func (c *Connection) countStale(by int64) {
+	if c.stale && !c.ended {
+		c.server.count.stale.Add(by)
 	}
-	c.stale = stale
 }
 
 // handedOver takes the state that we lacked.

@@ -42,6 +42,8 @@ var soakFaults = []struct {
 	{"Redis unreachable", 15 * time.Second, true, func(s *soak) { s.toRedis.Lose(stage.There | stage.Back) }, func(s *soak) { s.toRedis.Lose(0) }},
 	{"Puma restarted", 0, false, func(s *soak) { s.app.Process.Stop(s.T) }, func(s *soak) { s.must(s.app.Up()) }},
 	{"Puma killed", time.Second, false, func(s *soak) { s.app.Process.Kill() }, func(s *soak) { s.must(s.app.Up()) }},
+	{"one of Puma's workers killed", time.Second, false, func(s *soak) { s.must(killWorker(s.app.Process.Command.Process.Pid)) }, func(s *soak) {}},
+	{"Puma restarted worker by worker", time.Second, false, func(s *soak) { s.app.Process.Signal(syscall.SIGUSR1) }, func(s *soak) {}},
 	{"browsers cut off", 0, false, func(s *soak) { s.toBrowser.Cut() }, func(s *soak) {}},
 	{"browsers' packets lost", 4 * time.Second, false, func(s *soak) { s.toBrowser.Lose(stage.There | stage.Back) }, func(s *soak) { s.toBrowser.Lose(0) }},
 }
@@ -59,7 +61,7 @@ func TestSoak(t *testing.T) {
 		t.Fatalf("SEED: %v", err)
 	}
 	s := &soak{rig: &rig{T: t, stream: "soak", reached: map[int]bool{}}, chance: rand.New(rand.NewPCG(seed, 0)), faults: map[string]int{}}
-	s.startOwnApp()
+	s.startOwnApp("WEB_CONCURRENCY=2", "LAB_PRELOAD=false")
 	s.start()
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()

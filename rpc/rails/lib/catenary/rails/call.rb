@@ -185,7 +185,7 @@ module Catenary
             @endpoint.live_connections.settle @live unless closing? # before the next call can begin
             tell result
           end
-          @endpoint.handover.lacks @live unless closing? || result[:kept]
+          @endpoint.handover.lacks @live, at_once: @endpoint.links.going? unless closing? || result[:kept]
           result
         end
 

@@ -17,8 +17,9 @@ module Catenary
         @quiet, @latest = QUIET, LATEST
       end
 
-      # A call has ended, and its result said that catenary lacks some.
-      def lacks(live)
+      # A call has ended, and its result said that catenary lacks some. at_once: for the process has begun to go meanwhile.
+      def lacks(live, at_once: false)
+        return @live_connections.hold(live) { write live } if at_once
         @mutex.synchronize { @lacking[live] ||= now }
       end
 
