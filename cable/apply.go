@@ -41,7 +41,10 @@ func (c *Connection) apply(result *rpc.Result, of queuedCall) {
 	}
 	c.report()
 	c.mu.Unlock()
-	if closed {
+	switch {
+	case closed && result.Raised:
+		c.end("connect_failed", nil)
+	case closed:
 		c.end("rails_closed", nil)
 	}
 }

@@ -83,6 +83,9 @@ func (c *Connection) start(opened *rpc.Result) {
 	c.backlog, c.started = nil, true
 	overflow := c.backlogBytes > c.server.limits.Socket.PendingBytes
 	c.mu.Unlock()
+	if opened.Raised {
+		c.server.raised.Add("connect_failed", "connection", c.id, "name", c.name)
+	}
 	c.apply(opened, queuedCall{})
 	if overflow {
 		c.Slow()

@@ -470,3 +470,20 @@ func TestConnection_TellsRailsHowItEnded(t *testing.T) {
 		}
 	}
 }
+
+func TestConnection_WhoseConnectRaisesIsCountedApart(t *testing.T) {
+	for raised, reason := range map[bool]string{true: "connect_failed", false: "rails_closed"} {
+		w := newWorld(t)
+		w.rails.onCall(func(call asked) map[string]any {
+			result := map[string]any{"status": 200, "ver": "1", "kept": true}
+			if call.Do == rpc.Open {
+				result["ops"] = []any{[]any{"disconnect", "server_restart", true}}
+				result["raised"] = raised
+			}
+			return result
+		})
+		b := w.browser()
+		b.expect(`{"type":"disconnect","reason":"server_restart","reconnect":true}`)
+		w.eventually("it is counted as "+reason, func() bool { return w.server.Stats().Ends[reason] == 1 })
+	}
+}

@@ -3,6 +3,7 @@ package cable
 import (
 	"net"
 	"net/http"
+	"strings"
 
 	"github.com/catenary-cable/catenary/rpc"
 )
@@ -43,4 +44,14 @@ func answer(w http.ResponseWriter, result *rpc.Result) {
 	}
 	w.WriteHeader(result.Status)
 	w.Write([]byte(result.Body))
+}
+
+// location is where an answer sends the browser, or "".
+func location(result *rpc.Result) string {
+	for _, header := range result.Headers {
+		if strings.EqualFold(header[0], "Location") {
+			return header[1]
+		}
+	}
+	return ""
 }

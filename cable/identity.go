@@ -69,7 +69,7 @@ func (s *Server) assume(c *Connection, w http.ResponseWriter, r *http.Request) b
 		return false
 	case !rules.Allow(r):
 		s.settleOpening(c, false)
-		s.admission.Rejected.Add("origin")
+		s.admission.RejectOrigin(r)
 		admission.PageNotFound(w)
 		return false
 	}

@@ -56,7 +56,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	case opened.Status != http.StatusOK:
 		s.settleOpening(c, false)
-		s.count.refused.Add(1)
+		s.admission.RefusedByRails(r, opened.Status, location(opened), opened.Body)
 		answer(w, opened)
 		settled("refused")
 		return

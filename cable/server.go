@@ -68,6 +68,7 @@ type Server struct {
 	slowed    *stats.ThrottledCounter // commands, by limit
 	refused   *stats.ThrottledCounter // subscriptions, by limit
 	badNames  *stats.ThrottledCounter // of Turbo's streams
+	raised    *stats.ThrottledCounter // exceptions in connect
 
 	tokens      connectionsByToken
 	revocations token.Revocations
@@ -107,6 +108,7 @@ func NewServer(o Options) (*Server, error) {
 		refused: stats.NewThrottledCounter("subscriptions are refused", o.Log,
 			"subscriptions_per_connection", "subscription_bytes"),
 		badNames:    stats.NewThrottledCounter("signed names of Turbo's streams are rejected", o.Log),
+		raised:      stats.NewThrottledCounter("the app's connect raises an exception, see Rails' log", o.Log),
 		revocations: token.Revocations{Secret: o.Secret}, lease: o.Lease,
 		connections: map[string]*Connection{}, handshakes: map[string]*Connection{}, empty: make(chan struct{}),
 	}

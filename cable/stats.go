@@ -41,7 +41,7 @@ func (s *Server) Stats() Stats {
 	stats := Stats{
 		Subscriptions: int(s.count.subscriptions.Load()), Stale: int(s.count.stale.Load()),
 
-		Opened: s.count.opened.Load(), Refused: s.count.refused.Load(),
+		Opened: s.count.opened.Load(), Refused: s.admission.Refused.Sum(),
 		Rejected: s.admission.Rejected.Counts(), Ends: s.count.ending(),
 
 		SubscriptionsRefused: s.refused.Counts(), Slowed: s.slowed.Counts(),
@@ -65,7 +65,6 @@ func (s *Server) Stats() Stats {
 // counters are what the server has seen since it started.
 type counters struct {
 	opened        atomic.Int64
-	refused       atomic.Int64    // handshakes that Rails' answer ended
 	subscriptions atomic.Int64    // now, that stand
 	commands      [4]atomic.Int64 // by protocol.Kind
 	repeated      atomic.Int64    // subscribes that cost no call

@@ -62,6 +62,8 @@ func (r *Result) parse(c *cursor, key string) (err error) {
 		r.ID = c.string()
 	case "beat":
 		err = c.decode(&r.Beat)
+	case "raised":
+		r.Raised = string(c.raw()) == "true"
 	case "channels":
 		r.Channels, err = parseChannels(c)
 	case "warnings":

@@ -28,6 +28,7 @@ type Result struct {
 	Tags     []string
 	ID       string
 	Beat     float64                    // seconds between two calls of Beat; 0: none
+	Raised   bool                       // the app's connect has, and the ops end the connection
 	Channels map[string]*ChannelOutcome // nil: not subscribed afterwards
 	Warnings []string
 	Error    *Error

@@ -37,8 +37,8 @@ type Admission struct {
 	rates   *rates
 
 	// Rejected counts handshakes that are rejected without Rails, or despite it,
-	// by reason.
-	Rejected *stats.ThrottledCounter
+	// by reason; Refused those that the app has refused.
+	Rejected, Refused *stats.ThrottledCounter
 
 	mu       sync.Mutex
 	asking   int       // handshakes that Rails has been asked about
@@ -50,6 +50,7 @@ func New(o Options) *Admission {
 	a := &Admission{
 		tokens: o.Tokens, origins: o.Origins, proxies: o.Proxies, rates: newRates(o.Limits),
 		Rejected: stats.NewThrottledCounter("handshakes are turned away", o.Log, reasons[:]...),
+		Refused:  stats.NewThrottledCounter("Rails refuses handshakes", o.Log, refusedByRails[:]...),
 	}
 	a.answered.L = &a.mu
 	return a

@@ -12,16 +12,16 @@ import (
 // from a page that may not connect, and then reports false.
 func (a *Admission) CheckRequest(w http.ResponseWriter, r *http.Request) bool {
 	if !upgradable(r) {
-		a.Rejected.Count("no_upgrade")
+		a.reject("no_upgrade", explainNoUpgrade(r), r)
 		PageNotFound(w)
 		return false
 	}
 	if refuseMalformed(w, r) {
-		a.Rejected.Count("malformed")
+		a.reject("malformed", "a client that is no browser: a handshake has version 13 and a key of 16 bytes", r)
 		return false
 	}
 	if !a.origins.allow(r) {
-		a.Rejected.Add("origin")
+		a.reject("origin", "catenary's own allowed_request_origins does not have it", r)
 		PageNotFound(w)
 		return false
 	}
@@ -64,7 +64,7 @@ func refuseMalformed(w http.ResponseWriter, r *http.Request) (refused bool) {
 func PageNotFound(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(http.StatusNotFound)
-	w.Write([]byte("Page not found"))
+	w.Write([]byte(pageNotFound))
 }
 
 // retryAfter is when a rejected client may come again.

@@ -23,7 +23,11 @@ func (r *Rules) Allow(request *http.Request) bool {
 		return true
 	}
 	origin := request.Header.Get("Origin")
-	if r.SameOrigin && origin == r.scheme(request)+"://"+request.Host {
+	seen := scheme(request)
+	if r.AssumeSSL {
+		seen = "https"
+	}
+	if r.SameOrigin && origin == seen+"://"+request.Host {
 		return true
 	}
 	return r.Origins != nil && r.Origins.allow(request)
@@ -32,8 +36,8 @@ func (r *Rules) Allow(request *http.Request) bool {
 var forwardedProto = regexp.MustCompile(`(?i)\bproto="?(\w+)`)
 
 // scheme is what Rack takes the browser's to be, or "" if its versions differ.
-func (r *Rules) scheme(request *http.Request) string {
-	if r.AssumeSSL || request.Header.Get("X-Forwarded-Ssl") == "on" {
+func scheme(request *http.Request) string {
+	if request.Header.Get("X-Forwarded-Ssl") == "on" {
 		return "https"
 	}
 	var said []string
@@ -54,11 +58,11 @@ func (r *Rules) scheme(request *http.Request) string {
 			said = append(said, found[1])
 		}
 	}
-	scheme := strings.TrimSpace(said[0])
+	first := strings.TrimSpace(said[0])
 	for _, other := range said {
-		if strings.TrimSpace(other) != scheme {
+		if strings.TrimSpace(other) != first {
 			return ""
 		}
 	}
-	return scheme
+	return first
 }

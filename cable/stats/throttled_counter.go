@@ -19,19 +19,19 @@ type ThrottledCounter struct {
 
 	mu     sync.Mutex
 	counts map[string]int64
-	logged map[string]logged
+	logged map[[2]string]logged // by kind and guess
 }
 
-// logged is the state of a kind when it was last logged.
+// logged is when an event was last logged, and how often it has happened since.
 type logged struct {
 	at    time.Time
-	count int64
+	since int64
 }
 
 // NewThrottledCounter returns a counter that logs message. The kinds start at
 // zero, so that whoever watches the counts sees the first event of each.
 func NewThrottledCounter(message string, log *slog.Logger, kinds ...string) *ThrottledCounter {
-	c := &ThrottledCounter{message: message, log: log, counts: map[string]int64{}, logged: map[string]logged{}}
+	c := &ThrottledCounter{message: message, log: log, counts: map[string]int64{}, logged: map[[2]string]logged{}}
 	for _, kind := range kinds {
 		c.counts[kind] = 0
 	}
@@ -48,16 +48,27 @@ func (c *ThrottledCounter) Count(kind string) {
 
 // Add counts an event and logs it at most once a minute, with args as further
 // attributes.
-func (c *ThrottledCounter) Add(kind string, args ...any) {
+func (c *ThrottledCounter) Add(kind string, args ...any) { c.AddGuess(kind, "", args...) }
+
+// AddGuess counts an event and logs it, with a guess of what is behind it. Each
+// guess of a kind is logged at most once a minute; there must be few.
+func (c *ThrottledCounter) AddGuess(kind, guess string, args ...any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.counts[kind]++
-	last, now := c.logged[kind], time.Now()
+	event := [2]string{kind, guess}
+	last, now := c.logged[event], time.Now()
+	last.since++
 	if !last.at.IsZero() && now.Sub(last.at) < logInterval {
+		c.logged[event] = last
 		return
 	}
-	c.log.Warn(c.message, append([]any{"why", kind, "times", c.counts[kind] - last.count}, args...)...)
-	c.logged[kind] = logged{now, c.counts[kind]}
+	args = append([]any{"why", kind, "times", last.since}, args...)
+	if guess != "" {
+		args = append(args, "guess", guess)
+	}
+	c.log.Warn(c.message, args...)
+	c.logged[event] = logged{at: now}
 }
 
 // Counts returns the counts by kind.

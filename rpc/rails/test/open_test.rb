@@ -36,6 +36,8 @@ class OpenTest < CallTest
   def test_an_exception_in_connect_lets_the_browser_try_again
     browser = Browser.new(self, "?raise=1").opened
     assert_equal [["send", '{"type":"disconnect","reason":"server_restart","reconnect":true}'], ["close"]], browser.ops
+    assert_equal true, browser.result["raised"]
+    refute Browser.new(self, "?reject=1").opened.result.key?("raised")
     assert_includes LOG.string, "connect failed"
   end
 
@@ -52,6 +54,15 @@ class OpenTest < CallTest
 
   def test_another_path_is_not_found
     assert_equal 404, Browser.new(self, url: "http://app.test/elsewhere").open["status"]
+  end
+
+  def test_a_refused_handshake_is_no_error_of_ours
+    Browser.new(self, "?reject=1").opened.close
+    Browser.new(self, headers: { "Origin" => "http://evil.test" }).open
+    Browser.new(self, headers: { "Host" => "evil.test", "Origin" => "http://evil.test" }).open
+    Browser.new(self, url: "http://app.test/elsewhere").open
+    Browser.new(self, "?raise=1").opened.close
+    refute_includes LOG.string, "[catenary]"
   end
 
   def test_a_header_with_an_underscore_passes_for_no_other

@@ -58,7 +58,8 @@ module Catenary
         def introduce(reply)
           reply[:tags] = @live.logger.tags.map(&:to_s)
           reply[:id] = @live.connection.connection_identifier
-          reply[:beat] = ActionCable::Server::Connections::BEAT_INTERVAL if @live.beats?
+          reply[:raised] = true if @live.raised?
+        reply[:beat] = ActionCable::Server::Connections::BEAT_INTERVAL if @live.beats?
           reply
         end
 

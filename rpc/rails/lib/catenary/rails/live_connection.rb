@@ -60,7 +60,13 @@ module Catenary
       def open
         @driver.on_open
         drain
-        close_mute unless @server.opened? || !@socket.alive?
+        @raised = !@server.opened? && @socket.alive?
+        close_mute if @raised
+      end
+
+      # Whether connect has raised an exception.
+      def raised?
+        @raised
       end
 
       def receive(frame)
