@@ -13,6 +13,15 @@ func (c *Client) Stalled(p *Process) bool {
 	return p.link.stalled(time.Now())
 }
 
+// Pauses are those between dials that fail so, one after the other.
+func (c *Client) Pauses(failures ...error) (all []time.Duration) {
+	f := &finder{client: c}
+	for _, err := range failures {
+		all = append(all, f.failed(err))
+	}
+	return all
+}
+
 // RunBy is Run for a backend with these addresses.
 func (c *Client) RunBy(ctx context.Context, handler Handler, addresses ...string) {
 	c.handler = handler

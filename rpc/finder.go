@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -20,7 +21,9 @@ const (
 	// it is enough for now, if nobody is known to be missing.
 	mostInVain = 8
 
-	postPause = 30 * time.Second // between dials while POST does as well
+	postPause  = 30 * time.Second // between dials while POST does as well
+	withoutGem = 30 * time.Second // between dials of an app that does not know us
+	probePause = 5 * time.Minute  // between looks whether POST does, while Rails does not restart
 
 	turnWait = time.Second // for a dial by another address, which may hang
 )
@@ -190,17 +193,23 @@ func (f *finder) failed(err error) time.Duration {
 		c.trouble = err
 	}
 	c.mu.Unlock()
-	longest := time.Second
-	if errors.As(err, new(*StatusError)) {
-		longest = slowPause // each is a line in Rails' log
-		if c.options.Transport == Auto && time.Since(f.probed) > postPause {
-			f.probed = time.Now()
-			if reason := c.reasonToPost(err); reason != "" {
-				return c.fallBack(&noLinkError{reason})
-			}
+	first, longest := 50*time.Millisecond, slowPause
+	var answer *StatusError
+	answered := errors.As(err, &answer)
+	switch {
+	case !answered: // Rails is starting, perhaps with the gem
+		longest = time.Second
+		f.probed = time.Time{}
+	case answer.Status == http.StatusNotFound: // each dial is an error in Rails' log
+		first, longest = time.Second, withoutGem
+	}
+	f.failing = min(max(2*f.failing, first), longest)
+	if answered && c.options.Transport == Auto && time.Since(f.probed) > probePause {
+		f.probed = time.Now()
+		if reason := c.reasonToPost(err); reason != "" {
+			return c.fallBack(&noLinkError{reason})
 		}
 	}
-	f.failing = min(max(2*f.failing, 50*time.Millisecond), longest)
 	return f.failing
 }
 

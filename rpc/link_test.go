@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -557,5 +558,30 @@ func TestLink_BroadcastsAndEndsMayBeAsManyAsConnections(t *testing.T) {
 		if a := <-answers; a.Err != nil {
 			t.Fatal(a.Err)
 		}
+	}
+}
+
+// Each dial of an app without the gem is an error in Rails' log.
+func TestLink_WithoutTheGemRailsIsAskedLessAndLessUntilItRestarts(t *testing.T) {
+	posts := 0
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		posts++
+		http.NotFound(w, r)
+	}))
+	defer backend.Close()
+	client := unused(t, backend.URL, rpc.Auto)
+	unknown, refused := &rpc.StatusError{Status: http.StatusNotFound}, fmt.Errorf("connection refused: %w", rpc.ErrNotSent)
+	pauses := client.Pauses(slices.Repeat([]error{unknown}, 20)...)
+	if pauses[0] > time.Second || pauses[19] < 30*time.Second {
+		t.Errorf("it pauses for %v", pauses)
+	}
+	if posts != 1 {
+		t.Errorf("it tries %d times whether POST does", posts)
+	}
+	if pauses := client.Pauses(append(slices.Repeat([]error{unknown}, 20), refused, unknown)...); pauses[20] > time.Second || pauses[21] > 2*time.Second {
+		t.Errorf("after a restart it pauses for %v", pauses[20:])
+	}
+	if pauses := client.Pauses(slices.Repeat([]error{&rpc.StatusError{Status: http.StatusBadGateway}}, 20)...); pauses[19] > 5*time.Second {
+		t.Errorf("while a proxy waits for Rails it pauses for %v", pauses[19])
 	}
 }

@@ -10,14 +10,20 @@ import (
 	"github.com/catenary-cable/catenary/rpc/rpctest"
 )
 
-func probe(t *testing.T, url, transport string) (rpc.Probe, error) {
+// unused is a client that does not run.
+func unused(t *testing.T, url, transport string) *rpc.Client {
 	t.Helper()
 	client, err := rpc.NewClient(rpc.Options{URL: url, Secret: "secret", Node: "n", Transport: transport, Timeout: patience, Queue: 10})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close()
-	return client.Probe(t.Context())
+	t.Cleanup(client.Close)
+	return client
+}
+
+func probe(t *testing.T, url, transport string) (rpc.Probe, error) {
+	t.Helper()
+	return unused(t, url, transport).Probe(t.Context())
 }
 
 func TestProbe_MeetsAProcess(t *testing.T) {
