@@ -2,7 +2,6 @@ package main
 
 import (
 	"net/http"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -73,15 +72,7 @@ func (m *meters) handshake(outcome string, took time.Duration) {
 }
 
 func buildInfo() prometheus.Collector {
-	revision, golang := "", ""
-	if info, ok := debug.ReadBuildInfo(); ok {
-		golang = info.GoVersion
-		for _, setting := range info.Settings {
-			if setting.Key == "vcs.revision" {
-				revision = setting.Value
-			}
-		}
-	}
+	revision, golang := built()
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "catenary_build_info", Help: "1, with what this catenary was built of.",
 		ConstLabels: prometheus.Labels{"version": version, "revision": revision, "go": golang},

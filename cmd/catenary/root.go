@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 
 	"github.com/catenary-cable/catenary/config"
@@ -13,9 +12,9 @@ var version = "0.1.0"
 
 const help = `catenary takes over the WebSocket side of a Rails app.
 
-It speaks Action Cable's protocol to browsers, asks the app over HTTP (gem
-catenary-rails), and hears broadcasts where Rails publishes them. Start it in
-the app's directory, beside Puma:
+It speaks Action Cable's protocol to browsers, has the app's own channels run in
+Rails (gem catenary-rails), and hears broadcasts where Rails publishes them.
+Start it in the app's directory, beside Puma:
 
     catenary
 
@@ -33,7 +32,7 @@ func rootCommand(environ []string, stdout, stderr io.Writer) *cobra.Command {
 		SilenceErrors: true,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 && c.ArgsLenAtDash() != 0 {
-				return fmt.Errorf("unknown command %q: catenary --help lists them; a command that starts Rails stands behind --", args[0])
+				return unknownCommand(c, args[0])
 			}
 			return nil
 		},
@@ -44,8 +43,11 @@ func rootCommand(environ []string, stdout, stderr io.Writer) *cobra.Command {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	config.RegisterFlags(root.Flags())
-	root.AddCommand(configCommand(environ, stdout), benchCommand(stdout, stderr))
-	root.AddCommand(auditCommand(stdout), doctorCommand(environ, stdout))
-	root.AddCommand(disconnectCommand(environ), topCommand(environ, stdout))
+	root.SetUsageFunc(usage)
+	root.AddGroup(commandGroups...)
+	root.AddCommand(grouped("trouble", doctorCommand(environ, stdout), configCommand(environ, stdout))...)
+	root.AddCommand(grouped("operate", topCommand(environ, stdout), disconnectCommand(environ))...)
+	root.AddCommand(grouped("before", auditCommand(stdout), benchCommand(stdout, stderr))...)
+	root.AddCommand(versionCommand(stdout))
 	return root
 }

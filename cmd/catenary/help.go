@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/catenary-cable/catenary/config"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// commandGroups are what commands are for.
+var commandGroups = []*cobra.Group{
+	{ID: "trouble", Title: "When something is wrong:"},
+	{ID: "operate", Title: "While it runs:"},
+	{ID: "before", Title: "Before it runs:"},
+}
+
+// grouped puts commands into one of these.
+func grouped(id string, commands ...*cobra.Command) []*cobra.Command {
+	for _, c := range commands {
+		c.GroupID = id
+	}
+	return commands
+}
+
+// usage writes how a command is used: its flags by what they are about. There
+// are more than eighty settings; only the server's own help lists them.
+func usage(c *cobra.Command) error {
+	to := c.OutOrStderr()
+	fmt.Fprintf(to, "Usage:\n  %s\n", c.UseLine())
+	if c.HasAvailableSubCommands() {
+		fmt.Fprintf(to, "  %s [command]\n", c.CommandPath())
+	}
+	for _, group := range c.Groups() {
+		listCommands(to, c, group.ID, group.Title)
+	}
+	listCommands(to, c, "", "Also:")
+	own, settled := config.FlagSections(c.LocalFlags())
+	listFlags(to, "Flags", own)
+	if c.HasParent() {
+		if c.Flags().Lookup("backend-url") != nil {
+			fmt.Fprintln(to, "\nSettings:\n  as flags, the same as those of the server: see catenary --help")
+		}
+		return nil
+	}
+	for _, section := range settled {
+		listFlags(to, section.Title, section.Flags)
+	}
+	fmt.Fprintln(to, "\nEach of these is also a key of config/catenary.yml and a variable, docs/configuration.md has them all.")
+	return nil
+}
+
+func listCommands(to io.Writer, of *cobra.Command, group, title string) {
+	for _, c := range of.Commands() {
+		if c.GroupID != group || !c.IsAvailableCommand() {
+			continue
+		}
+		if title != "" {
+			fmt.Fprintf(to, "\n%s\n", title)
+			title = ""
+		}
+		fmt.Fprintf(to, "  %s%s %s\n", c.Name(), strings.Repeat(" ", max(0, c.NamePadding()-len(c.Name()))), c.Short)
+	}
+}
+
+func listFlags(to io.Writer, title string, flags *pflag.FlagSet) {
+	if flags.HasAvailableFlags() {
+		fmt.Fprintf(to, "\n%s:\n%s", title, flags.FlagUsagesWrapped(120))
+	}
+}
+
+// unknownCommand says what was probably meant.
+func unknownCommand(root *cobra.Command, name string) error {
+	root.SuggestionsMinimumDistance = 2
+	if near := root.SuggestionsFor(name); len(near) > 0 {
+		return fmt.Errorf("unknown command %q: is %q meant?", name, strings.Join(near, `" or "`))
+	}
+	return fmt.Errorf("unknown command %q: catenary --help lists them; a command that starts Rails stands behind --", name)
+}

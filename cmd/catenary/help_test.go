@@ -1,0 +1,49 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// said runs the program and returns what it has written.
+func said(t *testing.T, arguments ...string) (output string, err error) {
+	t.Helper()
+	var out strings.Builder
+	err = run(t.Context(), arguments, nil, &out, &out)
+	return out.String(), err
+}
+
+func TestCommands_ThatAreMisspeltAreGuessed(t *testing.T) {
+	for name, meant := range map[string]string{"doktor": `is "doctor" meant?`, "tpo": `is "top" meant?`, "disconect": `is "disconnect" meant?`, "bin/rails": "stands behind --"} {
+		if _, err := said(t, name); err == nil || !strings.Contains(err.Error(), meant) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestHelp_IsGrouped(t *testing.T) {
+	output, err := said(t, "--help")
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := 0
+	for _, part := range []string{"When something is wrong:", "doctor", "While it runs:", "disconnect", "top", "Before it runs:", "audit", "\nBrowsers:\n", "--listen", "\nCalls to Rails:\n", "--backend-url", "\nLimits:\n"} {
+		at := strings.Index(output[last:], part)
+		if at < 0 {
+			t.Fatalf("%q does not come in its turn:\n%s", part, output)
+		}
+		last += at
+	}
+	output, err = said(t, "doctor", "--help")
+	if err != nil || !strings.Contains(output, "--cookie") || !strings.Contains(output, "see catenary --help") || strings.Contains(output, "--limits-memory") {
+		t.Errorf("%v\n%s", err, output)
+	}
+}
+
+func TestVersion_IsACommandToo(t *testing.T) {
+	for _, argument := range []string{"version", "--version"} {
+		if output, err := said(t, argument); err != nil || !strings.Contains(output, "catenary ") || !strings.Contains(output, version) {
+			t.Errorf("%s: %s, %v", argument, output, err)
+		}
+	}
+}
