@@ -134,8 +134,7 @@ func (r *Redis) Ready() error {
 	if r.down == nil {
 		return nil
 	}
-	return fmt.Errorf("broadcasts do not arrive from Redis at %s: %w (trying again; see that it runs and "+
-		"that the url in config/cable.yml or REDIS_URL names it)", r.address, r.down)
+	return fmt.Errorf("broadcasts do not arrive from Redis at %s (trying again): %w", r.address, r.down)
 }
 
 func (r *Redis) setDown(cause error) {
@@ -179,7 +178,7 @@ func (r *Redis) dial(ctx context.Context, key string) (conn net.Conn, hangUp fun
 	held := client.Conn()
 	if err := held.Ping(ctx).Err(); err != nil {
 		_ = client.Close()
-		return nil, nil, fmt.Errorf("connecting: %w", err)
+		return nil, nil, fmt.Errorf("connecting: %w", &unreachableError{err, advise(err, options.TLSConfig != nil)})
 	}
 	conn = <-dialled
 	hangUp = func() {
