@@ -137,7 +137,7 @@ func TestLoad_ReadsTheFilesThatApplicationsHave(t *testing.T) {
 
 func TestLoad_NeedsNoFileAtAll(t *testing.T) {
 	c := mustLoad(t, Input{Root: t.TempDir()})
-	if c.Environment != "development" || c.Listen != ":8080" || c.Broadcasts.Redis.URL != "redis://localhost:6379/0" || c.Broadcasts.ChannelPrefix != nil {
+	if c.Environment != "development" || c.Listen != "127.0.0.1:8080" || c.Broadcasts.Redis.URL != "redis://localhost:6379/0" || c.Broadcasts.ChannelPrefix != nil {
 		t.Errorf("defaults are wrong:\n%s", c)
 	}
 	if c.Limits.MessageBytes != 1<<20 || c.Backend.Concurrency != 2 || c.Ping.Interval.Seconds() != 3 {
@@ -273,7 +273,7 @@ func TestLoad_ReadsTheNamesThatPeopleExpect(t *testing.T) {
 func TestLoad_IgnoresWhatAnOrchestratorAddsForAServiceNamedCatenary(t *testing.T) {
 	c := mustLoad(t, Input{Root: t.TempDir(), Environ: []string{
 		"CATENARY_SERVICE_HOST=10.0.0.1", "CATENARY_SERVICE_PORT_HTTP=80", "CATENARY_PORT=tcp://10.0.0.1:80", "CATENARY_PORT_80_TCP_ADDR=10.0.0.1"}})
-	if c.Listen != ":8080" {
+	if c.Listen != "127.0.0.1:8080" {
 		t.Errorf("listens on %s", c.Listen)
 	}
 }
@@ -379,6 +379,28 @@ func TestLoad_FitsTheDrainIntoTheGrace(t *testing.T) {
 		cfg := mustLoad(t, Input{Root: t.TempDir(), Environ: production("CATENARY_SHUTDOWN_GRACE="+c[0], "CATENARY_SHUTDOWN_DELAY="+c[1])})
 		if cfg.Shutdown.Drain.String() != c[2] {
 			t.Errorf("of a grace of %s with a delay of %s, %v are for the drain", c[0], c[1], cfg.Shutdown.Drain)
+		}
+	}
+}
+
+// As "rails server" does.
+func TestListen_InDevelopmentIsThisMachineUnlessAddressesAreNamed(t *testing.T) {
+	for _, c := range []struct {
+		environ []string
+		flags   []string
+		want    string
+	}{
+		{nil, nil, "127.0.0.1:8080"},
+		{[]string{"PORT=3000"}, nil, "127.0.0.1:3000"},
+		{[]string{"PORT=3000", "BINDING=0.0.0.0"}, nil, "0.0.0.0:3000"},
+		{[]string{"CATENARY_LISTEN=:3000"}, nil, ":3000"},
+		{nil, []string{"--listen", ":3000"}, ":3000"},
+		{[]string{"PORT=10.0.0.1:3000"}, nil, "10.0.0.1:3000"},
+		{[]string{"PORT=3000", "RAILS_ENV=production", "REDIS_URL=redis://redis.test"}, nil, ":3000"},
+	} {
+		got := mustLoad(t, Input{Root: app(t, nil), Environ: append(c.environ, "SECRET_KEY_BASE=sss"), Flags: parseFlags(t, c.flags...)}).Listen
+		if got != c.want {
+			t.Errorf("%v %v: %s, want %s", c.environ, c.flags, got, c.want)
 		}
 	}
 }

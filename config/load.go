@@ -1,11 +1,14 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -62,6 +65,7 @@ func Load(in Input) (*Config, error) {
 	if err := l.viper.Unmarshal(l.Config); err != nil {
 		return nil, fmt.Errorf("config: put together: %w", err)
 	}
+	l.finishListen(environ)
 	l.note(l.checkPlaces())
 	l.note(l.chooseAdapter(cable))
 	l.note(l.finishRedis(environ))
@@ -162,6 +166,16 @@ func (in Input) railsLayer() *layer {
 		l.set("backend.concurrency", in.RailsThreads-1, threadsOfRails)
 	}
 	return l
+}
+
+// finishListen keeps a server in development to this machine, as "rails server"
+// does, unless somebody has named addresses.
+func (l *loading) finishListen(e environ) {
+	host, port, err := net.SplitHostPort(l.Listen)
+	portOnly := slices.Contains([]string{"", "PORT", "CATENARY_PORT"}, l.origins["listen"])
+	if l.Environment == "development" && portOnly && host == "" && err == nil {
+		l.Listen = net.JoinHostPort(cmp.Or(e.variables["BINDING"], "127.0.0.1"), port)
+	}
 }
 
 // checkPlaces refuses a root that is not there and paths that no browser can ask for.

@@ -180,8 +180,12 @@ func (a *assembly) open() error {
 	a.meters.open(a.server, hub, a.backend, lease)
 	a.front.open(handler, admission)
 	a.ready.open(source)
+	backend := cfg.Backend.URL
+	if a.child {
+		backend = "its own Rails"
+	}
 	a.log.Info("catenary listens", "address", a.front.listener.Addr().String(), "paths", strings.Join(cfg.Paths, " "),
-		"backend", cfg.Backend.URL, "broadcasts", cfg.Broadcasts.Adapter, "operations", cfg.Operations.Listen)
+		"backend", backend, "broadcasts", cfg.Broadcasts.Adapter, "operations", cfg.Operations.Listen)
 	return nil
 }
 

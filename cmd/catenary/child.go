@@ -58,6 +58,9 @@ func newChild(command []string, cfg *config.Config, environ []string, stderr io.
 		}
 		u.Host = net.JoinHostPort("127.0.0.1", port)
 		cfg.Backend.URL = u.String()
+		if onTerminal(stderr) {
+			stderr = &withoutAddress{u.Host, stderr}
+		}
 		environ = append([]string{"BINDING=127.0.0.1"}, environ...) // which in production is 0.0.0.0 for "rails server"
 	}
 	environ = append(without(environ, append(systemdVariables, "PORT")...), "PORT="+u.Port())
@@ -71,6 +74,7 @@ func newChild(command []string, cfg *config.Config, environ []string, stderr io.
 	}
 	c := exec.Command(command[0], command[1:]...)
 	c.Env, c.Stdout, c.Stderr, c.Dir = environ, stderr, stderr, cfg.Root
+	c.WaitDelay = leastGrace                            // for what it has started and what still writes
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for us to pass on, when the browsers have been told
 	tieToUs(c.SysProcAttr)
 	return &child{c, log}, nil
@@ -104,6 +108,9 @@ func (c *child) run(ctx context.Context) error {
 
 // hasEnded is the error for an end that nobody has asked for.
 func (c *child) hasEnded(err error) error {
+	if errors.Is(err, exec.ErrWaitDelay) {
+		err = nil
+	}
 	end := &childError{command: strings.Join(c.command.Args, " ")}
 	if exit := new(exec.ExitError); errors.As(err, &exit) {
 		end.status = exit.ExitCode()

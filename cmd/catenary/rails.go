@@ -25,6 +25,8 @@ type railsState struct {
 	mu    sync.Mutex
 	known bool
 	err   error // why it does not answer; nil if it does
+	began time.Time
+	said  string // the error that the log has heard of
 
 	consult func(*rpc.Settings) error // is told all that the app tells; may be nil
 	unfit   error                     // what it says of that
@@ -82,15 +84,10 @@ func (r *railsState) ask(ctx context.Context) (*rpc.Settings, error) {
 	settings, err := r.settings(ctx)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err != nil && (r.err == nil || r.err.Error() != err.Error()) {
-		level := slog.LevelWarn
-		if !r.known && errors.Is(err, rpc.ErrNotSent) {
-			level = slog.LevelInfo // it is probably still booting
-		}
-		r.log.Log(ctx, level, "Rails does not answer catenary", "error", err)
-	}
+	r.tellOf(err)
 	if err == nil && (!r.known || r.err != nil) {
 		r.log.Info("Rails answers", attributes(settings)...)
+		r.said = ""
 	}
 	r.known, r.err = r.known || err == nil, err
 	if err == nil && r.consult != nil {
@@ -100,6 +97,32 @@ func (r *railsState) ask(ctx context.Context) (*rpc.Settings, error) {
 		}
 	}
 	return settings, err
+}
+
+// bootTime is how long nothing is said of a Rails that we have started, and that
+// does not answer yet.
+const bootTime = time.Minute
+
+// tellOf logs that Rails does not answer, once for each error. r.mu is held.
+func (r *railsState) tellOf(err error) {
+	if r.began.IsZero() {
+		r.began = time.Now()
+	}
+	booting := !r.known && errors.Is(err, rpc.ErrNotSent)
+	switch {
+	case err == nil, r.said == err.Error():
+		return
+	case booting && r.cfg == nil && time.Since(r.began) < bootTime:
+		if r.err == nil {
+			r.log.Info("catenary waits for Rails to start")
+		}
+		return
+	case booting && r.cfg != nil:
+		r.log.Info("catenary waits for Rails", "error", err)
+	default:
+		r.log.Warn("Rails does not answer catenary", "error", err)
+	}
+	r.said = err.Error()
 }
 
 // attributes of an app are none where no gem tells them.

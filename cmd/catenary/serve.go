@@ -36,6 +36,9 @@ func serve(ctx context.Context, input config.Input, command, environ []string, s
 	if err := a.open(); err != nil {
 		return err
 	}
+	if onTerminal(stderr) && cfg.Log.Format == "text" {
+		a.attend(func(ctx context.Context) { welcome(ctx, a.cfg, a.ready, stderr) })
+	}
 
 	select {
 	case <-ctx.Done():

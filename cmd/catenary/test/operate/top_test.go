@@ -36,6 +36,29 @@ func terminal(t *testing.T) (user, program *os.File) {
 	return user, program
 }
 
+// runOn starts a command on a terminal and keeps what its user sees.
+func runOn(t *testing.T, user, program *os.File, command *exec.Cmd) *stage.Process {
+	t.Helper()
+	command.Stdin, command.Stdout, command.Stderr = program, program, program
+	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Pdeathsig: syscall.SIGKILL}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p := &stage.Process{Command: command, Output: &stage.Output{}, Ended: make(chan struct{})}
+	go func() { p.Err = command.Wait(); close(p.Ended) }()
+	go func() {
+		buffer := make([]byte, 4096)
+		for {
+			n, err := user.Read(buffer)
+			if err != nil {
+				return
+			}
+			p.Output.Write(buffer[:n])
+		}
+	}()
+	return p
+}
+
 // runTop runs `catenary top` to its end.
 func runTop(t *testing.T, arguments ...string) (output string, err error) {
 	t.Helper()
@@ -67,24 +90,7 @@ func TestTop_ShowsARealRunInATerminalAndGivesTheTerminalBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		command := exec.Command(path, "top", e.Nodes[0].Operations)
-		command.Stdin, command.Stdout, command.Stderr = program, program, program
-		command.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Pdeathsig: syscall.SIGKILL}
-		if err := command.Start(); err != nil {
-			t.Fatal(err)
-		}
-		top := &stage.Process{Command: command, Output: &stage.Output{}, Ended: make(chan struct{})}
-		go func() { top.Err = command.Wait(); close(top.Ended) }()
-		go func() {
-			buffer := make([]byte, 4096)
-			for {
-				n, err := user.Read(buffer)
-				if err != nil {
-					return
-				}
-				top.Output.Write(buffer[:n])
-			}
-		}()
+		top := runOn(t, user, program, exec.Command(path, "top", e.Nodes[0].Operations))
 		if err := top.WaitFor(func() error {
 			return stage.Mentions(top.Output.String(), []string{"ready", "connections", "3", "<img src=x", "opened", "▁"})
 		}); err != nil {
