@@ -65,17 +65,18 @@ type Client struct {
 
 	dialling chan struct{} // holds one while a finder dials
 
-	mu       sync.Mutex
-	links    []*link // in order of their age
-	posting  bool    // in place of links
-	waits    lines   // calls for any process
-	waiting  int     // calls in all lines
-	trouble  error   // why there is no link; nil if there is one, or none was tried
-	settings *Settings
-	opened   int64         // links, so far
-	changed  chan struct{} // closed when a link comes or goes
-	stopped  bool          // Run has returned
-	closed   bool
+	mu         sync.Mutex
+	links      []*link // in order of their age
+	posting    bool    // in place of links
+	postReason string  // why, if links were wanted
+	waits      lines   // calls for any process
+	waiting    int     // calls in all lines
+	trouble    error   // why there is no link; nil if there is one, or none was tried
+	settings   *Settings
+	opened     int64         // links, so far
+	changed    chan struct{} // closed when a link comes or goes
+	stopped    bool          // Run has returned
+	closed     bool
 }
 
 // NewClient checks the options; it does not connect.

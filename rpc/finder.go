@@ -222,7 +222,7 @@ func (c *Client) fallBack(reason *noLinkError) time.Duration {
 	case c.options.Transport == Link:
 		c.trouble = reason
 	case !c.posting:
-		c.posting = true
+		c.posting, c.postReason = true, reason.reason
 		c.tellOfChange()
 		c.log.Warn("calls go to Rails by POST: effects of threads and jobs after a command are lost, and broadcasts overtake what was transmitted before them",
 			"reason", reason.reason)

@@ -64,6 +64,16 @@ func (c *Client) reasonToPost(err error) string {
 	return ""
 }
 
+// PostReason is why calls go by POST though links were wanted, or "".
+func (c *Client) PostReason() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.posting || len(c.links) > 0 {
+		return ""
+	}
+	return c.postReason
+}
+
 // Transport is Link or Post, whichever carries calls now; "" while neither does.
 func (c *Client) Transport() string {
 	c.mu.Lock()

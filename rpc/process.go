@@ -22,6 +22,7 @@ type Process struct {
 type ProcessStats struct {
 	ID          string
 	Index       int // of Puma's worker; -1: it has none
+	Count       int // of Puma's workers; 0: not known
 	Workers     int // calls that it runs at once
 	Connections int // whose objects it holds
 	InFlight    int // calls that it has
@@ -37,7 +38,7 @@ func (c *Client) Processes() []ProcessStats {
 	stats := make([]ProcessStats, len(c.links))
 	for i, l := range c.links {
 		stats[i] = ProcessStats{
-			ID: l.process.ID, Index: l.hello.index(), Workers: l.hello.Workers, Connections: l.process.connections,
+			ID: l.process.ID, Index: l.hello.index(), Count: l.hello.Count, Workers: l.hello.Workers, Connections: l.process.connections,
 			InFlight: len(l.calls), Waiting: len(l.waiting.here) + len(l.waiting.leaving), Since: l.since, Going: l.phase != staying,
 		}
 	}

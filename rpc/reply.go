@@ -71,6 +71,8 @@ type Settings struct {
 	AllowSameOriginAsHost           bool     `json:"allow_same_origin_as_host"`
 	DisableRequestForgeryProtection bool     `json:"disable_request_forgery_protection"`
 	AssumeSSL                       bool     `json:"assume_ssl"`
+	ForceSSL                        bool     `json:"force_ssl"`
+	Hosts                           []string `json:"hosts"` // none: any
 
 	Turbo *TurboSettings `json:"turbo"` // nil: there is no Turbo::StreamsChannel
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 
 	"github.com/catenary-cable/catenary/cable"
 	"github.com/catenary-cable/catenary/cable/admission"
@@ -21,6 +22,7 @@ import (
 // stop.
 type assembly struct {
 	cfg     *config.Config
+	settled atomic.Pointer[config.Config] // cfg, for others than the one who sets it
 	environ []string
 	log     *slog.Logger
 
@@ -37,6 +39,7 @@ type assembly struct {
 	// from start on
 	secret  string // all nodes have it; for a command that we start there is a fresh one besides
 	child   bool   // there is such a command
+	command string // its program
 	rails   *railsState
 	ready   *readiness
 	meters  *meters
@@ -92,7 +95,10 @@ func (a *assembly) listen(ctx context.Context) (err error) {
 // start starts the command, if there is one, and what answers while we wait for
 // Rails.
 func (a *assembly) start(command []string, stderr io.Writer) error {
-	a.child = len(command) > 0
+	if a.child = len(command) > 0; a.child {
+		a.command = command[0] // the rest may hold secrets
+	}
+	a.settled.Store(a.cfg)
 	secret := a.cfg.Backend.Secret
 	if a.child {
 		child, err := newChild(command, a.cfg, a.environ, stderr, a.log)
@@ -124,7 +130,7 @@ func (a *assembly) start(command []string, stderr io.Writer) error {
 	}
 	profiles := a.cfg.Operations.Pprof // cfg is another one once Rails has told the rest
 	a.run(func(ctx context.Context) error {
-		return serveOperations(ctx, a.sockets.operations, profiles, a.ready, a.meters.handler(), recorder, a.secret)
+		return serveOperations(ctx, a.sockets.operations, profiles, a.ready, a.meters.handler(), recorder, a.serveAbout, a.secret)
 	})
 	a.run(a.front.serve)
 	a.run(a.service.run)
@@ -134,6 +140,7 @@ func (a *assembly) start(command []string, stderr io.Writer) error {
 // open lets browsers in, and Redis' broadcasts out to them.
 func (a *assembly) open() error {
 	cfg := a.cfg
+	a.settled.Store(cfg)
 	source, err := sourceFor(cfg, a.backend, &a.meters.gaps, a.log)
 	if err != nil {
 		return err

@@ -8,7 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/catenary-cable/catenary/cmd/catenary/doctor"
@@ -18,10 +19,10 @@ import (
 )
 
 const doctorHelp = `catenary doctor looks for what keeps a browser from hearing broadcasts: it
-reads the configuration as "catenary" would, asks Rails and Redis, and then
-visits the cable as a browser does. Run it where catenary runs, with the same
-environment and flags. The address is the one that browsers use, through all
-proxies; without it, catenary's own.
+asks the catenary that runs on this machine, or Rails and Redis if there is
+none, and then visits the cable as a browser does. Run it where catenary runs,
+with the same environment. The address is the one that browsers use, through all
+proxies; without it, catenary's own, asked as the proxy before it would.
 
     catenary doctor
     catenary doctor wss://example.com/cable --cookie "_app_session=…"
@@ -51,7 +52,9 @@ func doctorCommand(environ []string, stdout io.Writer) *cobra.Command {
 			if cookie != "" {
 				e.header.Set("Cookie", cookie)
 			}
-			e.header.Set("Origin", origin)
+			if origin != "" {
+				e.header.Set("Origin", origin)
+			}
 			if e.run(c.Context()); e.broken {
 				return errDoctor
 			}
@@ -73,6 +76,7 @@ type examination struct {
 	out    io.Writer
 
 	cfg    *config.Config
+	other  bool // what runs is another app's
 	broken bool
 }
 
@@ -90,24 +94,37 @@ func (e *examination) found(step string, err error, good string) bool {
 	return true
 }
 
+// run asks the catenary that runs, whose word counts. Only where there is none it
+// looks for itself, with what it is configured with.
 func (e *examination) run(ctx context.Context) {
 	cfg, unresolved, err := load(e.input, false)
-	if err == nil && !cfg.PassesAll() {
-		err = cfg.RequireSecret()
-	}
 	if err != nil {
 		e.found("configuration", err, "")
 		return
 	}
 	e.cfg = cfg
-	e.found("configuration", nil, fmt.Sprintf("environment %s, secret from %s", cfg.Environment, cfg.Backend.Secret.Source()))
+	running := e.catenary(ctx)
+	if running != nil {
+		e.found("configuration", nil, fmt.Sprintf("environment %s, secret from %s", running.Environment, running.Secret))
+	} else if err := cfg.RequireSecret(); err != nil && !cfg.PassesAll() {
+		e.found("configuration", err, "")
+		return
+	} else {
+		e.found("configuration", nil, fmt.Sprintf("environment %s, secret from %s", cfg.Environment, cfg.Backend.Secret.Source()))
+	}
 	for _, warning := range cfg.Warnings {
 		e.tell(doctor.Finding{Step: "configuration", Verdict: doctor.Doubt, Text: warning})
 	}
+	if running != nil {
+		for _, f := range running.Findings() {
+			e.tell(f)
+		}
+		e.visit(ctx, running)
+		return
+	}
 	settings := e.rails(ctx)
 	e.broadcasts(ctx, settings, unresolved)
-	e.catenary(ctx)
-	e.visit(ctx)
+	e.visit(ctx, &doctor.Running{Listen: cfg.Listen, Paths: cfg.Paths, TLS: cfg.TLS.Certificate != "", Origins: cfg.AllowedRequestOrigins, Rails: settings})
 }
 
 // rails asks the app what it is; nil if it does not say.
@@ -159,64 +176,57 @@ func (e *examination) transport(ctx context.Context, backend *rpc.Client) {
 		e.tell(f)
 		return
 	}
-	e.found("transport", nil, "calls go over links: "+met(probe.Processes))
-}
-
-// met says which processes have answered. An attempt meets one behind each
-// address, whichever takes it; catenary looks for the others when it runs.
-func met(processes []rpc.ProbedProcess) string {
-	var each []string
-	for _, p := range processes {
-		name := "process " + p.ID
-		if p.Index >= 0 && p.Count > 0 {
-			name += fmt.Sprintf(" (Puma's worker %d, one of %d)", p.Index, p.Count)
-		}
-		each = append(each, fmt.Sprintf("%s runs %d commands at once", name, p.Workers))
+	var met []doctor.Process
+	for _, p := range probe.Processes { // behind each address one, whichever takes it
+		met = append(met, doctor.Process(p))
 	}
-	return strings.Join(each, ", ")
+	e.found("transport", nil, "calls go over links: "+doctor.Met(met))
 }
 
-// catenary asks the one that runs whether it is ready.
-func (e *examination) catenary(ctx context.Context) {
+// catenary asks the one that runs what it is; nil if there is none for this app.
+func (e *examination) catenary(ctx context.Context) *doctor.Running {
 	if e.cfg.Operations.Listen == "" {
 		e.tell(doctor.Finding{Step: "catenary", Verdict: doctor.Skipped, Text: "operations.listen is off"})
-		return
+		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	ready := e.operations() + "/ready"
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, ready, nil)
-	if err != nil {
-		e.found("catenary", err, "")
-		return
+	running, err := doctor.Ask(ctx, e.operations())
+	switch {
+	case errors.Is(err, doctor.ErrNoCatenary):
+		e.found("catenary", fmt.Errorf("operations.listen, %s: %w", e.cfg.Operations.Listen, err), "")
+		return nil
+	case err != nil:
+		e.found("catenary", fmt.Errorf("nothing answers at operations.listen, %s: start catenary", e.cfg.Operations.Listen), "")
+		return nil
 	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		e.tell(doctor.Finding{Step: "catenary", Verdict: doctor.Bad, Text: fmt.Sprintf("nothing answers at operations.listen, %s: start catenary", e.cfg.Operations.Listen)})
-		return
+	if root, err := filepath.Abs(e.cfg.Root); err == nil && root != running.Root && hasConfig(root) {
+		e.found("catenary", fmt.Errorf("the one at operations.listen, %s, serves another app, in %s: give each its own operations.listen", e.cfg.Operations.Listen, running.Root), "")
+		e.other = true
+		return nil
 	}
-	defer response.Body.Close()
-	body, _ := io.ReadAll(io.LimitReader(response.Body, 4<<10))
-	if response.StatusCode != http.StatusOK {
-		err = errors.New(strings.TrimSpace(string(body)))
-	}
-	e.found("catenary", err, "it runs, and is ready")
+	return running
+}
+
+// hasConfig tells whether a folder is an app's.
+func hasConfig(root string) bool {
+	_, err := os.Stat(filepath.Join(root, "config"))
+	return err == nil
 }
 
 func (e *examination) operations() string { return "http://" + onThisMachine(e.cfg.Operations.Listen) }
 
-func (e *examination) visit(ctx context.Context) {
-	if e.url == nil {
-		e.url = &url.URL{Scheme: "ws", Host: onThisMachine(e.cfg.Listen), Path: e.cfg.Paths[0]}
-		if e.cfg.TLS.Certificate != "" {
+// visit comes as a browser does, to the catenary that runs unless another
+// address was named.
+func (e *examination) visit(ctx context.Context, running *doctor.Running) {
+	own := e.url == nil
+	if own {
+		e.url = &url.URL{Scheme: "ws", Host: onThisMachine(running.Listen), Path: running.Paths[0]}
+		if running.TLS {
 			e.url.Scheme = "wss"
 		}
 	}
-	if e.header.Get("Origin") == "" {
-		e.header.Set("Origin", strings.Replace(e.url.Scheme, "ws", "http", 1)+"://"+e.url.Host)
-	}
-	v := doctor.Visit{URL: e.url, Header: e.header}
-	if e.cfg.Operations.Listen != "" {
+	v := doctor.Visit{URL: e.url, Header: e.header, OwnCertificate: own}
+	v.Note = v.Prepare(running.Rails, running.Origins, own)
+	if e.cfg.Operations.Listen != "" && !e.other {
 		v.Counts = doctor.HandshakeCounts(e.operations())
 	}
 	v.Make(ctx, e.tell)

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/catenary-cable/catenary/cmd/catenary/doctor"
 	"github.com/catenary-cable/catenary/cmd/catenary/status"
 )
 
@@ -44,7 +45,7 @@ func (r *readiness) broadcasts() error {
 
 // serveOperations answers probes on a listener of its own, away from browsers.
 // Without a recorder there is no status page.
-func serveOperations(ctx context.Context, listener net.Listener, profiles bool, ready *readiness, metrics http.Handler, recorder *status.Recorder, secret string) error {
+func serveOperations(ctx context.Context, listener net.Listener, profiles bool, ready *readiness, metrics http.Handler, recorder *status.Recorder, about http.HandlerFunc, secret string) error {
 	if listener == nil {
 		return nil
 	}
@@ -58,6 +59,7 @@ func serveOperations(ctx context.Context, listener net.Listener, profiles bool, 
 		fmt.Fprintln(w, "ready")
 	})
 	mux.Handle("GET /metrics", metrics)
+	mux.HandleFunc("GET "+doctor.AboutPath, about)
 	mux.HandleFunc("POST /disconnect", func(w http.ResponseWriter, r *http.Request) {
 		var to publisher
 		if source := ready.source.Load(); source != nil {

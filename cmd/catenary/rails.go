@@ -28,6 +28,7 @@ type railsState struct {
 	began time.Time
 	said  string // the error that the log has heard of
 
+	told    *rpc.Settings             // what the app has told last
 	consult func(*rpc.Settings) error // is told all that the app tells; may be nil
 	unfit   error                     // what it says of that
 }
@@ -90,6 +91,9 @@ func (r *railsState) ask(ctx context.Context) (*rpc.Settings, error) {
 		r.said = ""
 	}
 	r.known, r.err = r.known || err == nil, err
+	if err == nil {
+		r.told = settings
+	}
 	if err == nil && r.consult != nil {
 		before := r.unfit
 		if r.unfit = r.consult(settings); r.unfit != nil && (before == nil || before.Error() != r.unfit.Error()) {
@@ -198,6 +202,13 @@ func (r *railsState) pause() time.Duration {
 		return 500 * time.Millisecond
 	}
 	return 10 * time.Second
+}
+
+// settled is what the app has told last, nil if nothing yet.
+func (r *railsState) settled() *rpc.Settings {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.told
 }
 
 // ready is nil if Rails has answered lately.

@@ -13,6 +13,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -28,6 +29,8 @@ type Rails struct {
 	Workers int
 	Count   int    // of processes; 0: it does not say
 	Frames  string // "mac": insists on MACs
+
+	Settings map[string]any // that the process tells, besides the least
 
 	// Answer runs a call. It answers by Link.End, now or later.
 	Answer func(*Link, Call)
@@ -164,9 +167,10 @@ func (l *Link) run(linkKey []byte) {
 	if err != nil || string(proof) != fmt.Sprintf(`{"proof":"%x"}`, mac(linkKey, "open")) {
 		return
 	}
+	settings := map[string]any{"rails": "0", "gem": "0", "environment": "test", "mount_path": "/cable"}
+	maps.Copy(settings, l.rails.Settings)
 	hello, _ := json.Marshal(map[string]any{"hello": map[string]any{
-		"process": l.process, "workers": l.rails.Workers, "count": l.rails.Count,
-		"settings": map[string]any{"rails": "0", "gem": "0", "environment": "test", "mount_path": "/cable"},
+		"process": l.process, "workers": l.rails.Workers, "count": l.rails.Count, "settings": settings,
 	}})
 	l.Write(string(hello))
 	l.rails.mu.Lock()

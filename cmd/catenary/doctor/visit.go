@@ -30,6 +30,12 @@ type Visit struct {
 	URL    *url.URL // ws or wss
 	Header http.Header
 
+	// OwnCertificate says that the address is not the one for which the server has
+	// its certificate, which therefore is not checked.
+	OwnCertificate bool
+	// Note is added to what is said of a handshake that succeeds.
+	Note string
+
 	// Counts are catenary's own counters of handshakes, by what became of them. It
 	// is nil, or fails, where they cannot be asked for.
 	Counts func(context.Context) (map[string]float64, error)
@@ -56,7 +62,8 @@ func (v Visit) Make(ctx context.Context, tell func(Finding)) {
 	before := v.counts(ctx)
 	dialer := websocket.Dialer{
 		Proxy: http.ProxyFromEnvironment, HandshakeTimeout: handshakeWait,
-		Subprotocols: []string{protocol.V1JSON, protocol.Unsupported},
+		Subprotocols:    []string{protocol.V1JSON, protocol.Unsupported},
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: v.OwnCertificate},
 	}
 	socket, response, err := dialer.DialContext(ctx, v.URL.String(), v.Header)
 	came := v.cameSince(ctx, before, err == nil)
@@ -80,7 +87,7 @@ func (v Visit) handshake(subprotocol, came string) Finding {
 	case came == "":
 		return Finding{"handshake", Good, where + " (whether it came to this catenary cannot be told without its operations listener)"}
 	}
-	return Finding{"handshake", Good, where}
+	return Finding{"handshake", Good, where + v.Note}
 }
 
 // conversation waits for what a server says by itself.
@@ -127,7 +134,7 @@ func (v Visit) explain(err error, response *http.Response, came string) string {
 	case came == "origin":
 		return answer + ": allowed_request_origins of catenary does not have " + v.Header.Get("Origin")
 	case came == "refused":
-		return answer + ": the app refuses it. If its log says \"Request origin not allowed\", " + v.allow() + "; if it names a blocked host, add that to config.hosts"
+		return answer + ": the app refuses it: " + v.refused(response, string(body))
 	case came != "" && came != nowhere:
 		return answer + ": catenary turns it away, " + came + " (docs/metrics.md, Why handshakes are turned away)"
 	case status >= 300 && status < 400:
@@ -142,6 +149,28 @@ func (v Visit) explain(err error, response *http.Response, came string) string {
 		return answer + ": what answers has no server behind it that works. Is catenary up, and ready?"
 	}
 	return answer + ": the app, or a proxy on the way, refuses it"
+}
+
+// refused says why the app has refused a handshake that came to catenary.
+func (v Visit) refused(response *http.Response, body string) string {
+	switch status := response.StatusCode; {
+	case status == http.StatusNotFound && strings.Contains(body, "Page not found"):
+		return "\"Request origin not allowed\" stands in its log: " + v.allow()
+	case status == http.StatusNotFound:
+		return "it does not know this path: compare it with config.action_cable.mount_path, and with paths of catenary"
+	case status >= 300 && status < 400 && strings.HasPrefix(response.Header.Get("Location"), "https:"):
+		return "it has config.force_ssl, and is told that the browser speaks http: the proxy must send X-Forwarded-Proto: https, or set config.assume_ssl"
+	case status == http.StatusForbidden:
+		return "it names a blocked host if " + v.host() + " is not in config.hosts: add it, or have the proxy pass on Host as the browser names it"
+	}
+	return "its middleware has answered, see its log"
+}
+
+func (v Visit) host() string {
+	if host := v.Header.Get("Host"); host != "" {
+		return host
+	}
+	return v.URL.Host
 }
 
 // allow says how the app comes to accept the page's origin. Its own host it

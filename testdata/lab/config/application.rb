@@ -33,6 +33,9 @@ module App
     config.eager_load = config.cache_classes
     config.secret_key_base = ENV.fetch("SECRET_KEY_BASE") { "0123456789abcdef" * 8 }
     config.hosts.clear
+    config.hosts.concat ENV["LAB_HOSTS"].split if ENV["LAB_HOSTS"]
+    config.force_ssl = ENV["LAB_FORCE_SSL"] == "true"
+    config.ssl_options = { redirect: { exclude: ->(request) { request.path == "/up" } } } # which the tests ask without TLS
     config.filter_parameters << :token
     config.global_id.app = "app"
 

@@ -77,18 +77,19 @@ func TestDoctor_NamesTheCause(t *testing.T) {
 		"a path that leads to Puma":      {[]string{"ws://" + w.App.Address + "/cable"}, 0, []string{"look handshake", "Send this path to catenary"}},
 		"a path that leads nowhere":      {[]string{"ws://" + w.App.Address + "/kable?token=" + stage.SecretKeyBase}, 1, []string{"FAIL handshake", "mount_path"}},
 		"a visitor who is not signed in": {[]string{"ws://" + w.Catenary.Address + "/cable?mode=reject"}, 0, []string{"ok handshake", "look welcome", "--cookie"}},
-		"another prefix": {[]string{"--broadcasts-redis-url", w.Redis.URL(), "--broadcasts-channel-prefix", "other"}, 1,
+		// Without a catenary to ask, the doctor looks for itself.
+		"another prefix": {[]string{"--operations-listen", "off", "--broadcasts-redis-url", w.Redis.URL(), "--broadcasts-channel-prefix", "other"}, 1,
 			[]string{"FAIL broadcasts Rails publishes with no channel_prefix, catenary listens with the channel_prefix \"other\""}},
-		"a Redis that is away": {[]string{"--broadcasts-redis-url", "redis://:" + stage.SecretKeyBase + "@" + stage.FreeAddress(), "--log-level", "warn"}, 1,
+		"a Redis that is away": {[]string{"--operations-listen", "off", "--broadcasts-redis-url", "redis://:" + stage.SecretKeyBase + "@" + stage.FreeAddress()}, 1,
 			[]string{"look broadcasts Rails publishes at " + "redis://" + w.Redis.Address, "FAIL broadcasts"}},
-		"another environment":           {[]string{"--environment", "production"}, 1, []string{"FAIL Rails it runs in test, catenary in production"}},
+		"another environment":           {[]string{"--environment", "production", "--operations-listen", "off"}, 1, []string{"FAIL Rails it runs in test, catenary in production"}},
 		"no catenary":                   {[]string{"--operations-listen", stage.FreeAddress(), "--listen", stage.FreeAddress()}, 1, []string{"FAIL catenary", "start catenary", "FAIL handshake", "cannot be reached"}},
-		"a Rails that is asked by POST": {[]string{"--backend-transport", "post", "--log-level", "warn"}, 0, []string{"ok Rails", "ok transport calls go by POST, as backend.transport says"}},
-		"behind a proxy that takes away the upgrade": {[]string{"--backend-url", withoutUpgrades(t, w.App), "--log-level", "warn"}, 0,
+		"a Rails that is asked by POST": {[]string{"--backend-transport", "post", "--operations-listen", "off"}, 0, []string{"ok Rails", "ok transport calls go by POST, as backend.transport says"}},
+		"behind a proxy that takes away the upgrade": {[]string{"--backend-url", withoutUpgrades(t, w.App), "--operations-listen", "off"}, 0,
 			[]string{"ok Rails", "look transport calls go by POST: a proxy between catenary and Rails takes away the upgrade"}},
-		"behind such a proxy, and a link is asked for": {[]string{"--backend-url", withoutUpgrades(t, w.App), "--backend-transport", "link"}, 1,
+		"behind such a proxy, and a link is asked for": {[]string{"--backend-url", withoutUpgrades(t, w.App), "--backend-transport", "link", "--operations-listen", "off"}, 1,
 			[]string{"ok Rails", "FAIL transport there is no link, and backend.transport is link: a proxy between catenary and Rails takes away the upgrade"}},
-		"no Rails": {[]string{"--backend-url", "http://" + stage.FreeAddress()}, 1, []string{"FAIL Rails", "start the app"}},
+		"no Rails": {[]string{"--backend-url", "http://" + stage.FreeAddress(), "--operations-listen", "off"}, 1, []string{"FAIL Rails", "start the app"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if len(patient.arguments) > 2 { // the others look at catenary's counters
@@ -99,6 +100,62 @@ func TestDoctor_NamesTheCause(t *testing.T) {
 				t.Errorf("status %d, want %d", status, patient.status)
 			}
 			if err := stage.Mentions(findings, patient.findings); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestDoctor_PassesRealSetUps has no findings but good ones, whatever the app asks of browsers and however catenary was started.
+func TestDoctor_PassesRealSetUps(t *testing.T) {
+	t.Parallel()
+	redis, err := stage.StartRedis()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(redis.Close)
+	for name, c := range map[string]struct {
+		env   []string // of the app
+		flags []string
+		child bool
+	}{
+		"an app that wants TLS and its own host, and pages of another": {
+			env: []string{"LAB_FORCE_SSL=true", "LAB_HOSTS=app.example", "LAB_SAME_ORIGIN=false", "LAB_ALLOWED_ORIGINS=/x/ https://www.app.example"},
+		},
+		"an adapter that only Rails hears":   {env: []string{"LAB_ADAPTER=async"}, flags: []string{"--broadcasts-adapter", "rails"}},
+		"a command, and the embedded source": {child: true, flags: []string{"--broadcasts-adapter", "embedded", "--broadcasts-embedded-listen", stage.FreeAddress()}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var catenary *stage.Catenary
+			if c.child {
+				env := []string{"RAILS=" + stage.RailsVersion(), "SECRET_KEY_BASE=" + stage.SecretKeyBase, "RUBYLIB=" + stage.ProjectRoot + "/rpc/rails/lib"}
+				catenary = stage.Attempt(t, env, append(c.flags, "--", stage.ProjectRoot+"/script/puma", stage.ProjectRoot+"/testdata/lab")...)
+				if err := catenary.Process.WaitFor(catenary.Ready); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				app, err := stage.StartApp("lab", true, append(c.env, "REDIS_URL="+redis.URL())...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(app.Close)
+				if catenary, err = stage.StartCatenary(app, c.flags...); err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(catenary.Process.Kill)
+			}
+			path, _ := stage.Built()
+			p, err := stage.Start(t.TempDir(), nil, path, "doctor", "--operations-listen", catenary.Operations) // nothing else is known to it
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(p.Kill)
+			if !p.Ends() || p.Err != nil {
+				t.Errorf("%v\n%s", p.Err, p.Output)
+			}
+			findings := strings.Join(strings.Fields(p.Output.String()), " ")
+			if err := stage.Mentions(findings, []string{"ok catenary", "ok Rails", "ok transport", "ok broadcasts", "ok handshake", "ok welcome", "ok ping"}); err != nil {
 				t.Error(err)
 			}
 		})

@@ -23,8 +23,14 @@ module Catenary
             allowed_request_origins: Array(config.allowed_request_origins).map { |origin| origin.is_a?(String) ? origin : origin.inspect },
             allow_same_origin_as_host: config.allow_same_origin_as_host || nil,
             disable_request_forgery_protection: config.disable_request_forgery_protection || nil,
-            assume_ssl: (@app.config.respond_to?(:assume_ssl) && @app.config.assume_ssl) || nil
+            assume_ssl: (@app.config.respond_to?(:assume_ssl) && @app.config.assume_ssl) || nil,
+            force_ssl: @app.config.force_ssl || nil, hosts: hosts
           }
+        end
+
+        # nil: any.
+        def hosts
+          Array(@app.config.hosts).map { |host| host.is_a?(String) ? host : host.inspect }.presence
         end
 
         def config

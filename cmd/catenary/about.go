@@ -1,0 +1,63 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"path/filepath"
+
+	"github.com/catenary-cable/catenary/cmd/catenary/doctor"
+	"github.com/catenary-cable/catenary/config"
+)
+
+// about is what the doctor is told: what this catenary works with, and what is
+// wrong. There are no secrets in it, nor addresses of browsers.
+func (a *assembly) about(cfg *config.Config) doctor.Running {
+	root, err := filepath.Abs(cfg.Root)
+	if err != nil {
+		root = cfg.Root
+	}
+	r := doctor.Running{
+		Version: version, Root: root, Environment: cfg.Environment, Command: a.command,
+		Listen: a.front.listener.Addr().String(), Paths: cfg.Paths, Proxy: cfg.Proxy, TLS: cfg.TLS.Certificate != "", Origins: cfg.AllowedRequestOrigins,
+		Backend: cfg.Backend.URL, Secret: cfg.Backend.Secret.Source(), PassesAll: cfg.PassesAll(),
+		Transport: a.backend.Transport(), PostReason: a.backend.PostReason(),
+	}
+	for _, p := range a.backend.Processes() {
+		r.Processes = append(r.Processes, doctor.Process{ID: p.ID, Index: p.Index, Count: p.Count, Workers: p.Workers})
+	}
+	if err := a.rails.ready(); err != nil {
+		r.Trouble.Rails = err.Error()
+	}
+	if err := a.ready.broadcasts(); err != nil {
+		r.Trouble.Broadcasts = err.Error()
+	}
+	if told := a.rails.settled(); told != nil {
+		settings := *told
+		settings.Cable, settings.Turbo = nil, nil
+		r.Rails = &settings
+		if f := misdirected(cfg.Broadcasts, told); told.Cable != nil && f.Verdict == doctor.Bad && r.Trouble.Broadcasts == "" {
+			r.Trouble.Broadcasts = f.Text
+		} else if told.Cable != nil {
+			r.Trouble.Doubt = f.Text
+		}
+	}
+	r.Broadcasts = heardAt(cfg.Broadcasts)
+	return r
+}
+
+// heardAt says which broadcasts arrive.
+func heardAt(b config.Broadcasts) string {
+	switch b.Adapter {
+	case "rails":
+		return "Rails listens to what it broadcasts, and tells catenary"
+	case "embedded":
+		return fmt.Sprintf("what is published at redis://%s, which catenary plays, with %s arrives", onThisMachine(b.Embedded.Listen), prefixed(b.ChannelPrefix))
+	}
+	return fmt.Sprintf("what is published at %s with %s arrives", b.Redis, prefixed(b.ChannelPrefix))
+}
+
+func (a *assembly) serveAbout(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(a.about(a.settled.Load()))
+}
