@@ -19,9 +19,11 @@ type Stats struct {
 	Draining      bool
 
 	Opened   int64
-	Refused  int64            // handshakes, by Rails
-	Rejected map[string]int64 // handshakes, without or despite Rails, by reason
-	Ends     map[string]int64 // of connections, by reason
+	Refused  int64             // handshakes, by Rails
+	Rejected map[string]int64  // handshakes, without or despite Rails, by reason
+	Refusals map[string]int64  // of Refused, by what was answered
+	Guesses  map[string]string // what is behind these; of refusals by "refused_" and the reason
+	Ends     map[string]int64  // of connections, by reason
 
 	SubscriptionsRefused map[string]int64 // by limit
 	Commands             map[string]int64 // by kind
@@ -43,6 +45,7 @@ func (s *Server) Stats() Stats {
 
 		Opened: s.count.opened.Load(), Refused: s.admission.Refused.Sum(),
 		Rejected: s.admission.Rejected.Counts(), Ends: s.count.ending(),
+		Refusals: s.admission.Refused.Counts(), Guesses: s.admission.Rejected.Guesses(),
 
 		SubscriptionsRefused: s.refused.Counts(), Slowed: s.slowed.Counts(),
 		Repeated: s.count.repeated.Load() + s.relay.Repeated(), Commands: map[string]int64{},
@@ -55,6 +58,9 @@ func (s *Server) Stats() Stats {
 		protocol.Unknown: "unknown", protocol.Subscribe: "subscribe", protocol.Unsubscribe: "unsubscribe", protocol.Perform: "message",
 	} {
 		stats.Commands[name] = s.count.commands[kind].Load()
+	}
+	for why, guess := range s.admission.Refused.Guesses() {
+		stats.Guesses["refused_"+why] = guess
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

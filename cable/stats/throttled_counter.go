@@ -17,9 +17,10 @@ type ThrottledCounter struct {
 	message string
 	log     *slog.Logger
 
-	mu     sync.Mutex
-	counts map[string]int64
-	logged map[[2]string]logged // by kind and guess
+	mu      sync.Mutex
+	counts  map[string]int64
+	guesses map[string]string    // the latest, by kind
+	logged  map[[2]string]logged // by kind and guess
 }
 
 // logged is when an event was last logged, and how often it has happened since.
@@ -31,7 +32,7 @@ type logged struct {
 // NewThrottledCounter returns a counter that logs message. The kinds start at
 // zero, so that whoever watches the counts sees the first event of each.
 func NewThrottledCounter(message string, log *slog.Logger, kinds ...string) *ThrottledCounter {
-	c := &ThrottledCounter{message: message, log: log, counts: map[string]int64{}, logged: map[[2]string]logged{}}
+	c := &ThrottledCounter{message: message, log: log, counts: map[string]int64{}, guesses: map[string]string{}, logged: map[[2]string]logged{}}
 	for _, kind := range kinds {
 		c.counts[kind] = 0
 	}
@@ -56,6 +57,9 @@ func (c *ThrottledCounter) AddGuess(kind, guess string, args ...any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.counts[kind]++
+	if guess != "" {
+		c.guesses[kind] = guess
+	}
 	event := [2]string{kind, guess}
 	last, now := c.logged[event], time.Now()
 	last.since++
@@ -76,6 +80,13 @@ func (c *ThrottledCounter) Counts() map[string]int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return maps.Clone(c.counts)
+}
+
+// Guesses returns the latest guess of each kind that has one.
+func (c *ThrottledCounter) Guesses() map[string]string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.guesses)
 }
 
 // Sum returns the count of all kinds together.

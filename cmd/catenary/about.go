@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"sync"
 
 	"github.com/catenary-cable/catenary/cmd/catenary/doctor"
 	"github.com/catenary-cable/catenary/config"
+	"github.com/catenary-cable/catenary/rpc"
 )
 
 // about is what the doctor is told: what this catenary works with, and what is
@@ -36,14 +38,54 @@ func (a *assembly) about(cfg *config.Config) doctor.Running {
 		settings := *told
 		settings.Cable, settings.Turbo = nil, nil
 		r.Rails = &settings
-		if f := misdirected(cfg.Broadcasts, told); told.Cable != nil && f.Verdict == doctor.Bad && r.Trouble.Broadcasts == "" {
+		switch f := a.compared.with(cfg, told); {
+		case f.Verdict == doctor.Bad && r.Trouble.Broadcasts == "":
 			r.Trouble.Broadcasts = f.Text
-		} else if told.Cable != nil {
+		case f.Verdict == doctor.Doubt:
 			r.Trouble.Doubt = f.Text
 		}
 	}
 	r.Broadcasts = heardAt(cfg.Broadcasts)
 	return r
+}
+
+// warnings are what the status page shows above all else, besides why catenary is
+// not ready.
+func (a *assembly) warnings() (all []string) {
+	about := a.about(a.settled.Load())
+	if deaf := about.Trouble.Broadcasts; deaf != "" && a.ready.check() == nil {
+		all = append(all, hearNothing+deaf)
+	}
+	if about.Trouble.Doubt != "" {
+		all = append(all, "Browsers may hear nothing: "+about.Trouble.Doubt)
+	}
+	if about.PostReason != "" {
+		all = append(all, "Calls go by POST: "+about.PostReason+"; effects of threads and jobs after a command are lost")
+	}
+	if r := about.Rails; r != nil && r.Environment != "" && r.Environment != about.Environment {
+		all = append(all, fmt.Sprintf("Rails runs in %s, catenary in %s: start both with the same RAILS_ENV", r.Environment, about.Environment))
+	}
+	return all
+}
+
+// comparison remembers what misdirected has found, which is asked once a second.
+type comparison struct {
+	mu       sync.Mutex
+	cfg      *config.Config
+	settings *rpc.Settings
+	found    doctor.Finding
+}
+
+func (c *comparison) with(cfg *config.Config, settings *rpc.Settings) doctor.Finding {
+	if settings.Cable == nil {
+		return doctor.Finding{}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cfg != cfg || c.settings != settings {
+		c.cfg, c.settings, c.found = cfg, settings, misdirected(cfg.Broadcasts, settings)
+	}
+	return c.found
 }
 
 // heardAt says which broadcasts arrive.

@@ -36,6 +36,8 @@ type assembly struct {
 	front   *front
 	tracer  *tracing.Tracer // nil: nothing is traced
 
+	compared comparison
+
 	// from start on
 	secret  string // all nodes have it; for a command that we start there is a fresh one besides
 	child   bool   // there is such a command
@@ -125,7 +127,7 @@ func (a *assembly) start(command []string, stderr io.Writer) error {
 	a.service = &service{log: a.log, ready: a.ready, alive: a.meters.gather}
 	var recorder *status.Recorder
 	if a.sockets.operations != nil && a.cfg.Operations.Status {
-		recorder = newRecorder(a.meters, a.ready)
+		recorder = newRecorder(a.meters, a.ready, a.warnings)
 		a.attend(recorder.Run)
 	}
 	profiles := a.cfg.Operations.Pprof // cfg is another one once Rails has told the rest

@@ -13,10 +13,14 @@ import (
 )
 
 // newRecorder makes what the status page shows.
-func newRecorder(m *meters, ready *readiness) *status.Recorder {
+func newRecorder(m *meters, ready *readiness, warnings func() []string) *status.Recorder {
 	return status.NewRecorder(status.Options{
 		Node: node(), Version: version,
-		Look: func() status.Totals { return m.look(ready) },
+		Look: func() status.Totals {
+			totals := m.look(ready)
+			totals.Warnings = warnings()
+			return totals
+		},
 		Streams: func(n int) (found hub.StreamsByTraffic) {
 			if c := m.running.Load(); c != nil {
 				found = c.hub.StreamsByTraffic(n)

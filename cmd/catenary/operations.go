@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -31,7 +32,19 @@ func (r *readiness) check() error {
 	if r.draining.Load() {
 		return errors.New("catenary is being stopped")
 	}
-	return errors.Join(r.rails.ready(), r.broadcasts())
+	return errors.Join(r.rails.ready(), r.deaf())
+}
+
+// hearNothing is said of all that keeps broadcasts from browsers.
+const hearNothing = "browsers hear nothing: "
+
+// deaf is what browsers that are here miss.
+func (r *readiness) deaf() error {
+	err := r.broadcasts()
+	if err == nil || r.source.Load() == nil || strings.HasPrefix(err.Error(), hearNothing) {
+		return err
+	}
+	return fmt.Errorf("%s%w", hearNothing, err)
 }
 
 // broadcasts returns nil if they arrive.

@@ -38,3 +38,19 @@ func TestPrintable_MakesNamesHarmless(t *testing.T) {
 		}
 	}
 }
+
+func TestStreamName_ShowsRecords(t *testing.T) {
+	for name, want := range map[string]string{
+		"room:Z2lkOi8vYXBwL1Jvb20vMQ":               "room:gid://app/Room/1",
+		"chats:foo_bar:Z2lkOi8vYXBwL1Jvb20vMQ==":    "chats:foo_bar:gid://app/Room/1",
+		"Z2lkOi8vYXBwL1Jvb20vMQ:messages":           "gid://app/Room/1:messages",
+		"Z2lkOi8vYXBwL1Jvb20vMQ:Z2lkOi8vYXBwL1gvMg": "gid://app/Room/1:gid://app/X/2",
+		"room_1":         "room_1",
+		"Z2lkOi8v!":      "Z2lkOi8v!",
+		"Z2lkOi8v_____w": "Z2lkOi8v_____w", // no text
+	} {
+		if got := StreamName(name); got != want {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}

@@ -1,9 +1,34 @@
 package status
 
 import (
+	"encoding/base64"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
+
+// globalID is what the Base64 of every Global ID begins with.
+const globalID = "Z2lkOi8v" // gid://
+
+// StreamName makes a stream's name readable, in which Rails has put records as
+// the Base64 of their Global IDs: room:Z2lkOi8v… is room:gid://app/Room/1.
+func StreamName(name string) string {
+	if !strings.Contains(name, globalID) {
+		return name
+	}
+	parts := strings.Split(name, ":")
+	for i, part := range parts {
+		at := strings.Index(part, globalID)
+		if at < 0 {
+			continue
+		}
+		text, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(part[at:], "="))
+		if err == nil && utf8.Valid(text) {
+			parts[i] = part[:at] + string(text)
+		}
+	}
+	return strings.Join(parts, ":")
+}
 
 // nameLength is how much of a stream's name is shown, in characters.
 const nameLength = 120

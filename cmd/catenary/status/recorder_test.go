@@ -159,3 +159,35 @@ func TestRecorder_LooksAtStreamsOnlyWhileSomebodyWatches(t *testing.T) {
 		}
 	})
 }
+
+func TestRecorder_WarnsOfWhatIsProbablyWrong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, r := started(t)
+		p.change(func(totals *Totals) {
+			totals.Warnings = []string{"the program's own"}
+			totals.Server.Refusals = map[string]int64{"origin": 3}
+			totals.Server.Rejected = map[string]int64{"no_upgrade": 5, "token_expired": 9, "max_connections": 0}
+			totals.Server.Guesses = map[string]string{"refused_origin": "the proxy", "no_upgrade": "nobody asked"}
+			totals.Workers, totals.Waiting = 4, 9
+			totals.Processes = []rpc.ProcessStats{{Workers: 4, InFlight: 8}}
+		})
+		time.Sleep(time.Second)
+		synctest.Wait()
+		s := r.Status()
+		want := []string{"the program's own", "3 handshakes refused in the last minute (Rails: origin): the proxy", "All 4 workers of Rails are busy, and 9 calls wait"}
+		if len(s.Warnings) != len(want) {
+			t.Fatalf("%q", s.Warnings)
+		}
+		for i := range want {
+			if !strings.HasPrefix(s.Warnings[i], want[i]) {
+				t.Errorf("%q, want %q", s.Warnings[i], want[i])
+			}
+		}
+		p.change(func(totals *Totals) { totals.Warnings, totals.Waiting = nil, 0 })
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if s := r.Status(); len(s.Warnings) != 0 {
+			t.Errorf("it warns on: %q", s.Warnings)
+		}
+	})
+}

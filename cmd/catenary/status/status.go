@@ -4,11 +4,12 @@ package status
 // and nothing about a single browser; of what an app names itself it holds the
 // names of streams, made fit to print.
 type Status struct {
-	Node     string `json:"node"`
-	Version  string `json:"version"`
-	Started  int64  `json:"started"`             // Unix milliseconds
-	NotReady string `json:"not_ready,omitempty"` // why not and what to do
-	Draining bool   `json:"draining,omitempty"`
+	Node     string   `json:"node"`
+	Version  string   `json:"version"`
+	Started  int64    `json:"started"`             // Unix milliseconds
+	NotReady string   `json:"not_ready,omitempty"` // why not and what to do
+	Draining bool     `json:"draining,omitempty"`
+	Warnings []string `json:"warnings"` // besides NotReady
 
 	Now        Point   `json:"now"`
 	Calls      []Call  `json:"calls"`
@@ -53,6 +54,7 @@ type Point struct {
 // Call is a kind of call to Rails in the last minute.
 type Call struct {
 	Do     string   `json:"do"`
+	Text   string   `json:"text"`   // the same in plain words
 	Pace   float64  `json:"pace"`   // a second
 	Median *float64 `json:"median"` // milliseconds
 	Slow   *float64 `json:"slow"`   // milliseconds, of which 95 of 100 take less
@@ -81,6 +83,7 @@ type Process struct {
 // Count is how often something has happened.
 type Count struct {
 	Why    string `json:"why"`
+	Text   string `json:"text"`   // the same in plain words
 	Lately int64  `json:"lately"` // in the last minute
 	All    int64  `json:"all"`    // since the start
 }
@@ -94,7 +97,8 @@ type Streams struct {
 
 // Stream is one of them.
 type Stream struct {
-	Name       string  `json:"name"`
+	Name       string  `json:"name"`          // with Global IDs decoded
+	Raw        string  `json:"raw,omitempty"` // as Redis has it, if that is another
 	Members    int     `json:"members"`
 	Pace       float64 `json:"pace"` // deliveries a second
 	Deliveries int64   `json:"deliveries"`

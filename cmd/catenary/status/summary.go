@@ -21,16 +21,17 @@ func (r *Recorder) Status() Status {
 		Node: r.options.Node, Version: r.options.Version, Started: r.started.UnixMilli(), NotReady: now.NotReady, Draining: now.Server.Draining,
 		Now: r.points[len(r.points)-1], Nodes: now.Nodes, Gaps: now.Gaps, Memory: now.Memory,
 		Handshakes: counts(now.handshakes(), then.handshakes()), Ends: counts(now.Server.Ends, then.Server.Ends),
-		Streams: Streams{All: streams.All, Busiest: shown(streams.Busiest), Largest: shown(streams.Largest)},
-		Queues:  Queues{now.Server.Backlog.Browsers, now.Server.Backlog.Bytes},
-		Calls:   []Call{},
-		Rails:   Rails{now.Transport, processes(now.Processes)},
+		Streams:  Streams{All: streams.All, Busiest: shown(streams.Busiest), Largest: shown(streams.Largest)},
+		Queues:   Queues{now.Server.Backlog.Browsers, now.Server.Backlog.Bytes},
+		Calls:    []Call{},
+		Warnings: append([]string{}, warnings(now, then)...),
+		Rails:    Rails{now.Transport, processes(now.Processes)},
 	}
 	seconds := max(now.At.Sub(then.At).Seconds(), 1)
 	for do, calls := range now.Calls {
 		took := calls.Took.since(then.Calls[do].Took)
 		status.Calls = append(status.Calls, Call{
-			Do: do, Pace: float64(took.all) / seconds, Median: took.milliseconds(.5), Slow: took.milliseconds(.95),
+			Do: do, Text: inWords(do), Pace: float64(took.all) / seconds, Median: took.milliseconds(.5), Slow: took.milliseconds(.95),
 			Failed: calls.Failed - then.Calls[do].Failed, All: calls.Took.all,
 		})
 	}
@@ -43,7 +44,7 @@ func counts(now, then map[string]int64) []Count {
 	found := []Count{}
 	for why, all := range now {
 		if all > 0 {
-			found = append(found, Count{why, all - then[why], all})
+			found = append(found, Count{why, inWords(why), all - then[why], all})
 		}
 	}
 	slices.SortFunc(found, func(a, b Count) int {
@@ -70,7 +71,10 @@ func processes(stats []rpc.ProcessStats) []Process {
 func shown(streams []hub.StreamStats) []Stream {
 	found := make([]Stream, len(streams))
 	for i, s := range streams {
-		found[i] = Stream{Printable(s.Name), s.Members, s.Pace, s.Deliveries}
+		found[i] = Stream{Name: Printable(StreamName(s.Name)), Members: s.Members, Pace: s.Pace, Deliveries: s.Deliveries}
+		if raw := Printable(s.Name); raw != found[i].Name {
+			found[i].Raw = raw
+		}
 	}
 	return found
 }

@@ -14,6 +14,7 @@ import (
 type Totals struct {
 	At       time.Time
 	NotReady string // why not and what to do; empty: it is ready
+	Warnings []string
 	Server   cable.Stats
 	Hub      hub.Stats
 	Nodes    Nodes
@@ -58,7 +59,10 @@ type Memory struct {
 
 // handshakes are all that came, by what became of them.
 func (t *Totals) handshakes() map[string]int64 {
-	all := map[string]int64{"opened": t.Server.Opened, "refused": t.Server.Refused}
+	all := map[string]int64{"opened": t.Server.Opened}
+	for why, n := range t.Server.Refusals {
+		all["refused_"+why] = n
+	}
 	for why, n := range t.Server.Rejected {
 		all[why] = n
 	}

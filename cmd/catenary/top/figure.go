@@ -42,6 +42,8 @@ func milliseconds(value float64) string {
 	return trimmed(value) + " ms"
 }
 
+func percent(value float64) string { return trimmed(math.Round(1000*value)/10) + " %" }
+
 func bytes(value float64) string { return trimmed(value/(1<<20)) + " MiB" }
 
 func orNone(value *float64) float64 {

@@ -17,16 +17,16 @@ var rows = []struct {
 }{
 	{"connections", short, func(p status.Point) float64 { return float64(p.Connections) }},
 	{"subscriptions", short, func(p status.Point) float64 { return float64(p.Subscriptions) }},
-	{"browsers come", rate, func(p status.Point) float64 { return p.Opened }},
-	{"browsers go", rate, func(p status.Point) float64 { return p.Ended }},
-	{"turned away", rate, func(p status.Point) float64 { return p.TurnedAway }},
+	{"opened", rate, func(p status.Point) float64 { return p.Opened }},
+	{"ended", rate, func(p status.Point) float64 { return p.Ended }},
+	{"rejected", rate, func(p status.Point) float64 { return p.TurnedAway }},
 	{"commands", rate, func(p status.Point) float64 { return p.Commands }},
 	{"broadcasts", rate, func(p status.Point) float64 { return p.Broadcasts }},
 	{"deliveries", rate, func(p status.Point) float64 { return p.Deliveries }},
 	{"broadcast, 95 %", milliseconds, func(p status.Point) float64 { return orNone(p.BroadcastTime) }},
 	{"call to Rails, 95 %", milliseconds, func(p status.Point) float64 { return orNone(p.CallTime) }},
-	{"calls that wait", short, func(p status.Point) float64 { return float64(p.Waiting) }},
-	{"processors", short, func(p status.Point) float64 { return p.CPU }},
+	{"calls waiting", short, func(p status.Point) float64 { return float64(p.Waiting) }},
+	{"CPU", percent, func(p status.Point) float64 { return p.CPU }},
 	{"memory", bytes, func(p status.Point) float64 { return float64(p.Memory) }},
 }
 
@@ -84,8 +84,15 @@ func head(s status.Status, lost error, width int, p paint) []string {
 		why += fmt.Sprintf("slow browsers: %d, %s wait", s.Queues.Browsers, bytes(float64(s.Queues.Bytes)))
 	}
 	why = status.Printable(strings.ReplaceAll(why, "\n", "; "))
-	return []string{p.bold + "catenary" + p.end + cut(title, width-22) + "  " + state, cut(why, width)}
+	lines := []string{p.bold + "catenary" + p.end + cut(title, width-22) + "  " + state, cut(why, width)}
+	for _, warning := range s.Warnings[:min(len(s.Warnings), mostWarnings)] {
+		lines = append(lines, p.bad+cut("! "+status.Printable(warning), width)+p.end)
+	}
+	return lines
 }
+
+// mostWarnings are shown, so that there is room for the rest.
+const mostWarnings = 3
 
 // leftWidth is the width of the left half, in columns.
 const leftWidth = 38
@@ -97,7 +104,7 @@ func causes(s status.Status, p paint) []string {
 		if c.Failed > 0 {
 			fail = p.bad + fail + p.end
 		}
-		lines = append(lines, fmt.Sprintf("%-10s%8s%6s%6s", cut(status.Printable(c.Do), 10), short(c.Pace), trimmed(orNone(c.Median)), trimmed(orNone(c.Slow)))+fail)
+		lines = append(lines, fmt.Sprintf("%-10s%8s%6s%6s", cut(status.Printable(c.Text), 10), short(c.Pace), trimmed(orNone(c.Median)), trimmed(orNone(c.Slow)))+fail)
 	}
 	for _, list := range []struct {
 		name   string
@@ -108,7 +115,7 @@ func causes(s status.Status, p paint) []string {
 		}
 		lines = append(lines, p.bold+fmt.Sprintf("%-20s%8s%8s", list.name, "/min", "in all")+p.end)
 		for _, c := range list.counts {
-			lines = append(lines, fmt.Sprintf("%-20s%8s%8s", cut(status.Printable(c.Why), 20), short(float64(c.Lately)), short(float64(c.All))))
+			lines = append(lines, fmt.Sprintf("%-20s%8s%8s", cut(status.Printable(c.Text), 20), short(float64(c.Lately)), short(float64(c.All))))
 		}
 	}
 	return lines
@@ -127,11 +134,11 @@ func processes(s status.Status, p paint, width int) []string {
 	case len(all) == 0:
 		title = "Rails: no link"
 	}
-	lines := []string{p.bold + fmt.Sprintf("%7s%6s%8s  %s", "busy", "wait", "conns", cut(title, width-23)) + p.end}
+	lines := []string{p.bold + fmt.Sprintf("%7s%6s%9s  %s", "busy", "wait", "browsers", cut(title, width-24)) + p.end}
 	for _, process := range all[:min(len(all), mostProcesses)] {
 		busy := fmt.Sprintf("%d/%d", process.Busy, process.Workers)
-		lines = append(lines, fmt.Sprintf("%7s%6s%8s  %s", cut(busy, 7), cut(short(float64(process.Waiting)), 6),
-			short(float64(process.Connections)), cut(processName(process), width-23)))
+		lines = append(lines, fmt.Sprintf("%7s%6s%9s  %s", cut(busy, 7), cut(short(float64(process.Waiting)), 6),
+			short(float64(process.Connections)), cut(processName(process), width-24)))
 	}
 	return lines
 }

@@ -17,8 +17,9 @@ func crowded() (s status.Status, points []status.Point) {
 	}
 	s = status.Status{Node: hostile, Version: "0.1.0", NotReady: "one\ntwo" + hostile, Now: points[599]}
 	for range 20 {
-		s.Calls = append(s.Calls, status.Call{Do: hostile, Failed: 1234567})
-		s.Ends = append(s.Ends, status.Count{Why: hostile, Lately: 5, All: 123456789})
+		s.Calls = append(s.Calls, status.Call{Do: hostile, Text: hostile, Failed: 1234567})
+		s.Ends = append(s.Ends, status.Count{Why: hostile, Text: hostile, Lately: 5, All: 123456789})
+		s.Warnings = append(s.Warnings, hostile)
 		s.Rails.Processes = append(s.Rails.Processes, status.Process{ID: hostile, PumaWorker: new(int), Workers: 1 << 20, Busy: 1 << 20, Waiting: 1 << 30, Connections: 1 << 30, Going: true})
 		s.Streams.Busiest = append(s.Streams.Busiest, status.Stream{Name: hostile, Members: 1 << 30, Pace: 1e9})
 	}
@@ -54,15 +55,16 @@ func TestFrame_SaysWhatAnOperatorLooksFor(t *testing.T) {
 	slow := 1234.5
 	s := status.Status{
 		Node: "n-1", Version: "0.1.0", Now: status.Point{At: time.Now().UnixMilli(), Connections: 12345, Deliveries: 2500, CallTime: &slow},
-		Calls: []status.Call{{Do: "frames", Pace: 3, Median: &slow}}, Ends: []status.Count{{Why: "browser_lost", Lately: 7, All: 9}},
+		Calls: []status.Call{{Do: "frames", Text: "commands", Pace: 3, Median: &slow}}, Ends: []status.Count{{Why: "browser_lost", Text: "browser vanished", Lately: 7, All: 9}},
 		Streams: status.Streams{All: 1, Busiest: []status.Stream{{Name: "room_1", Members: 21, Pace: 446}}},
 	}
+	s.Warnings = []string{"Calls go by POST"}
 	worker := 1
 	s.Rails = status.Rails{Transport: "link", Processes: []status.Process{
 		{ID: "b-9c1e", PumaWorker: &worker, Workers: 4, Busy: 3, Waiting: 17, Connections: 321}, {ID: "b-77d0", Workers: 4, Going: true},
 	}}
 	text := strings.Join(frame(s, nil, nil, 80, 24, paint{}), "\n")
-	for _, part := range []string{"    3/4    17     321  worker 1 b-9c1e", "b-77d0 stopping", "n-1", "ready", "12.3k", "2500/s", "1.23 s", "frames", "browser_lost", "room_1", "446"} {
+	for _, part := range []string{"    3/4    17      321  worker 1 b-9c1e", "b-77d0 stopping", "n-1", "ready", "12.3k", "2500/s", "1.23 s", "commands", "browser vanished", "! Calls go by POST", "room_1", "446"} {
 		if !strings.Contains(text, part) {
 			t.Errorf("it does not say %s:\n%s", part, text)
 		}

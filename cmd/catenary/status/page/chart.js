@@ -29,6 +29,7 @@ const trimmed = (value) => {
   return size >= 100 || Number.isInteger(value) ? Math.round(value).toString() : value.toFixed(size >= 10 ? 1 : 2).replace(/\.?0+$/, "")
 }
 export const milliseconds = (value) => value === null || value === undefined ? "–" : value >= 1000 ? `${trimmed(value / 1000)} s` : `${trimmed(value)} ms`
+export const percent = (value) => value === null || value === undefined ? "–" : `${trimmed(100 * value)} %`
 export const bytes = (value) => value >= 2 ** 30 ? `${trimmed(value / 2 ** 30)} GiB` : `${trimmed(value / 2 ** 20)} MiB`
 
 const left = 50, bottom = 15, top = 5 // of the plot, in pixels

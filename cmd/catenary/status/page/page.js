@@ -1,19 +1,19 @@
 // The page of an operator: it draws what /status/events sends, ten minutes of points at first, then a status each second.
-import { Chart, bytes, element, milliseconds, short } from "./chart.js"
+import { Chart, bytes, element, milliseconds, percent, short } from "./chart.js"
 
 const kept = 600 // points
 const rate = (value) => value === undefined ? "–" : `${short(value)}/s`
 
 const charts = [
   new Chart({ title: "Browsers", series: [["connections", "connections"], ["subscriptions", "subscriptions"]] }),
-  new Chart({ title: "They come and go", format: rate, series: [["opened", "come"], ["ended", "go"], ["turned_away", "are turned away"]] }),
-  new Chart({ title: "Deliveries", format: rate, series: [["deliveries", "frames of broadcasts to browsers"]] }),
-  new Chart({ title: "Broadcasts and commands", format: rate, series: [["broadcasts", "broadcasts come"], ["commands", "browsers' commands"]] }),
-  new Chart({ title: "Broadcast, until its last write", format: milliseconds, series: [["broadcast_time", "95 % take less"]] }),
-  new Chart({ title: "Calls to Rails", format: milliseconds, series: [["call_time", "95 % take less"]] }),
-  new Chart({ title: "Calls to Rails now", series: [["in_flight", "at Rails"], ["workers", "workers of Rails"], ["waiting", "wait for their turn"]] }),
-  new Chart({ title: "Processors in use", least: .01, series: [["cpu", "CPU"]] }),
-  new Chart({ title: "Memory", format: bytes, least: 16, unit: 2 ** 20, series: [["memory", "had from the system"]] }),
+  new Chart({ title: "Connections", format: rate, series: [["opened", "opened"], ["ended", "ended"], ["turned_away", "rejected"]] }),
+  new Chart({ title: "Deliveries", format: rate, series: [["deliveries", "broadcasts to browsers"]] }),
+  new Chart({ title: "Broadcasts and commands", format: rate, series: [["broadcasts", "broadcasts"], ["commands", "commands from browsers"]] }),
+  new Chart({ title: "Time to deliver a broadcast", format: milliseconds, series: [["broadcast_time", "95 % take less"]] }),
+  new Chart({ title: "Time of a call to Rails", format: milliseconds, series: [["call_time", "95 % take less"]] }),
+  new Chart({ title: "Calls to Rails", series: [["in_flight", "in flight"], ["workers", "workers"], ["waiting", "waiting"]] }),
+  new Chart({ title: "CPU", format: percent, least: .01, series: [["cpu", "of one processor"]] }),
+  new Chart({ title: "Memory", format: bytes, least: 16, unit: 2 ** 20, series: [["memory", "resident"]] }),
 ]
 
 let points = [], status = null, pointed = null // pointed: where the pointer is on the line of time
@@ -42,20 +42,22 @@ function draw() {
 
 function show() {
   const state = status.draining ? ["not-ready", "being stopped"] : status.not_ready ? ["not-ready", "not ready"] : ["ready", "ready"]
-  tell(...state, status.not_ready ?? "")
+  tell(...state, status.not_ready ?? "", status.warnings ?? [])
   $("node").textContent = `${status.node} · version ${status.version}`
   $("all").textContent = `${short(status.streams.all)} streams`
   const stream = [["stream"], ["members"], ["deliveries/s"]]
-  table("busiest", stream, status.streams.busiest, "no stream has subscribers", (s) => [s.name, short(s.members), short(s.pace)], (s) => s.pace)
-  table("largest", stream, status.streams.largest, "no stream has subscribers", (s) => [s.name, short(s.members), short(s.pace)], (s) => s.members)
+  const ofStream = (s) => [named(s.name, s.raw), short(s.members), short(s.pace)]
+  table("busiest", stream, status.streams.busiest, "no stream has subscribers", ofStream, (s) => s.pace)
+  table("largest", stream, status.streams.largest, "no stream has subscribers", ofStream, (s) => s.members)
   table("calls", [["call"], ["a second"], ["median"], ["95 %"], ["failed"]], status.calls, "none yet",
-    (c) => [c.do, short(c.pace), short(c.median), short(c.slow), c.failed])
+    (c) => [named(c.text, c.do), short(c.pace), short(c.median), short(c.slow), c.failed])
   const { transport, processes } = status.rails
-  $("transport").textContent = { link: "over links", post: "by POST" }[transport] ?? ""
-  table("processes", [["process"], ["busy"], ["waiting"], ["browsers"]], processes, transport === "post" ? "not told apart by POST" : "none",
-    (p) => [processName(p), `${p.busy}/${p.workers}`, short(p.waiting), short(p.connections)], (p) => p.connections)
+  const links = processes.length === 1 ? "1 link" : `${processes.length} links`
+  $("transport").textContent = { link: links, post: "by POST" }[transport] ?? ""
+  table("processes", [["process"], ["busy"], ["waiting"], ["browsers"]], processes, transport === "post" ? "not told apart by POST" : "no link",
+    (p) => [processName(p), `${p.busy} of ${p.workers}`, short(p.waiting), short(p.connections)], (p) => p.connections)
   const happened = [["why"], ["last minute"], ["in all"]]
-  const lately = (c) => [c.why, short(c.lately), short(c.all)]
+  const lately = (c) => [named(c.text, c.why), short(c.lately), short(c.all)]
   table("handshakes", [["outcome"], ...happened.slice(1)], status.handshakes, "none yet", lately, (c) => c.lately)
   table("ends", happened, status.ends, "none yet", lately, (c) => c.lately)
   const up = Math.round((status.now.at - status.started) / 1000)
@@ -76,11 +78,20 @@ function processName(process) {
   return `${worker}${process.id}${process.going ? " · stopping" : ""}`
 }
 
+// named is a cell in plain words, whose title says what else it is called.
+const named = (text, title) => ({ text, title })
+
+function titled({ text, title }) {
+  const cell = element("td", "", text)
+  cell.title = title && title !== text ? `${text} (${title})` : text
+  return cell
+}
+
 // table fills a table. Names of streams come from the app: they are text, never markup.
 function table(id, heads, rows, none, cells, size) {
   const body = (rows ?? []).map((row) => {
-    const line = element("tr", "", ...cells(row).map((cell) => element("td", "", String(cell))))
-    for (const cell of line.cells) cell.title = cell.textContent
+    const line = element("tr", "", ...cells(row).map((cell) => cell.text === undefined ? element("td", "", String(cell)) : titled(cell)))
+    for (const cell of line.cells) cell.title ||= cell.textContent
     return line
   })
   if (size && body.length) {
@@ -99,9 +110,15 @@ function table(id, heads, rows, none, cells, size) {
   $(id).replaceChildren(...body)
 }
 
-function tell(state, text, why = "") {
+// tell shows the state, why it is not good, and warnings, each on a line of its own.
+function tell(state, text, why = "", warnings = []) {
   Object.assign($("state"), { textContent: text }).dataset.state = state
-  Object.assign($("why"), { textContent: why, hidden: why === "" })
+  const reasons = why.split("\n").filter((line) => line).map((line) => element("li", "bad", line[0].toUpperCase() + line.slice(1)))
+  const all = [...reasons, ...warnings.map((line) => element("li", "", line))]
+  const now = all.map((line) => line.className + line.textContent).join("\n")
+  if ($("why").dataset.now !== now) $("why").replaceChildren(...all) // so that it is read aloud once
+  $("why").dataset.now = now
+  $("why").hidden = all.length === 0
 }
 
 function listen() {

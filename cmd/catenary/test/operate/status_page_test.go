@@ -106,10 +106,10 @@ func TestStatusPage_ShowsARealRun(t *testing.T) {
 	if rails := statusNow(e).Rails; rails.Transport != "link" || len(rails.Processes) != 1 || rails.Processes[0].Workers != 4 || rails.Processes[0].Connections != 3 {
 		t.Errorf("Rails is %+v", rails)
 	}
-	page.ExpectThat("calls to Rails by kind", `[...document.querySelectorAll("#calls td:first-child")].map(cell => cell.textContent).sort().join().includes("frames,open")`)
+	page.ExpectThat("calls to Rails by kind", `[...document.querySelectorAll("#calls td:first-child")].map(cell => cell.textContent).sort().join().includes("commands,connect")`)
 	page.ExpectText("#handshakes td", "opened")
-	page.ExpectText("#transport", "over links")
-	page.ExpectThat("the Rails process with three connections", `[...document.querySelectorAll("#processes tr")].some(row => /^b-[0-9a-z-]+0\/403$/.test(row.textContent))`)
+	page.ExpectText("#transport", "1 link")
+	page.ExpectThat("the Rails process with three connections", `[...document.querySelectorAll("#processes tr")].some(row => /^b-[0-9a-z-]+0 of 403$/.test(row.textContent))`)
 	page.ExpectThat("the name of the other node", `[...document.querySelectorAll("#about tr")].some(row => /^other nodesn-[0-9a-f]+$/.test(row.textContent))`)
 	page.ExpectThat("a line with points", `document.querySelector("path[data-series=connections]").getAttribute("d").split("L").length > 3`)
 	for _, width := range []int64{1280, 390} {

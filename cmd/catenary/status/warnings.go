@@ -1,0 +1,51 @@
+package status
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// warnings are what an operator should see before anything else: what the
+// program knows, handshakes that are refused again and again, and a Rails that
+// cannot keep up.
+func warnings(now, then *Totals) (all []string) {
+	all = append(all, now.Warnings...)
+	before, after := then.handshakes(), now.handshakes()
+	for _, why := range slices.Sorted(maps.Keys(after)) {
+		lately, guess := after[why]-before[why], now.Server.Guesses[why]
+		if lately == 0 || !alarming(why, guess) {
+			continue
+		}
+		handshakes := "handshakes"
+		if lately == 1 {
+			handshakes = "handshake"
+		}
+		text := fmt.Sprintf("%d %s refused in the last minute (%s)", lately, handshakes, inWords(why))
+		if guess != "" {
+			text += ": " + guess
+		}
+		all = append(all, text)
+	}
+	busy := 0
+	for _, p := range now.Processes {
+		busy += min(p.InFlight, p.Workers)
+	}
+	if now.Workers > 0 && busy >= now.Workers && now.Waiting > now.Workers {
+		all = append(all, fmt.Sprintf("All %d workers of Rails are busy, and %d calls wait: a command takes long, or there are too few workers (config.catenary.workers)", now.Workers, now.Waiting))
+	}
+	return all
+}
+
+// alarming tells whether a refusal is rather a fault of the set-up than of
+// whoever comes.
+func alarming(why, guess string) bool {
+	switch {
+	case why == "no_upgrade":
+		return strings.HasPrefix(guess, "a proxy")
+	case why == "opened", why == "incomplete", why == "malformed", why == "stopping", strings.HasPrefix(why, "token_") && why != "token_keys_unavailable":
+		return false
+	}
+	return true
+}
