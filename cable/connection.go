@@ -189,6 +189,7 @@ func (c *Connection) deliverTo(s *subscription, stream, payload string) {
 // remote obeys a message on the connection's internal stream.
 func (c *Connection) remote(payload []byte) {
 	if d, ok := protocol.ParseRemote(payload); ok {
+		c.server.met(askedBy(payload), 1)
 		go c.end("remote", &d)
 	}
 }

@@ -26,6 +26,7 @@ func (s *Server) revoke(payload []byte) {
 		}
 	}
 	s.log.Info("connections are disconnected as asked", "connections", len(found))
+	s.met(one.Asked, len(found))
 	go func() { // ending takes locks that the hub may be waited for under
 		for _, c := range found {
 			c.end("remote", &protocol.Disconnect{Reason: protocol.Remote, Reconnect: one.Reconnect})
@@ -37,12 +38,17 @@ func (s *Server) revoke(payload []byte) {
 // ActionCable.server.remote_connections.where(…).disconnect. identifiers are
 // the values of what the connection is identified by: Global IDs
 // ("gid://app/User/7") or texts (actioncable/lib/action_cable/connection/identification.rb).
-func RemoteDisconnect(identifiers []string, reconnect bool) (stream string, payload []byte) {
+// asked is who wants to know how many there were, or "": Rails passes over it.
+func RemoteDisconnect(identifiers []string, reconnect bool, asked string) (stream string, payload []byte) {
 	var identities []token.Identity
 	for _, identifier := range identifiers {
 		identities = append(identities, token.Identity{Value: identifier, Record: strings.HasPrefix(identifier, "gid://")})
 	}
-	payload, _ = json.Marshal(map[string]any{"type": "disconnect", "reconnect": reconnect})
+	message := map[string]any{"type": "disconnect", "reconnect": reconnect}
+	if asked != "" {
+		message["asked"] = asked
+	}
+	payload, _ = json.Marshal(message)
 	return internalStream + token.ConnectionIdentifier(identities), payload
 }
 

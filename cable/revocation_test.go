@@ -43,7 +43,7 @@ func TestConnectionsByToken_ExpireInTheirSecond(t *testing.T) {
 }
 
 func TestRemoteDisconnect_IsWhatRailsPublishes(t *testing.T) {
-	stream, payload := RemoteDisconnect([]string{"acme", "gid://app/User/7"}, true)
+	stream, payload := RemoteDisconnect([]string{"acme", "gid://app/User/7"}, true, "")
 	if stream != "action_cable/Z2lkOi8vYXBwL1VzZXIvNw:acme" || string(payload) != `{"reconnect":true,"type":"disconnect"}` {
 		t.Errorf("got %s %s", stream, payload)
 	}

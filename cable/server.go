@@ -43,6 +43,10 @@ type Options struct {
 	// it, with the server as its connections; nil: nobody does.
 	Lease *lease.Lease
 
+	// Publish broadcasts as the app would; nil: nobody is told how many a request
+	// to disconnect has met.
+	Publish func(ctx context.Context, stream string, payload []byte) error
+
 	// HandshakeSettled is told of every handshake about which Rails was asked,
 	// and how long that took: opened, refused (by Rails), unavailable (Rails)
 	// or lost (the browser has gone). It may be nil.
@@ -63,7 +67,9 @@ type Server struct {
 
 	admission *admission.Admission
 	relay     *relay.Relay
-	verifier  atomic.Pointer[turbo.Verifier] // nil: Turbo's streams are Rails' affair
+	verifier  atomic.Pointer[turbo.Verifier]                                 // nil: Turbo's streams are Rails' affair
+	publish   func(ctx context.Context, stream string, payload []byte) error // may be nil
+	answers   met
 	settled   func(outcome string, took time.Duration)
 	slowed    *stats.ThrottledCounter // commands, by limit
 	refused   *stats.ThrottledCounter // subscriptions, by limit
@@ -118,6 +124,7 @@ func NewServer(o Options) (*Server, error) {
 	for _, reason := range endings {
 		s.count.ends[reason] = 0
 	}
+	s.publish = o.Publish
 	s.settled = o.HandshakeSettled
 	if s.settled == nil {
 		s.settled = func(string, time.Duration) {}

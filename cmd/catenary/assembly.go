@@ -132,7 +132,7 @@ func (a *assembly) start(command []string, stderr io.Writer) error {
 	}
 	profiles := a.cfg.Operations.Pprof // cfg is another one once Rails has told the rest
 	a.run(func(ctx context.Context) error {
-		return serveOperations(ctx, a.sockets.operations, profiles, a.ready, a.meters.handler(), recorder, a.serveAbout, a.secret)
+		return serveOperations(ctx, a.sockets.operations, profiles, a.ready, a.meters.handler(), recorder, a.serveAbout, a.serveDisconnect)
 	})
 	a.run(a.front.serve)
 	a.run(a.service.run)
@@ -163,7 +163,7 @@ func (a *assembly) open() error {
 	}
 	a.server, err = cable.NewServer(cable.Options{
 		Backend: a.backend, Hub: hub, Node: node(), Mount: cfg.Paths[0], Limits: limits(cfg), Restart: restart(cfg), Ping: cfg.Ping.Interval, Log: a.log, Secret: a.secret,
-		Admission: admission, Compress: cfg.Compression, Relay: passThrough, HandshakeSettled: a.meters.handshake, Lease: lease,
+		Admission: admission, Compress: cfg.Compression, Relay: passThrough, HandshakeSettled: a.meters.handshake, Lease: lease, Publish: source.Publish,
 	})
 	if err != nil {
 		return err

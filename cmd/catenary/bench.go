@@ -43,7 +43,10 @@ func benchCommand(stdout, stderr io.Writer) *cobra.Command {
 			if asJSON {
 				return report.WriteJSON(stdout)
 			}
-			return report.WriteTable(stdout)
+			if err := report.WriteTable(stdout); err != nil || !onTerminal(stdout) {
+				return err
+			}
+			return report.WritePlots(stdout)
 		}
 	}
 	root := &cobra.Command{

@@ -58,7 +58,7 @@ func (r *readiness) broadcasts() error {
 
 // serveOperations answers probes on a listener of its own, away from browsers.
 // Without a recorder there is no status page.
-func serveOperations(ctx context.Context, listener net.Listener, profiles bool, ready *readiness, metrics http.Handler, recorder *status.Recorder, about http.HandlerFunc, secret string) error {
+func serveOperations(ctx context.Context, listener net.Listener, profiles bool, ready *readiness, metrics http.Handler, recorder *status.Recorder, about, disconnect http.HandlerFunc) error {
 	if listener == nil {
 		return nil
 	}
@@ -73,17 +73,7 @@ func serveOperations(ctx context.Context, listener net.Listener, profiles bool, 
 	})
 	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET "+doctor.AboutPath, about)
-	mux.HandleFunc("POST /disconnect", func(w http.ResponseWriter, r *http.Request) {
-		var to publisher
-		if source := ready.source.Load(); source != nil {
-			to, _ = (*source).(publisher)
-		}
-		if to == nil {
-			http.Error(w, "catenary does not know, or not yet, where the app publishes broadcasts", http.StatusServiceUnavailable)
-			return
-		}
-		serveDisconnect(w, r, to, secret)
-	})
+	mux.HandleFunc("POST /disconnect", disconnect)
 	if recorder != nil {
 		recorder.Register(mux)
 	}

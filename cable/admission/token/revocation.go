@@ -23,6 +23,7 @@ type Revocation struct {
 	Subject   string `json:"sub,omitempty"`
 	ID        string `json:"jti,omitempty"`
 	Reconnect bool   `json:"reconnect"`
+	Asked     string `json:"asked,omitempty"` // by whom, who wants to know how many there were
 
 	At    int64  `json:"at"`
 	Nonce string `json:"nonce"`

@@ -38,6 +38,7 @@ func (r *run) rounds(ctx context.Context, crowd *crowd, current *atomic.Pointer[
 	usage.record(figures, cpu, unit, float64(measured.delivered.Load())/per)
 	crowd.close() // before receipts are read
 	measured.record(figures, what)
+	r.spread = measured.latency.bins()
 	for _, c := range crowd.clients {
 		if c.receipt.round == measured {
 			figures["duplicated"] += float64(c.receipt.duplicates)

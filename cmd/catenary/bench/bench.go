@@ -16,6 +16,7 @@ type run struct {
 	target    *target
 	processes []process
 	progress  *Progress
+	spread    []Bin // of the scenario that runs
 }
 
 // Run measures the scenarios one after the other.
@@ -43,11 +44,12 @@ func Run(ctx context.Context, o Options, progress *Progress) (*Report, error) {
 		if !slices.Contains(o.Scenarios, name) {
 			continue
 		}
+		r.spread = nil
 		figures, err := scenarios[name](ctx)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		report.Results = append(report.Results, Result{Scenario: name, Settings: o.settings(name), Figures: figures})
+		report.Results = append(report.Results, Result{Scenario: name, Settings: o.settings(name), Figures: figures, Spread: r.spread})
 	}
 	return report, nil
 }

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -101,5 +102,25 @@ func TestProgress_DrawsABarOnATerminal(t *testing.T) {
 	})
 	if !bytes.Contains(output.Bytes(), []byte("opening ███████████████░░░░░░░░░░░░░░░ 2 of 4")) {
 		t.Errorf("got %q", output.String())
+	}
+}
+
+func TestPlot_ShowsHowTimesAreSpread(t *testing.T) {
+	var h histogram
+	for range 3 {
+		h.add(1500 * time.Microsecond)
+	}
+	h.add(7 * time.Millisecond)
+	var out strings.Builder
+	report := &Report{Results: []Result{{Scenario: "echo", Spread: h.bins()}, {Scenario: "idle"}}}
+	if err := report.WritePlots(&out); err != nil {
+		t.Fatal(err)
+	}
+	want := "\necho, latency\n" +
+		"      1ms – 2ms    " + strings.Repeat("█", 40) + "   75.0 %\n" +
+		"      2ms – 5ms    " + strings.Repeat(" ", 40) + "    0.0 %\n" +
+		"      5ms – 10ms   " + strings.Repeat("█", 13) + strings.Repeat(" ", 27) + "   25.0 %\n"
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
 	}
 }

@@ -20,6 +20,7 @@ type Result struct {
 	Scenario string             `json:"scenario"`
 	Settings string             `json:"settings"`
 	Figures  map[string]float64 `json:"figures"`
+	Spread   []Bin              `json:"-"` // of the times that it is about; none: of none
 }
 
 // WriteJSON writes the report on one line, so that runs can be appended to a

@@ -32,6 +32,7 @@ func (r *run) storm(ctx context.Context) (map[string]float64, error) {
 		"confirm_p99_ms":   milliseconds(crowd.confirm.percentile(.99)),
 		"confirm_max_ms":   milliseconds(crowd.confirm.max()),
 	}
+	r.spread = crowd.confirm.bins()
 	usage.record(figures, "cpu_us_per_connection", time.Microsecond, confirmed)
 	return figures, nil
 }

@@ -53,7 +53,7 @@ func (v *victim) spareTheLog(since time.Time) {
 		if err != nil || at.Before(since.Add(-time.Second)) {
 			continue
 		}
-		why := regexp.MustCompile(`why=\S+`).FindString(m[3])
+		why := regexp.MustCompile(`why=\S+`).FindString(m[3]) + regexp.MustCompile(` guess="[^"]*"`).FindString(m[3])
 		count[m[2]+" "+why]++
 	}
 	for kind, n := range count {

@@ -94,20 +94,29 @@ func TestEdge_SomebodyIsDisconnectedOnAllNodes(t *testing.T) {
 	}
 	gone, goneForGood := `{"type":"disconnect","reason":"remote","reconnect":true}`, `{"type":"disconnect","reason":"remote","reconnect":false}`
 
+	says := func(want string, arguments ...string) {
+		t.Helper()
+		if said := e.Disconnect(arguments...); said != want {
+			t.Errorf("disconnect %v says %q", arguments, said)
+		}
+	}
+
 	a, b := both()
-	e.Disconnect("--sub", "7")
+	says("2 connections are ended, on 2 nodes", "--sub", "7")
 	e.Hears(a, gone, "(close 1000)")
 	e.Hears(b, gone, "(close 1000)")
 
 	a, b = both()
-	e.Disconnect("--jti", "phone", "--reconnect=false")
+	says("1 connection is ended", "--jti", "phone", "--reconnect=false")
 	e.Hears(b, goneForGood, "(close 1000)")
-	e.Disconnect("--identifier", "gid://app/User/7")
+	says("1 connection is ended", "--identifier", "gid://app/User/7")
 	e.Hears(a, gone, "(close 1000)")
+	says("nobody who is connected is called so", "--identifier", "gid://app/User/7")
+	says("nobody who is connected is called so", "--sub", "nobody")
 
 	a, b = both()
 	out, err := exec.Command("curl", "-sS", "--fail", "-H", "Content-Type: application/json", "-d", `{"sub":"7","reconnect":false}`, "http://"+e.Nodes[0].Operations+"/disconnect").CombinedOutput()
-	if err != nil {
+	if err != nil || strings.TrimSpace(string(out)) != `{"connections":2,"nodes":2}` {
 		t.Fatalf("POST /disconnect: %v %s", err, out)
 	}
 	e.Hears(a, goneForGood, "(close 1000)")

@@ -86,8 +86,8 @@ func (e *Edge) Hears(b *Browser, frames ...string) {
 	}
 }
 
-// Disconnect is catenary disconnect, as on the same machine.
-func (e *Edge) Disconnect(arguments ...string) {
+// Disconnect is catenary disconnect, as on the same machine. It returns what that says.
+func (e *Edge) Disconnect(arguments ...string) string {
 	e.Helper()
 	path, err := Built()
 	if err != nil {
@@ -96,9 +96,11 @@ func (e *Edge) Disconnect(arguments ...string) {
 	arguments = append([]string{"disconnect", "--root", e.root}, arguments...)
 	command := exec.Command(path, arguments...)
 	command.Env = append(os.Environ(), "SECRET_KEY_BASE="+SecretKeyBase)
-	if out, err := command.CombinedOutput(); err != nil {
+	out, err := command.CombinedOutput()
+	if err != nil {
 		e.Fatalf("catenary %s: %v\n%s", strings.Join(arguments, " "), err, out)
 	}
+	return strings.TrimSpace(string(out))
 }
 
 // Comes opens a connection as a user of the tenant acme.
