@@ -59,7 +59,7 @@ module Catenary
           reply[:tags] = @live.logger.tags.map(&:to_s)
           reply[:id] = @live.connection.connection_identifier
           reply[:raised] = true if @live.raised?
-        reply[:beat] = ActionCable::Server::Connections::BEAT_INTERVAL if @live.beats?
+          reply[:beat] = ActionCable::Server::Connections::BEAT_INTERVAL if @live.beats?
           reply
         end
 
