@@ -2,6 +2,9 @@ package config
 
 import "strings"
 
+// Nearest is nearest for other names than those of settings.
+func Nearest(name string, known []string) string { return nearest(name, known) }
+
 // nearest gives the known name that a misspelt one was most likely meant to
 // be, or "" if none is near.
 func nearest(name string, known []string) string {

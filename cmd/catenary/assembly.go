@@ -97,7 +97,8 @@ func (a *assembly) listen(ctx context.Context) (err error) {
 // start starts the command, if there is one, and what answers while we wait for
 // Rails.
 func (a *assembly) start(command []string, stderr io.Writer) error {
-	if a.child = len(command) > 0; a.child {
+	a.child = len(command) > 0
+	if a.child {
 		a.command = command[0] // the rest may hold secrets
 	}
 	a.settled.Store(a.cfg)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
@@ -23,10 +24,10 @@ import (
 
 // disconnection is whom to disconnect, on all nodes.
 type disconnection struct {
-	Subject    string   `json:"sub"`
-	ID         string   `json:"jti"`
-	Identifier []string `json:"identifier"`
-	Reconnect  *bool    `json:"reconnect"` // absent: true, as in Rails
+	Subject    string   `json:"sub,omitempty"`
+	ID         string   `json:"jti,omitempty"`
+	Identifier []string `json:"identifier,omitempty"`
+	Reconnect  *bool    `json:"reconnect,omitempty"` // absent: true, as in Rails
 }
 
 type publisher interface {
@@ -126,6 +127,73 @@ func (d disconnection) run(ctx context.Context, to publisher, listen listener, s
 	}
 }
 
+var errNotRunning = errors.New("no catenary of this app runs here")
+
+// byRunning asks the catenary that runs here, which knows where broadcasts are
+// published.
+func (d disconnection) byRunning(ctx context.Context, cfg *config.Config) (found disconnected, err error) {
+	if err := d.check(); err != nil {
+		return found, err
+	}
+	if cfg.Operations.Listen == "" {
+		return found, errNotRunning
+	}
+	running, err := runningHere(ctx, cfg)
+	if err != nil {
+		return found, fmt.Errorf("%w: %w", errNotRunning, err)
+	}
+	if running.PassesAll {
+		return found, errPassesAll
+	}
+	body, err := json.Marshal(d)
+	if err != nil {
+		return found, err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, operationsOf(cfg)+"/disconnect", bytes.NewReader(body))
+	if err != nil {
+		return found, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return found, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusAccepted {
+		text, _ := io.ReadAll(io.LimitReader(response.Body, 1024))
+		return found, errors.New(strings.TrimSpace(string(text)))
+	}
+	return found, json.NewDecoder(response.Body).Decode(&found)
+}
+
+var errPassesAll = errors.New("everything is passed through: ask the application to disconnect")
+
+// bySource publishes where the app publishes broadcasts.
+func (d disconnection) bySource(ctx context.Context, cfg *config.Config, unresolved error) (found disconnected, err error) {
+	if cfg.PassesAll() {
+		return found, errPassesAll
+	}
+	err = cfg.RequireSecret()
+	if err == nil && unresolved != nil {
+		err = fmt.Errorf("%w: say so here too, or run this beside catenary", unresolved)
+	}
+	if err != nil {
+		return found, err
+	}
+	source, err := newSource(fromOutside(cfg.Broadcasts), nil, &gaps{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return found, err
+	}
+	err = from(ctx, source, func(to publisher, listen listener) (err error) {
+		found, err = d.run(ctx, to, listen, cfg.Backend.Secret.Reveal())
+		if err != nil {
+			err = cmp.Or(source.Ready(), err)
+		}
+		return err
+	})
+	return found, err
+}
+
 // from runs a source of its own to publish to and to listen by, and then f.
 func from(ctx context.Context, s source, f func(publisher, listener) error) error {
 	ctx, stop := context.WithCancel(ctx)
@@ -162,33 +230,21 @@ func disconnectCommand(environ []string, stdout io.Writer) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, unresolved, err := load(config.Input{Environ: environ, Flags: c.Flags()}, false)
-			if err == nil {
-				err = cfg.RequireSecret()
-			}
-			if err == nil && unresolved != nil {
-				err = fmt.Errorf("%w: say so here too, or ask the running catenary: POST /disconnect at operations.listen", unresolved)
-			}
 			if err != nil {
 				return err
-			}
-			source, err := newSource(fromOutside(cfg.Broadcasts), nil, &gaps{}, slog.New(slog.DiscardHandler))
-			if err != nil {
-				return err
-			}
-			if cfg.PassesAll() {
-				return errors.New("everything is passed through: ask the application to disconnect")
 			}
 			d.Reconnect = &reconnect
 			ctx, cancel := context.WithTimeout(c.Context(), 10*time.Second)
 			defer cancel()
-			return from(ctx, source, func(to publisher, listen listener) error {
-				found, err := d.run(ctx, to, listen, cfg.Backend.Secret.Reveal())
-				if err != nil {
-					return cmp.Or(source.Ready(), err)
-				}
-				_, err = fmt.Fprintln(stdout, found)
+			found, err := d.byRunning(ctx, cfg)
+			if errors.Is(err, errNotRunning) {
+				found, err = d.bySource(ctx, cfg, unresolved)
+			}
+			if err != nil {
 				return err
-			})
+			}
+			_, err = fmt.Fprintln(stdout, found)
+			return err
 		},
 	}
 	config.RegisterFlags(c.Flags())

@@ -189,21 +189,31 @@ func (e *examination) catenary(ctx context.Context) *doctor.Running {
 		e.tell(doctor.Finding{Step: "catenary", Verdict: doctor.Skipped, Text: "operations.listen is off"})
 		return nil
 	}
-	running, err := doctor.Ask(ctx, e.operations())
-	switch {
-	case errors.Is(err, doctor.ErrNoCatenary):
-		e.found("catenary", fmt.Errorf("operations.listen, %s: %w", e.cfg.Operations.Listen, err), "")
-		return nil
-	case err != nil:
-		e.found("catenary", fmt.Errorf("nothing answers at operations.listen, %s: start catenary", e.cfg.Operations.Listen), "")
-		return nil
-	}
-	if root, err := filepath.Abs(e.cfg.Root); err == nil && root != running.Root && hasConfig(root) {
-		e.found("catenary", fmt.Errorf("the one at operations.listen, %s, serves another app, in %s: give each its own operations.listen", e.cfg.Operations.Listen, running.Root), "")
-		e.other = true
+	running, err := runningHere(ctx, e.cfg)
+	if err != nil {
+		e.found("catenary", err, "")
+		e.other = errors.Is(err, errOtherApp)
 		return nil
 	}
 	return running
+}
+
+var errOtherApp = errors.New("give each app its own operations.listen")
+
+// runningHere asks the catenary that runs for this app.
+func runningHere(ctx context.Context, cfg *config.Config) (*doctor.Running, error) {
+	running, err := doctor.Ask(ctx, operationsOf(cfg))
+	switch {
+	case errors.Is(err, doctor.ErrNoCatenary):
+		return nil, fmt.Errorf("operations.listen, %s: %w", cfg.Operations.Listen, err)
+	case err != nil:
+		return nil, fmt.Errorf("nothing answers at operations.listen, %s: start catenary", cfg.Operations.Listen)
+	}
+	root, err := filepath.Abs(cfg.Root)
+	if err == nil && root != running.Root && hasConfig(root) {
+		return nil, fmt.Errorf("the one at operations.listen, %s, serves another app, in %s: %w", cfg.Operations.Listen, running.Root, errOtherApp)
+	}
+	return running, nil
 }
 
 // hasConfig tells whether a folder is an app's.
@@ -212,7 +222,7 @@ func hasConfig(root string) bool {
 	return err == nil
 }
 
-func (e *examination) operations() string { return "http://" + onThisMachine(e.cfg.Operations.Listen) }
+func operationsOf(cfg *config.Config) string { return "http://" + onThisMachine(cfg.Operations.Listen) }
 
 // visit comes as a browser does, to the catenary that runs unless another
 // address was named.
@@ -227,7 +237,7 @@ func (e *examination) visit(ctx context.Context, running *doctor.Running) {
 	v := doctor.Visit{URL: e.url, Header: e.header, OwnCertificate: own}
 	v.Note = v.Prepare(running.Rails, running.Origins, own)
 	if e.cfg.Operations.Listen != "" && !e.other {
-		v.Counts = doctor.HandshakeCounts(e.operations())
+		v.Counts = doctor.HandshakeCounts(operationsOf(e.cfg))
 	}
 	v.Make(ctx, e.tell)
 }

@@ -206,7 +206,7 @@ func TestDoctor_NamesWhatIsBroken(t *testing.T) {
 			root := c.TempDir()
 			os.Mkdir(filepath.Join(root, "config"), 0o755)
 			return []string{"--root", root, "--backend-url", c.rails.URL, "--broadcasts-redis-url", c.redis.URL()}
-		}, docEnv: []string{"CATENARY_SECRET=" + appSecret}, broken: true, says: []string{"FAIL catenary", "serves another app, in /", "give each its own operations.listen"}},
+		}, docEnv: []string{"CATENARY_SECRET=" + appSecret}, broken: true, says: []string{"FAIL catenary", "serves another app, in /", "give each app its own operations.listen"}},
 		"another program where catenary should be": {args: func(c *clinic) []string {
 			return []string{"--operations-listen", strings.TrimPrefix(c.rails.URL, "http://"), "--listen", c.address}
 		},

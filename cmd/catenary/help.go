@@ -79,3 +79,18 @@ func unknownCommand(root *cobra.Command, name string) error {
 	}
 	return fmt.Errorf("unknown command %q: catenary --help lists them; a command that starts Rails stands behind --", name)
 }
+
+// unknownFlag says what was probably meant.
+func unknownFlag(c *cobra.Command, err error) error {
+	name, unknown := strings.CutPrefix(err.Error(), "unknown flag: --")
+	if !unknown {
+		return err
+	}
+	var known []string
+	c.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+	near := config.Nearest(name, known)
+	if near == "" {
+		return fmt.Errorf("%w: %s --help lists them", err, c.CommandPath())
+	}
+	return fmt.Errorf("%w: is --%s meant?", err, near)
+}

@@ -44,6 +44,7 @@ func rootCommand(environ []string, stdout, stderr io.Writer) *cobra.Command {
 	root.SetErr(stderr)
 	config.RegisterFlags(root.Flags())
 	root.SetUsageFunc(usage)
+	root.SetFlagErrorFunc(unknownFlag)
 	root.AddGroup(commandGroups...)
 	root.AddCommand(grouped("trouble", doctorCommand(environ, stdout), configCommand(environ, stdout))...)
 	root.AddCommand(grouped("operate", topCommand(environ, stdout), disconnectCommand(environ, stdout))...)

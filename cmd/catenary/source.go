@@ -49,7 +49,7 @@ func newSource(cfg config.Broadcasts, rails broadcast.Processes, gaps *gaps, log
 	return redis, nil
 }
 
-var errOnlyRails = errors.New("broadcasts come by way of Rails processes, which only the running catenary is linked to: ask it, with POST /disconnect at operations.listen")
+var errOnlyRails = errors.New("broadcasts come by way of Rails processes, which only the running catenary is linked to: run this beside it, or ask it with POST /disconnect at operations.listen")
 
 // redisOptions say where the Redis is to which Rails publishes.
 func redisOptions(cfg config.Broadcasts) broadcast.RedisOptions {

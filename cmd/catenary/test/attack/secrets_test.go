@@ -236,7 +236,7 @@ func (s *spy) visit(node *stage.Catenary, good, bad string) {
 			s.sees("answers", s.converse(func() (io.ReadWriteCloser, error) { return stage.Connect("", node.Address) }, request))
 		}
 	}
-	for _, path := range []string{"/metrics", "/ready", "/live", "/", "/status", "/debug/pprof/cmdline", "/debug/pprof/", "/disconnect?token=" + good} {
+	for _, path := range []string{"/metrics", "/ready", "/about", "/live", "/", "/status", "/debug/pprof/cmdline", "/debug/pprof/", "/disconnect?token=" + good} {
 		answer, err := stage.Get("http://" + node.Operations + path)
 		if err != nil && path != "/" {
 			s.Errorf("GET %s: %v", path, err)
