@@ -33,14 +33,22 @@ func StreamName(name string) string {
 // nameLength is how much of a stream's name is shown, in characters.
 const nameLength = 120
 
+// textLength is how much of a sentence is.
+const textLength = 500
+
 // Printable makes a text of an app's or a browser's fit for a page and for a
 // terminal: without control characters, which could move the cursor, and
 // without marks that turn the direction of what follows.
-func Printable(text string) string {
+func Printable(text string) string { return printable(text, nameLength) }
+
+// PrintableText does so with a text that may be longer than a name.
+func PrintableText(text string) string { return printable(text, textLength) }
+
+func printable(text string, most int) string {
 	var shown strings.Builder
 	n := 0
 	for _, r := range text {
-		if n++; n > nameLength {
+		if n++; n > most {
 			shown.WriteRune('…')
 			break
 		}

@@ -83,16 +83,37 @@ func head(s status.Status, lost error, width int, p paint) []string {
 	if s.Queues.Browsers > 0 && s.NotReady == "" && lost == nil {
 		why += fmt.Sprintf("slow browsers: %d, %s wait", s.Queues.Browsers, bytes(float64(s.Queues.Bytes)))
 	}
-	why = status.Printable(strings.ReplaceAll(why, "\n", "; "))
-	lines := []string{p.bold + "catenary" + p.end + cut(title, width-22) + "  " + state, cut(why, width)}
+	why = status.PrintableText(strings.ReplaceAll(why, "\n", "; "))
+	lines := []string{p.bold + "catenary" + p.end + cut(title, width-22) + "  " + state}
+	lines = append(lines, wrapped(why, width, linesOfWarning)...)
 	for _, warning := range s.Warnings[:min(len(s.Warnings), mostWarnings)] {
-		lines = append(lines, p.bad+cut("! "+status.Printable(warning), width)+p.end)
+		for _, line := range wrapped("! "+status.PrintableText(warning), width, linesOfWarning) {
+			lines = append(lines, p.bad+line+p.end)
+		}
 	}
 	return lines
 }
 
-// mostWarnings are shown, so that there is room for the rest.
-const mostWarnings = 3
+// So many warnings are shown, on so many lines each, that there is room for the
+// rest.
+const mostWarnings, linesOfWarning = 3, 2
+
+// wrapped breaks a text between words. The last line may be cut.
+func wrapped(text string, width, most int) (lines []string) {
+	line := ""
+	for i, word := range strings.Fields(text) {
+		longer := line + " " + word
+		if i == 0 {
+			longer = word
+		}
+		if utf8.RuneCountInString(longer) <= width || len(lines) == most-1 || line == "" {
+			line = longer
+			continue
+		}
+		lines, line = append(lines, cut(line, width)), "  "+word
+	}
+	return append(lines, cut(line, width))
+}
 
 // leftWidth is the width of the left half, in columns.
 const leftWidth = 38
