@@ -61,6 +61,8 @@ type Client struct {
 	handler Handler
 	opening average
 
+	sparing sparing // asks for settings by POST
+
 	listener Listener // to broadcasts; nil: they come by another way
 
 	dialling chan struct{} // holds one while a finder dials
@@ -409,7 +411,7 @@ func (c *Client) Settings(within time.Duration) (*Settings, error) {
 		case linked:
 			return settings, nil
 		case posting:
-			return c.post.settings(time.Until(deadline))
+			return c.sparing.ask(time.Now(), func() (*Settings, error) { return c.post.settings(time.Until(deadline)) })
 		case trouble != nil:
 			return nil, trouble
 		case time.Now().After(deadline):

@@ -2,9 +2,13 @@ package rpc_test
 
 import (
 	"errors"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/catenary-cable/catenary/rpc"
 	"github.com/catenary-cable/catenary/rpc/rpctest"
@@ -64,5 +68,38 @@ func TestProbe_SaysWhatIsWrong(t *testing.T) {
 	other.Server.Close()
 	if _, err := probe(t, other.URL, rpc.Auto); !errors.Is(err, rpc.ErrNotSent) {
 		t.Error(err)
+	}
+}
+
+func TestSettings_AreAskedForLessAndLessWhereThereIsNoGem(t *testing.T) {
+	var asked atomic.Int32
+	var knows atomic.Bool
+	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		if !knows.Load() {
+			http.NotFound(w, r)
+			return
+		}
+		io.WriteString(w, `{"v":1,"process":"b","results":[],"settings":{"rails":"0"}}`)
+	}))
+	defer backend.Close()
+	client := unused(t, backend.URL, rpc.Post)
+	for range 20 {
+		var answer *rpc.StatusError
+		if _, err := client.Settings(patience); !errors.As(err, &answer) || answer.Status != http.StatusNotFound {
+			t.Fatalf("got %v", err)
+		}
+	}
+	if n := asked.Load(); n != 1 {
+		t.Errorf("Rails was asked %d times in a moment", n)
+	}
+	knows.Store(true)
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		if settings, err := client.Settings(patience); err == nil && settings.Rails == "0" {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("it is not asked again")
+		}
 	}
 }
