@@ -134,12 +134,27 @@ func TestAdapter_ARemoteDisconnectGoesTheSameWay(t *testing.T) {
 // TestAdapter_AWorkerThatIsReplacedTakesNoBroadcastWithIt: another one listens before it ends.
 func TestAdapter_AWorkerThatIsReplacedTakesNoBroadcastWithIt(t *testing.T) {
 	w := listening(t, "polled", "WEB_CONCURRENCY=2", "LAB_PRELOAD=false")
+	w.replacesWorkers(t, func(streams []string, n int) error {
+		for _, stream := range streams {
+			if err := w.polled(stream, n); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// replacesWorkers restarts Puma worker by worker while broadcast is called for six streams again and again, not by way of
+// the web, whose requests a restart may cut. Every browser hears all of it in order.
+func (w ordering) replacesWorkers(t *testing.T, broadcast func(streams []string, n int) error) {
 	var all []*ordered
+	var streams []string
 	for s := range 6 {
-		all = append(all, w.joins(t, "", fmt.Sprint("room ", s)))
+		streams = append(streams, fmt.Sprint("room ", s))
+		all = append(all, w.joins(t, "", streams[s]))
 	}
 	stop, published := make(chan struct{}), make(chan int, 1)
-	go func() { // not by way of the web, whose requests a restart may cut
+	go func() {
 		for n := 0; ; n++ {
 			select {
 			case <-stop:
@@ -147,10 +162,8 @@ func TestAdapter_AWorkerThatIsReplacedTakesNoBroadcastWithIt(t *testing.T) {
 				return
 			case <-time.After(10 * time.Millisecond):
 			}
-			for s := range all {
-				if err := w.polled(fmt.Sprint("room ", s), n); err != nil {
-					t.Error(err)
-				}
+			if err := broadcast(streams, n); err != nil {
+				t.Error(err)
 			}
 		}
 	}()
@@ -170,6 +183,37 @@ func TestAdapter_AWorkerThatIsReplacedTakesNoBroadcastWithIt(t *testing.T) {
 		o.counts(count)
 	}
 	w.counted(t, 0)
+}
+
+// TestAdapter_PostgreSQL: Rails' own adapter, which listens and notifies, before a real server.
+func TestAdapter_PostgreSQL(t *testing.T) {
+	database := stage.StartPostgreSQL(t)
+	w := listening(t, "postgresql", append(database.Env(), "LAB_DATABASE=true", "WEB_CONCURRENCY=2", "LAB_PRELOAD=false")...)
+	leaves := w.joins(t, "?uid=7", "room")
+	leaves.performs(`{"action":"leave"}`)
+	leaves.hearsMessages(`{"bye":1}`)
+	leaves.hears(`{"type":"disconnect","reason":"remote","reconnect":true}`)
+
+	var waiting sync.WaitGroup
+	for s := range 4 {
+		stream := fmt.Sprint("hall ", s)
+		o := w.joins(t, "", stream)
+		waiting.Go(func() { o.counts(*pairs) })
+		waiting.Go(func() {
+			if _, err := w.App.Request("POST", "/broadcasts", fmt.Sprintf(`{"stream":%q,"count":%d}`, stream, *pairs)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	waiting.Wait()
+
+	w.replacesWorkers(t, func(streams []string, n int) error {
+		var sql strings.Builder
+		for _, stream := range streams {
+			fmt.Fprintf(&sql, "NOTIFY \"lab:%s\", '%d';", stream, n)
+		}
+		return database.Do(sql.String())
+	})
 }
 
 // TestAdapter_WithoutAProcessItIsNotReadyAndAfterwardsAllIsHeardAgain.
