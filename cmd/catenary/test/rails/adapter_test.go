@@ -122,6 +122,57 @@ func TestAdapter_OfSomebodyElseIsHeardInOrder(t *testing.T) {
 	waiting.Wait()
 }
 
+// TestAdapter_ThousandsOfStreams are spread over the processes, and each is heard from its confirmation on.
+func TestAdapter_ThousandsOfStreams(t *testing.T) {
+	const browsers, each = 20, 100
+	w := listening(t, "polled", "WEB_CONCURRENCY=2")
+	stream := func(b, s int) string { return fmt.Sprintf("room %d of %d", s, b) }
+	identifier := func(b, s int) string { return `{"channel":"OrderChannel","s":"` + stream(b, s) + `"}` }
+	var all []*ordered
+	for b := range browsers {
+		all = append(all, w.joins(t, "", stream(b, 0)))
+		for s := 1; s < each; s++ {
+			all[b].Send(stage.Command("subscribe", identifier(b, s), nil))
+		}
+	}
+	for b, o := range all {
+		var confirmations []string
+		for s := 1; s < each; s++ {
+			confirmations = append(confirmations, stage.Confirmation(identifier(b, s)))
+		}
+		o.hearsInAnyOrder(confirmations)
+		for s := range each {
+			if err := w.polled(stream(b, s), s); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for b, o := range all {
+		var messages []string
+		for s := range each {
+			messages = append(messages, stage.MessageFor(identifier(b, s), fmt.Sprint(s)))
+		}
+		o.hearsInAnyOrder(messages)
+	}
+	w.counted(t, 0)
+}
+
+// hearsInAnyOrder is for what two processes listen to, each of which has an order of its own.
+func (o *ordered) hearsInAnyOrder(frames []string) {
+	o.t.Helper()
+	awaited := map[string]bool{}
+	for _, frame := range frames {
+		awaited[frame] = true
+	}
+	for range frames {
+		e, _ := stage.NextFrame(o.Browser)
+		if !awaited[e.Text] {
+			o.t.Fatalf("got %q, twice or too early", e)
+		}
+		delete(awaited, e.Text)
+	}
+}
+
 // TestAdapter_ARemoteDisconnectGoesTheSameWay by Rails' own internal stream.
 func TestAdapter_ARemoteDisconnectGoesTheSameWay(t *testing.T) {
 	w := listening(t, "polled")
