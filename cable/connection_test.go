@@ -299,7 +299,7 @@ func TestConnection_TakesTheStateThatRailsHandsOver(t *testing.T) {
 	b.expect(confirmed("echo"))
 	w.eventually("the state is here", func() bool { return w.server.Stats().Warnings == 1 })
 	w.rails.onCall(behave)
-	w.rails.Restart()
+	w.restartRails()
 	b.send(`{"command":"message","identifier":"echo","data":"1"}`)
 	b.expect(message("echo", "1"))
 	call := w.rails.made(rpc.Frames)[1]
