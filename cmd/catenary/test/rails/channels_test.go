@@ -1,6 +1,7 @@
 package rails
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -181,18 +182,24 @@ func tenants(app realApp) func() {
 func liveQueries(app realApp) func() {
 	var clients []*graphqlClient
 	for n := range 4 {
-		clients = append(clients, &graphqlClient{t: app.t, world: app.World, query: fmt.Sprint("query ", n)})
+		clients = append(clients, &graphqlClient{t: app.t, world: app.World, query: fmt.Sprint("query ", n), topic: fmt.Sprint("topic ", n)})
 	}
-	happen := func(n int) {
-		if _, err := app.App.Request("POST", "/trigger", fmt.Sprintf(`{"topic":"order","object":{"n":%d}}`, n)); err != nil {
-			app.t.Fatal(err)
+	round := func(n int) {
+		connect(clients...)
+		if !stage.Await(func() bool { // natively they are answered before their streams are live
+			streams, err := app.Redis.Client.PubSubChannels(context.Background(), "graphql-*").Result()
+			return err == nil && len(streams) == 2*len(clients)
+		}) {
+			app.t.Fatal("the streams of the queries are not live")
 		}
 		for _, c := range clients {
+			if err := app.App.Ask(fmt.Sprintf(`POST /trigger {"topic":%q,"object":{"n":%d}}`, c.topic, n)); err != nil {
+				app.t.Fatal(err)
+			}
 			c.expectResult(n)
 		}
 	}
-	connect(clients...)
-	happen(1)
+	round(1)
 	return func() {
 		for _, c := range clients {
 			if app.native {
@@ -201,8 +208,7 @@ func liveQueries(app realApp) func() {
 				c.expectReconnect()
 			}
 		}
-		connect(clients...)
-		happen(2)
+		round(2)
 		for _, c := range clients {
 			c.browser.Close()
 		}

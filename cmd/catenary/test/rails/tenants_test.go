@@ -115,7 +115,6 @@ func TestState_OfARecordThatIsGone(t *testing.T) {
 // TestState_OfAnIdentifierThatCannotBeKept: after a restart the browser is told to come back, and the app's callbacks run.
 func TestState_OfAnIdentifierThatCannotBeKept(t *testing.T) {
 	t.Parallel()
-	const echo = `{"channel":"EchoChannel"}`
 	b := subscribed(t, "catenary", "mode=lock", echo)
 	b.asks(echo, "nul", stage.MessageFor(echo, "null"))
 	b.w.App.Restart(t)
