@@ -72,6 +72,7 @@ type move struct {
 	awaits     string   // a frame that comes of it, at any time
 	opens      string   // a stream that is opened by it, at any time
 	broadcasts bool     // what it makes Rails broadcast is heard, too
+	leaves     bool     // it leaves something to a thread or a job, which ends with its process
 }
 
 const fenceChannel = `{"channel":"EchoChannel","fence":true}`
@@ -242,8 +243,9 @@ func (r *randomConversation) perform() move {
 // speak makes an action, its thread or its job broadcast, after the action has transmitted.
 func (r *randomConversation) speak(identifier string) move {
 	r.payloads++
-	data := fmt.Sprintf(`{"action":%q,"n":%d,"s":0.01}`, r.pick("speak", "speak_later", "leave_to_a_job"), r.payloads)
-	m := move{speaker: "browser", text: stage.Command("message", identifier, data), broadcasts: true}
+	action := r.pick("speak", "speak_later", "leave_to_a_job")
+	data := fmt.Sprintf(`{"action":%q,"n":%d,"s":0.01}`, action, r.payloads)
+	m := move{speaker: "browser", text: stage.Command("message", identifier, data), broadcasts: true, leaves: action != "speak"}
 	if r.subscribed[identifier] {
 		m.awaits = stage.MessageFor(identifier, fmt.Sprintf(`{"said":%d}`, r.payloads))
 	}
@@ -265,7 +267,7 @@ func (r *randomConversation) actLate() move {
 		data["action"], data["n"], last = "say", r.payloads, r.payloads
 	}
 	text, _ := json.Marshal(data)
-	m := move{speaker: "browser", text: stage.Command("message", lateChannel, string(text))}
+	m := move{speaker: "browser", text: stage.Command("message", lateChannel, string(text)), leaves: true}
 	switch {
 	case !r.subscribed[lateChannel]:
 	case data["stream"] != nil:

@@ -22,8 +22,8 @@ var (
 // TestDifferential holds random conversations with Rails' own Action Cable and with catenary, and compares what
 // they say, which callbacks have run, and which streams are open in Redis after every command. "rebuilt" is catenary with an
 // application that keeps no objects, "post" is catenary without links, and behind "restarted" all processes of Rails are
-// restarted in the middle of every conversation, which nobody may notice. Rails runs one command at a time here: the orders that
-// it otherwise leaves open are not looked at. -seeds 500 holds more, -seed 7 -seeds 1 only that one.
+// restarted in the middle of every conversation, while commands come, which nobody may notice. Rails runs one command at a time
+// here: the orders that it otherwise leaves open are not looked at. -seeds 500 holds more, -seed 7 -seeds 1 only that one.
 func TestDifferential(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a while")
@@ -44,17 +44,22 @@ func TestDifferential(t *testing.T) {
 	}
 
 	var equal, commands int
+	var restart sync.RWMutex
 	for first := 0; first < *differentialSeeds; first += conversationsAtOnce {
 		var held []*comparison
 		for i := first; i < min(first+conversationsAtOnce, *differentialSeeds); i++ {
-			c := newComparison(newRandomConversation(*differentialFirst+uint64(i)), worlds)
-			defer c.close()
+			c := newComparison(newRandomConversation(*differentialFirst+uint64(i)), worlds, &restart)
 			held = append(held, c)
 		}
 		together(held, (*comparison).begin)
+		restart.Lock()
+		var end sync.WaitGroup
+		end.Go(func() { together(held, (*comparison).goOn) })
 		worlds["restarted"].App.Restart(t)
-		together(held, (*comparison).goOn)
+		restart.Unlock()
+		end.Wait()
 		for _, c := range held {
+			c.close()
 			if c.failed != nil {
 				t.Errorf("seed %d: %v\n\n%s", c.random.seed, c.failed, c.transcript.String())
 				continue
@@ -88,13 +93,14 @@ type comparison struct {
 	browsers   []*stage.Browser
 	random     *randomConversation
 	moves      []move
+	restart    *sync.RWMutex   // held while Rails is restarted
 	transcript strings.Builder // in the format of testdata/transcripts
 	commands   int
 	failed     error
 }
 
-func newComparison(random *randomConversation, worlds map[string]*stage.World) *comparison {
-	c := &comparison{servers: random.servers(), random: random}
+func newComparison(random *randomConversation, worlds map[string]*stage.World, restart *sync.RWMutex) *comparison {
+	c := &comparison{servers: random.servers(), random: random, restart: restart}
 	for _, server := range c.servers {
 		c.worlds = append(c.worlds, worlds[server])
 	}
@@ -137,6 +143,8 @@ func (c *comparison) goOn() error {
 	for _, b := range c.browsers {
 		b.Write(stage.OpClose, stage.ClosePayload(1000, ""))
 	}
+	c.restart.RLock() // the app is asked
+	defer c.restart.RUnlock()
 	return c.compareEvents()
 }
 
@@ -161,6 +169,10 @@ func (c *comparison) nothing() [][]string { return make([][]string, len(c.browse
 
 // take takes a step with every server, waits until each has done it, and compares what they said.
 func (c *comparison) take(s move) error {
+	if s.leaves {
+		c.restart.RLock()
+		defer c.restart.RUnlock()
+	}
 	if len(s.more) > 0 {
 		fmt.Fprintf(&c.transcript, "browser> (batch)\n  %s\n", strings.Join(s.more, "\n  "))
 	} else {
