@@ -123,8 +123,8 @@ func (c *Connection) Receive(text []byte) {
 	q := queuedCall{call: rpc.Call{Do: rpc.Frames, Frames: []string{string(text)}}}
 	if command.Kind == protocol.Subscribe || command.Kind == protocol.Unsubscribe {
 		s := c.subscriptions.find(command.Identifier)
-		if s == nil && command.Kind == protocol.Subscribe {
-			if !c.admits(len(command.Identifier)) {
+		if command.Kind == protocol.Subscribe {
+			if s == nil && !c.admits(len(command.Identifier)) || s != nil && s.excess {
 				c.socket.SendText(string(protocol.Reject(command.Identifier)))
 				return
 			}

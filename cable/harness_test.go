@@ -306,6 +306,10 @@ func confirmed(identifier string) string {
 	return `{"identifier":"` + identifier + `","type":"confirm_subscription"}`
 }
 
+func rejected(identifier string) string {
+	return `{"identifier":"` + identifier + `","type":"reject_subscription"}`
+}
+
 func message(identifier, json string) string {
 	return `{"identifier":"` + identifier + `","message":` + json + `}`
 }

@@ -3,6 +3,7 @@ package cable
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +19,7 @@ func TestLimits_IdentifiersOfAConnectionAreBoundedInBytes(t *testing.T) {
 	b.subscribe("b " + long)
 	b.expect(confirmed("a "+long), confirmed("b "+long))
 	b.subscribe("c " + long)
-	b.expect(`{"identifier":"c ` + long + `","type":"reject_subscription"}`)
+	b.expect(rejected("c " + long))
 	b.subscribe("short")
 	b.expect(confirmed("short"))
 	b.send(`{"command":"unsubscribe","identifier":"a ` + long + `"}`)
@@ -26,6 +27,37 @@ func TestLimits_IdentifiersOfAConnectionAreBoundedInBytes(t *testing.T) {
 	b.subscribe("c " + long)
 	b.expect(confirmed("c " + long))
 	if n := w.server.Stats().SubscriptionsRefused["subscription_bytes"]; n != 1 {
+		t.Errorf("%d refusals are counted", n)
+	}
+}
+
+// A spelling that Go does not read, and Ruby does, buys nothing: here a comment in the JSON.
+func TestLimits_AreChargedWhereRailsConfirms(t *testing.T) {
+	w := newWorld(t, func(s *setup) { s.limits.Subscriptions = 3 })
+	w.rails.onCall(func(call asked) map[string]any {
+		for i, text := range call.Frames {
+			call.Frames[i] = strings.TrimPrefix(text, "/**/")
+		}
+		return behave(call)
+	})
+	b := w.welcomed()
+	for n := range 3 {
+		b.send(fmt.Sprintf(`/**/{"command":"subscribe","identifier":"a %d"}`, n))
+		b.expect(confirmed(fmt.Sprintf("a %d", n)))
+	}
+	b.send(`/**/{"command":"subscribe","identifier":"a 3"}`)
+	b.expect(rejected("a 3"))
+	w.eventually("Rails is told to forget it", func() bool {
+		return slices.ContainsFunc(w.rails.made(rpc.Frames), func(call asked) bool {
+			return slices.Contains(call.Frames, `{"command":"unsubscribe","identifier":"a 3"}`)
+		})
+	})
+	b.send(`{"command":"unsubscribe","identifier":"a 0"}`)
+	w.eventually("an unsubscribe makes room", func() bool { return w.server.Stats().Subscriptions == 2 })
+	w.source.publish <- [2]string{"3", `"to nobody"`}
+	b.subscribe("a 4")
+	b.expect(confirmed("a 4"))
+	if n := w.server.Stats().SubscriptionsRefused["subscriptions_per_connection"]; n != 1 {
 		t.Errorf("%d refusals are counted", n)
 	}
 }
