@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/catenary-cable/catenary/cable/socket"
 	"github.com/catenary-cable/catenary/cable/stats"
 )
 
@@ -16,6 +17,7 @@ type stream struct {
 
 	// of the shard's goroutine alone
 	batch     [][]byte      // what to deliver next
+	walk      []*group      // those that are delivered to
 	delivered time.Duration // when the last batch was, since the shard's start
 
 	mu            sync.Mutex
@@ -97,7 +99,8 @@ func (s *stream) acknowledge() {
 
 // deliver sends the batch, which was there by now, to every member. A frame is
 // built once for all members under the same identifier. It returns how many
-// frames were handed to sockets, and how many payloads were no JSON.
+// frames were handed to sockets, and how many payloads were no JSON. Members
+// come and go meanwhile; who comes gets the next batch.
 func (s *stream) deliver(now time.Duration, dropped *stats.ThrottledCounter) (deliveries, invalid int) {
 	batch := s.batch
 	s.batch = nil
@@ -112,10 +115,14 @@ func (s *stream) deliver(now time.Duration, dropped *stats.ThrottledCounter) (de
 				break
 			}
 		}
-		for _, g := range s.groups {
-			g.deliver(plain)
+		s.walk = append(s.walk, s.groups...)
+		turns := socket.Turns{Lock: &s.mu}
+		for _, g := range s.walk {
 			deliveries += len(plain) * g.Len()
+			g.deliver(plain, &turns)
 		}
+		clear(s.walk)
+		s.walk = s.walk[:0]
 		invalid = len(batch) - len(plain)
 	}
 	s.traffic.add(now, len(batch), deliveries+len(batch)*len(callbacks))
