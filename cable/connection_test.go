@@ -26,6 +26,24 @@ func TestConnection_ConfirmsOnlyOnceTheStreamIsLive(t *testing.T) {
 	b.expect(message("chat room", `{"x":1}`))
 }
 
+// In an outage others may have a stream that nobody hears.
+func TestConnection_ConfirmsInAnOutageOnlyWhatIsHeardAgain(t *testing.T) {
+	w := newWorld(t)
+	before, during := w.welcomed(), w.welcomed()
+	before.subscribe("a room")
+	before.expect(confirmed("a room"))
+	w.source.leave()
+	for _, identifier := range []string{"b room", "c room"} {
+		during.subscribe(identifier)
+	}
+	during.send(`{"command":"message","identifier":"x","data":"1"}`)
+	during.expect(message("x", "1")) // and no confirmation before it
+	w.source.release()
+	during.expect(confirmed("b room"), confirmed("c room"))
+	w.source.publish <- [2]string{"room", "1"}
+	during.expect(message("b room", "1"), message("c room", "1"))
+}
+
 func TestConnection_AsksRailsOnceHoweverOftenTheBrowserSubscribes(t *testing.T) {
 	w := newWorld(t)
 	answer := make(chan struct{})

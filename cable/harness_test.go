@@ -3,6 +3,7 @@ package cable
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http/httptest"
 	"strings"
@@ -114,6 +115,7 @@ func behave(call asked) map[string]any {
 // memory is a hub.Source in the test's hands.
 type memory struct {
 	mu      sync.Mutex
+	away    error
 	held    bool // acknowledgements wait for release
 	waiting []func()
 	streams map[string]bool
@@ -152,14 +154,21 @@ func (m *memory) Unsubscribe(stream string) {
 	delete(m.streams, stream)
 }
 
-func (m *memory) Ready() error { return nil }
+func (m *memory) Ready() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.away
+}
+
+// leave is an outage, until release.
+func (m *memory) leave() { m.hold(); m.mu.Lock(); m.away = errors.New("it is away"); m.mu.Unlock() }
 
 func (m *memory) hold() { m.mu.Lock(); m.held = true; m.mu.Unlock() }
 
 func (m *memory) release() {
 	m.mu.Lock()
 	waiting := m.waiting
-	m.held, m.waiting = false, nil
+	m.away, m.held, m.waiting = nil, false, nil
 	m.mu.Unlock()
 	for _, acknowledged := range waiting {
 		acknowledged()

@@ -85,6 +85,15 @@ func (s *stream) forgetLeft() {
 
 const fewLeft = 8
 
+// doubt has a live stream wait for another acknowledgement; it reports false if
+// one is outstanding.
+func (s *stream) doubt() (live bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	live, s.live = s.live, false
+	return live
+}
+
 // acknowledge tells who waits that the stream is live.
 func (s *stream) acknowledge() {
 	s.mu.Lock()
