@@ -93,6 +93,21 @@ func TestBroadcasts_PassASlowBrowserByAndItMayComeBack(t *testing.T) {
 	}
 }
 
+// A broadcast that is longer than all that may wait is no reason to give up who reads it.
+func TestBroadcasts_OfAnyLengthReachABrowserThatReads(t *testing.T) {
+	w := newWorld(t, func(s *setup) { s.limits.Socket.PendingBytes = 64 << 10 })
+	b := w.welcomed()
+	b.subscribe("chat room")
+	b.expect(confirmed("chat room"))
+	long := `"` + strings.Repeat("x", 5<<20) + `"`
+	for range 3 {
+		w.source.publish <- [2]string{"room", long}
+		b.expect(message("chat room", long))
+	}
+	w.source.publish <- [2]string{"room", "1"}
+	b.expect(message("chat room", "1"))
+}
+
 func TestBroadcasts_ThatAreNoJSONAreDropped(t *testing.T) {
 	w := newWorld(t)
 	b := w.welcomed()
