@@ -54,6 +54,8 @@ type Connection struct {
 	internal      []*hub.Member // listening for remote disconnects
 	calls         []queuedCall
 	waiting       int          // bytes of the browser's commands among them
+	payloads      int          // bytes of broadcasts among them
+	underway      int          // bytes of the call that is under way
 	calling       bool         // a call is under way
 	room          room         // in the queue of calls, or of what is passed through
 	home          *rpc.Process // that holds its objects; nil: none, or calls go by POST
@@ -176,7 +178,8 @@ func (c *Connection) deliverTo(s *subscription, stream, payload string) {
 	if c.ended || !s.live {
 		return
 	}
-	if len(c.calls) >= c.server.limits.Commands {
+	limits := &c.server.limits
+	if len(c.calls) >= limits.Commands || c.payloads > 0 && c.payloads+len(payload) > limits.Socket.PendingBytes {
 		go c.Slow() // Rails runs its blocks more slowly than broadcasts come
 		return
 	}
@@ -239,6 +242,7 @@ func (c *Connection) end(why string, d *protocol.Disconnect) {
 			c.server.hub.Leave(m) // the names stay: Rails must be told which there were
 		}
 	}
+	c.forgetDeliveries()
 	c.room.signal()
 	if c.beating != nil {
 		c.beating.Stop()

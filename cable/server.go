@@ -1,6 +1,7 @@
 package cable
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -20,6 +21,7 @@ import (
 	"github.com/catenary-cable/catenary/cable/relay"
 	"github.com/catenary-cable/catenary/cable/socket"
 	"github.com/catenary-cable/catenary/cable/stats"
+	"github.com/catenary-cable/catenary/protocol"
 	"github.com/catenary-cable/catenary/rpc"
 )
 
@@ -185,9 +187,27 @@ func (s *Server) settleOpening(c *Connection, opened bool) (stopping bool) {
 // here stay.
 func (s *Server) RefuseForMemory(refuse bool) { s.short.Store(refuse) }
 
-// ShedBacklog ends the connections of the browsers that keep up least, and
-// returns how many.
-func (s *Server) ShedBacklog() (ended int) { return s.sockets.Shed() }
+// ShedBacklog ends the connections of the browsers that keep up least, and of
+// those for which most waits for Rails. It returns how many.
+func (s *Server) ShedBacklog() (ended int) { return s.sockets.Shed() + s.shedCalls() }
+
+// shedCalls ends half of the connections for which much waits for Rails, those
+// with the most before others.
+func (s *Server) shedCalls() (ended int) {
+	var most []*Connection
+	bytes := map[*Connection]int{}
+	for _, c := range s.all() {
+		if held := c.held(); held > socket.WriteBytes {
+			most, bytes[c] = append(most, c), held
+		}
+	}
+	slices.SortFunc(most, func(a, b *Connection) int { return cmp.Compare(bytes[b], bytes[a]) })
+	most = most[:(len(most)+1)/2]
+	for _, c := range most {
+		c.end("memory", &protocol.Disconnect{Reason: protocol.ServerRestart, Reconnect: true})
+	}
+	return len(most)
+}
 
 // remove forgets a connection, of whose end Rails knows.
 func (s *Server) remove(c *Connection) {
