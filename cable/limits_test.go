@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/catenary-cable/catenary/rpc"
+	"github.com/gorilla/websocket"
 )
 
 func TestLimits_IdentifiersOfAConnectionAreBoundedInBytes(t *testing.T) {
@@ -35,6 +36,7 @@ func TestLimits_IdentifiersOfAConnectionAreBoundedInBytes(t *testing.T) {
 func TestLimits_AreChargedWhereRailsConfirms(t *testing.T) {
 	w := newWorld(t, func(s *setup) { s.limits.Subscriptions = 3 })
 	w.rails.onCall(func(call asked) map[string]any {
+		call.Frames = slices.Clone(call.Frames)
 		for i, text := range call.Frames {
 			call.Frames[i] = strings.TrimPrefix(text, "/**/")
 		}
@@ -111,6 +113,31 @@ func TestLimits_AMessageMustEndOnceItHasBegun(t *testing.T) {
 	w.eventually("it is given up", func() bool { return w.server.Stats().Ends["slow"] == 1 })
 	idle.subscribe("room") // silence is no message
 	idle.expect(confirmed("room"))
+}
+
+// One byte of a head is a message that has begun. A ping is none, and who has sent one may be silent afterwards.
+func TestLimits_HalfAHeadIsWaitedForAsLongAsHalfAMessage(t *testing.T) {
+	w := newWorld(t, func(s *setup) { s.limits.Socket.MessageWait = 300 * time.Millisecond })
+	ping := "\x89\x82\x01\x02\x03\x04\x69\x6b" // "hi"
+	for n, half := range []string{"\x81", "\x81\xfe\x01", "\x89\x82\x01\x02", ping + "\x81", "\x01\x80\x01\x02\x03\x04" + ping} {
+		b := w.welcomed()
+		b.ws.NetConn().Write([]byte(half))
+		w.eventually(fmt.Sprintf("%q is given up", half), func() bool { return w.server.Stats().Ends["slow"] == int64(n+1) })
+	}
+	b, began := w.welcomed(), time.Now()
+	b.ws.SetPongHandler(func(data string) error {
+		if data != "hi" {
+			t.Errorf("the ping is answered with %q", data)
+		}
+		return b.ws.WriteMessage(websocket.TextMessage, []byte(`{"command":"message","identifier":"a","data":"1"}`))
+	})
+	b.ws.NetConn().Write([]byte(ping))
+	b.expect(message("a", "1"))
+	b.ws.NetConn().Write([]byte(ping + "\x8a\x80\x01\x02\x03\x04"))
+	b.expect(message("a", "1"))
+	w.eventually("nothing of it is given up", func() bool { return time.Since(began) > 2*w.server.limits.Socket.MessageWait })
+	b.subscribe("room")
+	b.expect(confirmed("room"))
 }
 
 // What a browser sent before it left waits in the kernel: it must not be held up by a pace that nobody keeps any more.
