@@ -37,7 +37,7 @@ type front struct {
 func newFront(listener net.Listener, lent bool, limits config.Limits, log *slog.Logger) *front {
 	f := &front{listener: listener, lent: lent, opened: make(chan struct{})}
 	f.server = &http.Server{
-		Handler: f, ReadHeaderTimeout: limits.HeaderTimeout, IdleTimeout: time.Minute, MaxHeaderBytes: int(limits.HeaderBytes),
+		Handler: steadily(f, standstill), ReadHeaderTimeout: limits.HeaderTimeout, IdleTimeout: time.Minute, MaxHeaderBytes: int(limits.HeaderBytes),
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), ConnState: f.watch,
 		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
 			return context.WithValue(ctx, connKey{}, conn)
