@@ -3,6 +3,7 @@ package cable
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -250,12 +251,17 @@ func TestServer_RefusesMoreConnectionsThanItsLimit(t *testing.T) {
 
 func TestServer_AnswersTheHandshakeWithWhatRailsMiddlewareAnswered(t *testing.T) {
 	w := newWorld(t)
-	w.rails.onCall(func(asked) map[string]any {
-		return map[string]any{"status": 301, "headers": [][2]string{{"Location", "https://example.test/cable"}}, "body": "moved"}
-	})
-	_, response, err := websocket.DefaultDialer.Dial(w.url, nil)
-	if err == nil || response.StatusCode != http.StatusMovedPermanently || response.Header.Get("Location") != "https://example.test/cable" {
-		t.Fatalf("%v %v", err, response)
+	for status, body := range map[int]string{301: "moved", 200: "back soon", 204: ""} {
+		w.rails.onCall(func(asked) map[string]any {
+			return map[string]any{"status": status, "headers": [][2]string{{"Location", "https://example.test/cable"}}, "body": body}
+		})
+		_, response, err := websocket.DefaultDialer.Dial(w.url, nil)
+		if err == nil || response.StatusCode != status || response.Header.Get("Location") != "https://example.test/cable" {
+			t.Fatalf("%v %v", err, response)
+		}
+		if got, _ := io.ReadAll(response.Body); string(got) != body {
+			t.Errorf("%d: got %q", status, got)
+		}
 	}
 }
 

@@ -54,7 +54,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		admission.Unavailable(w)
 		settled("unavailable")
 		return
-	case opened.Status != http.StatusOK:
+	case !c.accepted(opened):
 		s.settleOpening(c, false)
 		s.count.refused.Add(1)
 		answer(w, opened)
@@ -133,6 +133,14 @@ func (c *Connection) open(ctx context.Context) (*rpc.Result, error) {
 	return opened, nil
 }
 
+// accepted reports whether the browser's handshake is answered with the 101.
+func (c *Connection) accepted(opened *rpc.Result) bool {
+	if c.upstream != nil || c.identities != nil { // Rails was not asked by a call
+		return opened.Status == http.StatusOK
+	}
+	return opened.Opened()
+}
+
 // errAbandoned says that Rails still opens a connection for which nobody waits
 // any more: once it has, it is told of its end.
 var errAbandoned = errors.New("Rails has not opened the connection in time (backend.open_timeout), or its browser has gone meanwhile")
@@ -206,7 +214,7 @@ func (c *Connection) abandon() {
 
 // openedInVain has Rails close what it has opened too late. c.mu is held.
 func (c *Connection) openedInVain(a rpc.Answer) {
-	if a.Err == nil && a.Result.Error == nil && a.Result.Status == http.StatusOK {
+	if a.Err == nil && a.Result.Opened() {
 		c.noteObjects(a.Process, a.Result)
 	}
 	c.calling = false

@@ -33,6 +33,10 @@ type Result struct {
 	Error    *Error
 }
 
+// Opened reports whether an open has made a connection. If not, the app's
+// middleware has answered the handshake: with 200 too, a maintenance page, say.
+func (r *Result) Opened() bool { return r.Error == nil && r.Status == 200 && r.Version != "" }
+
 // ChannelOutcome is what a call made of one subscription.
 type ChannelOutcome struct {
 	State  string
