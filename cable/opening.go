@@ -16,7 +16,7 @@ import (
 // ServeHTTP opens a connection. Rails is asked before the 101, so that what
 // its middleware answers can be the handshake's answer.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !s.admission.CheckRequest(w, r) {
+	if !s.admission.CheckRequest(w, r, s.relay.TakesAll()) {
 		return
 	}
 	address := s.admission.Address(r)
@@ -99,11 +99,7 @@ func (s *Server) newConnection(r *http.Request) *Connection {
 
 // upgrade answers the handshake with the 101.
 func (c *Connection) upgrade(w http.ResponseWriter, r *http.Request) error {
-	header := http.Header{}
-	if c.protocol != "" {
-		header.Set("Sec-Websocket-Protocol", c.protocol)
-	}
-	return c.socket.Upgrade(w, r, header)
+	return c.socket.Upgrade(w, r, c.protocol)
 }
 
 // open asks Rails whether the connection may be, by running its connect.

@@ -225,9 +225,12 @@ func (s *Socket) Uncork() {
 	s.sendLocked(all)
 }
 
-// Write is for gorilla/websocket, which writes the 101 and the answers to
-// broken frames; it may reuse p.
+// Write is for gorilla/websocket, which writes the answers to broken frames; it
+// may reuse p. Its 101 is not ours.
 func (s *Socket) Write(p []byte) (int, error) {
+	if s.reader.ws == nil {
+		return len(p), nil
+	}
 	if !s.Send(append([]byte(nil), p...)) {
 		return 0, net.ErrClosed
 	}
