@@ -15,6 +15,10 @@ type Rules struct {
 	SameOrigin bool     // allow_same_origin_as_host
 	AssumeSSL  bool     // config.assume_ssl
 	Origins    *Origins // allowed_request_origins
+
+	// ForwardedHost has a proxy say what the app's host is (X-Forwarded-Host), as from
+	// Rails 8.2 on. Before, it is the Host of the request, with any port.
+	ForwardedHost bool
 }
 
 // Allow reports whether the app would let the handshake's page connect.
@@ -23,10 +27,25 @@ func (r *Rules) Allow(request *http.Request) bool {
 		return true
 	}
 	origin := request.Header.Get("Origin")
-	if r.SameOrigin && origin == r.scheme(request)+"://"+request.Host {
+	if r.SameOrigin && origin == r.own(request) {
 		return true
 	}
 	return r.Origins != nil && r.Origins.allow(request)
+}
+
+// own is the app's own origin, or nobody's if it is not clear.
+func (r *Rules) own(request *http.Request) string {
+	scheme, host := r.scheme(request), request.Host
+	if !r.ForwardedHost {
+		return scheme + "://" + host
+	}
+	for _, said := range strings.Split(strings.Join(request.Header.Values("X-Forwarded-Host"), ", "), ",") {
+		if said = strings.TrimSpace(said); said != "" {
+			host = said
+		}
+	}
+	host = strings.TrimSuffix(host, map[string]string{"http": ":80", "https": ":443"}[scheme])
+	return scheme + "://" + host
 }
 
 var forwardedProto = regexp.MustCompile(`(?i)\bproto="?(\w+)`)

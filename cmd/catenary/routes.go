@@ -10,8 +10,8 @@ import (
 	"net/url"
 	"path"
 	"slices"
-	"strings"
 
+	"github.com/catenary-cable/catenary/cable"
 	"github.com/catenary-cable/catenary/cable/admission"
 	"github.com/catenary-cable/catenary/config"
 	"github.com/catenary-cable/catenary/rpc"
@@ -22,8 +22,7 @@ import (
 func routes(cfg *config.Config, server http.Handler, proxies admission.Proxies, trouble *log.Logger) (http.Handler, error) {
 	paths := map[string]bool{}
 	for _, one := range cfg.Paths {
-		one = "/" + strings.Trim(one, "/")
-		paths[one], paths[one+"/"] = true, true
+		paths[cable.RoutedPath(&url.URL{Path: one})] = true
 	}
 	rest := http.NotFoundHandler()
 	if cfg.Proxy {
@@ -34,7 +33,7 @@ func routes(cfg *config.Config, server http.Handler, proxies admission.Proxies, 
 		rest = proxy
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if paths[r.URL.Path] {
+		if paths[cable.RoutedPath(r.URL)] {
 			server.ServeHTTP(w, r)
 		} else {
 			rest.ServeHTTP(w, r)

@@ -9,7 +9,28 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/catenary-cable/catenary/config"
 )
+
+// As Rails' router matches the place where Action Cable is mounted.
+func TestRoutes_TheCablesPathIsMatchedAsRailsDoes(t *testing.T) {
+	served := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "cable") })
+	handler, err := routes(&config.Config{Paths: []string{"/cable", "deep/käble/"}}, served, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]bool{
+		"/cable": true, "//cable": true, "/cable/": true, "//cable//?x=//": true, "/deep//k%C3%A4ble": true, "http://a.example/cable": true,
+		"/%63able": false, "/Cable": false, "/cable%2F": false, "/cable/.": false, "/x/../cable": false, "/cable/foo": false, "/": false, "//": false,
+	} {
+		answer := httptest.NewRecorder()
+		handler.ServeHTTP(answer, httptest.NewRequest("GET", path, nil))
+		if got := answer.Body.String() == "cable"; got != want {
+			t.Errorf("%s: served is %t", path, got)
+		}
+	}
+}
 
 // Whatever host a request names, and whatever proxy the environment, it goes to Rails or nowhere.
 func TestProxy_LeadsNowhereButToRails(t *testing.T) {
