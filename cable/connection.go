@@ -218,7 +218,7 @@ func (c *Connection) end(why string, d *protocol.Disconnect) {
 	}
 	c.countStale(-1)
 	c.ended = true
-	if d != nil {
+	if d != nil && c.tells(d) {
 		c.socket.Send(socket.Text(d.Frame()))
 	}
 	if c.socket.SendClose(websocket.CloseNormalClosure, "") {
@@ -259,6 +259,15 @@ func (c *Connection) end(why string, d *protocol.Disconnect) {
 		c.calls = nil
 	}
 	c.callNext() // if a call is under way, Rails is told after it
+}
+
+// tells reports whether the browser is told why it is disconnected. A client from
+// before Rails 6 does not know the frame and may not survive it (npm's of 5.2 throws).
+// It comes back whenever its connection ends, as natively, where nothing is said
+// when a server stops. One that offers no sub-protocol is taken for such a one;
+// npm's own cannot be told apart. That it must stay away nothing else can tell.
+func (c *Connection) tells(d *protocol.Disconnect) bool {
+	return !d.Reconnect || c.protocol != "" && !c.server.silent
 }
 
 func (c *Connection) debug(message string, args ...any) {

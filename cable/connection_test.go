@@ -265,6 +265,37 @@ func TestServer_AnswersTheHandshakeWithWhatRailsMiddlewareAnswered(t *testing.T)
 	}
 }
 
+// Clients from before Rails 6 know no disconnect frame.
+func TestServer_TellsNothingToClientsThatDoNotKnowTheFrame(t *testing.T) {
+	w := newWorld(t, func(s *setup) { s.silent = true })
+	known := w.welcomed()
+	known.send(`{"command":"message","identifier":"a","data":"1"}`)
+	known.expect(message("a", "1"))
+	w.eventually("it is shed", func() bool { c := w.only(); c.Slow(); return c != nil })
+	known.expectClose(websocket.CloseNormalClosure)
+
+	w = newWorld(t)
+	ws, _, err := websocket.DefaultDialer.Dial(w.url, nil) // offers no sub-protocol
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ws.Close()
+	unknown := &browser{t, ws}
+	unknown.expect(`{"type":"welcome"}`)
+	w.only().Slow()
+	unknown.expectClose(websocket.CloseNormalClosure)
+	ws, _, err = websocket.DefaultDialer.Dial(w.url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ws.Close()
+	unknown = &browser{t, ws}
+	unknown.expect(`{"type":"welcome"}`)
+	w.source.publish <- [2]string{"action_cable/user", `{"type":"disconnect","reconnect":false}`}
+	unknown.expect(`{"type":"disconnect","reason":"remote","reconnect":false}`)
+	unknown.expectClose(websocket.CloseNormalClosure)
+}
+
 func TestServer_TellsEveryBrowserAndRailsWhenItIsStopped(t *testing.T) {
 	w := newWorld(t)
 	browsers := []*browser{w.welcomed(), w.welcomed()}

@@ -197,6 +197,7 @@ type setup struct {
 	restart   Restart
 	admission admission.Options
 	compress  bool
+	silent    bool
 	relay     *relay.Relay
 }
 
@@ -224,7 +225,7 @@ func newWorld(t *testing.T, change ...func(*setup)) *world {
 	w.hub = hub.New(w.source, log)
 	w.server, err = NewServer(Options{
 		Backend: client, Hub: w.hub, Node: "n", Mount: "/cable", Limits: with.limits, Restart: with.restart, Log: log,
-		Admission: admission.New(with.admission), Compress: with.compress, Relay: with.relay,
+		Admission: admission.New(with.admission), Compress: with.compress, Silent: with.silent, Relay: with.relay,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -265,6 +266,13 @@ func (w *world) browser() *browser {
 	b := &browser{w.T, ws}
 	w.Cleanup(func() { ws.Close() })
 	return b
+}
+
+// only is the one connection that there is.
+func (w *world) only() (c *Connection) {
+	for _, c = range w.server.all() {
+	}
+	return c
 }
 
 func (w *world) welcomed() *browser {

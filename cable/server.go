@@ -38,6 +38,7 @@ type Options struct {
 
 	Admission *admission.Admission
 	Compress  bool         // long messages, for browsers that offer permessage-deflate
+	Silent    bool         // browsers that should come back are not told why they must, see Connection.tells
 	Relay     *relay.Relay // nil: nothing is left to the app's own Action Cable
 	Secret    string       // signs what nodes ask of each other, see token.Revocation
 
@@ -60,6 +61,7 @@ type Server struct {
 	mount   string
 	limits  Limits
 	restart Restart
+	silent  bool
 	log     *slog.Logger
 	sockets *socket.Sockets
 
@@ -104,7 +106,7 @@ func NewServer(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		backend: o.Backend, hub: o.Hub, node: o.Node, mount: o.Mount, limits: o.Limits, restart: o.Restart, log: o.Log, sockets: sockets,
+		backend: o.Backend, hub: o.Hub, node: o.Node, mount: o.Mount, limits: o.Limits, restart: o.Restart, silent: o.Silent, log: o.Log, sockets: sockets,
 		admission: o.Admission, relay: o.Relay, slowed: slowed,
 		refused: stats.NewThrottledCounter("subscriptions are refused", o.Log,
 			"subscriptions_per_connection", "subscription_bytes"),
