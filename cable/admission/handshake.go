@@ -31,7 +31,7 @@ func (a *Admission) CheckRequest(w http.ResponseWriter, r *http.Request, anyVers
 // upgradable reports whether a request asks for a WebSocket, by the three marks
 // that Rails looks for (websocket-driver, WebSocket::Driver.websocket?).
 func upgradable(r *http.Request) bool {
-	return r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket") &&
+	return r.Method == http.MethodGet && strings.EqualFold(said(r, "Upgrade"), "websocket") &&
 		listed(r.Header.Values("Connection"), "upgrade")
 }
 

@@ -26,7 +26,7 @@ func (r *Rules) Allow(request *http.Request) bool {
 	if r.AnyOrigin {
 		return true
 	}
-	origin := request.Header.Get("Origin")
+	origin := said(request, "Origin")
 	if r.SameOrigin && origin == r.own(request) {
 		return true
 	}
@@ -39,9 +39,9 @@ func (r *Rules) own(request *http.Request) string {
 	if !r.ForwardedHost {
 		return scheme + "://" + host
 	}
-	for _, said := range strings.Split(strings.Join(request.Header.Values("X-Forwarded-Host"), ", "), ",") {
-		if said = strings.TrimSpace(said); said != "" {
-			host = said
+	for one := range strings.SplitSeq(said(request, "X-Forwarded-Host"), ",") {
+		if one = strings.TrimSpace(one); one != "" {
+			host = one
 		}
 	}
 	host = strings.TrimSuffix(host, map[string]string{"http": ":80", "https": ":443"}[scheme])
@@ -52,29 +52,29 @@ var forwardedProto = regexp.MustCompile(`(?i)\bproto="?(\w+)`)
 
 // scheme is what Rack takes the browser's to be, or "" if its versions differ.
 func (r *Rules) scheme(request *http.Request) string {
-	if r.AssumeSSL || request.Header.Get("X-Forwarded-Ssl") == "on" {
+	if r.AssumeSSL || said(request, "X-Forwarded-Ssl") == "on" {
 		return "https"
 	}
-	var said []string
+	var all []string
 	for _, name := range []string{"X-Forwarded-Proto", "X-Forwarded-Scheme"} {
 		for _, value := range request.Header.Values(name) {
-			said = append(said, strings.Split(value, ",")...)
+			all = append(all, strings.Split(value, ",")...)
 		}
 	}
 	switch {
-	case len(said) > 0:
+	case len(all) > 0:
 	case request.TLS != nil:
-		said = []string{"https"}
+		all = []string{"https"}
 	default:
-		said = []string{"http"}
+		all = []string{"http"}
 	}
 	for _, value := range request.Header.Values("Forwarded") {
 		for _, found := range forwardedProto.FindAllStringSubmatch(value, -1) {
-			said = append(said, found[1])
+			all = append(all, found[1])
 		}
 	}
-	scheme := strings.TrimSpace(said[0])
-	for _, other := range said {
+	scheme := strings.TrimSpace(all[0])
+	for _, other := range all {
 		if strings.TrimSpace(other) != scheme {
 			return ""
 		}

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -59,13 +60,15 @@ func TestRules_AreThoseOfTheApp(t *testing.T) {
 		{rules, "http://X.test", nil, false, false},
 		{rules, "http://y.test", nil, false, true},
 		{rules, "/look(?=ahead)/", nil, false, false},
+		{rules, "http://a.test\nhttp://evil.test", nil, false, false}, // two headers
+		{rules, "http://host.test:80\nhttp://evil.test", nil, false, false},
 	} {
 		r := &http.Request{Host: "host.test:80", Header: one.header.Clone()}
 		if r.Header == nil {
 			r.Header = http.Header{}
 		}
 		if one.origin != "" {
-			r.Header.Set("Origin", one.origin)
+			r.Header["Origin"] = strings.Split(one.origin, "\n")
 		}
 		if one.secure {
 			r.TLS = &tls.ConnectionState{}
