@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -15,10 +16,13 @@ import (
 type stream struct {
 	name string
 
-	// of the shard's goroutine alone
+	// of whoever delivers alone, the shard's goroutine or the stream's own
 	batch     [][]byte      // what to deliver next
 	walk      []*group      // those that are delivered to
 	delivered time.Duration // when the last batch was, since the shard's start
+
+	busy   atomic.Bool // it has a goroutine of its own, which delivers
+	behind []delivery  // to that; guarded by the shard's queue
 
 	mu            sync.Mutex
 	live          bool
@@ -84,6 +88,12 @@ func (s *stream) forgetLeft() {
 }
 
 const fewLeft = 8
+
+func (s *stream) crowded() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.subscriptions > crowd
+}
 
 // doubt has a live stream wait for another acknowledgement; it reports false if
 // one is outstanding.

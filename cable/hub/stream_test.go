@@ -74,6 +74,45 @@ func TestStream_MembersComeAndGoWhileItDelivers(t *testing.T) {
 	}
 }
 
+// However long a crowd takes, another stream of the same shard does not wait for it, and each keeps its order.
+func TestStream_DoesNotWaitForACrowdBesideIt(t *testing.T) {
+	h := New(idle{}, slog.New(slog.DiscardHandler))
+	to := shut(t)
+	for range crowd + 1 {
+		h.Join("crowd", "a", &Member{Socket: to, Subscriber: nobody{}})
+	}
+	other := "0"
+	for n := 0; h.shard(other) != h.shard("crowd"); n++ {
+		other = fmt.Sprint(n)
+	}
+	release, heard, beside := make(chan bool), make(chan string, 10), make(chan string, 10)
+	h.Join("crowd", "", &Member{Callback: func(payload string) { <-release; heard <- payload }, Subscriber: nobody{}})
+	h.Join(other, "", &Member{Callback: func(payload string) { beside <- payload }, Subscriber: nobody{}})
+	shard, ended := h.shard("crowd"), make(chan struct{})
+	go func() { shard.run(h.dropped); close(ended) }()
+	for n := range 3 {
+		h.deliver("crowd", []byte(fmt.Sprint(n)))
+		h.deliver(other, []byte(fmt.Sprint(n)))
+		if got := <-beside; got != fmt.Sprint(n) {
+			t.Errorf("the other stream got %s", got)
+		}
+	}
+	close(release)
+	for n := range 3 {
+		if got := <-heard; got != fmt.Sprint(n) {
+			t.Errorf("the crowd got %s", got)
+		}
+	}
+	shard.stop()
+	<-ended
+	if shard.queue.bytes != 0 {
+		t.Errorf("%d bytes wait in the end", shard.queue.bytes)
+	}
+	if n := h.Stats().Broadcasts; n != 6 {
+		t.Errorf("%d broadcasts are counted", n)
+	}
+}
+
 // Each of many blocks gets the payload, which may be long, and wait long.
 func TestStream_HasOneTextForAllBlocks(t *testing.T) {
 	h := New(idle{}, slog.New(slog.DiscardHandler))

@@ -148,7 +148,7 @@ func silentPings(v *victim) {
 	for range n {
 		b := v.welcomed("127.0.3.11")
 		b.WriteRaw(stage.MaskedFrame(0x80|stage.OpPing, []byte("x")))
-		v.Hears(b, `(pong "x")`)
+		v.Hears(b, "(pong x)")
 	}
 	err := v.Nodes[0].Process.WaitFor(func() error {
 		if held := v.vitals().goroutines - before.goroutines; held > 20 {
