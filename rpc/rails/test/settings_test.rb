@@ -4,7 +4,9 @@ class SettingsTest < CallTest
   def test_the_application_tells_what_catenary_needs
     expected = { "rails" => ::Rails.version, "gem" => "0.1.0", "environment" => "test", "mount_path" => "/cable",
       "cable" => { "adapter" => "redis", "url" => REDIS.url, "channel_prefix" => "test" }, "identifiers" => ["current_user"],
-      "identify" => ["current_user"], "allowed_request_origins" => ["http://app.test"], "allow_same_origin_as_host" => true }
+      "identify" => ["current_user"], "allowed_request_origins" => ["http://app.test"], "allow_same_origin_as_host" => true,
+      "global_id_app" => GlobalID.app }
+    expected["forwarded_host"] = true if ::Rails.gem_version >= Gem::Version.new("8.2.0.alpha")
     assert_equal expected, settings.except("threads")
   end
 
