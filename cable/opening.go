@@ -54,7 +54,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		admission.Unavailable(w)
 		settled("unavailable")
 		return
-	case !c.accepted(opened):
+	case !opened.Opened():
 		s.settleOpening(c, false)
 		s.count.refused.Add(1)
 		answer(w, opened)
@@ -106,7 +106,7 @@ func (c *Connection) upgrade(w http.ResponseWriter, r *http.Request) error {
 func (c *Connection) open(ctx context.Context) (*rpc.Result, error) {
 	if c.upstream != nil {
 		protocol, opened, err := c.upstream.Open(ctx)
-		if err == nil && opened.Status == http.StatusOK {
+		if err == nil && opened.Opened() {
 			c.protocol, c.request = protocol, nil
 		}
 		return opened, err
@@ -127,14 +127,6 @@ func (c *Connection) open(ctx context.Context) (*rpc.Result, error) {
 	}
 	c.name = opened.ID
 	return opened, nil
-}
-
-// accepted reports whether the browser's handshake is answered with the 101.
-func (c *Connection) accepted(opened *rpc.Result) bool {
-	if c.upstream != nil || c.identities != nil { // Rails was not asked by a call
-		return opened.Status == http.StatusOK
-	}
-	return opened.Opened()
 }
 
 // errAbandoned says that Rails still opens a connection for which nobody waits

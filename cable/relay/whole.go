@@ -27,7 +27,7 @@ func (u *Upstream) Open(ctx context.Context) (protocol string, result *rpc.Resul
 	ws.SetReadLimit(longestMessage)
 	u.ws, u.ready = ws, true
 	u.request = nil
-	return ws.Subprotocol(), &rpc.Result{Status: http.StatusOK}, nil
+	return ws.Subprotocol(), &rpc.Result{Status: http.StatusOK, Version: "relayed"}, nil
 }
 
 // Begin starts to relay, the welcome first.
