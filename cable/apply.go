@@ -91,8 +91,7 @@ func (c *Connection) do(ops []rpc.Op) (closed bool) {
 			c.welcomed = c.welcomed || op.Frame == protocol.Welcome
 			c.socket.SendText(op.Frame)
 		case rpc.OpConfirm:
-			s := c.subscription(op.Identifier)
-			s.setLive(true)
+			s := c.standing(op.Identifier)
 			s.confirm = socket.Text(op.Frame)
 			s.sendConfirm()
 		case rpc.OpReject:
@@ -103,8 +102,7 @@ func (c *Connection) do(ops []rpc.Op) (closed bool) {
 			}
 			c.socket.SendText(op.Frame)
 		case rpc.OpSub:
-			s := c.subscription(op.Identifier)
-			s.setLive(true)
+			s := c.standing(op.Identifier)
 			s.follow(op.Stream, op.Token)
 		case rpc.OpUnsub:
 			if s := c.subscriptions.find(op.Identifier); s != nil {
@@ -138,13 +136,16 @@ func (c *Connection) listen(stream string) {
 // settle notes what a call has made of a subscription; nil: it is none.
 func (c *Connection) settle(identifier string, outcome *rpc.ChannelOutcome) {
 	if outcome != nil {
-		s := c.subscription(identifier)
-		s.setLive(true)
+		s := c.standing(identifier)
 		s.unknown = time.Time{}
 		if outcome.State != "" {
 			s.state, c.changed = outcome.State, true
 		}
-		if !c.ended {
+		switch {
+		case c.ended:
+		case s.excess:
+			c.refuse(s)
+		default:
 			s.setTimers(outcome.Timers)
 		}
 		s.sendConfirm() // its last stream may have been stopped before it was live
@@ -155,11 +156,37 @@ func (c *Connection) settle(identifier string, outcome *rpc.ChannelOutcome) {
 		return
 	}
 	s.setLive(false)
-	s.rejected, s.state = false, ""
+	s.rejected, s.excess, s.state = false, false, ""
 	s.leaveAll()
 	if s.queued == 0 { // else what the browser wants is in what Rails has not answered
 		s.wanted = false
 	}
+}
+
+// standing returns the subscription that Rails holds under an identifier, whose
+// word it is that counts. One that the browser has not asked for, as far as we
+// could read, is charged here.
+func (c *Connection) standing(identifier string) *subscription {
+	s := c.subscriptions.find(identifier)
+	if s == nil {
+		admitted := c.admits(len(identifier))
+		s = c.subscription(identifier)
+		s.excess = !admitted
+	}
+	s.setLive(true)
+	return s
+}
+
+// refuse rejects a subscription over a limit that stands in Rails, and has Rails
+// forget it.
+func (c *Connection) refuse(s *subscription) {
+	s.confirm = nil
+	c.socket.SendText(string(protocol.Reject(s.identifier)))
+	s.queued++
+	c.enqueue(queuedCall{
+		call:    rpc.Call{Do: rpc.Frames, Frames: []string{protocol.UnsubscribeCommand(s.identifier)}},
+		touched: []touch{{s, protocol.Unsubscribe}},
+	})
 }
 
 // subscription returns what is known of an identifier, which is little if the

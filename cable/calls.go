@@ -2,6 +2,7 @@ package cable
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,6 +34,7 @@ func (c *Connection) enqueue(q queuedCall) {
 		c.calls = append(c.calls, q)
 	}
 	c.waiting += q.bytes()
+	c.payloads += len(q.call.Payload)
 	c.callNext()
 }
 
@@ -42,6 +44,13 @@ func (q *queuedCall) bytes() (sum int) {
 		sum += len(text)
 	}
 	return sum
+}
+
+// forgetDeliveries drops the broadcasts for blocks that wait: nobody hears what
+// would come of them, and natively they would not run either. c.mu is held.
+func (c *Connection) forgetDeliveries() {
+	c.calls = slices.DeleteFunc(c.calls, func(q queuedCall) bool { return q.call.Do == rpc.Deliver })
+	c.payloads = 0
 }
 
 // waitForRoom holds up the browser's reader while too many of its commands, or
@@ -116,6 +125,8 @@ func (c *Connection) makeCall() {
 	q := c.calls[0]
 	c.calls = c.calls[1:]
 	c.waiting -= q.bytes()
+	c.payloads -= len(q.call.Payload)
+	c.underway = q.bytes() + len(q.call.Payload)
 	c.room.signal()
 	q.call.Connection, q.call.Version, q.call.Home = c.id, c.version, c.home
 	q.call.Fill, q.call.Until = c.fill, time.Now().Add(c.server.limits.CallWait)
@@ -143,8 +154,18 @@ func (c *Connection) answered(q queuedCall, a rpc.Answer) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.calling = false
+	c.calling, c.underway = false, 0
 	c.callNext()
+}
+
+// held returns how many bytes of calls there are that can be given up.
+func (c *Connection) held() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return 0
+	}
+	return c.waiting + c.payloads + c.underway
 }
 
 // fill makes a call a full one: all that the process needs in order to rebuild.

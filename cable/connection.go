@@ -54,6 +54,8 @@ type Connection struct {
 	internal      []*hub.Member // listening for remote disconnects
 	calls         []queuedCall
 	waiting       int          // bytes of the browser's commands among them
+	payloads      int          // bytes of broadcasts among them
+	underway      int          // bytes of the call that is under way
 	calling       bool         // a call is under way
 	room          room         // in the queue of calls, or of what is passed through
 	home          *rpc.Process // that holds its objects; nil: none, or calls go by POST
@@ -126,8 +128,8 @@ func (c *Connection) Receive(text []byte) {
 	q := queuedCall{call: rpc.Call{Do: rpc.Frames, Frames: []string{string(text)}}}
 	if command.Kind == protocol.Subscribe || command.Kind == protocol.Unsubscribe {
 		s := c.subscriptions.find(command.Identifier)
-		if s == nil && command.Kind == protocol.Subscribe {
-			if !c.admits(len(command.Identifier)) {
+		if command.Kind == protocol.Subscribe {
+			if s == nil && !c.admits(len(command.Identifier)) || s != nil && s.excess {
 				c.socket.SendText(string(protocol.Reject(command.Identifier)))
 				return
 			}
@@ -179,7 +181,8 @@ func (c *Connection) deliverTo(s *subscription, stream, payload string) {
 	if c.ended || !s.live {
 		return
 	}
-	if len(c.calls) >= c.server.limits.Commands {
+	limits := &c.server.limits
+	if len(c.calls) >= limits.Commands || c.payloads > 0 && c.payloads+len(payload) > limits.Socket.PendingBytes {
 		go c.Slow() // Rails runs its blocks more slowly than broadcasts come
 		return
 	}
@@ -219,7 +222,7 @@ func (c *Connection) end(why string, d *protocol.Disconnect) {
 	}
 	c.countStale(-1)
 	c.ended = true
-	if d != nil {
+	if d != nil && c.tells(d) {
 		c.socket.Send(socket.Text(d.Frame()))
 	}
 	if c.socket.SendClose(websocket.CloseNormalClosure, "") {
@@ -243,6 +246,7 @@ func (c *Connection) end(why string, d *protocol.Disconnect) {
 			c.server.hub.Leave(m) // the names stay: Rails must be told which there were
 		}
 	}
+	c.forgetDeliveries()
 	c.room.signal()
 	if c.beating != nil {
 		c.beating.Stop()
@@ -259,6 +263,15 @@ func (c *Connection) end(why string, d *protocol.Disconnect) {
 		c.calls = nil
 	}
 	c.callNext() // if a call is under way, Rails is told after it
+}
+
+// tells reports whether the browser is told why it is disconnected. A client from
+// before Rails 6 does not know the frame and may not survive it (npm's of 5.2 throws).
+// It comes back whenever its connection ends, as natively, where nothing is said
+// when a server stops. One that offers no sub-protocol is taken for such a one;
+// npm's own cannot be told apart. That it must stay away nothing else can tell.
+func (c *Connection) tells(d *protocol.Disconnect) bool {
+	return !d.Reconnect || c.protocol != "" && !c.server.silent
 }
 
 func (c *Connection) debug(message string, args ...any) {

@@ -3,6 +3,7 @@ package cable
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -24,6 +25,24 @@ func TestConnection_ConfirmsOnlyOnceTheStreamIsLive(t *testing.T) {
 	b.expect(confirmed("chat room"))
 	w.source.publish <- [2]string{"room", `{"x":1}`}
 	b.expect(message("chat room", `{"x":1}`))
+}
+
+// In an outage others may have a stream that nobody hears.
+func TestConnection_ConfirmsInAnOutageOnlyWhatIsHeardAgain(t *testing.T) {
+	w := newWorld(t)
+	before, during := w.welcomed(), w.welcomed()
+	before.subscribe("a room")
+	before.expect(confirmed("a room"))
+	w.source.leave()
+	for _, identifier := range []string{"b room", "c room"} {
+		during.subscribe(identifier)
+	}
+	during.send(`{"command":"message","identifier":"x","data":"1"}`)
+	during.expect(message("x", "1")) // and no confirmation before it
+	w.source.release()
+	during.expect(confirmed("b room"), confirmed("c room"))
+	w.source.publish <- [2]string{"room", "1"}
+	during.expect(message("b room", "1"), message("c room", "1"))
 }
 
 func TestConnection_AsksRailsOnceHoweverOftenTheBrowserSubscribes(t *testing.T) {
@@ -232,13 +251,49 @@ func TestServer_RefusesMoreConnectionsThanItsLimit(t *testing.T) {
 
 func TestServer_AnswersTheHandshakeWithWhatRailsMiddlewareAnswered(t *testing.T) {
 	w := newWorld(t)
-	w.rails.onCall(func(asked) map[string]any {
-		return map[string]any{"status": 301, "headers": [][2]string{{"Location", "https://example.test/cable"}}, "body": "moved"}
-	})
-	_, response, err := websocket.DefaultDialer.Dial(w.url, nil)
-	if err == nil || response.StatusCode != http.StatusMovedPermanently || response.Header.Get("Location") != "https://example.test/cable" {
-		t.Fatalf("%v %v", err, response)
+	for status, body := range map[int]string{301: "moved", 200: "back soon", 204: ""} {
+		w.rails.onCall(func(asked) map[string]any {
+			return map[string]any{"status": status, "headers": [][2]string{{"Location", "https://example.test/cable"}}, "body": body}
+		})
+		_, response, err := websocket.DefaultDialer.Dial(w.url, nil)
+		if err == nil || response.StatusCode != status || response.Header.Get("Location") != "https://example.test/cable" {
+			t.Fatalf("%v %v", err, response)
+		}
+		if got, _ := io.ReadAll(response.Body); string(got) != body {
+			t.Errorf("%d: got %q", status, got)
+		}
 	}
+}
+
+// Clients from before Rails 6 know no disconnect frame.
+func TestServer_TellsNothingToClientsThatDoNotKnowTheFrame(t *testing.T) {
+	w := newWorld(t, func(s *setup) { s.silent = true })
+	known := w.welcomed()
+	known.send(`{"command":"message","identifier":"a","data":"1"}`)
+	known.expect(message("a", "1"))
+	w.eventually("it is shed", func() bool { c := w.only(); c.Slow(); return c != nil })
+	known.expectClose(websocket.CloseNormalClosure)
+
+	w = newWorld(t)
+	ws, _, err := websocket.DefaultDialer.Dial(w.url, nil) // offers no sub-protocol
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ws.Close()
+	unknown := &browser{t, ws}
+	unknown.expect(`{"type":"welcome"}`)
+	w.only().Slow()
+	unknown.expectClose(websocket.CloseNormalClosure)
+	ws, _, err = websocket.DefaultDialer.Dial(w.url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ws.Close()
+	unknown = &browser{t, ws}
+	unknown.expect(`{"type":"welcome"}`)
+	w.source.publish <- [2]string{"action_cable/user", `{"type":"disconnect","reconnect":false}`}
+	unknown.expect(`{"type":"disconnect","reason":"remote","reconnect":false}`)
+	unknown.expectClose(websocket.CloseNormalClosure)
 }
 
 func TestServer_TellsEveryBrowserAndRailsWhenItIsStopped(t *testing.T) {
@@ -299,7 +354,7 @@ func TestConnection_TakesTheStateThatRailsHandsOver(t *testing.T) {
 	b.expect(confirmed("echo"))
 	w.eventually("the state is here", func() bool { return w.server.Stats().Warnings == 1 })
 	w.rails.onCall(behave)
-	w.rails.Restart()
+	w.restartRails()
 	b.send(`{"command":"message","identifier":"echo","data":"1"}`)
 	b.expect(message("echo", "1"))
 	call := w.rails.made(rpc.Frames)[1]

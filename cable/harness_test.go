@@ -3,6 +3,7 @@ package cable
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http/httptest"
 	"strings"
@@ -114,6 +115,7 @@ func behave(call asked) map[string]any {
 // memory is a hub.Source in the test's hands.
 type memory struct {
 	mu      sync.Mutex
+	away    error
 	held    bool // acknowledgements wait for release
 	waiting []func()
 	streams map[string]bool
@@ -152,14 +154,21 @@ func (m *memory) Unsubscribe(stream string) {
 	delete(m.streams, stream)
 }
 
-func (m *memory) Ready() error { return nil }
+func (m *memory) Ready() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.away
+}
+
+// leave is an outage, until release.
+func (m *memory) leave() { m.hold(); m.mu.Lock(); m.away = errors.New("it is away"); m.mu.Unlock() }
 
 func (m *memory) hold() { m.mu.Lock(); m.held = true; m.mu.Unlock() }
 
 func (m *memory) release() {
 	m.mu.Lock()
 	waiting := m.waiting
-	m.held, m.waiting = false, nil
+	m.away, m.held, m.waiting = nil, false, nil
 	m.mu.Unlock()
 	for _, acknowledged := range waiting {
 		acknowledged()
@@ -188,6 +197,7 @@ type setup struct {
 	restart   Restart
 	admission admission.Options
 	compress  bool
+	silent    bool
 	relay     *relay.Relay
 }
 
@@ -215,7 +225,7 @@ func newWorld(t *testing.T, change ...func(*setup)) *world {
 	w.hub = hub.New(w.source, log)
 	w.server, err = NewServer(Options{
 		Backend: client, Hub: w.hub, Node: "n", Mount: "/cable", Limits: with.limits, Restart: with.restart, Log: log,
-		Admission: admission.New(with.admission), Compress: with.compress, Relay: with.relay,
+		Admission: admission.New(with.admission), Compress: with.compress, Silent: with.silent, Relay: with.relay,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -256,6 +266,13 @@ func (w *world) browser() *browser {
 	b := &browser{w.T, ws}
 	w.Cleanup(func() { ws.Close() })
 	return b
+}
+
+// only is the one connection that there is.
+func (w *world) only() (c *Connection) {
+	for _, c = range w.server.all() {
+	}
+	return c
 }
 
 func (w *world) welcomed() *browser {
@@ -304,6 +321,10 @@ func (b *browser) expectClose(code int) {
 
 func confirmed(identifier string) string {
 	return `{"identifier":"` + identifier + `","type":"confirm_subscription"}`
+}
+
+func rejected(identifier string) string {
+	return `{"identifier":"` + identifier + `","type":"reject_subscription"}`
 }
 
 func message(identifier, json string) string {

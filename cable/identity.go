@@ -81,7 +81,7 @@ func (s *Server) assume(c *Connection, w http.ResponseWriter, r *http.Request) b
 
 // assumed is what Rails would have answered to the handshake.
 func (c *Connection) assumed() *rpc.Result {
-	return &rpc.Result{Status: http.StatusOK, Ops: []rpc.Op{
+	return &rpc.Result{Status: http.StatusOK, Version: "assumed", Ops: []rpc.Op{
 		{Kind: rpc.OpInternal, Stream: internalStream + c.name},
 		{Kind: rpc.OpSend, Frame: protocol.Welcome},
 	}}

@@ -3,11 +3,13 @@ package cable
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/catenary-cable/catenary/rpc"
+	"github.com/gorilla/websocket"
 )
 
 func TestLimits_IdentifiersOfAConnectionAreBoundedInBytes(t *testing.T) {
@@ -18,7 +20,7 @@ func TestLimits_IdentifiersOfAConnectionAreBoundedInBytes(t *testing.T) {
 	b.subscribe("b " + long)
 	b.expect(confirmed("a "+long), confirmed("b "+long))
 	b.subscribe("c " + long)
-	b.expect(`{"identifier":"c ` + long + `","type":"reject_subscription"}`)
+	b.expect(rejected("c " + long))
 	b.subscribe("short")
 	b.expect(confirmed("short"))
 	b.send(`{"command":"unsubscribe","identifier":"a ` + long + `"}`)
@@ -26,6 +28,38 @@ func TestLimits_IdentifiersOfAConnectionAreBoundedInBytes(t *testing.T) {
 	b.subscribe("c " + long)
 	b.expect(confirmed("c " + long))
 	if n := w.server.Stats().SubscriptionsRefused["subscription_bytes"]; n != 1 {
+		t.Errorf("%d refusals are counted", n)
+	}
+}
+
+// A spelling that Go does not read, and Ruby does, buys nothing: here a comment in the JSON.
+func TestLimits_AreChargedWhereRailsConfirms(t *testing.T) {
+	w := newWorld(t, func(s *setup) { s.limits.Subscriptions = 3 })
+	w.rails.onCall(func(call asked) map[string]any {
+		call.Frames = slices.Clone(call.Frames)
+		for i, text := range call.Frames {
+			call.Frames[i] = strings.TrimPrefix(text, "/**/")
+		}
+		return behave(call)
+	})
+	b := w.welcomed()
+	for n := range 3 {
+		b.send(fmt.Sprintf(`/**/{"command":"subscribe","identifier":"a %d"}`, n))
+		b.expect(confirmed(fmt.Sprintf("a %d", n)))
+	}
+	b.send(`/**/{"command":"subscribe","identifier":"a 3"}`)
+	b.expect(rejected("a 3"))
+	w.eventually("Rails is told to forget it", func() bool {
+		return slices.ContainsFunc(w.rails.made(rpc.Frames), func(call asked) bool {
+			return slices.Contains(call.Frames, `{"command":"unsubscribe","identifier":"a 3"}`)
+		})
+	})
+	b.send(`{"command":"unsubscribe","identifier":"a 0"}`)
+	w.eventually("an unsubscribe makes room", func() bool { return w.server.Stats().Subscriptions == 2 })
+	w.source.publish <- [2]string{"3", `"to nobody"`}
+	b.subscribe("a 4")
+	b.expect(confirmed("a 4"))
+	if n := w.server.Stats().SubscriptionsRefused["subscriptions_per_connection"]; n != 1 {
 		t.Errorf("%d refusals are counted", n)
 	}
 }
@@ -79,6 +113,31 @@ func TestLimits_AMessageMustEndOnceItHasBegun(t *testing.T) {
 	w.eventually("it is given up", func() bool { return w.server.Stats().Ends["slow"] == 1 })
 	idle.subscribe("room") // silence is no message
 	idle.expect(confirmed("room"))
+}
+
+// One byte of a head is a message that has begun. A ping is none, and who has sent one may be silent afterwards.
+func TestLimits_HalfAHeadIsWaitedForAsLongAsHalfAMessage(t *testing.T) {
+	w := newWorld(t, func(s *setup) { s.limits.Socket.MessageWait = 300 * time.Millisecond })
+	ping := "\x89\x82\x01\x02\x03\x04\x69\x6b" // "hi"
+	for n, half := range []string{"\x81", "\x81\xfe\x01", "\x89\x82\x01\x02", ping + "\x81", "\x01\x80\x01\x02\x03\x04" + ping} {
+		b := w.welcomed()
+		b.ws.NetConn().Write([]byte(half))
+		w.eventually(fmt.Sprintf("%q is given up", half), func() bool { return w.server.Stats().Ends["slow"] == int64(n+1) })
+	}
+	b, began := w.welcomed(), time.Now()
+	b.ws.SetPongHandler(func(data string) error {
+		if data != "hi" {
+			t.Errorf("the ping is answered with %q", data)
+		}
+		return b.ws.WriteMessage(websocket.TextMessage, []byte(`{"command":"message","identifier":"a","data":"1"}`))
+	})
+	b.ws.NetConn().Write([]byte(ping))
+	b.expect(message("a", "1"))
+	b.ws.NetConn().Write([]byte(ping + "\x8a\x80\x01\x02\x03\x04"))
+	b.expect(message("a", "1"))
+	w.eventually("nothing of it is given up", func() bool { return time.Since(began) > 2*w.server.limits.Socket.MessageWait })
+	b.subscribe("room")
+	b.expect(confirmed("room"))
 }
 
 // What a browser sent before it left waits in the kernel: it must not be held up by a pace that nobody keeps any more.

@@ -26,14 +26,19 @@ func (w *world) subscribers(n int) (browsers []*browser) {
 	return browsers
 }
 
-func TestRestart_KeepsBrowsersUnlessItIsToldOtherwise(t *testing.T) {
-	w := newWorld(t)
-	browsers := w.subscribers(3)
+// restartRails waits until catenary knows the new process, and no other.
+func (w *world) restartRails() {
 	w.rails.Restart()
 	w.eventually("the new process is there", func() bool {
 		all := w.server.backend.Processes()
 		return len(all) == 1 && all[0].ID == w.rails.Name
 	})
+}
+
+func TestRestart_KeepsBrowsersUnlessItIsToldOtherwise(t *testing.T) {
+	w := newWorld(t)
+	browsers := w.subscribers(3)
+	w.restartRails()
 	for _, b := range browsers {
 		b.send(`{"command":"message","identifier":"chat room","data":"1"}`)
 		b.expect(message("chat room", "1"))

@@ -16,7 +16,7 @@ import (
 // ServeHTTP opens a connection. Rails is asked before the 101, so that what
 // its middleware answers can be the handshake's answer.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !s.admission.CheckRequest(w, r) {
+	if !s.admission.CheckRequest(w, r, s.relay.TakesAll()) {
 		return
 	}
 	address := s.admission.Address(r)
@@ -54,7 +54,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		admission.Unavailable(w)
 		settled("unavailable")
 		return
-	case opened.Status != http.StatusOK:
+	case !opened.Opened():
 		s.settleOpening(c, false)
 		s.admission.RefusedByRails(r, opened.Status, location(opened), opened.Body)
 		answer(w, opened)
@@ -87,7 +87,7 @@ func (s *Server) newConnection(r *http.Request) *Connection {
 	c := &Connection{
 		server:   s,
 		id:       s.node + ":" + strconv.FormatInt(s.serial.Add(1), 36),
-		request:  describe(r, s.relay.Path(r, s.mount)).Encode(),
+		request:  describe(r, s.path(r)).Encode(),
 		protocol: protocol.Negotiate(r.Header.Values("Sec-WebSocket-Protocol")),
 	}
 	c.socket.Init(s.sockets, c)
@@ -99,18 +99,14 @@ func (s *Server) newConnection(r *http.Request) *Connection {
 
 // upgrade answers the handshake with the 101.
 func (c *Connection) upgrade(w http.ResponseWriter, r *http.Request) error {
-	header := http.Header{}
-	if c.protocol != "" {
-		header.Set("Sec-Websocket-Protocol", c.protocol)
-	}
-	return c.socket.Upgrade(w, r, header)
+	return c.socket.Upgrade(w, r, c.protocol)
 }
 
 // open asks Rails whether the connection may be, by running its connect.
 func (c *Connection) open(ctx context.Context) (*rpc.Result, error) {
 	if c.upstream != nil {
 		protocol, opened, err := c.upstream.Open(ctx)
-		if err == nil && opened.Status == http.StatusOK {
+		if err == nil && opened.Opened() {
 			c.protocol, c.request = protocol, nil
 		}
 		return opened, err
@@ -206,7 +202,7 @@ func (c *Connection) abandon() {
 
 // openedInVain has Rails close what it has opened too late. c.mu is held.
 func (c *Connection) openedInVain(a rpc.Answer) {
-	if a.Err == nil && a.Result.Error == nil && a.Result.Status == http.StatusOK {
+	if a.Err == nil && a.Result.Opened() {
 		c.noteObjects(a.Process, a.Result)
 	}
 	c.calling = false

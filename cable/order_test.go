@@ -93,6 +93,21 @@ func TestBroadcasts_PassASlowBrowserByAndItMayComeBack(t *testing.T) {
 	}
 }
 
+// A broadcast that is longer than all that may wait is no reason to give up who reads it.
+func TestBroadcasts_OfAnyLengthReachABrowserThatReads(t *testing.T) {
+	w := newWorld(t, func(s *setup) { s.limits.Socket.PendingBytes = 64 << 10 })
+	b := w.welcomed()
+	b.subscribe("chat room")
+	b.expect(confirmed("chat room"))
+	long := `"` + strings.Repeat("x", 5<<20) + `"`
+	for range 3 {
+		w.source.publish <- [2]string{"room", long}
+		b.expect(message("chat room", long))
+	}
+	w.source.publish <- [2]string{"room", "1"}
+	b.expect(message("chat room", "1"))
+}
+
 func TestBroadcasts_ThatAreNoJSONAreDropped(t *testing.T) {
 	w := newWorld(t)
 	b := w.welcomed()
@@ -198,6 +213,41 @@ func TestOpening_ThatEndsJustWhenItIsGivenUpIsClosed(t *testing.T) {
 	if opens, closes := len(w.rails.made(rpc.Open)), len(w.rails.made(rpc.Close)); opens != closes {
 		t.Errorf("%d connections were opened, %d closed", opens, closes)
 	}
+}
+
+// What waits for a block is bounded in bytes, as what waits for a socket, and is given up when memory is short.
+func TestBroadcasts_ForABlockThatIsBusyAreBoundedInBytes(t *testing.T) {
+	w := newWorld(t, func(s *setup) { s.limits.Socket.PendingBytes = 300_000 })
+	w.rails.onCall(func(call asked) map[string]any {
+		if call.Do == rpc.Deliver {
+			return nil // without end
+		}
+		result := behave(call)
+		if call.Do == rpc.Frames {
+			result["ops"] = []any{[]any{"sub", "chat", "room", w.rails.Name}, []any{"confirm", "chat"}}
+			result["channels"] = map[string]any{"chat": map[string]any{"state": "c"}}
+		}
+		return result
+	})
+	subscribed := func() *browser {
+		b := w.welcomed()
+		b.subscribe("chat")
+		b.expect(confirmed("chat"))
+		return b
+	}
+	b := subscribed()
+	long := `"` + strings.Repeat("x", 100_000) + `"`
+	for range 5 { // one is under way, three wait
+		w.source.publish <- [2]string{"room", long}
+	}
+	b.expect(`{"type":"disconnect","reason":"server_restart","reconnect":true}`)
+	w.eventually("it is slow", func() bool { return w.server.Stats().Ends["slow"] == 1 })
+
+	b = subscribed()
+	w.source.publish <- [2]string{"room", long}
+	w.eventually("memory is made", func() bool { return w.server.ShedBacklog() == 1 })
+	b.expect(`{"type":"disconnect","reason":"server_restart","reconnect":true}`)
+	w.rails.Cut() // else Rails is never told of the ends
 }
 
 // A broadcast is a call for each connection whose stream has a block: who is busy holds up nobody else, and gets it afterwards.

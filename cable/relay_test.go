@@ -306,13 +306,15 @@ func TestPassThrough_RelaysAWholeConnectionWithoutAskingTheGem(t *testing.T) {
 
 func TestPassThrough_AnswersTheHandshakeWithTheAppsRefusal(t *testing.T) {
 	w, p := passing(t, relay.All)
-	p.refuse = http.StatusForbidden
-	_, response, err := websocket.DefaultDialer.Dial(w.url, nil)
-	if err == nil || response.StatusCode != http.StatusForbidden || response.Header.Get("X-Why") != "so" {
-		t.Fatalf("%v %v", err, response)
-	}
-	if body, _ := io.ReadAll(response.Body); string(body) != "refused\n" {
-		t.Fatalf("body %q", body)
+	for _, status := range []int{http.StatusForbidden, http.StatusOK} {
+		p.set(func() { p.refuse = status })
+		_, response, err := websocket.DefaultDialer.Dial(w.url, nil)
+		if err == nil || response.StatusCode != status || response.Header.Get("X-Why") != "so" {
+			t.Fatalf("%v %v", err, response)
+		}
+		if body, _ := io.ReadAll(response.Body); string(body) != "refused\n" {
+			t.Fatalf("body %q", body)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package cable
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -20,6 +21,7 @@ import (
 	"github.com/catenary-cable/catenary/cable/relay"
 	"github.com/catenary-cable/catenary/cable/socket"
 	"github.com/catenary-cable/catenary/cable/stats"
+	"github.com/catenary-cable/catenary/protocol"
 	"github.com/catenary-cable/catenary/rpc"
 )
 
@@ -36,6 +38,7 @@ type Options struct {
 
 	Admission *admission.Admission
 	Compress  bool         // long messages, for browsers that offer permessage-deflate
+	Silent    bool         // browsers that should come back are not told why they must, see Connection.tells
 	Relay     *relay.Relay // nil: nothing is left to the app's own Action Cable
 	Secret    string       // signs what nodes ask of each other, see token.Revocation
 
@@ -62,6 +65,7 @@ type Server struct {
 	mount   string
 	limits  Limits
 	restart Restart
+	silent  bool
 	log     *slog.Logger
 	sockets *socket.Sockets
 
@@ -109,7 +113,7 @@ func NewServer(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		backend: o.Backend, hub: o.Hub, node: o.Node, mount: o.Mount, limits: o.Limits, restart: o.Restart, log: o.Log, sockets: sockets,
+		backend: o.Backend, hub: o.Hub, node: o.Node, mount: o.Mount, limits: o.Limits, restart: o.Restart, silent: o.Silent, log: o.Log, sockets: sockets,
 		admission: o.Admission, relay: o.Relay, slowed: slowed,
 		refused: stats.NewThrottledCounter("subscriptions are refused", o.Log,
 			"subscriptions_per_connection", "subscription_bytes"),
@@ -194,9 +198,27 @@ func (s *Server) settleOpening(c *Connection, opened bool) (stopping bool) {
 // here stay.
 func (s *Server) RefuseForMemory(refuse bool) { s.short.Store(refuse) }
 
-// ShedBacklog ends the connections of the browsers that keep up least, and
-// returns how many.
-func (s *Server) ShedBacklog() (ended int) { return s.sockets.Shed() }
+// ShedBacklog ends the connections of the browsers that keep up least, and of
+// those for which most waits for Rails. It returns how many.
+func (s *Server) ShedBacklog() (ended int) { return s.sockets.Shed() + s.shedCalls() }
+
+// shedCalls ends half of the connections for which much waits for Rails, those
+// with the most before others.
+func (s *Server) shedCalls() (ended int) {
+	var most []*Connection
+	bytes := map[*Connection]int{}
+	for _, c := range s.all() {
+		if held := c.held(); held > socket.WriteBytes {
+			most, bytes[c] = append(most, c), held
+		}
+	}
+	slices.SortFunc(most, func(a, b *Connection) int { return cmp.Compare(bytes[b], bytes[a]) })
+	most = most[:(len(most)+1)/2]
+	for _, c := range most {
+		c.end("memory", &protocol.Disconnect{Reason: protocol.ServerRestart, Reconnect: true})
+	}
+	return len(most)
+}
 
 // remove forgets a connection, of whose end Rails knows.
 func (s *Server) remove(c *Connection) {

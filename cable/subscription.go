@@ -20,6 +20,7 @@ type subscription struct {
 	live     bool      // Rails holds it, or it is verified
 	verified bool      // here, and Rails knows nothing of it: see Connection.verify
 	rejected bool      // in the call that is being applied
+	excess   bool      // Rails holds it, and it is over a limit: see Connection.standing
 	unknown  time.Time // until then, subscribing again is not worth a call
 
 	state   string        // Rails' own, see docs/rpc.md
@@ -51,7 +52,7 @@ func (s *subscription) setLive(live bool) {
 
 // follow starts a stream; token is nil for a plain one.
 func (s *subscription) follow(name string, token *string) {
-	if s.find(name) >= 0 {
+	if s.excess || s.find(name) >= 0 {
 		return
 	}
 	c := s.connection
@@ -123,7 +124,7 @@ func (s *subscription) Live(m *hub.Member) {
 }
 
 func (s *subscription) sendConfirm() {
-	if s.waiting == 0 && s.confirm != nil {
+	if s.waiting == 0 && s.confirm != nil && !s.excess {
 		s.connection.socket.Send(s.confirm)
 		s.confirm = nil
 	}

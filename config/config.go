@@ -21,6 +21,10 @@ type Config struct {
 	// Compression is permessage-deflate for browsers that offer it.
 	Compression bool
 
+	// DisconnectFrames tell browsers why their connection is closed, if they should
+	// come back. Clients from before Rails 6 do not know them.
+	DisconnectFrames bool `mapstructure:"disconnect_frames"`
+
 	TLS TLS
 	// TrustedProxies are networks that are no browsers.
 	TrustedProxies []string `mapstructure:"trusted_proxies"`

@@ -42,6 +42,8 @@ func settings() []setting {
 		{key: "proxy", kind: boolean, def: false, usage: "serve every other path from the backend"},
 
 		{key: "compression", kind: boolean, def: false, usage: "compress long messages for browsers that offer permessage-deflate"},
+		{key: "disconnect_frames", kind: boolean, def: true,
+			usage: "say why before a connection is closed whose browser should come back; clients from before Rails 6 throw at what is said"},
 		{key: "tls.certificate", kind: text, def: "", usage: "PEM file: browsers are served over TLS; read again when it changes"},
 		{key: "tls.key", kind: text, def: "", usage: "PEM file of its private key"},
 		{key: "trusted_proxies", kind: list, def: []string{"127.0.0.0/8", "::1", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"},

@@ -1,6 +1,11 @@
 package protocol
 
-import "encoding/json"
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"unicode/utf8"
+)
 
 // Kind is what a browser asks for.
 type Kind uint8
@@ -23,33 +28,58 @@ type Command struct {
 
 // ParseCommand reads a browser's text. Keys are compared exactly and the last
 // of equal keys counts, as in Ruby; encoding/json alone would accept
-// "Command" too.
+// "Command" too. What Ruby's versions read differently, or more leniently than
+// Go, is Unknown: then Rails' answer tells what it was.
 func ParseCommand(text []byte) Command {
 	if !json.Valid(text) {
 		return Command{}
 	}
 	var command, identifier []byte
 	eachMember(text, func(key, value []byte) {
-		switch string(key) {
-		case `"command"`:
+		name, _ := unquote(key)
+		switch string(name) {
+		case "command":
 			command = value
-		case `"identifier"`:
+		case "identifier":
 			identifier = value
 		}
 	})
-	var c Command
-	switch string(command) {
-	case `"subscribe"`:
-		c.Kind = Subscribe
-	case `"unsubscribe"`:
-		c.Kind = Unsubscribe
-	case `"message"`:
-		c.Kind = Perform
-	}
-	if len(identifier) == 0 || identifier[0] != '"' || json.Unmarshal(identifier, &c.Identifier) != nil {
+	name, read := unquote(identifier)
+	if !read {
 		return Command{}
 	}
+	c := Command{Identifier: string(name)}
+	kind, _ := unquote(command)
+	switch string(kind) {
+	case "subscribe":
+		c.Kind = Subscribe
+	case "unsubscribe":
+		c.Kind = Unsubscribe
+	case "message":
+		c.Kind = Perform
+	}
 	return c
+}
+
+// unquote decodes a JSON string; it reports false for anything else, and for half
+// a surrogate pair, of which each JSON library makes something else.
+func unquote(value []byte) (text []byte, read bool) {
+	if len(value) == 0 || value[0] != '"' {
+		return nil, false
+	}
+	if bytes.IndexByte(value, '\\') < 0 {
+		return value[1 : len(value)-1], true
+	}
+	var s string
+	if json.Unmarshal(value, &s) != nil || strings.ContainsRune(s, utf8.RuneError) {
+		return nil, false
+	}
+	return []byte(s), true
+}
+
+// UnsubscribeCommand is what a browser says to unsubscribe.
+func UnsubscribeCommand(identifier string) string {
+	return `{"command":"unsubscribe","identifier":` + string(Quote(identifier)) + `}`
 }
 
 // eachMember calls f with every key and value of the object at the top of

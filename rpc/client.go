@@ -178,7 +178,7 @@ func (c *Client) settle(at *Process, p *Pending, result *Result) {
 	ran := result != nil && result.Error == nil && result.Need == ""
 	switch {
 	case p.call.Do == Open:
-		if !ran || result.Status != 200 {
+		if !ran || !result.Opened() {
 			at.connections--
 		}
 	case p.call.Do == Close:

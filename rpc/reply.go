@@ -34,6 +34,10 @@ type Result struct {
 	Error    *Error
 }
 
+// Opened reports whether an open has made a connection. If not, the app's
+// middleware has answered the handshake: with 200 too, a maintenance page, say.
+func (r *Result) Opened() bool { return r.Error == nil && r.Status == 200 && r.Version != "" }
+
 // ChannelOutcome is what a call made of one subscription.
 type ChannelOutcome struct {
 	State  string
@@ -65,12 +69,14 @@ type Settings struct {
 	LocalBroadcasts bool           `json:"local_broadcasts"` // as with the adapter async
 	Identifiers     []string       `json:"identifiers"`
 	Identify        []string       `json:"identify"` // of these, those that catenary may set
+	GlobalIDApp     string         `json:"global_id_app"`
 
 	// How the app decides about the origin of a handshake.
 	AllowedRequestOrigins           []string `json:"allowed_request_origins"`
 	AllowSameOriginAsHost           bool     `json:"allow_same_origin_as_host"`
 	DisableRequestForgeryProtection bool     `json:"disable_request_forgery_protection"`
 	AssumeSSL                       bool     `json:"assume_ssl"`
+	ForwardedHost                   bool     `json:"forwarded_host"` // counts as the app's own, as from Rails 8.2 on
 	ForceSSL                        bool     `json:"force_ssl"`
 	Hosts                           []string `json:"hosts"` // none: any
 

@@ -1,7 +1,6 @@
 package admission
 
 import (
-	"encoding/base64"
 	"net/http"
 	"strconv"
 	"strings"
@@ -9,15 +8,16 @@ import (
 )
 
 // CheckRequest answers a request that no WebSocket can come of, or that comes
-// from a page that may not connect, and then reports false.
-func (a *Admission) CheckRequest(w http.ResponseWriter, r *http.Request) bool {
+// from a page that may not connect, and then reports false. With anyVersion it is
+// the app's affair which versions of WebSocket there are: all have the same frames.
+func (a *Admission) CheckRequest(w http.ResponseWriter, r *http.Request, anyVersion bool) bool {
 	if !upgradable(r) {
 		a.reject("no_upgrade", explainNoUpgrade(r), r)
 		PageNotFound(w)
 		return false
 	}
-	if refuseMalformed(w, r) {
-		a.reject("malformed", "a client that is no browser: a handshake has version 13 and a key of 16 bytes", r)
+	if refuseMalformed(w, r, anyVersion) {
+		a.reject("malformed", "a client that is no browser: a handshake has version 13 and a key", r)
 		return false
 	}
 	if !a.origins.allow(r) {
@@ -31,7 +31,7 @@ func (a *Admission) CheckRequest(w http.ResponseWriter, r *http.Request) bool {
 // upgradable reports whether a request asks for a WebSocket, by the three marks
 // that Rails looks for (websocket-driver, WebSocket::Driver.websocket?).
 func upgradable(r *http.Request) bool {
-	return r.Method == http.MethodGet && strings.EqualFold(r.Header.Get("Upgrade"), "websocket") &&
+	return r.Method == http.MethodGet && strings.EqualFold(said(r, "Upgrade"), "websocket") &&
 		listed(r.Header.Values("Connection"), "upgrade")
 }
 
@@ -47,14 +47,15 @@ func listed(headers []string, word string) bool {
 }
 
 // refuseMalformed answers a handshake that no WebSocket can come of.
-func refuseMalformed(w http.ResponseWriter, r *http.Request) (refused bool) {
-	if !listed(r.Header.Values("Sec-WebSocket-Version"), "13") {
+func refuseMalformed(w http.ResponseWriter, r *http.Request, anyVersion bool) (refused bool) {
+	versions := r.Header.Values("Sec-WebSocket-Version")
+	if !listed(versions, "13") && (!anyVersion || len(versions) == 0) {
 		w.Header().Set("Sec-WebSocket-Version", "13")
 		http.Error(w, "Unsupported WebSocket version: 13 is needed", http.StatusBadRequest)
 		return true
 	}
-	if key, err := base64.StdEncoding.DecodeString(r.Header.Get("Sec-WebSocket-Key")); err != nil || len(key) != 16 {
-		http.Error(w, "Missing or malformed handshake request header: Sec-WebSocket-Key", http.StatusBadRequest)
+	if len(r.Header.Values("Sec-WebSocket-Key")) == 0 { // any will do, as for websocket-driver
+		http.Error(w, "Missing handshake request header: Sec-WebSocket-Key", http.StatusBadRequest)
 		return true
 	}
 	return false

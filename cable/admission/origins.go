@@ -71,13 +71,16 @@ var (
 	otherInGo   = regexp.MustCompile(`&&|\[[^\]]*\[|\(\?[a-zA-Z-]*\)|\\[QE]`) // classes in classes, flags in mid-pattern, quoting
 )
 
+// said is what Ruby finds in a header: all of its values.
+func said(r *http.Request, name string) string { return strings.Join(r.Header.Values(name), ", ") }
+
 // allow reports whether the handshake's page may connect. As in Rails a handshake
 // without Origin comes from nowhere.
 func (o *Origins) allow(r *http.Request) bool {
 	if o == nil {
 		return true
 	}
-	origin := r.Header.Get("Origin")
+	origin := said(r, "Origin")
 	return origin != "" && (slices.Contains(o.texts, origin) ||
 		slices.ContainsFunc(o.patterns, func(p *regexp.Regexp) bool { return p.MatchString(origin) }))
 }

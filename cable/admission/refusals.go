@@ -88,3 +88,7 @@ func explainNoUpgrade(r *http.Request) string {
 	}
 	return "nobody asked for a WebSocket: somebody has opened this address, or a health check comes here in place of /live and /ready at operations.listen"
 }
+
+// scheme is what Rails takes the browser's to be, config.assume_ssl apart; "" if
+// its versions differ.
+func scheme(r *http.Request) string { return (&Rules{}).scheme(r) }

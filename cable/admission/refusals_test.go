@@ -83,7 +83,7 @@ func TestCheckRequest_TellsAProxyFromAVisitor(t *testing.T) {
 		for name, value := range r.headers {
 			request.Header.Set(name, value)
 		}
-		if a.CheckRequest(httptest.NewRecorder(), request) {
+		if a.CheckRequest(httptest.NewRecorder(), request, false) {
 			t.Errorf("%s comes in", name)
 		}
 		for _, part := range []string{"why=" + r.why + " ", r.guess, "host=app.example", "scheme=http"} {
@@ -99,11 +99,11 @@ func TestCheckRequest_LogsEachGuessOnceAMinute(t *testing.T) {
 	var log strings.Builder
 	a := New(Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 	for range 3 {
-		a.CheckRequest(httptest.NewRecorder(), httptest.NewRequest("GET", "/cable", nil))
+		a.CheckRequest(httptest.NewRecorder(), httptest.NewRequest("GET", "/cable", nil), false)
 		browser := httptest.NewRequest("GET", "/cable", nil)
 		browser.Header.Set("Sec-WebSocket-Key", "x")
 		browser.Header.Set("Origin", "https://"+strings.Repeat("a", 10_000))
-		a.CheckRequest(httptest.NewRecorder(), browser)
+		a.CheckRequest(httptest.NewRecorder(), browser, false)
 	}
 	if lines := strings.Count(log.String(), "\n"); lines != 2 || a.Rejected.Counts()["no_upgrade"] != 6 {
 		t.Errorf("%v, and it says\n%s", a.Rejected.Counts(), log.String())

@@ -15,6 +15,10 @@ type Rules struct {
 	SameOrigin bool     // allow_same_origin_as_host
 	AssumeSSL  bool     // config.assume_ssl
 	Origins    *Origins // allowed_request_origins
+
+	// ForwardedHost has a proxy say what the app's host is (X-Forwarded-Host), as from
+	// Rails 8.2 on. Before, it is the Host of the request, with any port.
+	ForwardedHost bool
 }
 
 // Allow reports whether the app would let the handshake's page connect.
@@ -22,47 +26,58 @@ func (r *Rules) Allow(request *http.Request) bool {
 	if r.AnyOrigin {
 		return true
 	}
-	origin := request.Header.Get("Origin")
-	seen := scheme(request)
-	if r.AssumeSSL {
-		seen = "https"
-	}
-	if r.SameOrigin && origin == seen+"://"+request.Host {
+	origin := said(request, "Origin")
+	if r.SameOrigin && origin == r.own(request) {
 		return true
 	}
 	return r.Origins != nil && r.Origins.allow(request)
 }
 
+// own is the app's own origin, or nobody's if it is not clear.
+func (r *Rules) own(request *http.Request) string {
+	scheme, host := r.scheme(request), request.Host
+	if !r.ForwardedHost {
+		return scheme + "://" + host
+	}
+	for one := range strings.SplitSeq(said(request, "X-Forwarded-Host"), ",") {
+		if one = strings.TrimSpace(one); one != "" {
+			host = one
+		}
+	}
+	host = strings.TrimSuffix(host, map[string]string{"http": ":80", "https": ":443"}[scheme])
+	return scheme + "://" + host
+}
+
 var forwardedProto = regexp.MustCompile(`(?i)\bproto="?(\w+)`)
 
 // scheme is what Rack takes the browser's to be, or "" if its versions differ.
-func scheme(request *http.Request) string {
-	if request.Header.Get("X-Forwarded-Ssl") == "on" {
+func (r *Rules) scheme(request *http.Request) string {
+	if r.AssumeSSL || said(request, "X-Forwarded-Ssl") == "on" {
 		return "https"
 	}
-	var said []string
+	var all []string
 	for _, name := range []string{"X-Forwarded-Proto", "X-Forwarded-Scheme"} {
 		for _, value := range request.Header.Values(name) {
-			said = append(said, strings.Split(value, ",")...)
+			all = append(all, strings.Split(value, ",")...)
 		}
 	}
 	switch {
-	case len(said) > 0:
+	case len(all) > 0:
 	case request.TLS != nil:
-		said = []string{"https"}
+		all = []string{"https"}
 	default:
-		said = []string{"http"}
+		all = []string{"http"}
 	}
 	for _, value := range request.Header.Values("Forwarded") {
 		for _, found := range forwardedProto.FindAllStringSubmatch(value, -1) {
-			said = append(said, found[1])
+			all = append(all, found[1])
 		}
 	}
-	first := strings.TrimSpace(said[0])
-	for _, other := range said {
-		if strings.TrimSpace(other) != first {
+	scheme := strings.TrimSpace(all[0])
+	for _, other := range all {
+		if strings.TrimSpace(other) != scheme {
 			return ""
 		}
 	}
-	return first
+	return scheme
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -16,6 +17,8 @@ func TestRules_AreThoseOfTheApp(t *testing.T) {
 		t.Errorf("unread: %q", unread)
 	}
 	rules := Rules{SameOrigin: true, Origins: listed}
+	forwarded := Rules{SameOrigin: true, ForwardedHost: true}
+	said := func(hosts ...string) http.Header { return http.Header{"X-Forwarded-Host": hosts} }
 	for _, one := range []struct {
 		rules  Rules
 		origin string
@@ -34,6 +37,17 @@ func TestRules_AreThoseOfTheApp(t *testing.T) {
 		{rules, "https://host.test:80", http.Header{"Forwarded": {"for=1.2.3.4;proto=https"}}, false, false},
 		{rules, "https://host.test:80", http.Header{"Forwarded": {"proto=https"}, "X-Forwarded-Proto": {"https"}}, false, true},
 		{Rules{SameOrigin: true, AssumeSSL: true}, "https://host.test:80", nil, false, true},
+		{rules, "http://pub.test", said("pub.test"), false, false}, // Rails < 8.2
+		{rules, "http://host.test:80", said("pub.test"), false, true},
+		{forwarded, "http://pub.test", said("pub.test"), false, true},
+		{forwarded, "http://host.test", said("pub.test"), false, false},
+		{forwarded, "http://b.test:81", said("a.test, b.test:81"), false, true},
+		{forwarded, "http://a.test", said("a.test, b.test"), false, false},
+		{forwarded, "http://b.test", said("a.test", "b.test:80"), false, true},
+		{forwarded, "https://b.test", said("b.test:443"), true, true},
+		{forwarded, "http://b.test:443", said("b.test:443"), false, true},
+		{forwarded, "http://host.test", said(""), false, true},
+		{forwarded, "http://host.test:80", nil, false, false},
 		{Rules{}, "http://host.test:80", nil, false, false},
 		{Rules{AnyOrigin: true}, "", nil, false, true},
 		{rules, "", nil, false, false},
@@ -46,13 +60,15 @@ func TestRules_AreThoseOfTheApp(t *testing.T) {
 		{rules, "http://X.test", nil, false, false},
 		{rules, "http://y.test", nil, false, true},
 		{rules, "/look(?=ahead)/", nil, false, false},
+		{rules, "http://a.test\nhttp://evil.test", nil, false, false}, // two headers
+		{rules, "http://host.test:80\nhttp://evil.test", nil, false, false},
 	} {
 		r := &http.Request{Host: "host.test:80", Header: one.header.Clone()}
 		if r.Header == nil {
 			r.Header = http.Header{}
 		}
 		if one.origin != "" {
-			r.Header.Set("Origin", one.origin)
+			r.Header["Origin"] = strings.Split(one.origin, "\n")
 		}
 		if one.secure {
 			r.TLS = &tls.ConnectionState{}

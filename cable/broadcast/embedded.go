@@ -50,10 +50,15 @@ type Embedded struct {
 type arrival struct {
 	stream  string
 	payload []byte
+	taken   chan struct{} // closed when it is delivered; nil: nobody waits
 }
 
-// waitingArrivals bounds what may wait for deliver; publishers wait beyond it.
-const waitingArrivals = 64
+// What may wait for deliver: so many, of which only the last may be a long one.
+// Publishers wait beyond it.
+const (
+	waitingArrivals = 64
+	longArrival     = 64 << 10
+)
 
 // NewEmbedded checks the options and opens nothing.
 func NewEmbedded(options EmbeddedOptions, log *slog.Logger) (*Embedded, error) {
@@ -139,6 +144,9 @@ func (e *Embedded) Run(ctx context.Context, deliver func(stream string, payload 
 			return nil
 		case a := <-e.arrived:
 			deliver(a.stream, a.payload)
+			if a.taken != nil {
+				close(a.taken)
+			}
 		}
 	}
 }
@@ -247,12 +255,24 @@ func (e *Embedded) publish(ctx context.Context, topic string, payload []byte) (r
 	if !ours {
 		return receivers, nil
 	}
-	select {
-	case e.arrived <- arrival{stream, payload}:
-		return receivers + 1, nil
-	case <-e.done:
-		return receivers, errStopped
-	case <-ctx.Done():
-		return receivers, fmt.Errorf("publishing: broadcasts are taken too slowly: %w", ctx.Err())
+	a := arrival{stream: stream, payload: payload}
+	to, taken := e.arrived, a.taken
+	if len(payload) > longArrival {
+		a.taken = make(chan struct{})
+	}
+	for {
+		select {
+		case to <- a:
+			to, taken = nil, a.taken
+			if taken == nil {
+				return receivers + 1, nil
+			}
+		case <-taken:
+			return receivers + 1, nil
+		case <-e.done:
+			return receivers, errStopped
+		case <-ctx.Done():
+			return receivers, fmt.Errorf("publishing: broadcasts are taken too slowly: %w", ctx.Err())
+		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -282,6 +283,40 @@ func TestEmbedded_BoundsWhatClientsMayDo(t *testing.T) {
 		if len(got.payload) != 500_000 {
 			t.Fatalf("heard %.100q", got.payload)
 		}
+	}
+}
+
+// Many short broadcasts may wait for delivery, and one long one.
+func TestEmbedded_HasPublishersOfLongBroadcastsWait(t *testing.T) {
+	s := newEmbedded(t, EmbeddedOptions{})
+	release, ended := make(chan bool), make(chan error, 1)
+	ctx, stop := context.WithCancel(context.Background())
+	go func() { ended <- s.Run(ctx, func(string, []byte) { <-release }) }()
+	s.Subscribe("s", func() {})
+	eventually(t, "it is ready", func() bool { return s.Ready() == nil })
+	for range 10 {
+		if err := s.Publish(ctx, "s", []byte("1")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var published atomic.Int64
+	for range 3 {
+		go func() {
+			if s.Publish(ctx, "s", make([]byte, longArrival+1)) == nil {
+				published.Add(1)
+			}
+		}()
+	}
+	for n := range 13 {
+		if got := published.Load(); got > int64(max(n-10, 0)) {
+			t.Fatalf("%d long ones are published, and %d delivered", got, n)
+		}
+		release <- true
+	}
+	eventually(t, "all are published", func() bool { return published.Load() == 3 })
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -356,7 +356,7 @@ func (r *Rails) Heard(p *rpc.Process, stream string, payload []byte) {
 	if s == nil || !s.wanted {
 		return
 	}
-	a := arrival{stream, payload}
+	a := arrival{stream: stream, payload: payload}
 	switch e := s.ear(p); {
 	case e == nil:
 	case s.move != nil:

@@ -87,9 +87,12 @@ func BenchmarkHub(b *testing.B) {
 
 func BenchmarkPing(b *testing.B) {
 	s := crowdOf(b, 1000, 1)
+	turns := socket.Turns{Lock: &s.mu}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	b.ReportAllocs()
 	for b.Loop() {
-		s.groups[0].Write(socket.Text(protocol.Ping(1795451915)))
+		s.groups[0].Write(socket.Text(protocol.Ping(1795451915)), &turns)
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*1000), "ns/ping")
 }
@@ -111,6 +114,39 @@ func BenchmarkJoinAndLeave(b *testing.B) {
 			}
 		})
 	}
+}
+
+// Whoever comes does not wait for a crowd to be served.
+func BenchmarkJoinBesideDelivery(b *testing.B) {
+	payload := []byte(`{"body":"the wire hangs over the rails"}`)
+	h := New(idle{}, slog.New(slog.DiscardHandler))
+	s := crowdOf(b, 2000, 1)
+	h.shard("room").streams["room"] = s
+	stop, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				s.batch = append(s.batch, payload)
+				s.deliver(0, nil)
+			}
+		}
+	}()
+	to := shut(b)
+	longest := time.Duration(0)
+	for b.Loop() {
+		began := time.Now()
+		m := &Member{Socket: to}
+		h.Join("room", "a", m)
+		h.Leave(m)
+		longest = max(longest, time.Since(began))
+	}
+	b.ReportMetric(float64(longest)/float64(time.Millisecond), "ms-longest")
+	close(stop)
+	<-ended
 }
 
 // What the status page asks for once a second, while somebody watches.

@@ -64,7 +64,7 @@ func (s *stream) removeGroup(g *group) {
 }
 
 // deliver turns the payloads into frames, once, and writes them to every member.
-func (g *group) deliver(batch [][]byte) {
+func (g *group) deliver(batch [][]byte, turns *socket.Turns) {
 	for len(batch) > 0 {
 		size, n := 0, 0
 		for n < len(batch) && (n == 0 || size < socket.WriteBytes) {
@@ -79,7 +79,7 @@ func (g *group) deliver(batch [][]byte) {
 		if g.deflates {
 			frames = socket.Deflate(frames)
 		}
-		g.Write(frames)
+		g.Write(frames, turns)
 		batch = batch[n:]
 	}
 }

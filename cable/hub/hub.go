@@ -76,21 +76,30 @@ func (h *Hub) deliver(name string, payload []byte) {
 
 // Join makes m a member of a stream under identifier ("" with a callback). It
 // reports whether the stream is live; if not, m.Subscriber is told when it is.
+// While the source is in trouble it is asked anew: a stream that was live may
+// not be heard now.
 func (h *Hub) Join(name, identifier string, m *Member) (live bool) {
 	shard := h.shard(name)
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
 	s := shard.streams[name]
-	if s == nil {
+	switch {
+	case s == nil:
 		s = &stream{name: name}
 		shard.streams[name] = s
-		asked := time.Now()
-		h.source.Subscribe(name, func() {
-			shard.subscribed(time.Since(asked))
-			s.acknowledge()
-		})
+		h.subscribe(shard, s)
+	case h.source.Ready() != nil && s.doubt():
+		h.subscribe(shard, s)
 	}
 	return s.add(identifier, m)
+}
+
+func (h *Hub) subscribe(shard *shard, s *stream) {
+	asked := time.Now()
+	h.source.Subscribe(s.name, func() {
+		shard.subscribed(time.Since(asked))
+		s.acknowledge()
+	})
 }
 
 // Leave ends a membership, once. Nothing is delivered to it afterwards.

@@ -11,7 +11,7 @@ type Delivery struct {
 	Took    time.Duration // until the last write
 }
 
-// sample tells of one broadcast in so many. It is the shard's goroutine's.
+// sample tells of one broadcast in so many.
 type sample struct {
 	oneIn int // 0: none
 	tell  func(Delivery)

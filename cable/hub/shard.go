@@ -10,7 +10,8 @@ import (
 // shardBytes is how much may wait for one shard before the source waits.
 const shardBytes = 16 << 20
 
-// shard holds a part of the streams, and delivers for them in one goroutine.
+// shard holds a part of the streams, and delivers for them in one goroutine, but
+// for those with a crowd.
 type shard struct {
 	mu      sync.Mutex
 	streams map[string]*stream
@@ -23,12 +24,14 @@ type shard struct {
 		stopped       bool
 	}
 
+	crowds sync.WaitGroup // goroutines of streams
+
 	started time.Time // what times are told from
-	sample  sample
 	seen    struct {
 		sync.Mutex
 		Stats // but for Streams
 	}
+	sample sample // guarded by seen
 }
 
 // delivery is a broadcast on its way to its stream.
@@ -74,6 +77,7 @@ func (s *shard) stop() {
 // run delivers what waits. All that came for a stream in the meantime goes out
 // together: under load, one write carries many broadcasts.
 func (s *shard) run(dropped *stats.ThrottledCounter) {
+	defer s.crowds.Wait()
 	var batch []delivery
 	var order []*stream
 	q := &s.queue
@@ -87,28 +91,94 @@ func (s *shard) run(dropped *stats.ThrottledCounter) {
 			return
 		}
 		batch, q.waiting = q.waiting, batch[:0]
-		q.bytes = 0
-		q.room.Broadcast()
 		q.Unlock()
 
 		order = order[:0]
+		here := batch[:0] // of small streams
 		for _, d := range batch {
+			if s.handOver(d, dropped) {
+				continue
+			}
 			if len(d.stream.batch) == 0 {
 				order = append(order, d.stream)
 			}
 			d.stream.batch = append(d.stream.batch, d.payload)
+			here = append(here, d)
 		}
-		deliveries, invalid := 0, 0
-		now := batch[len(batch)-1].arrived
-		for _, stream := range order {
-			d, i := stream.deliver(now, dropped)
-			deliveries, invalid = deliveries+d, invalid+i
-			stream.delivered = time.Since(s.started)
-		}
-		s.see(batch, deliveries, invalid)
-		s.sample.take(s, batch)
+		s.deliver(order, here, dropped)
 		clear(order)
 		clear(batch)
+	}
+}
+
+// deliver delivers to each of the streams what is in its batch.
+func (s *shard) deliver(order []*stream, batch []delivery, dropped *stats.ThrottledCounter) {
+	if len(batch) == 0 {
+		return
+	}
+	deliveries, invalid, bytes := 0, 0, 0
+	now := batch[len(batch)-1].arrived
+	for _, stream := range order {
+		d, i := stream.deliver(now, dropped)
+		deliveries, invalid = deliveries+d, invalid+i
+		stream.delivered = time.Since(s.started)
+	}
+	for _, d := range batch {
+		bytes += len(d.payload)
+	}
+	s.see(batch, deliveries, invalid)
+	q := &s.queue
+	q.Lock()
+	q.bytes -= bytes
+	q.room.Broadcast()
+	q.Unlock()
+}
+
+// crowd is how many members a stream must have to be delivered to by a goroutine of
+// its own, as long as there is something: the shard's other streams do not wait for
+// so many writes.
+const crowd = 512
+
+// handOver gives a delivery to the goroutine of a stream with a crowd, and reports
+// false if it has none. Only run calls it.
+func (s *shard) handOver(d delivery, dropped *stats.ThrottledCounter) bool {
+	q := &s.queue
+	if d.stream.busy.Load() {
+		q.Lock()
+		busy := d.stream.busy.Load()
+		if busy {
+			d.stream.behind = append(d.stream.behind, d)
+		}
+		q.Unlock()
+		if busy {
+			return true
+		}
+	}
+	if len(d.stream.batch) > 0 || !d.stream.crowded() { // as it has begun, it goes on
+		return false
+	}
+	d.stream.busy.Store(true)
+	d.stream.behind = append(d.stream.behind, d)
+	s.crowds.Go(func() { s.serve(d.stream, dropped) })
+	return true
+}
+
+// serve delivers to one stream until nothing is left.
+func (s *shard) serve(to *stream, dropped *stats.ThrottledCounter) {
+	q := &s.queue
+	for {
+		q.Lock()
+		batch := to.behind
+		to.behind = nil
+		to.busy.Store(len(batch) > 0)
+		q.Unlock()
+		if len(batch) == 0 {
+			return
+		}
+		for _, d := range batch {
+			to.batch = append(to.batch, d.payload)
+		}
+		s.deliver([]*stream{to}, batch, dropped)
 	}
 }
 
@@ -122,6 +192,7 @@ func (s *shard) see(batch []delivery, deliveries, invalid int) {
 	for _, d := range batch {
 		s.seen.Latencies.Add(d.stream.delivered - d.arrived)
 	}
+	s.sample.take(s, batch)
 }
 
 func (s *shard) subscribed(took time.Duration) {

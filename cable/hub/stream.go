@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
+	"github.com/catenary-cable/catenary/cable/socket"
 	"github.com/catenary-cable/catenary/cable/stats"
 )
 
@@ -14,9 +16,13 @@ import (
 type stream struct {
 	name string
 
-	// of the shard's goroutine alone
+	// of whoever delivers alone, the shard's goroutine or the stream's own
 	batch     [][]byte      // what to deliver next
+	walk      []*group      // those that are delivered to
 	delivered time.Duration // when the last batch was, since the shard's start
+
+	busy   atomic.Bool // it has a goroutine of its own, which delivers
+	behind []delivery  // to that; guarded by the shard's queue
 
 	mu            sync.Mutex
 	live          bool
@@ -83,6 +89,21 @@ func (s *stream) forgetLeft() {
 
 const fewLeft = 8
 
+func (s *stream) crowded() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.subscriptions > crowd
+}
+
+// doubt has a live stream wait for another acknowledgement; it reports false if
+// one is outstanding.
+func (s *stream) doubt() (live bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	live, s.live = s.live, false
+	return live
+}
+
 // acknowledge tells who waits that the stream is live.
 func (s *stream) acknowledge() {
 	s.mu.Lock()
@@ -97,7 +118,8 @@ func (s *stream) acknowledge() {
 
 // deliver sends the batch, which was there by now, to every member. A frame is
 // built once for all members under the same identifier. It returns how many
-// frames were handed to sockets, and how many payloads were no JSON.
+// frames were handed to sockets, and how many payloads were no JSON. Members
+// come and go meanwhile; who comes gets the next batch.
 func (s *stream) deliver(now time.Duration, dropped *stats.ThrottledCounter) (deliveries, invalid int) {
 	batch := s.batch
 	s.batch = nil
@@ -112,10 +134,14 @@ func (s *stream) deliver(now time.Duration, dropped *stats.ThrottledCounter) (de
 				break
 			}
 		}
-		for _, g := range s.groups {
-			g.deliver(plain)
+		s.walk = append(s.walk, s.groups...)
+		turns := socket.Turns{Lock: &s.mu}
+		for _, g := range s.walk {
 			deliveries += len(plain) * g.Len()
+			g.deliver(plain, &turns)
 		}
+		clear(s.walk)
+		s.walk = s.walk[:0]
 		invalid = len(batch) - len(plain)
 	}
 	s.traffic.add(now, len(batch), deliveries+len(batch)*len(callbacks))

@@ -1,7 +1,9 @@
 package hub
 
 import (
+	"fmt"
 	"log/slog"
+	"sync"
 	"testing"
 	"unsafe"
 )
@@ -24,6 +26,90 @@ func TestStream_ForgetsWhoLeavesBeforeItIsLive(t *testing.T) {
 	source.release()
 	if *told != 1 {
 		t.Errorf("whoever stays was told %d times that the stream is live", *told)
+	}
+}
+
+// Nobody waits for a delivery, and nobody's place is mixed up by it.
+func TestStream_MembersComeAndGoWhileItDelivers(t *testing.T) {
+	h := New(idle{}, slog.New(slog.DiscardHandler))
+	to := shut(t)
+	var stay []*Member
+	for i := range 1000 {
+		m := &Member{Socket: to}
+		h.Join("room", fmt.Sprint(i%3), m)
+		stay = append(stay, m)
+	}
+	s := h.shard("room").find("room")
+	var coming sync.WaitGroup
+	for n := range 4 {
+		coming.Go(func() {
+			for i := range 2000 {
+				one, other := &Member{Socket: to}, &Member{Socket: to}
+				h.Join("room", fmt.Sprint(i%3), one)
+				h.Join("room", fmt.Sprint("alone ", n), other)
+				h.Leave(one)
+				h.Leave(other)
+			}
+		})
+	}
+	gone := make(chan struct{})
+	go func() { coming.Wait(); close(gone) }()
+	for delivering := true; delivering; {
+		select {
+		case <-gone:
+			delivering = false
+		default:
+		}
+		s.batch = [][]byte{[]byte("1")}
+		s.deliver(0, nil)
+	}
+	for i, m := range stay {
+		if m.group.Len() == 0 || m.group.identifier != fmt.Sprint(i%3) {
+			t.Fatalf("member %d is in %q of %d", i, m.group.identifier, m.group.Len())
+		}
+		h.Leave(m)
+	}
+	if n := h.Stats().Streams; n != 0 {
+		t.Errorf("%d streams are left", n)
+	}
+}
+
+// However long a crowd takes, another stream of the same shard does not wait for it, and each keeps its order.
+func TestStream_DoesNotWaitForACrowdBesideIt(t *testing.T) {
+	h := New(idle{}, slog.New(slog.DiscardHandler))
+	to := shut(t)
+	for range crowd + 1 {
+		h.Join("crowd", "a", &Member{Socket: to, Subscriber: nobody{}})
+	}
+	other := "0"
+	for n := 0; h.shard(other) != h.shard("crowd"); n++ {
+		other = fmt.Sprint(n)
+	}
+	release, heard, beside := make(chan bool), make(chan string, 10), make(chan string, 10)
+	h.Join("crowd", "", &Member{Callback: func(payload string) { <-release; heard <- payload }, Subscriber: nobody{}})
+	h.Join(other, "", &Member{Callback: func(payload string) { beside <- payload }, Subscriber: nobody{}})
+	shard, ended := h.shard("crowd"), make(chan struct{})
+	go func() { shard.run(h.dropped); close(ended) }()
+	for n := range 3 {
+		h.deliver("crowd", []byte(fmt.Sprint(n)))
+		h.deliver(other, []byte(fmt.Sprint(n)))
+		if got := <-beside; got != fmt.Sprint(n) {
+			t.Errorf("the other stream got %s", got)
+		}
+	}
+	close(release)
+	for n := range 3 {
+		if got := <-heard; got != fmt.Sprint(n) {
+			t.Errorf("the crowd got %s", got)
+		}
+	}
+	shard.stop()
+	<-ended
+	if shard.queue.bytes != 0 {
+		t.Errorf("%d bytes wait in the end", shard.queue.bytes)
+	}
+	if n := h.Stats().Broadcasts; n != 6 {
+		t.Errorf("%d broadcasts are counted", n)
 	}
 }
 

@@ -38,9 +38,7 @@ type Browser interface {
 
 // Limits bound an Upstream.
 type Limits struct {
-	// PendingBytes may wait for the app; then the browser is read no further. No
-	// message of the app's may be longer.
-	PendingBytes int
+	PendingBytes int // may wait for the app; then the browser is read no further
 
 	OpenWait  time.Duration // for the app's answer to the handshake of a whole connection
 	CallWait  time.Duration // for an app that cannot be reached; then the browser must reconnect
@@ -145,10 +143,14 @@ func (u *Upstream) connect() *websocket.Conn {
 		ws.Close()
 		return nil
 	}
-	ws.SetReadLimit(int64(u.limits.PendingBytes)) // a longer one could not be given to the browser
+	ws.SetReadLimit(longestMessage)
 	u.ws = ws
 	return ws
 }
+
+// longestMessage is what the app may say at once, as long as what its broadcasts
+// may have (see broadcast.RedisOptions).
+const longestMessage = 16 << 20
 
 // silence is how long the app may say nothing, not even its ping of every three
 // seconds, before it is taken for lost.

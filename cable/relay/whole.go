@@ -24,10 +24,10 @@ func (u *Upstream) Open(ctx context.Context) (protocol string, result *rpc.Resul
 		u.cancel()
 		return "", refusal, err
 	}
-	ws.SetReadLimit(int64(u.limits.PendingBytes))
+	ws.SetReadLimit(longestMessage)
 	u.ws, u.ready = ws, true
 	u.request = nil
-	return ws.Subprotocol(), &rpc.Result{Status: http.StatusOK}, nil
+	return ws.Subprotocol(), &rpc.Result{Status: http.StatusOK, Version: "relayed"}, nil
 }
 
 // Begin starts to relay, the welcome first.

@@ -25,7 +25,16 @@ const (
 // that we cannot is a smaller window on our side, for which no browser asks.
 func offersDeflate(r *http.Request) bool {
 	offers := strings.Join(r.Header.Values("Sec-WebSocket-Extensions"), ",")
-	return strings.Contains(offers, "permessage-deflate") && !strings.Contains(offers, "server_max_window_bits")
+	if strings.Contains(offers, "server_max_window_bits") {
+		return false
+	}
+	for offer := range strings.SplitSeq(offers, ",") {
+		name, _, _ := strings.Cut(offer, ";")
+		if strings.TrimSpace(name) == "permessage-deflate" {
+			return true
+		}
+	}
+	return false
 }
 
 // Deflate returns text frames as we write them with the long ones among them

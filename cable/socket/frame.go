@@ -11,6 +11,7 @@ import (
 const (
 	textFrame  = 0x81
 	closeFrame = 0x88
+	pingFrame  = 0x89
 	pongFrame  = 0x8a
 )
 

@@ -36,7 +36,7 @@ func FuzzFrames(f *testing.F) {
 		if compressed {
 			r.Header.Set("Sec-WebSocket-Extensions", "permessage-deflate")
 		}
-		err := s.Upgrade(&piped{httptest.NewRecorder(), near}, r, nil)
+		err := s.Upgrade(&piped{httptest.NewRecorder(), near}, r, "")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -60,8 +60,8 @@ func (h *heartbeat) run(ctx context.Context) {
 			slot := &h.slots[phase]
 			slot.mu.Lock()
 			if slot.Len() > 0 {
-				slot.Write(frame(textFrame, protocol.Ping(now.Unix())))
 				h.sent.Add(int64(slot.Len()))
+				slot.Write(frame(textFrame, protocol.Ping(now.Unix())), &Turns{Lock: &slot.mu})
 			}
 			slot.mu.Unlock()
 		}

@@ -5,7 +5,7 @@ import "time"
 // Limits bound what one browser's socket may cost.
 type Limits struct {
 	MessageBytes int64 // the longest message from a browser; a longer one closes its connection with 1009
-	PendingBytes int   // waiting to be written to one browser; over it, the browser is told to reconnect
+	PendingBytes int   // waiting to be written to one browser besides the longest frame; over it, the browser is told to reconnect
 	CommandRate  int   // messages per second and connection, on average; more are read later. 0: no limit
 	CommandBurst int   // messages that may come at once
 

@@ -15,8 +15,8 @@ import (
 
 // reader is the way in from one browser. gorilla/websocket does the framing.
 // Where the poller watches the socket, a goroutine and a buffer exist only
-// while there is something to read; elsewhere, and for a browser that has
-// sent half a message, the goroutine waits.
+// while there is something to read; elsewhere the goroutine waits, and for the
+// rest of a message that has begun it waits for Limits.MessageWait.
 type reader struct {
 	ws     *websocket.Conn
 	socket *Socket
@@ -30,7 +30,7 @@ type reader struct {
 func (s *Socket) Start() {
 	ws := s.reader.ws
 	ws.SetReadLimit(s.all.limits.MessageBytes)
-	ws.SetPingHandler(func(data string) error { s.keepPace(); s.Send(frame(pongFrame, data)); return nil })
+	ws.SetPingHandler(func(data string) error { s.keepPace(); s.Send(frame(pongFrame, data)); return nil }) // within a message
 	ws.SetPongHandler(func(string) error { s.keepPace(); return nil })
 	ws.SetCloseHandler(s.AnswerClose)
 	s.reader.start(s.all.poller)
@@ -89,21 +89,26 @@ func (r *reader) run() {
 	}
 }
 
-// message returns the next text, or nil for a binary message, which Rails'
-// own server does not understand either.
-func (r *reader) message() ([]byte, error) {
-	kind, from, err := r.ws.NextReader()
-	if err != nil {
-		return nil, err
+// message returns the next text. It returns nil for a ping or a pong, and for a
+// binary message, which Rails' own server does not understand either.
+func (r *reader) message() (text []byte, err error) {
+	if r.poller == nil {
+		r.buffer.Peek(1) // nothing has begun: as long as it takes
 	}
 	limits := &r.socket.all.limits
-	if r.socket.deflates { // gorilla counts the bytes that come, and not what they become
-		from = io.LimitReader(from, limits.MessageBytes+1)
-	}
 	begun, wait := time.Now(), limits.MessageWait
 	r.socket.SetReadDeadline(begun.Add(wait))
-	text, err := io.ReadAll(from)
-	r.socket.SetReadDeadline(time.Time{})
+	defer r.socket.SetReadDeadline(time.Time{})
+	if r.heartbeat() {
+		return nil, nil
+	}
+	kind, from, err := r.ws.NextReader()
+	if err == nil {
+		if r.socket.deflates { // gorilla counts the bytes that come, and not what they become
+			from = io.LimitReader(from, limits.MessageBytes+1)
+		}
+		text, err = io.ReadAll(from)
+	}
 	switch {
 	case err != nil && time.Since(begun) >= wait:
 		return nil, errTooSlow
@@ -118,6 +123,34 @@ func (r *reader) message() ([]byte, error) {
 		return nil, errNotUTF8
 	}
 	return text, nil
+}
+
+// heartbeat takes a ping or a pong, if that is what comes first. gorilla would
+// then wait for a message, which may never come. All else it takes, and so
+// whatever is wrong with a frame.
+func (r *reader) heartbeat() (taken bool) {
+	head, err := r.buffer.Peek(2)
+	if err != nil {
+		return false
+	}
+	kind, masked, size := head[0], head[1]&0x80 != 0, int(head[1]&0x7f)
+	if kind != pingFrame && kind != pongFrame || !masked || size > 125 {
+		return false
+	}
+	whole, err := r.buffer.Peek(2 + 4 + size)
+	if err != nil {
+		return false
+	}
+	if kind == pingFrame {
+		key, data := whole[2:6], whole[6:]
+		pong := frame(pongFrame, data)
+		for i := range data {
+			pong[len(pong)-size+i] ^= key[i%4]
+		}
+		r.socket.Send(pong)
+	}
+	r.buffer.Discard(len(whole))
+	return true
 }
 
 // end reports that the browser can be read no more, and closes the socket.

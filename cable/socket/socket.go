@@ -59,6 +59,7 @@ type Socket struct {
 	over     bool     // more has waited than may
 	queue    [][]byte // what the kernel has not taken
 	queued   int      // bytes in queue and in the flusher's hands
+	longest  int      // frame among these
 }
 
 // Init makes a zero Socket one of the server's. Frames sent before the
@@ -95,7 +96,7 @@ func (s *Socket) Send(frame []byte) bool {
 		return false
 	}
 	s.sendLocked(frame)
-	if s.queued > s.limit && !s.over {
+	if s.queued-s.longest > s.limit && !s.over { // a single frame may be as long as it likes
 		s.over = true
 		go s.owner.Slow()
 	}
@@ -143,8 +144,12 @@ func (s *Socket) sendLocked(frame []byte) {
 		}
 		frame = frame[n:]
 	}
+	if s.queued == 0 {
+		s.longest = 0
+	}
 	s.queue = append(s.queue, frame)
 	s.queued += len(frame)
+	s.longest = max(s.longest, len(frame))
 	s.startFlush()
 }
 
@@ -220,9 +225,12 @@ func (s *Socket) Uncork() {
 	s.sendLocked(all)
 }
 
-// Write is for gorilla/websocket, which writes the 101 and the answers to
-// broken frames; it may reuse p.
+// Write is for gorilla/websocket, which writes the answers to broken frames; it
+// may reuse p. Its 101 is not ours.
 func (s *Socket) Write(p []byte) (int, error) {
+	if s.reader.ws == nil {
+		return len(p), nil
+	}
 	if !s.Send(append([]byte(nil), p...)) {
 		return 0, net.ErrClosed
 	}

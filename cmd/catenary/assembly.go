@@ -89,7 +89,7 @@ func (a *assembly) listen(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	a.front = newFront(listener, a.sockets.lent, a.cfg.Limits, a.log)
+	a.front = newFront(listener, a.sockets.lent, a.cfg.Proxy, a.cfg.Limits, a.log)
 	a.tracer, err = newTracer(ctx, a.cfg.Telemetry, a.environ, a.log)
 	return err
 }
@@ -164,7 +164,8 @@ func (a *assembly) open() error {
 	}
 	a.server, err = cable.NewServer(cable.Options{
 		Backend: a.backend, Hub: hub, Node: node(), Mount: cfg.Paths[0], Limits: limits(cfg), Restart: restart(cfg), Ping: cfg.Ping.Interval, Log: a.log, Secret: a.secret,
-		Admission: admission, Compress: cfg.Compression, Relay: passThrough, HandshakeSettled: a.meters.handshake, Lease: lease, Publish: source.Publish,
+		Admission: admission, Compress: cfg.Compression, Silent: !cfg.DisconnectFrames, Relay: passThrough, HandshakeSettled: a.meters.handshake, Lease: lease,
+		Publish: source.Publish,
 	})
 	if err != nil {
 		return err

@@ -23,6 +23,7 @@ import (
 type front struct {
 	listener net.Listener
 	lent     bool
+	web      bool // pages come here too
 	server   *http.Server
 	left     atomic.Bool
 
@@ -34,10 +35,10 @@ type front struct {
 	begun    sync.Map // those that have begun a request, until it is there as a whole
 }
 
-func newFront(listener net.Listener, lent bool, limits config.Limits, log *slog.Logger) *front {
-	f := &front{listener: listener, lent: lent, opened: make(chan struct{})}
+func newFront(listener net.Listener, lent, web bool, limits config.Limits, log *slog.Logger) *front {
+	f := &front{listener: listener, lent: lent, web: web, opened: make(chan struct{})}
 	f.server = &http.Server{
-		Handler: f, ReadHeaderTimeout: limits.HeaderTimeout, IdleTimeout: time.Minute, MaxHeaderBytes: int(limits.HeaderBytes),
+		Handler: steadily(f, standstill), ReadHeaderTimeout: limits.HeaderTimeout, IdleTimeout: time.Minute, MaxHeaderBytes: int(limits.HeaderBytes),
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), ConnState: f.watch,
 		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
 			return context.WithValue(ctx, connKey{}, conn)
@@ -128,14 +129,16 @@ func (f *front) stop(ctx context.Context, web bool) {
 
 func (f *front) close() { f.server.Close() }
 
-// patient is a listener that accepts while there is capacity.
+// patient is a listener that accepts while there is capacity for handshakes. Where
+// pages come by it too, these must not wait for that: handshakes wait in
+// backend.queue.
 type patient struct {
 	net.Listener
 	front *front
 }
 
 func (p *patient) Accept() (net.Conn, error) {
-	if admission := p.front.admission.Load(); admission != nil {
+	if admission := p.front.admission.Load(); admission != nil && !p.front.web {
 		admission.Wait()
 	}
 	conn, err := p.Listener.Accept()

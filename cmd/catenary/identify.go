@@ -41,6 +41,7 @@ func identifying(items []string, to *admission.Admission, log *slog.Logger) func
 		}
 		to.Follow(&admission.Rules{
 			AnyOrigin: s.DisableRequestForgeryProtection, SameOrigin: s.AllowSameOriginAsHost, AssumeSSL: s.AssumeSSL, Origins: origins,
+			ForwardedHost: s.ForwardedHost,
 		})
 		return nil
 	}
@@ -54,6 +55,10 @@ func mayIdentify(all []token.Template, s *rpc.Settings) error {
 			return fmt.Errorf("jwt.identify: the app's connections are identified_by %s, and not by %s: name only those", strings.Join(s.Identifiers, ", "), name)
 		case !slices.Contains(s.Identify, name):
 			return fmt.Errorf("jwt.identify: the app does not let catenary set %s: write config.catenary.identify = %%i[%s] in config/application.rb", name, names(all))
+		}
+		app, record := template.App()
+		if record && s.GlobalIDApp != "" && app != s.GlobalIDApp { // else a remote disconnect would miss who has only connected
+			return fmt.Errorf("jwt.identify: %s names records of the app %q, and this app's are of %q: write gid://%s/…", template.Value, app, s.GlobalIDApp, s.GlobalIDApp)
 		}
 	}
 	return nil

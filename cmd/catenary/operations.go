@@ -82,7 +82,7 @@ func serveOperations(ctx context.Context, listener net.Listener, profiles bool, 
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	}
-	server := &http.Server{Handler: fromHere(listener.Addr(), mux), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 2 * time.Minute}
+	server := &http.Server{Handler: fromHere(listener.Addr(), mux), ReadTimeout: 5 * time.Second, WriteTimeout: 2 * time.Minute}
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

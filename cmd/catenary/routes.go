@@ -8,20 +8,21 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"path"
 	"slices"
-	"strings"
 
+	"github.com/catenary-cable/catenary/cable"
 	"github.com/catenary-cable/catenary/cable/admission"
 	"github.com/catenary-cable/catenary/config"
+	"github.com/catenary-cable/catenary/rpc"
 )
 
 // routes sends the cable's paths to the cable, and the rest to Rails if
 // catenary is the front.
 func routes(cfg *config.Config, server http.Handler, proxies admission.Proxies, trouble *log.Logger) (http.Handler, error) {
 	paths := map[string]bool{}
-	for _, path := range cfg.Paths {
-		path = "/" + strings.Trim(path, "/")
-		paths[path], paths[path+"/"] = true, true
+	for _, one := range cfg.Paths {
+		paths[cable.RoutedPath(&url.URL{Path: one})] = true
 	}
 	rest := http.NotFoundHandler()
 	if cfg.Proxy {
@@ -32,7 +33,7 @@ func routes(cfg *config.Config, server http.Handler, proxies admission.Proxies, 
 		rest = proxy
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if paths[r.URL.Path] {
+		if paths[cable.RoutedPath(r.URL)] {
 			server.ServeHTTP(w, r)
 		} else {
 			rest.ServeHTTP(w, r)
@@ -48,6 +49,7 @@ func proxyTo(backend string, proxies admission.Proxies, trouble *log.Logger) (ht
 		return nil, fmt.Errorf("backend.url: %w", err)
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.Proxy = nil // whoever names a host must not be led there by HTTP_PROXY
 	transport.MaxIdleConnsPerHost = 64
 	if target.Scheme == "unix" {
 		socket := target.Path
@@ -78,10 +80,13 @@ func proxyTo(backend string, proxies admission.Proxies, trouble *log.Logger) (ht
 		},
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.TrimRight(r.URL.Path, "/") == "/_catenary" {
+		switch {
+		case path.Clean("/"+r.URL.Path) == rpc.Path:
 			http.NotFound(w, r)
-			return
+		case r.Method == http.MethodConnect: // asks for a way to somewhere else
+			http.Error(w, http.StatusText(http.StatusMethodNotAllowed), http.StatusMethodNotAllowed)
+		default:
+			proxy.ServeHTTP(w, r)
 		}
-		proxy.ServeHTTP(w, r)
 	}), nil
 }

@@ -58,9 +58,11 @@ export const repeats = atLeast("6.1") && version !== "6.1.4"
 
 // A page has a consumer of its own, and a user of its own, so that scenarios run side by side.
 export class Page {
+  // query: or a function that returns it anew each time.
   constructor(name, query = "") {
     this.user = `${name}v${version.replaceAll(".", "x")}`
-    this.consumer = ActionCable.createConsumer(`ws://${server}/cable?uid=${this.user}${query}`)
+    const url = query => `ws://${server}/cable?uid=${this.user}${query}`
+    this.consumer = ActionCable.createConsumer(typeof query === "function" ? () => url(query()) : url(query))
   }
 
   // The callbacks of a subscription, counted.

@@ -89,7 +89,7 @@ func FuzzPlaces(f *testing.F) {
 		}}
 		r.URL.RawQuery = query
 		for _, protocol := range []string{RawSubprotocol, "token."} {
-			text, err := Places{Query: "token", Authorization: true, Subprotocol: protocol, Cookie: "jwt"}.find(r)
+			text, err := Places{Query: "token", Authorization: true, Subprotocol: protocol, Cookie: "jwt"}.Find(r)
 			if (text == "") != (err != nil) {
 				t.Errorf("found %q, and %v", text, err)
 			}

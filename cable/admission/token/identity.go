@@ -22,6 +22,13 @@ func ParseTemplate(text string) Template {
 	return Template{identifier, value}
 }
 
+// App returns the app whose record the template names, and false if it is a text.
+func (t Template) App() (app string, record bool) {
+	rest, record := strings.CutPrefix(t.Value, "gid://")
+	app, _, _ = strings.Cut(rest, "/")
+	return app, record
+}
+
 // Identity is an identifier and its value for one connection.
 type Identity struct {
 	Identifier string

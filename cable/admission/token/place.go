@@ -3,6 +3,7 @@ package token
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -19,8 +20,9 @@ type Places struct {
 // Sec-WebSocket-Protocol, as npm's actioncable-jwt sends it.
 const RawSubprotocol = "raw"
 
-// find returns the handshake's token.
-func (p Places) find(r *http.Request) (string, error) {
+// Find returns the handshake's token. Where Ruby, in any version of Rack, may find
+// another one, there is none that counts.
+func (p Places) Find(r *http.Request) (string, error) {
 	for _, look := range []func(*http.Request) []string{p.query, p.authorization, p.subprotocol, p.cookie} {
 		switch found := look(r); {
 		case len(found) > 1:
@@ -36,8 +38,40 @@ func (p Places) query(r *http.Request) []string {
 	if p.Query == "" || r.URL.RawQuery == "" {
 		return nil
 	}
-	values, _ := url.ParseQuery(r.URL.RawQuery) // what cannot be read is as good as absent
-	return values[p.Query]
+	tokens := p.parameters(r.URL.RawQuery, "&")
+	if !slices.Equal(tokens, p.parameters(r.URL.RawQuery, "&;")) { // Rack 2 parts at semicolons, too
+		return unclear
+	}
+	return tokens
+}
+
+// unclear is more than one.
+var unclear = make([]string, 2)
+
+// parameters returns the values of the parameter in a query.
+func (p Places) parameters(query, separators string) (tokens []string) {
+	for pair := range strings.FieldsFuncSeq(query, func(c rune) bool { return strings.ContainsRune(separators, c) }) {
+		name, value, _ := strings.Cut(pair, "=")
+		name, err := url.QueryUnescape(name)
+		value, invalid := url.QueryUnescape(value)
+		switch {
+		case err != nil: // Ruby refuses the whole query
+		case name == p.Query && invalid == nil:
+			tokens = append(tokens, value)
+		case nested(strings.TrimSpace(name)) == p.Query: // Ruby makes a list of it, or something else than we think
+			return unclear
+		}
+	}
+	return tokens
+}
+
+// nested is the parameter that a name such as token[] is a part of.
+func nested(name string) string {
+	name = strings.TrimLeft(name, "[]")
+	if end := strings.IndexAny(name, "[]"); end >= 0 {
+		name = name[:end]
+	}
+	return name
 }
 
 func (p Places) authorization(r *http.Request) (tokens []string) {
@@ -75,8 +109,21 @@ func (p Places) cookie(r *http.Request) (tokens []string) {
 	if p.Cookie == "" {
 		return nil
 	}
-	for _, cookie := range r.CookiesNamed(p.Cookie) {
-		tokens = append(tokens, cookie.Value)
+	for _, header := range r.Header.Values("Cookie") {
+		for i, pair := range strings.Split(header, ";") {
+			if i > 0 {
+				pair = strings.TrimLeft(pair, " ")
+			}
+			name, value, _ := strings.Cut(pair, "=")
+			decoded, err := url.QueryUnescape(value)
+			switch {
+			case strings.TrimSpace(name) != p.Cookie:
+			case name != p.Cookie || err != nil:
+				return unclear
+			default:
+				tokens = append(tokens, decoded)
+			}
+		}
 	}
 	return tokens
 }

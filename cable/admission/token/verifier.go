@@ -79,7 +79,7 @@ func (v *Verifier) Run(ctx context.Context) error {
 // Verify checks the handshake's token. The error is a Refusal or
 // ErrUnavailable. Without a token, where it is optional, both are nil.
 func (v *Verifier) Verify(r *http.Request) (*Claims, error) {
-	text, err := v.options.find(r)
+	text, err := v.options.Find(r)
 	if err == Missing && v.options.Optional {
 		return nil, nil
 	}

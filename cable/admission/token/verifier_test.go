@@ -304,7 +304,7 @@ func TestPlaces_FindTheTokenWhereItMayBe(t *testing.T) {
 		for i := 0; i+1 < len(c.header); i += 2 {
 			r.Header.Add(c.header[i], c.header[i+1])
 		}
-		if got, err := c.places.find(r); got != c.want || err != c.err {
+		if got, err := c.places.Find(r); got != c.want || err != c.err {
 			t.Errorf("%s: got %q, %v", name, got, err)
 		}
 	}

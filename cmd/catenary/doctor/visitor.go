@@ -69,7 +69,7 @@ func allowedHost(hosts []string, visited string) string {
 func (v *Visit) allowedOrigin(page, host string, settings *rpc.Settings, ours []string) string {
 	theirs, _ := admission.ParseRailsOrigins(settings.AllowedRequestOrigins)
 	rules := []*admission.Rules{{
-		AnyOrigin: settings.DisableRequestForgeryProtection, SameOrigin: settings.AllowSameOriginAsHost, AssumeSSL: settings.AssumeSSL, Origins: theirs,
+		AnyOrigin: settings.DisableRequestForgeryProtection, SameOrigin: settings.AllowSameOriginAsHost, AssumeSSL: settings.AssumeSSL, ForwardedHost: settings.ForwardedHost, Origins: theirs,
 	}}
 	if own, err := admission.ParseOrigins(ours); err == nil && own != nil {
 		rules = append(rules, &admission.Rules{Origins: own})

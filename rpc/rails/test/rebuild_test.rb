@@ -136,12 +136,44 @@ class RebuildTest < CallTest
     assert_match(/MemberChannel: @friend is lost/, LOG.string)
   end
 
-  def test_at_the_end_what_is_gone_is_nil
+  # Natively they are in memory, though nothing has switched to the tenant.
+  def test_at_the_end_records_of_the_tenant_are_found
     browser = member("at=command")
     browser.forgotten.close
+    assert_equal [[:unsubscribed, "acme"], [:disconnect, "7"]], Journal.entries.last(2)
+    assert_empty browser.warnings
+    assert_equal "public", Tenant.current
+    assert_empty browser_errors
+  end
+
+  def test_at_the_end_callbacks_of_commands_run_only_for_what_is_not_found_without
+    browser = member("at=work")
+    browser.forgotten
+    Tenant.left.clear
+    browser.close
+    assert_equal [[:unsubscribed, "acme"], [:disconnect, "7"]], Journal.entries.last(2)
+    assert_equal ["acme"], Tenant.left
+  end
+
+  def test_at_the_end_what_is_gone_is_nil
+    browser = member("at=command")
+    browser.forgotten
+    User.gone << "2"
+    browser.close
     assert_nil browser.result["error"]
-    assert_equal [[:unsubscribed, nil], [:disconnect, nil]], Journal.entries.last(2)
-    assert_includes browser.warnings, "MemberChannel: @friend is lost: its created_at is not what it was"
+    assert_equal [[:unsubscribed, nil], [:disconnect, "7"]], Journal.entries.last(2)
+    assert_match(/MemberChannel: @friend is lost: .*there is no member 2/, browser.warnings.join)
+  end
+
+  def test_at_the_end_what_nothing_switches_to_is_nil
+    { "at=nowhere" => "public", "at=first" => "public", "at=reader" => nil }.each do |at, friend|
+      browser = member(at)
+      browser.forgotten.close
+      assert_nil browser.result["error"]
+      assert_equal [[:unsubscribed, friend], [:disconnect, nil]], Journal.entries.last(2)
+      assert_includes browser.warnings, "ApplicationCable::Connection: @current_user is lost: its created_at is not what it was"
+      assert_equal at == "at=first", browser.warnings.join.include?("raised at the end of a connection: a callback failed")
+    end
   end
 
   # The timer has had the connection rebuilt, without a look at the other channel.

@@ -5,7 +5,8 @@ class SettingsTest < CallTest
     expected = { "rails" => ::Rails.version, "gem" => "0.1.0", "environment" => "test", "mount_path" => "/cable",
       "cable" => { "adapter" => "redis", "url" => REDIS.url, "channel_prefix" => "test" }, "identifiers" => ["current_user"],
       "identify" => ["current_user"], "allowed_request_origins" => ["http://app.test"], "allow_same_origin_as_host" => true,
-      "hosts" => ["app.test", "127.0.0.1"] }
+      "global_id_app" => GlobalID.app, "hosts" => ["app.test", "127.0.0.1"] }
+    expected["forwarded_host"] = true if ::Rails.gem_version >= Gem::Version.new("8.2.0.alpha")
     assert_equal expected, settings.except("threads")
   end
 

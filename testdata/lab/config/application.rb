@@ -21,6 +21,7 @@ require_relative "../app/models/event_log"
 require_relative "environment_variables"
 require_relative "leftovers"
 require_relative "hooks"
+require_relative "maintenance"
 require_relative "witness"
 require_relative "turbo" if ENV["LAB_TURBO"] == "original"
 
@@ -58,6 +59,8 @@ module App
     config.action_controller.allow_forgery_protection = false
     config.active_job.queue_adapter = :async # in the environment test, later Rails would only note what is enqueued
     config.i18n.available_locales = %i[en fr]
+
+    config.middleware.use Maintenance
 
     if Leftovers.wanted?
       config.middleware.use Leftovers::Middleware

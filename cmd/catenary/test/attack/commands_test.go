@@ -17,6 +17,31 @@ func TestAttack_Commands(t *testing.T) {
 	v.attack("commands of 1 MB without end", longCommands)
 	v.attack("JSON a hundred thousand deep", deepJSON)
 	v.attack("what is no text", noText)
+	v.another("--limits-commands-per-second", "0", "--limits-subscriptions-per-connection", "5").attack("subscriptions that only Ruby can read", spelledOtherwise)
+}
+
+// spelledOtherwise has a comment before each command, which Ruby's JSON lets pass.
+func spelledOtherwise(v *victim) {
+	b := v.welcomed("127.0.2.7")
+	const n = 40
+	for i := range n {
+		b.Send("/**/" + stage.Command("subscribe", fmt.Sprintf(`{"channel":"EchoChannel","n":%d}`, i), nil))
+	}
+	const last = `{"channel":"EchoChannel","n":0}`
+	b.Send(stage.Command("message", last, `{"action":"echo"}`))
+	confirmed, rejected := 0, 0
+	for confirmed+rejected < n {
+		e, ok := stage.NextFrame(b)
+		if !ok || e.Kind == "end" {
+			v.Fatalf("the connection says nothing more: %t %s", ok, e)
+		}
+		confirmed += strings.Count(e.Text, "confirm_subscription")
+		rejected += strings.Count(e.Text, "reject_subscription")
+	}
+	if confirmed != 5 {
+		v.Errorf("%d subscriptions are confirmed, %d rejected", confirmed, rejected)
+	}
+	b.Close()
 }
 
 // pour sends texts as fast as they are taken, until the connection ends.

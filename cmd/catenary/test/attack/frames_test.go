@@ -3,6 +3,7 @@ package attack
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +19,10 @@ func TestAttack_Frames(t *testing.T) {
 	v.attack("pings without end", pingsWithoutEnd)
 	v.attack("that announce what never comes", announcements)
 	v.attack("that break the rules", brokenFrames)
-	v.another("--limits-message-timeout", "4s").attack("a byte a second", byteBySecond)
+	patient := v.another("--limits-message-timeout", "4s")
+	patient.attack("a byte a second", byteBySecond)
+	patient.attack("half a head, and then nothing", halfHeads)
+	v.attack("a ping, and then nothing", silentPings)
 	v.attack("that are bombs when inflated", bombsUninvited)
 }
 
@@ -125,6 +129,35 @@ func byteBySecond(v *victim) {
 	b.WriteRaw([]byte{0x81, 0xfe, 0xff, 0xff, 1, 2, 3, 4})
 	if !v.endsWhile(b, func() { b.WriteRaw([]byte("x")) }) {
 		v.Error("a message goes on for ever")
+	}
+}
+
+// halfHeads are the beginnings of frames.
+func halfHeads(v *victim) {
+	heads := []string{"\x81", "\x81\xfe\x01", "\x89\x82\x01", "\x89\x80\x01\x02\x03\x04\x81", "\x88"}
+	n, before := dose(60, 500), slowEnds(v.Scrape())
+	for i := range n {
+		v.welcomed("127.0.3.10").WriteRaw([]byte(heads[i%len(heads)]))
+	}
+	v.reaches("browsers that are given up", slowEnds, before+float64(n))
+}
+
+// silentPings are from browsers of which nothing more comes: they cost what idle ones do.
+func silentPings(v *victim) {
+	n, before := dose(100, 1000), v.vitals()
+	for range n {
+		b := v.welcomed("127.0.3.11")
+		b.WriteRaw(stage.MaskedFrame(0x80|stage.OpPing, []byte("x")))
+		v.Hears(b, "(pong x)")
+	}
+	err := v.Nodes[0].Process.WaitFor(func() error {
+		if held := v.vitals().goroutines - before.goroutines; held > 20 {
+			return fmt.Errorf("%v goroutines are held by %d browsers", held, n)
+		}
+		return nil
+	})
+	if err != nil {
+		v.Error(err)
 	}
 }
 

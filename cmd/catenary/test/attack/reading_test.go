@@ -15,6 +15,7 @@ func TestAttack_Reading(t *testing.T) {
 	v := startVictim(t, "--limits-pending-bytes", "256KiB")
 	v.attack("nothing of what is broadcast", deaf)
 	v.attack("nothing of the answers", deafToAnswers)
+	v.attack("all of a broadcast that is longer than all that may wait", longBroadcast)
 }
 
 // deaf clients subscribe and never read.
@@ -46,6 +47,27 @@ func deaf(v *victim) {
 	}
 	v.staysBelow(before, 32<<20)
 	v.reaches("slow browsers", slowEnds, slow+float64(dose(5, 20)))
+}
+
+// longBroadcast is no attack to browsers that read it: they stay.
+func longBroadcast(v *victim) {
+	const long = `{"channel":"StreamChannel","s":"long"}`
+	var all []*stage.Browser
+	for range 3 {
+		b := v.welcomed("127.0.4.3")
+		b.Send(stage.Command("subscribe", long, nil))
+		v.Hears(b, stage.Confirmation(long))
+		all = append(all, b)
+	}
+	text := `"` + strings.Repeat("x", 5<<20) + `"`
+	for _, message := range []string{text, "1"} {
+		if err := v.Redis.Do("PUBLISH long " + message); err != nil {
+			v.Fatal(err)
+		}
+		for _, b := range all {
+			v.Hears(b, stage.MessageFor(long, message))
+		}
+	}
 }
 
 // deafToAnswers asks without end.

@@ -3,10 +3,12 @@ package clients
 import (
 	"context"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
+	"github.com/golang-jwt/jwt/v5"
 )
 
 // npmClients are the versions of Rails' JavaScript client in testdata/npm, unmodified.
@@ -42,6 +44,48 @@ func TestNpmClients(t *testing.T) {
 		w.RestartServer(t)
 		mustSucceed(t, clients)
 	})
+}
+
+// TestNpmClients_SurviveASilentGoodbye: clients from before Rails 6 do not know the frame that says why.
+func TestNpmClients_SurviveASilentGoodbye(t *testing.T) {
+	w := stage.NewWorld(t, "catenary")
+	const silent = "--disconnect-frames=false"
+	w.Catenary.Process.Kill()
+	if err := w.Catenary.Up(w.App, silent); err != nil {
+		t.Fatal(err)
+	}
+	clients := startClients(t, w, "goodbye")
+	for version, client := range clients {
+		if err := client.WaitFor(func() error { return stage.Says(client, "connected\n") }); err != nil {
+			t.Errorf("%s: %v", version, err)
+		}
+	}
+	w.Catenary.Process.Stop(t)
+	if err := w.Catenary.Up(w.App, silent); err != nil {
+		t.Fatal(err)
+	}
+	mustSucceed(t, clients)
+	for version, client := range clients {
+		if output := client.Output.String(); strings.Contains(output, "uncaught") {
+			t.Errorf("%s: %s", version, output)
+		}
+	}
+}
+
+// TestNpmClients_AtTheEndOfTheirToken: what docs/edge.md says of pages with a fixed URL.
+func TestNpmClients_AtTheEndOfTheirToken(t *testing.T) {
+	t.Parallel()
+	e := stage.StartEdge(t, 1, stage.JWTSettings(""))
+	w := &stage.World{Redis: e.Redis, App: e.App, Catenary: e.Nodes[0], Address: e.Nodes[0].Address}
+	lasts := int64(stage.Patience.Seconds() / 4) // until every client has come
+	fresh := stage.SignToken(jwt.MapClaims{"sub": "7", "jti": "fresh"})
+	clients := map[string]*stage.Process{}
+	for _, version := range []string{"6.1", "8.1"} {
+		clients[version] = stage.StartClient(t, w, "expiry", version, stage.SignToken(jwt.MapClaims{"sub": "7", "exp": time.Now().Unix() + lasts}), fresh)
+	}
+	for _, client := range clients {
+		stage.MustSucceed(t, client)
+	}
 }
 
 func runClients(t *testing.T, w *stage.World, script string) {

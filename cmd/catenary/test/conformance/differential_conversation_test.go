@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
@@ -13,6 +14,7 @@ import (
 type randomConversation struct {
 	seed     uint64
 	user     string
+	restarts bool // see servers
 	random   *rand.Rand
 	fences   int
 	payloads int
@@ -23,14 +25,38 @@ type randomConversation struct {
 
 func newRandomConversation(seed uint64) *randomConversation {
 	return &randomConversation{
-		seed: seed, user: fmt.Sprint(100_000 + seed), random: rand.New(rand.NewPCG(seed, 0)),
+		seed: seed, user: fmt.Sprint(100_000 + seed), restarts: seed%2 == 0, random: rand.New(rand.NewPCG(seed, 0)),
 		subscribed: map[string]bool{}, followed: map[string]map[string]bool{},
 	}
 }
 
+// servers are those that the conversation is held with. A restart of Rails takes the blocks of streams away; a POST carries no
+// effects of threads, and none before a broadcast. So one conversation has blocks, and the next one threads, jobs and broadcasts.
+func (r *randomConversation) servers() []string {
+	if r.restarts {
+		return []string{"rails", "catenary", "rebuilt", "restarted"}
+	}
+	return []string{"rails", "catenary", "rebuilt", "post"}
+}
+
 func (r *randomConversation) handshake() string {
+	if r.restarts && r.random.IntN(2) == 0 {
+		return "/cable?tenant=" + r.pick("acme", "globex") + "&uid=" + r.user + "&mode=member&switch=" + r.pick(tenantSwitches()...)
+	}
 	return r.pick(
 		"/cable?uid="+r.user, "/cable?tenant=acme&uid="+r.user, "/cable?uid="+r.user+"&mode=transmit", "/cable?uid="+r.user+"&sleep=0.05")
+}
+
+// tenantSwitches are the callbacks that this Rails has for it.
+func tenantSwitches() []string {
+	switches := []string{"work"}
+	if (stage.Condition{Operator: ">=", Version: 7.1}).Holds(stage.RailsVersion()) {
+		switches = append(switches, "command")
+	}
+	if (stage.Condition{Operator: "<", Version: 8.2}).Holds(stage.RailsVersion()) {
+		switches = append(switches, "dispatch")
+	}
+	return switches
 }
 
 func (r *randomConversation) pick(from ...string) string { return from[r.random.IntN(len(from))] }
@@ -40,10 +66,13 @@ func (r *randomConversation) name(of string) string { return fmt.Sprintf("%s%d",
 
 // A move is one thing that a browser or Redis does.
 type move struct {
-	speaker string
-	text    string
-	more    []string // instead of text: several commands at once
-	awaits  string   // a frame that comes of it, at any time
+	speaker    string
+	text       string
+	more       []string // instead of text: several commands at once
+	awaits     string   // a frame that comes of it, at any time
+	opens      string   // a stream that is opened by it, at any time
+	broadcasts bool     // what it makes Rails broadcast is heard, too
+	leaves     bool     // it leaves something to a thread or a job, which ends with its process
 }
 
 const fenceChannel = `{"channel":"EchoChannel","fence":true}`
@@ -75,7 +104,7 @@ func (r *randomConversation) streams() []string {
 		"chats:foo_bar:" + r.name("x"),
 		"model:" + base64.RawURLEncoding.EncodeToString([]byte("gid://app/User/"+r.user)),
 	}
-	for _, name := range []string{"a", "b", "c", "raised"} {
+	for _, name := range []string{"a", "b", "c", "raised", "late"} {
 		streams = append(streams, r.name(name))
 	}
 	for _, name := range []string{"cb_raw", "cb_json", "cb_fail", "cb_method"} {
@@ -86,13 +115,12 @@ func (r *randomConversation) streams() []string {
 
 func (r *randomConversation) identifiers() []string {
 	a, b := r.name("a"), r.name("b")
-	return []string{
+	identifiers := []string{
 		`{"channel":"EchoChannel"}`,
 		`{"channel":"EchoChannel","early":{"x":"é<>&"}}`,
 		fmt.Sprintf(`{"channel":"StreamChannel","s":[%q]}`, a),
 		fmt.Sprintf(`{"channel":"StreamChannel","s":[%q,%q],"t":1}`, b, a),
 		`{"channel":"StreamChannel","sleep":0.08,"t":1}`,
-		fmt.Sprintf(`{"channel":"CbChannel","p":%q}`, r.name("p")),
 		`{"channel":"CounterChannel"}`,
 		`{"channel":"CounterChannel","owner":7}`,
 		fmt.Sprintf(`{"channel":"ModelChannel","id":%s}`, r.user),
@@ -103,39 +131,45 @@ func (r *randomConversation) identifiers() []string {
 		`{"channel":"RaiseUnsubChannel"}`,
 		`{"channel":"BeforeAbortChannel"}`,
 		`{"channel":"BeforeRejectChannel"}`,
-		lateChannel,
 		`{"channel":"SlowSubChannel","sleep":0.02}`,
 		`{"channel":"SiblingsChannel"}`,
 		`{"channel":"Turbo::StreamsChannel","signed_stream_name":"forged--00"}`,
 	}
+	if !r.restarts {
+		return append(identifiers, fmt.Sprintf(`{"channel":"CbChannel","p":%q}`, r.name("p")))
+	}
+	return append(identifiers, fmt.Sprintf(`{"channel":"OrderChannel","s":%q}`, a), fmt.Sprintf(`{"channel":"OrderChannel","s":%q}`, b), lateChannel, memberChannel)
 }
 
-const lateChannel = `{"channel":"LateChannel"}`
+const (
+	lateChannel   = `{"channel":"LateChannel"}`
+	memberChannel = `{"channel":"MemberChannel","colleague":8}`
+)
 
-// steps is the conversation after the welcome.
-func (r *randomConversation) steps() []move {
-	var steps []move
+// moves is the conversation after the welcome.
+func (r *randomConversation) moves() []move {
+	var moves []move
 	for range 15 + r.random.IntN(25) {
 		switch n := r.random.IntN(20); {
 		case n < 6:
-			steps = append(steps, r.subscribe())
+			moves = append(moves, r.subscribe())
 		case n < 8:
-			steps = append(steps, r.unsubscribe())
+			moves = append(moves, r.unsubscribe())
 		case n < 13:
-			steps = append(steps, r.perform())
+			moves = append(moves, r.perform())
 		case n < 17:
-			steps = append(steps, r.publish())
+			moves = append(moves, r.publish())
 		case n < 18:
-			steps = append(steps, move{speaker: "browser", text: r.abnormal()})
+			moves = append(moves, move{speaker: "browser", text: r.abnormal()})
 		default:
 			s := move{speaker: "browser"}
 			for range 2 + r.random.IntN(5) {
 				s.more = append(s.more, r.harmless())
 			}
-			steps = append(steps, s)
+			moves = append(moves, s)
 		}
 	}
-	return steps
+	return moves
 }
 
 func (r *randomConversation) subscribe() move {
@@ -167,14 +201,25 @@ func (r *randomConversation) known() string {
 	return all[start]
 }
 
+// perform is an action, of those that only its channel has or of any.
 func (r *randomConversation) perform() move {
 	identifier := r.known()
+	if r.random.IntN(3) > 0 {
+		switch {
+		case strings.HasPrefix(identifier, `{"channel":"OrderChannel"`):
+			return r.speak(identifier)
+		case identifier == lateChannel:
+			return r.actLate()
+		case identifier == memberChannel:
+			return move{speaker: "browser", text: stage.Command("message", identifier, `{"action":"who"}`)}
+		}
+	}
 	stream := r.name(r.pick("a", "b", "c"))
 	action := r.pick("echo", "receive", "noarg", "twoarg", "twice", "fail", "failarg", "slow", "follow", "follow", "unfollow", "stopall", "who", "str", "nul",
-		"num", "types", "rejectnow", "inherited_action", "priv", "prot", "increment", "increment", "increment", "list", "say", "subscribed", "nope")
+		"num", "types", "rejectnow", "inherited_action", "priv", "prot", "increment", "increment", "increment", "list", "subscribed", "nope")
 	data := map[string]any{"action": action, "n": r.random.IntN(100)}
 	switch action {
-	case "slow", "say":
+	case "slow":
 		data["s"] = 0.01
 	case "follow":
 		if r.followed[identifier][stream] || !r.subscribed[identifier] || identifier[:22] != `{"channel":"EchoChanne` {
@@ -192,9 +237,44 @@ func (r *randomConversation) perform() move {
 		}
 	}
 	text, _ := json.Marshal(data)
-	m := move{speaker: "browser", text: stage.Command("message", identifier, string(text))}
-	if data["action"] == "say" && identifier == lateChannel && r.subscribed[identifier] {
-		m.awaits = stage.MessageFor(identifier, fmt.Sprintf(`{"late":%d}`, data["n"]))
+	return move{speaker: "browser", text: stage.Command("message", identifier, string(text))}
+}
+
+// speak makes an action, its thread or its job broadcast, after the action has transmitted.
+func (r *randomConversation) speak(identifier string) move {
+	r.payloads++
+	action := r.pick("speak", "speak_later", "leave_to_a_job")
+	data := fmt.Sprintf(`{"action":%q,"n":%d,"s":0.01}`, action, r.payloads)
+	m := move{speaker: "browser", text: stage.Command("message", identifier, data), broadcasts: true, leaves: action != "speak"}
+	if r.subscribed[identifier] {
+		m.awaits = stage.MessageFor(identifier, fmt.Sprintf(`{"said":%d}`, r.payloads))
+	}
+	return m
+}
+
+// actLate makes a thread act while its action ends, and thereafter.
+func (r *randomConversation) actLate() move {
+	r.payloads++
+	stream, last := r.name("late"), 0
+	action := r.pick("say", "count", "follow")
+	data := map[string]any{"action": action, "s": 0.01}
+	switch {
+	case action == "count":
+		data["n"], data["pause"], data["sleep"], last = 4, 0.002, 0.005, 3
+	case action == "follow" && !r.followed[lateChannel][stream]:
+		data["stream"] = stream
+	default:
+		data["action"], data["n"], last = "say", r.payloads, r.payloads
+	}
+	text, _ := json.Marshal(data)
+	m := move{speaker: "browser", text: stage.Command("message", lateChannel, string(text)), leaves: true}
+	switch {
+	case !r.subscribed[lateChannel]:
+	case data["stream"] != nil:
+		r.followed[lateChannel][stream] = true
+		m.opens = stream
+	default:
+		m.awaits = stage.MessageFor(lateChannel, fmt.Sprintf(`{"late":%d}`, last))
 	}
 	return m
 }

@@ -3,10 +3,11 @@ package conformance
 import (
 	"flag"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"sort"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,57 +21,94 @@ var (
 
 // TestDifferential holds random conversations with Rails' own Action Cable and with catenary, and compares what
 // they say, which callbacks have run, and which streams are open in Redis after every command. "rebuilt" is catenary with an
-// application that keeps no objects, "post" is catenary without links. Rails runs one command at a time here: the orders that it otherwise leaves open are
-// not looked at. -seeds 500 holds more, -seed 7 -seeds 1 only that one.
+// application that keeps no objects, "post" is catenary without links, and behind "restarted" all processes of Rails are
+// restarted in the middle of every conversation, while commands come, which nobody may notice. Rails runs one command at a time
+// here: the orders that it otherwise leaves open are not looked at. -seeds 500 holds more, -seed 7 -seeds 1 only that one.
 func TestDifferential(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a while")
 	}
-	servers := []string{"rails", "catenary", "rebuilt", "post"}
-	var participants []*stage.World
 	t.Parallel()
-	for _, server := range servers {
-		w, err := stage.StartWorld(server, "", "LAB_WORKERS=1")
+	worlds := map[string]*stage.World{}
+	for _, server := range []string{"rails", "catenary", "rebuilt", "post", "restarted"} {
+		kind, env := server, []string{"LAB_WORKERS=1"}
+		if server == "restarted" {
+			kind, env = "catenary", append(env, "WEB_CONCURRENCY=2", "LAB_LOG="+filepath.Join(t.TempDir(), "events"))
+		}
+		w, err := stage.StartWorld(kind, "", env...)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(w.Close)
-		participants = append(participants, w)
+		worlds[server] = w
 	}
-	var equal, commands atomic.Int64
-	t.Run("seeds", func(t *testing.T) {
-		atOnce := make(chan struct{}, 12)
-		for i := range uint64(*differentialSeeds) {
-			seed := *differentialFirst + i
-			t.Run(fmt.Sprint(seed), func(t *testing.T) {
-				t.Parallel()
-				atOnce <- struct{}{}
-				defer func() { <-atOnce }()
-				c := comparison{servers: servers, worlds: participants, random: newRandomConversation(seed)}
-				defer c.close()
-				if err := c.run(); err != nil {
-					t.Fatalf("seed %d: %v\n\n%s", seed, err, c.transcript.String())
-				}
-				equal.Add(1)
-				commands.Add(int64(c.commands))
-			})
+
+	var equal, commands int
+	var restart sync.RWMutex
+	for first := 0; first < *differentialSeeds; first += conversationsAtOnce {
+		var held []*comparison
+		for i := first; i < min(first+conversationsAtOnce, *differentialSeeds); i++ {
+			c := newComparison(newRandomConversation(*differentialFirst+uint64(i)), worlds, &restart)
+			held = append(held, c)
 		}
-	})
-	fmt.Printf("Rails %s\ndifferential: %d of %d random conversations equal, seeds %d to %d, %d steps each way, live, rebuilt and by POST\n", stage.RailsVersion(),
-		equal.Load(), *differentialSeeds, *differentialFirst, *differentialFirst+uint64(*differentialSeeds)-1, commands.Load())
+		together(held, (*comparison).begin)
+		restart.Lock()
+		var end sync.WaitGroup
+		end.Go(func() { together(held, (*comparison).goOn) })
+		worlds["restarted"].App.Restart(t)
+		restart.Unlock()
+		end.Wait()
+		for _, c := range held {
+			c.close()
+			if c.failed != nil {
+				t.Errorf("seed %d: %v\n\n%s", c.random.seed, c.failed, c.transcript.String())
+				continue
+			}
+			equal++
+			commands += c.commands
+		}
+	}
+	fmt.Printf("Rails %s\ndifferential: %d of %d random conversations equal, seeds %d to %d, %d steps each way, half of them live, rebuilt and by POST, half live, rebuilt and "+
+		"with Rails restarted in the middle\n", stage.RailsVersion(), equal, *differentialSeeds, *differentialFirst, *differentialFirst+uint64(*differentialSeeds)-1, commands)
 }
 
-// A comparison holds one conversation with every server at once; the first is the reference.
+// conversationsAtOnce share a restart of Rails.
+const conversationsAtOnce = 20
+
+// together does a part of all conversations at once, except those that have failed.
+func together(all []*comparison, part func(*comparison) error) {
+	var group sync.WaitGroup
+	for _, c := range all {
+		if c.failed == nil {
+			group.Go(func() { c.failed = part(c) })
+		}
+	}
+	group.Wait()
+}
+
+// A comparison holds one conversation with several servers at once; the first is the reference.
 type comparison struct {
 	servers    []string
 	worlds     []*stage.World
 	browsers   []*stage.Browser
 	random     *randomConversation
+	moves      []move
+	restart    *sync.RWMutex   // held while Rails is restarted
 	transcript strings.Builder // in the format of testdata/transcripts
 	commands   int
+	failed     error
 }
 
-func (c *comparison) run() error {
+func newComparison(random *randomConversation, worlds map[string]*stage.World, restart *sync.RWMutex) *comparison {
+	c := &comparison{servers: random.servers(), random: random, restart: restart}
+	for _, server := range c.servers {
+		c.worlds = append(c.worlds, worlds[server])
+	}
+	return c
+}
+
+// begin holds the first half.
+func (c *comparison) begin() error {
 	path := c.random.handshake()
 	fmt.Fprintf(&c.transcript, "# Random conversation %d.\n\nbrowser> GET %s\n", c.random.seed, path)
 	for _, w := range c.worlds {
@@ -88,17 +126,36 @@ func (c *comparison) run() error {
 			return err
 		}
 	}
-	for _, s := range c.random.steps() {
-		c.commands++
-		if err := c.take(s); err != nil {
-			return err
-		}
+	c.moves = c.random.moves()
+	half := len(c.moves) / 2
+	return c.takeAll(c.moves[:half])
+}
+
+// goOn holds the second half.
+func (c *comparison) goOn() error {
+	if slices.Contains(c.servers, "restarted") {
+		fmt.Fprintln(&c.transcript, "# Rails is restarted.")
+	}
+	if err := c.takeAll(c.moves[len(c.moves)/2:]); err != nil {
+		return err
 	}
 	fmt.Fprintln(&c.transcript, "browser> (close 1000)")
 	for _, b := range c.browsers {
 		b.Write(stage.OpClose, stage.ClosePayload(1000, ""))
 	}
+	c.restart.RLock() // the app is asked
+	defer c.restart.RUnlock()
 	return c.compareEvents()
+}
+
+func (c *comparison) takeAll(moves []move) error {
+	for _, m := range moves {
+		c.commands++
+		if err := c.take(m); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *comparison) close() {
@@ -112,6 +169,10 @@ func (c *comparison) nothing() [][]string { return make([][]string, len(c.browse
 
 // take takes a step with every server, waits until each has done it, and compares what they said.
 func (c *comparison) take(s move) error {
+	if s.leaves {
+		c.restart.RLock()
+		defer c.restart.RUnlock()
+	}
 	if len(s.more) > 0 {
 		fmt.Fprintf(&c.transcript, "browser> (batch)\n  %s\n", strings.Join(s.more, "\n  "))
 	} else {
@@ -139,7 +200,14 @@ func (c *comparison) take(s move) error {
 			return err
 		}
 	}
-	if s.speaker == "redis" { // a block in Ruby hears of it before the command below
+	if s.opens != "" {
+		for _, w := range c.worlds {
+			if err := w.Redis.Do("PUBSUB NUMSUB " + s.opens + " => 1"); err != nil {
+				return err
+			}
+		}
+	}
+	if s.speaker == "redis" || s.broadcasts { // a block in Ruby hears of it before the command below
 		publish, heard := c.random.fenceBroadcast()
 		for _, w := range c.worlds {
 			if err := w.Redis.Do(publish); err != nil {

@@ -27,9 +27,21 @@ func connects(e *stage.Edge) (queries []string) {
 	return queries
 }
 
+// deviseSample is what docs/edge.md has people copy.
+func deviseSample(t *testing.T) string {
+	t.Helper()
+	_, sample, found := strings.Cut(stage.ReadDoc(t, "edge.md"), "# config/catenary.yml\nproduction:\n")
+	sample, _, ends := strings.Cut(sample, "```")
+	filled := strings.Replace(sample, `<%= ENV["DEVISE_JWT_SECRET_KEY"] %>`, `"`+stage.TokenSecret+`"`, 1)
+	if !found || !ends || filled == sample {
+		t.Fatalf("docs/edge.md has no sample for devise-jwt: %s", sample)
+	}
+	return filled
+}
+
 func TestEdge_TokensOfDeviseDecideBeforeRails(t *testing.T) {
 	t.Parallel()
-	e := stage.StartEdge(t, 1, stage.JWTSettings("    scope: user\n    subprotocol: raw\n    cookie: jwt\n    id_required: true\n"))
+	e := stage.StartEdge(t, 1, deviseSample(t)+"    subprotocol: raw\n    cookie: jwt\n")
 	good := stage.DeviseToken(t, "")
 
 	key, _ := rsa.GenerateKey(rand.Reader, 2048)

@@ -122,6 +122,57 @@ func TestAdapter_OfSomebodyElseIsHeardInOrder(t *testing.T) {
 	waiting.Wait()
 }
 
+// TestAdapter_ThousandsOfStreams are spread over the processes, and each is heard from its confirmation on.
+func TestAdapter_ThousandsOfStreams(t *testing.T) {
+	const browsers, each = 20, 100
+	w := listening(t, "polled", "WEB_CONCURRENCY=2")
+	stream := func(b, s int) string { return fmt.Sprintf("room %d of %d", s, b) }
+	identifier := func(b, s int) string { return `{"channel":"OrderChannel","s":"` + stream(b, s) + `"}` }
+	var all []*ordered
+	for b := range browsers {
+		all = append(all, w.joins(t, "", stream(b, 0)))
+		for s := 1; s < each; s++ {
+			all[b].Send(stage.Command("subscribe", identifier(b, s), nil))
+		}
+	}
+	for b, o := range all {
+		var confirmations []string
+		for s := 1; s < each; s++ {
+			confirmations = append(confirmations, stage.Confirmation(identifier(b, s)))
+		}
+		o.hearsInAnyOrder(confirmations)
+		for s := range each {
+			if err := w.polled(stream(b, s), s); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for b, o := range all {
+		var messages []string
+		for s := range each {
+			messages = append(messages, stage.MessageFor(identifier(b, s), fmt.Sprint(s)))
+		}
+		o.hearsInAnyOrder(messages)
+	}
+	w.counted(t, 0)
+}
+
+// hearsInAnyOrder is for what two processes listen to, each of which has an order of its own.
+func (o *ordered) hearsInAnyOrder(frames []string) {
+	o.t.Helper()
+	awaited := map[string]bool{}
+	for _, frame := range frames {
+		awaited[frame] = true
+	}
+	for range frames {
+		e, _ := stage.NextFrame(o.Browser)
+		if !awaited[e.Text] {
+			o.t.Fatalf("got %q, twice or too early", e)
+		}
+		delete(awaited, e.Text)
+	}
+}
+
 // TestAdapter_ARemoteDisconnectGoesTheSameWay by Rails' own internal stream.
 func TestAdapter_ARemoteDisconnectGoesTheSameWay(t *testing.T) {
 	w := listening(t, "polled")
@@ -134,12 +185,27 @@ func TestAdapter_ARemoteDisconnectGoesTheSameWay(t *testing.T) {
 // TestAdapter_AWorkerThatIsReplacedTakesNoBroadcastWithIt: another one listens before it ends.
 func TestAdapter_AWorkerThatIsReplacedTakesNoBroadcastWithIt(t *testing.T) {
 	w := listening(t, "polled", "WEB_CONCURRENCY=2", "LAB_PRELOAD=false")
+	w.replacesWorkers(t, func(streams []string, n int) error {
+		for _, stream := range streams {
+			if err := w.polled(stream, n); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// replacesWorkers restarts Puma worker by worker while broadcast is called for six streams again and again, not by way of
+// the web, whose requests a restart may cut. Every browser hears all of it in order.
+func (w ordering) replacesWorkers(t *testing.T, broadcast func(streams []string, n int) error) {
 	var all []*ordered
+	var streams []string
 	for s := range 6 {
-		all = append(all, w.joins(t, "", fmt.Sprint("room ", s)))
+		streams = append(streams, fmt.Sprint("room ", s))
+		all = append(all, w.joins(t, "", streams[s]))
 	}
 	stop, published := make(chan struct{}), make(chan int, 1)
-	go func() { // not by way of the web, whose requests a restart may cut
+	go func() {
 		for n := 0; ; n++ {
 			select {
 			case <-stop:
@@ -147,10 +213,8 @@ func TestAdapter_AWorkerThatIsReplacedTakesNoBroadcastWithIt(t *testing.T) {
 				return
 			case <-time.After(10 * time.Millisecond):
 			}
-			for s := range all {
-				if err := w.polled(fmt.Sprint("room ", s), n); err != nil {
-					t.Error(err)
-				}
+			if err := broadcast(streams, n); err != nil {
+				t.Error(err)
 			}
 		}
 	}()
@@ -170,6 +234,37 @@ func TestAdapter_AWorkerThatIsReplacedTakesNoBroadcastWithIt(t *testing.T) {
 		o.counts(count)
 	}
 	w.counted(t, 0)
+}
+
+// TestAdapter_PostgreSQL: Rails' own adapter, which listens and notifies, before a real server.
+func TestAdapter_PostgreSQL(t *testing.T) {
+	database := stage.StartPostgreSQL(t)
+	w := listening(t, "postgresql", append(database.Env(), "LAB_DATABASE=true", "WEB_CONCURRENCY=2", "LAB_PRELOAD=false")...)
+	leaves := w.joins(t, "?uid=7", "room")
+	leaves.performs(`{"action":"leave"}`)
+	leaves.hearsMessages(`{"bye":1}`)
+	leaves.hears(`{"type":"disconnect","reason":"remote","reconnect":true}`)
+
+	var waiting sync.WaitGroup
+	for s := range 4 {
+		stream := fmt.Sprint("hall ", s)
+		o := w.joins(t, "", stream)
+		waiting.Go(func() { o.counts(*pairs) })
+		waiting.Go(func() {
+			if _, err := w.App.Request("POST", "/broadcasts", fmt.Sprintf(`{"stream":%q,"count":%d}`, stream, *pairs)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	waiting.Wait()
+
+	w.replacesWorkers(t, func(streams []string, n int) error {
+		var sql strings.Builder
+		for _, stream := range streams {
+			fmt.Fprintf(&sql, "NOTIFY \"lab:%s\", '%d';", stream, n)
+		}
+		return database.Do(sql.String())
+	})
 }
 
 // TestAdapter_WithoutAProcessItIsNotReadyAndAfterwardsAllIsHeardAgain.

@@ -18,7 +18,8 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// TestAddress_PumaIsLinkedOverAUnixSocketAndOverItsTLS has one Puma that is reached in both ways.
+// TestAddress_PumaIsLinkedOverAUnixSocketAndOverItsTLS has one Puma that is reached in both ways, also
+// after it has been restarted.
 func TestAddress_PumaIsLinkedOverAUnixSocketAndOverItsTLS(t *testing.T) {
 	t.Parallel()
 	redis, err := stage.StartRedis()
@@ -40,30 +41,41 @@ func TestAddress_PumaIsLinkedOverAUnixSocketAndOverItsTLS(t *testing.T) {
 	}
 	t.Cleanup(app.Close)
 
-	for name, url := range map[string]string{"Unix socket": "unix:" + folder + "/puma.sock", "TLS": "https://" + secure} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c := stage.Attempt(t, append([]string{"SSL_CERT_FILE=" + certificate}, stage.WithSecret...), "--backend-url", url, "--backend-transport", "link")
-			if err := c.Process.WaitFor(c.Ready); err != nil {
-				t.Fatal(err)
-			}
+	var all []*ordered
+	for _, url := range []string{"unix:" + folder + "/puma.sock", "https://" + secure} {
+		c := stage.Attempt(t, append([]string{"SSL_CERT_FILE=" + certificate}, stage.WithSecret...), "--backend-url", url, "--backend-transport", "link")
+		if err := c.Process.WaitFor(c.Ready); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
 			b, err := stage.Dial(c.Address, stage.Handshake("GET", "/cable", c.Address, nil))
 			if err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(b.Close)
-			o := &ordered{b, t, `{"channel":"EchoChannel"}`}
+			o := &ordered{b, t, echo}
 			o.hears(stage.Welcome)
 			b.Send(stage.Command("subscribe", o.identifier, nil))
 			o.hears(stage.Confirmation(o.identifier))
-			for n := range 200 {
+			all = append(all, o)
+		}
+	}
+	act := func(times int) {
+		t.Helper()
+		for n := range times {
+			for _, o := range all {
 				o.performs(fmt.Sprintf(`{"action":"echo","n":%d}`, n))
 			}
-			for n := range 200 {
+		}
+		for _, o := range all {
+			for n := range times {
 				o.hearsMessages(fmt.Sprintf(`{"action":"echo","n":%d}`, n))
 			}
-		})
+		}
 	}
+	act(100)
+	app.Restart(t)
+	act(1)
 }
 
 // selfSigned writes a certificate for 127.0.0.1 and its key.

@@ -131,3 +131,35 @@ func TestLate_NothingOfALongCommandIsLostIfCatenaryHearsNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestLate_NobodyWaitsForARedisThatStandsStill: neither the browsers of threads that transmit, nor others.
+func TestLate_NobodyWaitsForARedisThatStandsStill(t *testing.T) {
+	t.Parallel()
+	for _, server := range []string{"rails", "catenary", "rebuilt"} {
+		t.Run(server, func(t *testing.T) {
+			t.Parallel()
+			w, err := stage.StartWorld(server, "own")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(w.Close)
+			app := realApp{World: w, t: t}
+			late := []*visitor{app.visitor("?uid=1", lateIdentifier), app.visitor("?uid=2", lateIdentifier), app.visitor("?uid=3", lateIdentifier)}
+			acts := app.visitor("?uid=4", echo)
+			w.Redis.Do("(stop)")
+			defer w.Redis.Do("(continue)")
+			for _, v := range late {
+				v.performs("count", "n", 20, "pause", 0.001)
+			}
+			acts.performs("num")
+			acts.hears([]string{"42"})
+			for _, v := range late {
+				for n := range 20 {
+					v.hears([]string{fmt.Sprintf(`{"late":%d}`, n)})
+				}
+			}
+		})
+	}
+}
+
+const lateIdentifier = `{"channel":"LateChannel"}`

@@ -76,7 +76,12 @@ func newOrdering(t *testing.T, env ...string) ordering {
 // TestOrder_EveryPairIsHeardAsItIsWritten counts, while more browsers act than Rails has threads: what is transmitted comes before
 // the broadcast that follows it and before the one that a job makes of it, and a broadcast before the next. -pairs 3000 for more.
 func TestOrder_EveryPairIsHeardAsItIsWritten(t *testing.T) {
-	w := newOrdering(t)
+	t.Parallel()
+	t.Run("one process", func(t *testing.T) { newOrdering(t).countPairs(t) })
+	t.Run("three processes", func(t *testing.T) { newOrdering(t, "WEB_CONCURRENCY=3").countPairs(t) })
+}
+
+func (w ordering) countPairs(t *testing.T) {
 	const speakers = 6
 	var all sync.WaitGroup
 	for s := range speakers {
@@ -249,3 +254,40 @@ func TestProcesses_GetAboutAsManyConnectionsEach(t *testing.T) {
 	coming.Wait()
 	even(80)
 }
+
+// TestProcesses_ABusyOneHoldsUpOnlyItsOwn: who is in another one is answered while its worker is busy and a command waits.
+func TestProcesses_ABusyOneHoldsUpOnlyItsOwn(t *testing.T) {
+	t.Parallel()
+	for _, server := range []string{"rails", "catenary"} {
+		t.Run(server, func(t *testing.T) {
+			t.Parallel()
+			w, err := stage.StartWorld(server, "", "WEB_CONCURRENCY=2", "LAB_WORKERS=1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(w.Close)
+			t.Cleanup(w.App.Process.Kill) // it would sleep on
+			one := func() *graphqlClient {
+				c := &graphqlClient{t: t, world: w}
+				connect(c)
+				t.Cleanup(c.browser.Close)
+				return c
+			}
+			busy, idle := one(), one()
+			for idle.pid == busy.pid { // natively Puma spreads them as it likes
+				idle = one()
+			}
+			for _, c := range []*graphqlClient{busy, idle} {
+				c.browser.Send(stage.Command("subscribe", echo, nil))
+				c.expect(stage.Confirmation(echo))
+			}
+			for range 2 {
+				busy.browser.Send(stage.Command("message", echo, `{"action":"slow","s":300}`))
+			}
+			idle.browser.Send(stage.Command("message", echo, `{"action":"num"}`))
+			idle.expect(stage.MessageFor(echo, "42"))
+		})
+	}
+}
+
+const echo = `{"channel":"EchoChannel"}`

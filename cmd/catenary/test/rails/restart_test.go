@@ -3,6 +3,8 @@ package rails
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
@@ -48,6 +50,46 @@ func TestRestart_OfAnAppThatCountsInAProcess(t *testing.T) {
 				all.areCalledBack(want.callbacks)
 			})
 		}
+	}
+}
+
+// TestRestart_AllCallbacksRunHoweverMuchChannelsRemember: more in all than a frame of a link may have.
+func TestRestart_AllCallbacksRunHoweverMuchChannelsRemember(t *testing.T) {
+	t.Parallel()
+	const browsers, channels = 50, 14
+	w, err := stage.StartWorld("catenary", "", "LAB_LOG="+filepath.Join(t.TempDir(), "events"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.Close)
+	app := realApp{World: w, t: t}
+	var all []*visitor
+	for range browsers {
+		v := app.visitor("", `{"channel":"CounterChannel","notes":45000}`)
+		for n := 1; n < channels; n++ {
+			v.browser.Send(stage.Command("subscribe", fmt.Sprintf(`{"channel":"CounterChannel","notes":45000,"n":%d}`, n), nil))
+		}
+		all = append(all, v)
+	}
+	for _, v := range all {
+		if _, err := v.browser.Fence(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.App.Restart(t)
+	for _, v := range all {
+		v.browser.Close()
+	}
+	ran := 0
+	if !stage.Await(func() bool {
+		events, err := w.App.Events("1", stage.Events)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ran = len(slices.DeleteFunc(events, func(event string) bool { return !strings.HasPrefix(event, "unsubscribed") }))
+		return ran == browsers*channels
+	}) {
+		t.Errorf("unsubscribed ran %d times of %d:\n%s", ran, browsers*channels, w.Catenary.Process.Output.Tail())
 	}
 }
 

@@ -40,12 +40,12 @@ func subscribed(t *testing.T, server, query, identifier string) tenantBrowser {
 	return one
 }
 
-// asMember is the query of a member of acme. Until Rails 7.1 nothing surrounds commands but an overridden method of Rails' own.
-func asMember() string {
+// asMemberOf is the query of a member of a tenant. Until Rails 7.1 nothing surrounds commands but an overridden method of Rails' own.
+func asMemberOf(tenant string) string {
 	if around := (stage.Condition{Operator: ">=", Version: 7.1}); around.Holds(stage.RailsVersion()) {
-		return "uid=7&tenant=acme&mode=member&switch=command"
+		return "uid=7&tenant=" + tenant + "&mode=member&switch=command"
 	}
-	return "uid=7&tenant=acme&mode=member&switch=dispatch"
+	return "uid=7&tenant=" + tenant + "&mode=member&switch=dispatch"
 }
 
 func (b tenantBrowser) expect(want string) {
@@ -81,7 +81,7 @@ func (b tenantBrowser) isLost(why string) {
 // TestState_IsOfTheTenantAfterARestartOfRails: not of another one that has the same ids.
 func TestState_IsOfTheTenantAfterARestartOfRails(t *testing.T) {
 	t.Parallel()
-	b := subscribed(t, "catenary", asMember(), member)
+	b := subscribed(t, "catenary", asMemberOf("acme"), member)
 	b.asks(member, "who", stage.MessageFor(member, who))
 	b.w.App.Restart(t)
 	b.asks(member, "who", stage.MessageFor(member, who))
@@ -99,7 +99,7 @@ func TestState_OfARecordThatIsGone(t *testing.T) {
 		for id, name := range map[string]string{"7": "@user", "8": "@colleague"} {
 			t.Run(server+" "+name, func(t *testing.T) {
 				t.Parallel()
-				b := subscribed(t, server, asMember(), member)
+				b := subscribed(t, server, asMemberOf("acme"), member)
 				if err := b.w.App.Ask(`POST /dismiss {"id":` + id + `}`); err != nil {
 					t.Fatal(err)
 				}
@@ -115,7 +115,6 @@ func TestState_OfARecordThatIsGone(t *testing.T) {
 // TestState_OfAnIdentifierThatCannotBeKept: after a restart the browser is told to come back, and the app's callbacks run.
 func TestState_OfAnIdentifierThatCannotBeKept(t *testing.T) {
 	t.Parallel()
-	const echo = `{"channel":"EchoChannel"}`
 	b := subscribed(t, "catenary", "mode=lock", echo)
 	b.asks(echo, "nul", stage.MessageFor(echo, "null"))
 	b.w.App.Restart(t)

@@ -25,6 +25,7 @@ type Browser struct {
 	may      []string   // what may come besides, as transcripts write it
 	fences   int        // commands sent by Fence
 	dialled  time.Time
+	key      string // Sec-WebSocket-Key
 
 	writing sync.Mutex
 	deaf    bool // does not answer the server's close frame
@@ -76,7 +77,9 @@ func DialFrom(from, address, request string) (*Browser, error) {
 		return nil, fmt.Errorf("read the answer to the handshake: %w", err)
 	}
 	conn.SetDeadline(time.Time{})
-	b := &Browser{Conn: conn, dialled: dialled, Response: response, Heard: make(chan Event, 8192)}
+	_, key, _ := strings.Cut(request, "\r\nSec-WebSocket-Key: ")
+	key, _, _ = strings.Cut(key, "\r\n")
+	b := &Browser{Conn: conn, dialled: dialled, key: key, Response: response, Heard: make(chan Event, 8192)}
 	if response.StatusCode != http.StatusSwitchingProtocols {
 		body, _ := io.ReadAll(response.Body)
 		b.Body = string(body)
@@ -242,12 +245,12 @@ func ReadFrame(reader *bufio.Reader) (op byte, payload []byte, err error) {
 	}
 }
 
-// WebSocketKey is what every handshake has as its Sec-WebSocket-Key.
+// WebSocketKey is what handshakes have as their Sec-WebSocket-Key.
 const WebSocketKey = "dGhlIHNhbXBsZSBub25jZQ=="
 
-// webSocketAccept is what RFC 6455 wants as the answer to webSocketKey.
-func webSocketAccept() string {
-	sum := sha1.Sum([]byte(WebSocketKey + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+// webSocketAccept is what RFC 6455 wants as the answer to a key.
+func webSocketAccept(key string) string {
+	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 

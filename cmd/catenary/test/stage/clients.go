@@ -6,12 +6,12 @@ import (
 	"testing"
 )
 
-// StartClient starts a script of testdata/clients in Node with a version of the npm client.
-func StartClient(t *testing.T, w *World, script, version string) *Process {
+// StartClient starts a script of testdata/clients in Node with a version of the npm client. more are arguments of its own.
+func StartClient(t *testing.T, w *World, script, version string, more ...string) *Process {
 	if _, err := os.Stat(ProjectRoot + "/testdata/npm/node_modules"); err != nil {
 		t.Fatal("the npm clients are missing: run script/install npm")
 	}
-	return StartNode(t, script+".mjs", version, w.Address, w.App.URL())
+	return StartNode(t, script+".mjs", append([]string{version, w.Address, w.App.URL()}, more...)...)
 }
 
 // StartNode starts a script of testdata/clients in Node.

@@ -30,7 +30,7 @@ func expectStatus(b *Browser, status, body string) error {
 	if got := strconv.Itoa(b.Response.StatusCode); got != status {
 		return fmt.Errorf("got %s", b.Response.Status)
 	}
-	if status == "101" && b.Response.Header.Get("Sec-WebSocket-Accept") != webSocketAccept() {
+	if status == "101" && b.Response.Header.Get("Sec-WebSocket-Accept") != webSocketAccept(b.key) {
 		return fmt.Errorf("wrong Sec-WebSocket-Accept %q", b.Response.Header.Get("Sec-WebSocket-Accept"))
 	}
 	if body != "" && b.Body != body {

@@ -20,7 +20,7 @@ type Transcript struct {
 	World   string // the kind of application and Redis it needs
 	Needs   Condition
 	Only    string   // "catenary" if Rails cannot do this
-	Without string   // "post" if it needs a link
+	Without string   // "post" if it needs a link, "identified" if it needs the app's middleware
 	Differs []string // keys of docs/differences.md
 	Steps   []Step
 }
@@ -194,7 +194,7 @@ func (tr Transcript) PlayedBy(server string) bool {
 	case "rails":
 		return tr.Only == ""
 	case "identified":
-		return tr.Identifiable()
+		return tr.Without != server && tr.Identifiable()
 	case "verified":
 		return strings.HasPrefix(tr.Name, "turbo/")
 	}

@@ -182,11 +182,18 @@ module ApplicationCable
         self.current_user = Tenant.switch(@tenant) { (request.params[:guest] ? Guest : Member).find(request.params[:guest] || request.params[:member]) }
       end
 
+      def first_only
+        raise "a callback failed" if @commanded
+        @commanded = true
+        yield
+      end
+
       def in_tenant(&command)
         case request.params[:at]
         when "command"  then Tenant.switch(@tenant, &command)
         when "variable" then Tenant.switch(@landlord.id, &command)
         when "replaced" then Tenant.switch(@tenant) { self.current_user = Member.new(SecureRandom.hex(2), @tenant); yield }
+        when "first"    then first_only(&command)
         when "reader"   then Tenant.switch(current_user.tenant, &command)
         else yield
         end

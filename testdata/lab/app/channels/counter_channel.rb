@@ -1,9 +1,10 @@
-# Remembers between commands, as applications do: a number, a record, and a value made from the connection.
+# Remembers between commands, as applications do: a number, a record, as many notes as it is asked for, and a value made from the connection.
 class CounterChannel < ApplicationCable::Channel
   def subscribed
     super
     @owner = User.new(params[:owner] || 1)
     @count = 0
+    @notes = "n" * params[:notes].to_i
     @greeting ||= "hello #{tenant}"
   end
 

@@ -12,6 +12,14 @@ class OrderChannel < ApplicationCable::Channel
     ActionCable.server.broadcast params[:s], { again: data["n"] } if data["twice"]
   end
 
+  # After this action has returned.
+  def speak_later(data)
+    Thread.new do
+      sleep data["s"]
+      speak data
+    end
+  end
+
   # The job may say it before this action has ended.
   def leave_to_a_job(data)
     transmit({ ack: data["n"] })

@@ -1,5 +1,3 @@
-require "redis"
-
 # Counts who is there, as applications do.
 class PresenceChannel < ApplicationCable::Channel
   def subscribed
@@ -14,7 +12,6 @@ class PresenceChannel < ApplicationCable::Channel
 
   private
     def count(by)
-      @@redis ||= Redis.new(url: ENV["REDIS_URL"])
-      @@redis.incrby "present:#{params[:room]}", by
+      Store.redis.incrby "present:#{params[:room]}", by
     end
 end

@@ -77,7 +77,7 @@ module Catenary
       def tick(identifier, timer)
         channel = channels[identifier]
         block = channel&.send(:active_periodic_timers)&.at(timer)&.block
-        working_for [identifier] do
+        working_for identifier do
           block&.call
           drain
         end
@@ -104,7 +104,7 @@ module Catenary
         rescue StandardError => error
           logger.error "There was an exception - #{error.class}(#{error.message})"
         end
-        working_for([identifier]) { drain }
+        working_for(identifier) { drain }
       end
 
       # code, text: of the close frame, as far as there was one. failed: whether the browser has broken WebSocket's protocol.
@@ -112,11 +112,17 @@ module Catenary
       def close(code, text, failed: false, warnings: [])
         @socket.gone
         @ops.close
-        working_for channels.keys, warnings do
+        ends = lambda do
           @driver.on_error text if failed
           @driver.on_close text, code || GONE
           drain
         end
+        @lookups ? @lookups.due_at_end(channels.keys, warnings, &ends) : ends.call
+      end
+
+      # Runs what surrounds commands around this one, after the browser has gone.
+      def dispatch(command)
+        @socket.revived { @driver.dispatch_websocket_message @coder.encode(command) }
       end
 
       # Subscribed channels by identifier.
@@ -145,8 +151,8 @@ module Catenary
       end
 
       private
-        def working_for(identifiers, warnings = nil, &block)
-          @lookups ? @lookups.due(identifiers, warnings, &block) : yield
+        def working_for(identifier, &block)
+          @lookups ? @lookups.due([identifier], &block) : yield
         end
 
         def drain

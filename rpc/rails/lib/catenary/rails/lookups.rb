@@ -3,13 +3,18 @@ module Catenary
     # The records in variables of a rebuilt connection and its channels, which are looked up as late as can be: inside of the
     # application's own callbacks, which may have switched to a tenant by then. Those of the connection are at their first use, at
     # the latest before a command; those of a channel before its code runs.
+    #
+    # When a connection ends no command runs, and an application that switches to a tenant around commands is in none. Records that
+    # are not found then are looked up inside of the callbacks of a command that does nothing.
     class Lookups
       CONNECTION = nil # in the place of an identifier
+      NO_COMMAND = { "command" => "catenary" }.freeze
 
       def initialize(live)
         @live = live
         @pending = {} # by identifier
         @due = @warn = nil
+        @ending = false
       end
 
       # Returns what stands in the variable until it is looked up.
@@ -27,18 +32,25 @@ module Catenary
         inside_of_work
       end
 
-      # The work in the block is code of these channels. warnings: takes what is gone, which becomes nil; otherwise it is lost.
-      def due(identifiers, warnings = nil)
+      # The work in the block is code of these channels.
+      def due(identifiers)
         @due = identifiers
-        @warn = warnings.method(:<<) if warnings
         yield
       ensure
         @due = nil
       end
 
+      # The same while the connection ends. What is gone becomes nil, with a warning, where otherwise it would be lost.
+      def due_at_end(identifiers, warnings, &block)
+        @ending, @warn = true, warnings.method(:<<)
+        due(identifiers, &block)
+      end
+
       # Inside of the callbacks of work.
       def before_work
-        look_up CONNECTION, *@due if @due
+        return unless @due
+        find_with_command CONNECTION, *@due if @ending
+        look_up CONNECTION, *@due
       end
 
       # Inside of the callbacks of a command. A subscription can end without what is gone.
@@ -49,6 +61,15 @@ module Catenary
         look_up command["identifier"]
       ensure
         @warn = nil
+      end
+
+      # Inside of the callbacks of NO_COMMAND.
+      def run_no_command
+        @missing.each { |record| found?(record) }
+      end
+
+      def ending?
+        @ending
       end
 
       # Called by PendingRecord.
@@ -65,6 +86,26 @@ module Catenary
           end
         end
 
+        # What is not found without them is looked up inside of the callbacks of a command.
+        def find_with_command(*identifiers)
+          warn, @warn = @warn, nil
+          records = @pending.values_at(*identifiers).compact.flat_map(&:values).select(&:__wanted__?)
+          @missing = records.reject { |record| found?(record) }
+          catch(@live) { @live.dispatch NO_COMMAND } if @missing.any?
+        rescue StandardError => error
+          warn.call "callbacks of commands raised at the end of a connection: #{error.message} (#{error.class})"
+        ensure
+          @warn = warn
+        end
+
+        def found?(record)
+          catch(@live) do
+            record.__record__
+            return true
+          end
+          false
+        end
+
         # The application's own reader gives the record, and not what stands for it.
         def before_reading(name)
           connection, reader = @live.connection, name.to_s.delete_prefix("@")
@@ -79,6 +120,7 @@ module Catenary
         def before_commands
           lookups = self
           @live.connection.subscriptions.define_singleton_method(:execute_command) do |command|
+            next lookups.run_no_command if command == NO_COMMAND && lookups.ending?
             lookups.before_command command
             super(command)
           end

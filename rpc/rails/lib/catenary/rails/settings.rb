@@ -12,7 +12,7 @@ module Catenary
           {
             rails: ::Rails.version, gem: VERSION, environment: ::Rails.env.to_s, mount_path: mount_path, threads: threads,
             cable: (plain(cable) if trusted), local_broadcasts: Listening.local? || nil, identifiers: ActionCable.server.connection_identifiers.to_a,
-            identify: Array(@app.config.catenary.identify), turbo: TurboStreams.new(@app).to_h
+            identify: Array(@app.config.catenary.identify), global_id_app: (GlobalID.app if defined?(GlobalID)), turbo: TurboStreams.new(@app).to_h
           }.merge!(origins).compact
         end
       end
@@ -23,6 +23,7 @@ module Catenary
             allowed_request_origins: Array(config.allowed_request_origins).map { |origin| origin.is_a?(String) ? origin : origin.inspect },
             allow_same_origin_as_host: config.allow_same_origin_as_host || nil,
             disable_request_forgery_protection: config.disable_request_forgery_protection || nil,
+            forwarded_host: Versions::OWN_HOST_IS_FORWARDED || nil,
             assume_ssl: (@app.config.respond_to?(:assume_ssl) && @app.config.assume_ssl) || nil,
             force_ssl: @app.config.force_ssl || nil, hosts: hosts
           }

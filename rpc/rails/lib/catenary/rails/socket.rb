@@ -63,6 +63,14 @@ module Catenary
       def gone
         @alive = false
       end
+
+      # Rails ignores the commands of a browser that is gone. In the block it counts as alive; nothing is sent to it.
+      def revived
+        @alive = true
+        yield
+      ensure
+        @alive = false
+      end
     end
   end
 end

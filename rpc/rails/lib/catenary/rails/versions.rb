@@ -8,6 +8,9 @@ module Catenary
       # process, handle_open, handle_close and dispatch_websocket_message, is Server::Socket there, and the connection itself before.
       SEPARATE_SOCKET = ActionCable::Server.const_defined?(:Socket, false)
 
+      # The origin that allow_same_origin_as_host allows is of the Host header up to Rails 8.1, and then of request.host_with_port.
+      OWN_HOST_IS_FORWARDED = SEPARATE_SOCKET
+
       # Instance variables that belong to Rails (6.1 to 8.2): made anew with the object, or no state of the application's.
       CONNECTION_VARIABLES = %i[
         @server @env @coder @worker_pool @logger @websocket @subscriptions @message_buffer @_internal_subscriptions @started_at

@@ -1,0 +1,30 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/catenary-cable/catenary/rpc"
+)
+
+// A Global ID of another app would never meet the one by which Rails disconnects.
+func TestIdentify_RecordsAreThoseOfTheApp(t *testing.T) {
+	app := &rpc.Settings{Identifiers: []string{"user", "tenant"}, Identify: []string{"user", "tenant"}, GlobalIDApp: "my-app"}
+	for item, want := range map[string]string{
+		"user=gid://my-app/User/{sub}":   "",
+		"tenant={tenant_id}":             "",
+		"user=gid://app/User/{sub}":      `names records of the app "app", and this app's are of "my-app": write gid://my-app/`,
+		"user=gid://my-app2/User/{sub}":  `names records of the app "my-app2"`,
+		"user=gid://{app}/User/{sub}":    `names records of the app "{app}"`,
+		"account=gid://my-app/Account/1": "not by account",
+	} {
+		err := mayIdentify(templates([]string{item}), app)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v", item, err)
+		}
+	}
+	app.GlobalIDApp = "" // an older gem
+	if err := mayIdentify(templates([]string{"user=gid://app/User/{sub}"}), app); err != nil {
+		t.Error(err)
+	}
+}

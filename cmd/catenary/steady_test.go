@@ -1,0 +1,109 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+// atStandstill serves with so short a patience, and dials.
+func atStandstill(t *testing.T, patience time.Duration, handler http.Handler) func(request string) (net.Conn, *bufio.Reader) {
+	server := httptest.NewServer(steadily(handler, patience))
+	t.Cleanup(server.Close)
+	return func(request string) (net.Conn, *bufio.Reader) {
+		t.Helper()
+		conn, err := net.Dial("tcp", server.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+		io.WriteString(conn, request)
+		return conn, bufio.NewReader(conn)
+	}
+}
+
+func proxied(t *testing.T, rails http.HandlerFunc) http.Handler {
+	app := httptest.NewServer(rails)
+	t.Cleanup(app.Close)
+	proxy, err := proxyTo(app.URL, nil, log.New(io.Discard, "", 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return proxy
+}
+
+func TestSteady_HalfABodyIsNotWaitedForWithoutEnd(t *testing.T) {
+	half := "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nx"
+	cut := make(chan error, 1)
+	for name, handler := range map[string]http.Handler{
+		"not read": http.NotFoundHandler(),
+		"proxied":  proxied(t, func(w http.ResponseWriter, r *http.Request) { _, err := io.ReadAll(r.Body); cut <- err }),
+	} {
+		_, answer := atStandstill(t, 200*time.Millisecond, handler)(half)
+		if _, err := io.ReadAll(answer); err != nil {
+			t.Errorf("%s: the connection does not end: %v", name, err)
+		}
+	}
+	if err := <-cut; err == nil {
+		t.Error("Rails has read it as a whole")
+	}
+}
+
+func TestSteady_AnAnswerThatNobodyReadsIsGivenUp(t *testing.T) {
+	given := make(chan error, 1)
+	dial := atStandstill(t, 200*time.Millisecond, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for {
+			if _, err := w.Write(make([]byte, 1<<20)); err != nil {
+				given <- err
+				return
+			}
+		}
+	}))
+	dial("GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
+	select {
+	case <-given:
+	case <-time.After(20 * time.Second):
+		t.Error("it is not given up")
+	}
+}
+
+// What is only slow is served: an upload in pieces, a handler that takes its time, an answer in pieces, and what follows on the
+// same connection.
+func TestSteady_WhatGoesOnIsServed(t *testing.T) {
+	const patience = 400 * time.Millisecond
+	conn, answer := atStandstill(t, patience, proxied(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		time.Sleep(2 * patience)
+		for range 3 {
+			fmt.Fprintf(w, "%d ", len(body))
+			http.NewResponseController(w).Flush()
+			time.Sleep(3 * patience / 2)
+		}
+	}))("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n")
+	go func() {
+		for range 10 {
+			time.Sleep(patience / 8)
+			io.WriteString(conn, "x")
+		}
+	}()
+	for n := range 2 {
+		response, err := http.ReadResponse(answer, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(response.Body)
+		if want := strings.Repeat(fmt.Sprint(10-10*n, " "), 3); err != nil || string(body) != want {
+			t.Fatalf("got %q %v", body, err)
+		}
+		time.Sleep(2 * patience)
+		io.WriteString(conn, "GET /b HTTP/1.1\r\nHost: a\r\n\r\n")
+	}
+}

@@ -1,0 +1,3 @@
+// Package reading compares what Go reads of a browser's bytes with what Ruby reads
+// of the same.
+package reading

@@ -1,0 +1,10 @@
+require "redis"
+
+# What all processes share.
+module Store
+  extend self
+
+  def redis
+    @redis ||= Redis.new(url: ENV["REDIS_URL"])
+  end
+end
