@@ -46,6 +46,10 @@ type Config struct {
 	// Warnings are for the log: nothing that stops, all that may surprise.
 	Warnings []string `mapstructure:"-"`
 
+	// Unread is why config/cable.yml does not say all that counts: only Rails can
+	// tell, who is asked then. nil: it does.
+	Unread error `mapstructure:"-"`
+
 	origins map[string]string
 }
 

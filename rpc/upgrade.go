@@ -77,7 +77,7 @@ func (c *Client) open(ctx context.Context, address string, known []string) (l *l
 		return nil, errNoProof
 	}
 	l = &link{
-		client: c, conn: conn, reader: frameReader{from: reader}, since: time.Now(), calls: map[uint64]*Pending{},
+		client: c, conn: conn, reader: frameReader{from: reader}, since: time.Now(), calls: map[uint64]*Pending{}, publishing: map[uint64]chan<- error{},
 		wake: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	l.process = &Process{ID: process, link: l}

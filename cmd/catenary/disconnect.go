@@ -54,12 +54,12 @@ func disconnectCommand(environ []string) *cobra.Command {
 		Short: "end somebody's connections, on all nodes",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, unresolved, err := load(config.Input{Environ: environ, Flags: c.Flags()}, false)
+			cfg, err := load(config.Input{Environ: environ, Flags: c.Flags()}, false)
 			if err == nil {
 				err = cfg.RequireSecret()
 			}
-			if err == nil && unresolved != nil {
-				err = fmt.Errorf("%w: say so here too, or ask the running catenary: POST /disconnect at operations.listen", unresolved)
+			if err == nil && cfg.Unread != nil {
+				err = fmt.Errorf("%w: say so here too, or ask the running catenary: POST /disconnect at operations.listen", cfg.Unread)
 			}
 			if err != nil {
 				return err

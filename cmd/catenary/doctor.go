@@ -91,7 +91,7 @@ func (e *examination) found(step string, err error, good string) bool {
 }
 
 func (e *examination) run(ctx context.Context) {
-	cfg, unresolved, err := load(e.input, false)
+	cfg, err := load(e.input, false)
 	if err == nil && !cfg.PassesAll() {
 		err = cfg.RequireSecret()
 	}
@@ -105,7 +105,7 @@ func (e *examination) run(ctx context.Context) {
 		e.tell(doctor.Finding{Step: "configuration", Verdict: doctor.Doubt, Text: warning})
 	}
 	settings := e.rails(ctx)
-	e.broadcasts(ctx, settings, unresolved)
+	e.broadcasts(ctx, settings, cfg.Unread)
 	e.catenary(ctx)
 	e.visit(ctx)
 }

@@ -2,12 +2,34 @@ require_relative "test_helper"
 
 class SettingsTest < CallTest
   def test_the_application_tells_what_catenary_needs
-    expected = { "rails" => ::Rails.version, "gem" => "0.1.0", "environment" => "test", "mount_path" => "/cable",
+    expected = { "rails" => ::Rails.version, "gem" => "0.1.0", "environment" => "test", "mount_path" => "/cable", "mount_paths" => ["/cable"],
       "cable" => { "adapter" => "redis", "url" => REDIS.url, "channel_prefix" => "test" }, "identifiers" => ["current_user"],
       "identify" => ["current_user"], "allowed_request_origins" => ["http://app.test"], "allow_same_origin_as_host" => true,
       "global_id_app" => GlobalID.app }
     expected["forwarded_host"] = true if ::Rails.gem_version >= Gem::Version.new("8.2.0.alpha")
     assert_equal expected, settings.except("threads")
+  end
+
+  def test_paths_are_those_of_all_routes_and_below_the_application_s_own
+    routes = ::Rails.application.routes
+    routes.append { mount ActionCable.server => "/:account/cable" }
+    ::Rails.application.reload_routes!
+    assert_equal %w[/cable /*/cable], settings["mount_paths"]
+    assert_equal %w[/app/cable /app/*/cable], settings(env: { "SCRIPT_NAME" => "/app" })["mount_paths"]
+  ensure
+    routes.instance_variable_get(:@append).clear
+    ::Rails.application.reload_routes!
+  end
+
+  def test_cable_is_told_as_rails_and_the_redis_gem_take_it
+    told = ->(cable) { Catenary::Rails::CableSettings.new(cable.with_indifferent_access).to_h }
+    ENV["REDIS_URL"] = "redis://elsewhere"
+    assert_equal({ "channel_prefix" => "1.1", "password" => "12345678901234567890", "ssl" => true, "url" => "redis://elsewhere" },
+      told.({ channel_prefix: 1.10, password: 12345678901234567890, ssl: true, id: "x" }))
+    assert_equal "redis://h", told.({ url: "redis://h" })["url"]
+    assert_nil told.({ adapter: "solid_cable" })["url"]
+  ensure
+    ENV.delete("REDIS_URL")
   end
 
   def test_passwords_do_not_travel_in_the_clear

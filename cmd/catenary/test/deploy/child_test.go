@@ -71,8 +71,8 @@ func TestChild_GetsTheSignalsThatAreItsOwn(t *testing.T) {
 // As systemd does without KillMode=mixed, and a terminal's Ctrl-C with some shells: a stop is no failure for that.
 func TestChild_ThatIsStoppedTogetherWithCatenaryIsNoFailure(t *testing.T) {
 	t.Parallel()
-	c := stage.Attempt(t, stage.WithSecret, "--broadcasts-redis-url", "redis://"+stage.FreeAddress(), "--broadcasts-channel-prefix", "app", "--shutdown-delay", stage.Forever, "--shutdown-grace", "2h", "--", "sleep", "60")
-	if err := c.Process.WaitFor(func() error { return stage.Says(c.Process, "catenary listens") }); err != nil {
+	c := stage.Attempt(t, stage.WithSecret, "--broadcasts-redis-url", "redis://"+stage.FreeAddress(), "--broadcasts-channel-prefix", "app", "--shutdown-grace", "2h", "--", "sleep", "60")
+	if err := c.Process.WaitFor(func() error { return stage.Says(c.Process, "Rails does not answer catenary") }); err != nil {
 		t.Fatal(err)
 	}
 	child := childOf(t, c.Process)
