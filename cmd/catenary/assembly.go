@@ -37,8 +37,7 @@ type assembly struct {
 	tracer  *tracing.Tracer // nil: nothing is traced
 
 	// from start on
-	secret  string // all nodes have it; for a command that we start there is a fresh one besides
-	child   bool   // there is such a command
+	child   bool // there is such a command
 	rails   *railsState
 	ready   *readiness
 	meters  *meters
@@ -100,7 +99,6 @@ func (a *assembly) listen(ctx context.Context) (err error) {
 // Rails.
 func (a *assembly) start(command []string, stderr io.Writer) error {
 	a.child = len(command) > 0
-	secret := a.cfg.Backend.Secret
 	if a.child {
 		child, err := newChild(command, a.cfg, a.environ, stderr, a.log)
 		if err != nil {
@@ -108,10 +106,6 @@ func (a *assembly) start(command []string, stderr io.Writer) error {
 		}
 		a.run(child.run)
 	}
-	if secret.Missing() {
-		secret = a.cfg.Backend.Secret
-	}
-	a.secret = secret.Reveal()
 	a.rails = &railsState{log: a.log, probe: probeOf(a.cfg)}
 	if !a.child {
 		a.rails.cfg = a.cfg
@@ -131,7 +125,7 @@ func (a *assembly) start(command []string, stderr io.Writer) error {
 	}
 	profiles := a.cfg.Operations.Pprof // cfg is another one once Rails has told the rest
 	a.run(func(ctx context.Context) error {
-		return serveOperations(ctx, a.sockets.operations, profiles, a.ready, a.meters.handler(), recorder, a.secret)
+		return serveOperations(ctx, a.sockets.operations, profiles, a.ready, a.meters.handler(), recorder, a.backend.Secret)
 	})
 	if a.cfg.Broadcasts.Adapter == "embedded" && a.cfg.Unread == nil { // Rails may publish while it starts
 		if err := a.hear(); err != nil {
@@ -194,14 +188,14 @@ func (a *assembly) open() error {
 	if err != nil {
 		return err
 	}
-	lease, err := newLease(cfg, a.secret, a.log)
+	lease, err := newLease(cfg, a.backend.Secret(), a.log)
 	if err != nil {
 		return err
 	}
 	a.edge.Limits = admissionLimits(cfg)
 	admission := admission.New(a.edge)
 	a.server, err = cable.NewServer(cable.Options{
-		Backend: a.backend, Hub: a.hub, Node: node(), Limits: limits(cfg), Restart: restart(cfg), Ping: cfg.Ping.Interval, Log: a.log, Secret: a.secret,
+		Backend: a.backend, Hub: a.hub, Node: node(), Limits: limits(cfg), Restart: restart(cfg), Ping: cfg.Ping.Interval, Log: a.log, Secret: a.backend.Secret(),
 		Admission: admission, Compress: cfg.Compression, Silent: !cfg.DisconnectFrames, Relay: passThrough, HandshakeSettled: a.meters.handshake, Lease: lease,
 	})
 	if err != nil {

@@ -61,11 +61,12 @@ func newChild(command []string, cfg *config.Config, environ []string, stderr io.
 		environ = append([]string{"BINDING=127.0.0.1"}, environ...) // which in production is 0.0.0.0 for "rails server"
 	}
 	environ = append(without(environ, append(systemdVariables, "PORT")...), "PORT="+u.Port())
-	if cfg.Backend.Secret.Source() != "CATENARY_SECRET" { // both are ours to start, so they can share a fresh one
-		secret := rand.Text()
-		cfg.Backend.Secret = config.NewSecret(secret, "this start")
-		environ = append(environ, "CATENARY_SECRET="+secret)
+	// both are ours to start: so they share one secret, which all nodes of the app have, or a fresh one
+	secret := cfg.Backend.Secret
+	if cfg.Backend.Secret = config.NewSecret(secret.Reveal(), secret.Source()); secret.Missing() {
+		cfg.Backend.Secret = config.NewSecret(rand.Text(), "this start")
 	}
+	environ = append(without(environ, "CATENARY_SECRET"), "CATENARY_SECRET="+cfg.Backend.Secret.Reveal())
 	if cfg.Broadcasts.Adapter == "embedded" {
 		environ = append(without(environ, "REDIS_URL"), "REDIS_URL=redis://"+cfg.Broadcasts.Embedded.Listen+"/0")
 	}

@@ -48,7 +48,7 @@ func (r *readiness) broadcasts() error {
 
 // serveOperations answers probes on a listener of its own, away from browsers.
 // Without a recorder there is no status page.
-func serveOperations(ctx context.Context, listener net.Listener, profiles bool, ready *readiness, metrics http.Handler, recorder *status.Recorder, secret string) error {
+func serveOperations(ctx context.Context, listener net.Listener, profiles bool, ready *readiness, metrics http.Handler, recorder *status.Recorder, secret func() string) error {
 	if listener == nil {
 		return nil
 	}
@@ -71,7 +71,7 @@ func serveOperations(ctx context.Context, listener net.Listener, profiles bool, 
 			http.Error(w, "catenary does not know, or not yet, where the app publishes broadcasts", http.StatusServiceUnavailable)
 			return
 		}
-		serveDisconnect(w, r, to, secret)
+		serveDisconnect(w, r, to, secret())
 	})
 	if recorder != nil {
 		recorder.Register(mux)

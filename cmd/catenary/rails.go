@@ -144,7 +144,7 @@ func advised(err error, cfg *config.Config) error {
 	case errors.As(err, &connecting) && connecting.Op == "dial":
 		return fmt.Errorf("%w: start the app, or say with backend.url where it is", err)
 	case errors.As(err, &answer) && answer.Status == http.StatusForbidden:
-		return fmt.Errorf("%w; catenary's is from %s, for the environment %s", err, cfg.Backend.Secret.Source(), cfg.Environment)
+		return fmt.Errorf("%w; catenary's is from %s, for the environment %s", err, cfg.Backend.Secret.Sources(), cfg.Environment)
 	}
 	return err
 }

@@ -51,6 +51,16 @@ func TestStart_IsNotReadyWithTheWrongSecret(t *testing.T) {
 	catenary.Refuses(t)
 }
 
+// As in development of a Rails that heeds SECRET_KEY_BASE, after one that wrote the file.
+func TestStart_TriesAllSecretsThatTheAppMayHave(t *testing.T) {
+	w := stage.NewWorld(t, "catenary")
+	root := stage.RootWith(t, "tmp/local_secret.txt", strings.Repeat("wrong", 20))
+	catenary := stage.Attempt(t, stage.WithSecret, "--root", root, "--backend-url", w.App.URL(), "--backend-transport", "link")
+	if err := catenary.Process.WaitFor(catenary.Ready); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestStart_IsNotReadyWithoutTheGem(t *testing.T) {
 	w := stage.NewWorld(t, "rails")
 	catenary := stage.Attempt(t, stage.WithSecret, "--backend-url", w.App.URL(), "--broadcasts-redis-url", w.Redis.URL())
