@@ -17,6 +17,11 @@ func TestStart_FailsAtOnceIfThePortIsTaken(t *testing.T) {
 	stage.Attempt(t, stage.WithSecret, "--listen", taken.Addr().String()).EndsSaying(t, taken.Addr().String(), "listen", "in use")
 }
 
+// Thruster overrides the PORT that it is given.
+func TestStart_WantsThrusterInFront(t *testing.T) {
+	stage.Attempt(t, stage.WithSecret, "--", "./bin/thrust", "./bin/rails", "server").EndsSaying(t, "put it in front: ./bin/thrust catenary -- ./bin/rails server")
+}
+
 func TestStart_NamesTheLineThatIsNotYAML(t *testing.T) {
 	root := stage.RootWith(t, "config/cable.yml", "development:\n  adapter: redis\n url: redis://localhost\n")
 	stage.Attempt(t, stage.WithSecret, "--root", root, "--backend-url", "http://"+stage.FreeAddress()).IsNotReadySaying(t, "config/cable.yml:2", "YAML")
