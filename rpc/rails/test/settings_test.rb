@@ -11,14 +11,16 @@ class SettingsTest < CallTest
   end
 
   def test_paths_are_those_of_all_routes_and_below_the_application_s_own
-    routes = ::Rails.application.routes
-    routes.append { mount ActionCable.server => "/:account/cable" }
-    ::Rails.application.reload_routes!
-    assert_equal %w[/cable /*/cable], settings["mount_paths"]
-    assert_equal %w[/app/cable /app/*/cable], settings(env: { "SCRIPT_NAME" => "/app" })["mount_paths"]
-  ensure
-    routes.instance_variable_get(:@append).clear
-    ::Rails.application.reload_routes!
+    routes = ActionDispatch::Routing::RouteSet.new
+    routes.draw do
+      mount ActionCable.server => "/cable"
+      mount ActionCable.server => "/:account/cable"
+      mount ->(_) { [200, {}, []] } => "/other"
+    end
+    app = SimpleDelegator.new(::Rails.application).tap { |app| app.define_singleton_method(:routes) { routes } }
+    settings = Catenary::Rails::Settings.new(app)
+    assert_equal %w[/cable /*/cable], settings.to_h(trusted: false)[:mount_paths]
+    assert_equal %w[/app/cable /app/*/cable], settings.to_h(trusted: false, env: { "SCRIPT_NAME" => "/app" })[:mount_paths]
   end
 
   def test_cable_is_told_as_rails_and_the_redis_gem_take_it
