@@ -185,9 +185,9 @@ func (p *proof) conclude(process *rpc.Process, err error) {
 
 // deaf is why a process' broadcasts do not arrive. p.mu is held.
 func (p *proof) deaf() (why error) {
-	for _, v := range p.verdicts {
-		if v.err != nil && (why == nil || why == errUnanswered) {
-			why = v.err
+	for _, id := range slices.Sorted(maps.Keys(p.verdicts)) {
+		if err := p.verdicts[id].err; err != nil && (why == nil || why == errUnanswered) {
+			why = err
 		}
 	}
 	return why
@@ -201,7 +201,10 @@ func (p *proof) Ready() error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.verdicts) == 0 && len(p.rails.Linked()) > 0 {
+	switch linked := len(p.rails.Linked()) > 0; {
+	case linked && p.listens && !p.live:
+		return fmt.Errorf("catenary does not hear a stream of its own yet, %s: if that lasts, have the ACL of Redis allow it, for Rails too", p.stream)
+	case linked && len(p.verdicts) == 0:
 		return errUnanswered
 	}
 	return p.deaf()
