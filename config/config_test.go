@@ -195,6 +195,33 @@ func TestLoad_TakesFromRailsInPlaceOfCableYML(t *testing.T) {
 	}
 }
 
+func TestLoad_NeedsNotReadWhatAnotherLayerSets(t *testing.T) {
+	for name, c := range map[string]struct{ cable, catenary, unread string }{
+		"an expression, and its key":     {"url: <%= Settings.url %>", "redis: {url: 'redis://ours'}", ""},
+		"an expression, and another":     {"url: <%= Settings.url %>", "channel_prefix: ours", "cable.yml:2: cannot evaluate"},
+		"a password beside the url":      {"password: <%= Settings.password %>", "redis: {url: 'redis://ours'}", ""},
+		"TLS beside the url":             {"ssl: <%= Settings.ssl %>", "redis: {url: 'redis://ours'}", "cable.yml:2: cannot evaluate"},
+		"a prefix, embedded":             {"channel_prefix: 1.10", "adapter: embedded", "cable.yml:2: channel_prefix: Ruby may read"},
+		"a url, embedded":                {"url: <%= Settings.url %>", "adapter: embedded", ""},
+		"no YAML at all":                 {"url: [", "channel_prefix: ours", "is not YAML"},
+		"no YAML at all, and all is set": {"url: [", "channel_prefix: ours\n    redis: {url: 'redis://ours'}", ""},
+		"an adapter":                     {"adapter: <%= Settings.adapter %>", "adapter: rails", ""},
+		"another adapter's url":          {"url: postgres://h/db\n  adapter: enhanced_postgresql", "redis: {connect_timeout: 1s}", ""},
+	} {
+		root := app(t, map[string]string{cableFile: "production:\n  " + c.cable + "\n", catenaryFile: "production:\n  broadcasts:\n    " + c.catenary + "\n"})
+		loaded, err := Load(Input{Root: root, Environ: []string{"RAILS_ENV=production"}})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if unread := fmt.Sprint(loaded.Unread); c.unread == "" && loaded.Unread != nil || !strings.Contains(unread, c.unread) {
+			t.Errorf("%s: %s", name, unread)
+		}
+	}
+	root := app(t, map[string]string{cableFile: "production:\n  adapter: any_cable\n  url: postgres://h/db\n"})
+	if c := mustLoad(t, Input{Root: root, Environ: production(), Flags: parseFlags(t, "--pass-through=all")}); c.Unread != nil {
+		t.Errorf("with pass_through: all: %v", c.Unread)
+	}
+}
+
 func TestLoad_KeepsTheThreeStatesOfTheChannelPrefix(t *testing.T) {
 	text := "p"
 	empty := ""
