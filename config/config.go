@@ -82,8 +82,10 @@ type Broadcasts struct {
 	// ChannelPrefix has three states, as in Rails: nil is no prefix, while ""
 	// puts a colon before every stream.
 	ChannelPrefix *string `mapstructure:"channel_prefix"`
-	Redis         Redis
-	Embedded      Embedded
+	// Proof has Rails broadcast a word now and then, which must arrive.
+	Proof    bool
+	Redis    Redis
+	Embedded Embedded
 }
 
 // Embedded is the Redis that catenary itself plays for Rails.

@@ -151,7 +151,7 @@ func (a *assembly) hear() (err error) {
 	if a.source, err = sourceFor(cfg, a.backend, &a.meters.gaps, a.log); err != nil {
 		return err
 	}
-	if !cfg.PassesAll() && a.backend != nil {
+	if cfg.Broadcasts.Proof && !cfg.PassesAll() {
 		proof := newProof(a.source, cfg.Broadcasts.Adapter, a.backend, func() string { return a.rails.whyDeaf(cfg) }, a.log)
 		a.source = proof
 		a.attend(proof.attend)
