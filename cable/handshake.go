@@ -3,40 +3,19 @@ package cable
 import (
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/catenary-cable/catenary/rpc"
 )
 
-// RoutedPath is a request's path as Rails' router compares it: slashes count once,
-// and not at the end; escapes are not undone
-// (actionpack/lib/action_dispatch/journey/router/utils.rb, normalize_path).
-func RoutedPath(u *url.URL) string {
-	path := u.EscapedPath()
-	for strings.Contains(path, "//") {
-		path = strings.ReplaceAll(path, "//", "/")
-	}
-	return "/" + strings.Trim(path, "/")
-}
-
-// path is the one to tell Rails of: as the browser has written it, unless it is one
-// of those that only we serve.
-func (s *Server) path(r *http.Request) string {
-	if RoutedPath(r.URL) == s.mount {
-		return r.URL.EscapedPath()
-	}
-	return s.relay.Path(r, s.mount)
-}
-
 // describe turns the browser's request into what Rails is told of it.
-func describe(r *http.Request, path string) *rpc.Request {
+func describe(r *http.Request) *rpc.Request {
 	scheme := "http"
 	if r.TLS != nil {
 		scheme = "https"
 	}
 	d := &rpc.Request{Method: r.Method, Headers: make([][2]string, 0, len(r.Header)+1)}
-	d.URL = scheme + "://" + r.Host + path
+	d.URL = scheme + "://" + r.Host + r.URL.EscapedPath()
 	if r.URL.RawQuery != "" {
 		d.URL += "?" + r.URL.RawQuery
 	}

@@ -224,7 +224,7 @@ func newWorld(t *testing.T, change ...func(*setup)) *world {
 	}
 	w.hub = hub.New(w.source, log)
 	w.server, err = NewServer(Options{
-		Backend: client, Hub: w.hub, Node: "n", Mount: "/cable", Limits: with.limits, Restart: with.restart, Log: log,
+		Backend: client, Hub: w.hub, Node: "n", Limits: with.limits, Restart: with.restart, Log: log,
 		Admission: admission.New(with.admission), Compress: with.compress, Silent: with.silent, Relay: with.relay,
 	})
 	if err != nil {

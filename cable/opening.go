@@ -87,7 +87,7 @@ func (s *Server) newConnection(r *http.Request) *Connection {
 	c := &Connection{
 		server:   s,
 		id:       s.node + ":" + strconv.FormatInt(s.serial.Add(1), 36),
-		request:  describe(r, s.path(r)).Encode(),
+		request:  describe(r).Encode(),
 		protocol: protocol.Negotiate(r.Header.Values("Sec-WebSocket-Protocol")),
 	}
 	c.socket.Init(s.sockets, c)

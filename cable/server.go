@@ -30,7 +30,6 @@ type Options struct {
 	Backend *rpc.Client
 	Hub     *hub.Hub
 	Node    string // our name among others, also in connections' ids
-	Mount   string // where Rails mounts Action Cable, "/cable"
 	Limits  Limits
 	Restart Restart
 	Ping    time.Duration // between pings; 0: socket.BeatInterval
@@ -62,7 +61,6 @@ type Server struct {
 	backend *rpc.Client
 	hub     *hub.Hub
 	node    string
-	mount   string
 	limits  Limits
 	restart Restart
 	silent  bool
@@ -113,7 +111,7 @@ func NewServer(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		backend: o.Backend, hub: o.Hub, node: o.Node, mount: o.Mount, limits: o.Limits, restart: o.Restart, silent: o.Silent, log: o.Log, sockets: sockets,
+		backend: o.Backend, hub: o.Hub, node: o.Node, limits: o.Limits, restart: o.Restart, silent: o.Silent, log: o.Log, sockets: sockets,
 		admission: o.Admission, relay: o.Relay, slowed: slowed,
 		refused: stats.NewThrottledCounter("subscriptions are refused", o.Log,
 			"subscriptions_per_connection", "subscription_bytes"),

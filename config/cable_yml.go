@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -13,6 +14,7 @@ const cableFile = "config/cable.yml"
 // cableKeys are the keys of cable.yml that say something to us, by Rails' name.
 // Everything else there is for the redis gem and is neither read nor evaluated.
 var cableKeys = map[string]string{
+	"adapter":                    "broadcasts.adapter",
 	"channel_prefix":             "broadcasts.channel_prefix",
 	"url":                        "broadcasts.redis.url",
 	"host":                       "broadcasts.redis.host",
@@ -53,48 +55,108 @@ type cable struct {
 	*layer
 	adapter string
 	where   string // of the adapter
+	unread  []unread
 }
 
-// cableLayer reads Rails' own settings.
-func (l *loading) cableLayer(fromRails map[string]any, e evaluator) (*cable, error) {
+// unread is what the file says of a key and only Rails can tell.
+type unread struct {
+	key string // ours; "": all of them
+	why error
+}
+
+func (c *cable) cannotRead(key string, why error) { c.unread = append(c.unread, unread{key, why}) }
+
+// cableLayer reads Rails' own settings. Where Ruby might read another value than
+// we do, it has none.
+func (l *loading) cableLayer(fromRails map[string]any, e evaluator) *cable {
 	c := &cable{layer: newLayer(), adapter: "redis", where: cableFile}
 	s, err := l.cableSection(fromRails, e)
-	if s == nil || err != nil {
-		return c, err
+	switch {
+	case err != nil:
+		c.cannotRead("", err)
+		return c
+	case s == nil:
+		c.cannotRead("broadcasts.channel_prefix", errNoCableFile)
+		return c
 	}
 	byKey := settingsByKey()
-	var mistakes []error
 	for _, entry := range s.entries {
-		if entry.key != "adapter" && cableKeys[entry.key] == "" {
+		key := cableKeys[entry.key]
+		if key == "" {
 			if entry.key == "ssl_params.ca_path" {
 				l.warn("%s: ssl_params.ca_path is not read: give one file as ca_file", s.place(entry))
 			}
+			if parent, _, below := strings.Cut(entry.key, "."); below && cableKeys[parent] != "" {
+				c.cannotRead(cableKeys[parent], mistake(s.place(entry), parent, errors.New("must be one value, not a mapping")))
+			}
 			continue
 		}
+		setting := byKey[key]
 		node, err := s.value(entry)
-		switch setting := byKey[cableKeys[entry.key]]; {
-		case err != nil:
-			mistakes = append(mistakes, err)
-		case isNull(node): // as if it were not there
-		case entry.key == "adapter":
-			c.adapter, c.where = strings.TrimSpace(node.Value), s.place(entry)
-		default:
-			if setting.secret && setting.kind == text {
-				if trap := rubyReads(node); trap != "" {
-					l.warn("%s: %s: %s: put it in quotes", s.place(entry), entry.key, trap)
-					node.Style = yaml.DoubleQuotedStyle
-				}
-			}
-			value, err := setting.parse(node)
-			if err != nil {
-				mistakes = append(mistakes, mistake(s.place(entry), entry.key, err))
-				continue
-			}
-			c.set(setting.key, value, s.place(entry))
+		if err == nil && isNull(node) {
+			continue // as if it were not there
+		}
+		if err == nil {
+			err = at(s.place(entry), entry.key, asRuby(setting.kind, node))
+		}
+		if err == nil && key == "broadcasts.adapter" {
+			c.adapter, c.where = node.Value, s.place(entry)
+			continue
+		}
+		var value any
+		if err == nil {
+			value, err = setting.parse(node)
+			err = at(s.place(entry), entry.key, err)
+		}
+		if err != nil {
+			c.cannotRead(key, err)
+			continue
+		}
+		c.set(key, value, s.place(entry))
+	}
+	if fromRails == nil && e.variables["REDIS_URL"] != "" && c.values["broadcasts.redis.url"] == nil && s.has("url", "host", "port", "path") {
+		c.cannotRead("broadcasts.redis.url", fmt.Errorf("%s: without a url, but with host, port or path, it depends on the redis gem whether REDIS_URL counts: write a url, or unset REDIS_URL", cableFile))
+	}
+	return c
+}
+
+func (s *section) has(keys ...string) bool {
+	return slices.ContainsFunc(s.entries, func(e entry) bool { return slices.Contains(keys, e.key) })
+}
+
+// at is nil, or says where a mistake is.
+func at(place, key string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return mistake(place, key, err)
+}
+
+// settleUnread keeps the first thing of cable.yml that could not be read, counts,
+// and is set nowhere else.
+func (l *loading) settleUnread(c *cable) {
+	set := func(key string) bool {
+		origin := l.origins[key]
+		return origin != "" && origin != c.origin[key]
+	}
+	placed := slices.ContainsFunc(placesOfRedis, func(key string) bool { return set("broadcasts.redis." + key) })
+	for _, u := range c.unread {
+		adapter, counts := l.Broadcasts.Adapter, !set(u.key)
+		switch field, ofRedis := strings.CutPrefix(u.key, "broadcasts.redis."); {
+		case adapter == "rails" || l.PassesAll():
+			counts = false
+		case u.key == "":
+			counts = !set("broadcasts.channel_prefix") || !placed && !set("broadcasts.adapter")
+		case ofRedis:
+			counts = counts && adapter == "redis" && !(placed && slices.Contains(whereRedisIs, field))
+		}
+		if counts && l.Unread == nil {
+			l.Unread = u.why
 		}
 	}
-	return c, errors.Join(mistakes...)
 }
+
+var errNoCableFile = errors.New(cableFile + " is not here, and no setting says which prefix broadcasts have")
 
 // cableSection is nil if nobody says anything of Rails' settings.
 func (l *loading) cableSection(fromRails map[string]any, e evaluator) (*section, error) {

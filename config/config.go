@@ -46,6 +46,10 @@ type Config struct {
 	// Warnings are for the log: nothing that stops, all that may surprise.
 	Warnings []string `mapstructure:"-"`
 
+	// Unread is why config/cable.yml does not say all that counts: only Rails can
+	// tell, who is asked then. nil: it does.
+	Unread error `mapstructure:"-"`
+
 	origins map[string]string
 }
 
@@ -78,8 +82,10 @@ type Broadcasts struct {
 	// ChannelPrefix has three states, as in Rails: nil is no prefix, while ""
 	// puts a colon before every stream.
 	ChannelPrefix *string `mapstructure:"channel_prefix"`
-	Redis         Redis
-	Embedded      Embedded
+	// Proof has Rails broadcast a word now and then, which must arrive.
+	Proof    bool
+	Redis    Redis
+	Embedded Embedded
 }
 
 // Embedded is the Redis that catenary itself plays for Rails.

@@ -116,7 +116,10 @@ func eachFixture(t *testing.T, folder, suffix string, check func(t *testing.T, r
 
 func TestLoad_SaysOfEachMistakeWhereItIsAndWhatToDo(t *testing.T) {
 	eachFixture(t, "bad", ".message", func(t *testing.T, root, expected string) {
-		_, err := Load(Input{Root: root, Environ: production()})
+		c, err := Load(Input{Root: root, Environ: production()})
+		if err == nil {
+			err = c.Unread
+		}
 		if err == nil || err.Error() != expected {
 			t.Errorf("error\n  %v\nwant\n  %s", err, expected)
 		}
@@ -170,12 +173,10 @@ func TestLoad_LaysEachLayerOverTheOneBefore(t *testing.T) {
 
 func TestLoad_TakesFromRailsInPlaceOfCableYML(t *testing.T) {
 	root := app(t, map[string]string{cableFile: "production:\n  url: <%= Settings.url %>\n"})
-	_, err := Load(Input{Root: root, Environ: production()})
-	var unresolved *UnresolvedERBError
-	if !errors.As(err, &unresolved) || unresolved.Line != 2 || unresolved.File != cableFile {
-		t.Fatalf("an unresolved expression is not told apart: %v", err)
+	if unread := mustLoad(t, Input{Root: root, Environ: production()}).Unread; unread == nil || !strings.HasPrefix(unread.Error(), cableFile+":2: ") {
+		t.Fatalf("an expression for Ruby is not told apart: %v", unread)
 	}
-	c := mustLoad(t, Input{Root: root, Environ: production(), RailsMountPath: "/websocket", RailsThreads: 10, FromRails: map[string]any{
+	c := mustLoad(t, Input{Root: root, Environ: production(), RailsPaths: []string{"/websocket"}, RailsThreads: 10, FromRails: map[string]any{
 		"adapter": "redis", "url": "redis://told:6379/0", "channel_prefix": "", "timeout": 1.5, "custom": nil,
 		"ssl_params": map[string]any{"verify_mode": float64(0)}, "sentinels": []any{map[string]any{"host": "s", "port": float64(1)}},
 	}})
@@ -189,8 +190,35 @@ func TestLoad_TakesFromRailsInPlaceOfCableYML(t *testing.T) {
 	if c := mustLoad(t, Input{Root: root, Environ: chosen, RailsThreads: 10, FromRails: map[string]any{"adapter": "redis"}}); c.Backend.Concurrency != 3 || !c.FixesConcurrency() {
 		t.Errorf("chosen, got\n%s", c)
 	}
-	if _, err = Load(Input{Root: root, Environ: production(), FromRails: map[string]any{"adapter": "any_cable"}}); err == nil || !strings.HasPrefix(err.Error(), "the gem's settings: adapter: any_cable") {
+	if _, err := Load(Input{Root: root, Environ: production(), FromRails: map[string]any{"adapter": "any_cable"}}); err == nil || !strings.HasPrefix(err.Error(), "the gem's settings: adapter: any_cable") {
 		t.Errorf("any_cable told by the gem: %v", err)
+	}
+}
+
+func TestLoad_NeedsNotReadWhatAnotherLayerSets(t *testing.T) {
+	for name, c := range map[string]struct{ cable, catenary, unread string }{
+		"an expression, and its key":     {"url: <%= Settings.url %>", "redis: {url: 'redis://ours'}", ""},
+		"an expression, and another":     {"url: <%= Settings.url %>", "channel_prefix: ours", "cable.yml:2: cannot evaluate"},
+		"a password beside the url":      {"password: <%= Settings.password %>", "redis: {url: 'redis://ours'}", ""},
+		"TLS beside the url":             {"ssl: <%= Settings.ssl %>", "redis: {url: 'redis://ours'}", "cable.yml:2: cannot evaluate"},
+		"a prefix, embedded":             {"channel_prefix: 1.10", "adapter: embedded", "cable.yml:2: channel_prefix: Ruby may read"},
+		"a url, embedded":                {"url: <%= Settings.url %>", "adapter: embedded", ""},
+		"no YAML at all":                 {"url: [", "channel_prefix: ours", "is not YAML"},
+		"no YAML at all, and all is set": {"url: [", "channel_prefix: ours\n    redis: {url: 'redis://ours'}", ""},
+		"an adapter":                     {"adapter: <%= Settings.adapter %>", "adapter: rails", ""},
+		"another adapter's url":          {"url: postgres://h/db\n  adapter: enhanced_postgresql", "redis: {connect_timeout: 1s}", ""},
+	} {
+		root := app(t, map[string]string{cableFile: "production:\n  " + c.cable + "\n", catenaryFile: "production:\n  broadcasts:\n    " + c.catenary + "\n"})
+		loaded, err := Load(Input{Root: root, Environ: []string{"RAILS_ENV=production"}})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if unread := fmt.Sprint(loaded.Unread); c.unread == "" && loaded.Unread != nil || !strings.Contains(unread, c.unread) {
+			t.Errorf("%s: %s", name, unread)
+		}
+	}
+	root := app(t, map[string]string{cableFile: "production:\n  adapter: any_cable\n  url: postgres://h/db\n"})
+	if c := mustLoad(t, Input{Root: root, Environ: production(), Flags: parseFlags(t, "--pass-through=all")}); c.Unread != nil {
+		t.Errorf("with pass_through: all: %v", c.Unread)
 	}
 }
 

@@ -70,8 +70,8 @@ func (l *loading) checkKeys(e environ) error {
 
 // finishEdge settles secrets and the places of files.
 func (l *loading) finishEdge(e environ) error {
-	l.JWT.Secret = Secret{l.viper.GetString("jwt.secret"), l.origins["jwt.secret"]}
-	l.JWT.RotationSecret = Secret{l.viper.GetString("jwt.rotation_secret"), l.origins["jwt.rotation_secret"]}
+	l.JWT.Secret = NewSecret(l.viper.GetString("jwt.secret"), l.origins["jwt.secret"])
+	l.JWT.RotationSecret = NewSecret(l.viper.GetString("jwt.rotation_secret"), l.origins["jwt.rotation_secret"])
 	if l.JWT.Query == "off" {
 		l.JWT.Query = ""
 	}

@@ -6,26 +6,12 @@ import (
 	"strings"
 )
 
-// UnresolvedERBError is an expression that only Ruby can evaluate. Whoever can
-// ask the application may do so and load again with [Input.FromRails].
-type UnresolvedERBError struct {
-	File       string
-	Line       int
-	Expression string
-	// Reason says what is wrong with it.
-	Reason string
-}
-
-func (e *UnresolvedERBError) Error() string {
-	return fmt.Sprintf("%s:%d: cannot evaluate <%%%s%%> without Ruby: %s; set the key in config/catenary.yml, or let the gem catenary-rails tell it",
-		e.File, e.Line, e.Expression, e.Reason)
-}
-
 // rubyLiteral is a text in Ruby source, ended or not.
 var rubyLiteral = regexp.MustCompile(`(?s)"[^"]*"?|'[^']*'?`)
 
-// unresolved keeps literals out of the message, for one may be a password. Only
-// those that can be the name of a variable are shown.
+// unresolved is an expression that only Ruby can evaluate. It keeps literals out of
+// the message, for one may be a password. Only those that can be the name of a
+// variable are shown.
 func unresolved(file string, line int, expression, reason string) error {
 	hide := func(s string) string {
 		return rubyLiteral.ReplaceAllStringFunc(s, func(literal string) string {
@@ -37,18 +23,8 @@ func unresolved(file string, line int, expression, reason string) error {
 			return literal
 		})
 	}
-	return &UnresolvedERBError{file, line, hide(expression), reason}
-}
-
-// MissingVariableError is ENV.fetch without a default, and without the variable.
-type MissingVariableError struct {
-	File     string
-	Line     int
-	Variable string
-}
-
-func (e *MissingVariableError) Error() string {
-	return fmt.Sprintf("%s:%d: ENV.fetch(%q) has no default, and %s is not set: set it for catenary as for Rails", e.File, e.Line, e.Variable, e.Variable)
+	return fmt.Errorf("%s:%d: cannot evaluate <%%%s%%> without Ruby: %s; set the key in config/catenary.yml, or let the gem catenary-rails tell it",
+		file, line, hide(expression), reason)
 }
 
 // evaluator evaluates the Ruby that real cable.yml files have in <%= … %>:

@@ -125,9 +125,9 @@ func TestERB_LeavesEverythingElseToRuby(t *testing.T) {
 
 func TestTemplate_KnowsTheLineAfterTagsOfManyLines(t *testing.T) {
 	source := "# <%# one\ntwo\nthree %>\nproduction:\n  url: <%= ENV[\n  'X'] %>\n  port: many\n"
-	_, err := Load(Input{Root: app(t, map[string]string{cableFile: source}), Environ: []string{"RAILS_ENV=production"}})
-	if err == nil || !strings.HasPrefix(err.Error(), "config/cable.yml:7: port") {
-		t.Errorf("got %v", err)
+	c := mustLoad(t, Input{Root: app(t, map[string]string{cableFile: source}), Environ: []string{"RAILS_ENV=production"}})
+	if c.Unread == nil || !strings.HasPrefix(c.Unread.Error(), "config/cable.yml:7: port") {
+		t.Errorf("got %v", c.Unread)
 	}
 }
 

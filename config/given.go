@@ -13,6 +13,14 @@ func (c *Config) Given(key string) bool {
 	return false
 }
 
+// Origin tells where the value of a key comes from, such as config/catenary.yml:3.
+func (c *Config) Origin(key string) string {
+	if origin := c.origins[key]; origin != "" {
+		return origin
+	}
+	return "the default"
+}
+
 // Where backend.concurrency comes from if nobody has chosen it.
 const (
 	threadsOfEnvironment = "RAILS_MAX_THREADS"

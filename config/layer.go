@@ -22,10 +22,12 @@ func (l *layer) set(key string, value any, origin string) {
 // whereRedisIs are the keys of which a stronger layer replaces all as soon as it
 // says one of the places: a url and another layer's host or password would mix
 // two servers.
-var whereRedisIs = []string{"url", "host", "path", "cluster", "sentinels", "port", "db", "username", "password", "master_name"}
+var whereRedisIs = append(placesOfRedis, "port", "db", "username", "password", "master_name")
+
+var placesOfRedis = []string{"url", "host", "path", "cluster", "sentinels"}
 
 func (l *layer) saysWhereRedisIs() bool {
-	for _, key := range whereRedisIs[:5] {
+	for _, key := range placesOfRedis {
 		if _, ok := l.values["broadcasts.redis."+key]; ok {
 			return true
 		}

@@ -27,15 +27,16 @@ type Input struct {
 	// FromRails is ActionCable.server.config.cable as the gem tells it. It takes
 	// the place of config/cable.yml.
 	FromRails map[string]any
-	// RailsMountPath and RailsThreads, of all its processes, come from the gem as
-	// well, if not zero.
-	RailsMountPath string
-	RailsThreads   int
+	// RailsPaths, where Action Cable is mounted, and RailsThreads, of all its
+	// processes, come from the gem as well, if not zero.
+	RailsPaths   []string
+	RailsThreads int
 }
 
 // Load merges defaults, files, environment and flags, the later over the
 // earlier, and checks the outcome. The error joins every mistake found; ask it
-// with errors.As for [UnresolvedERBError] and [AdapterError].
+// with errors.As for [AdapterError]. What cable.yml says and only Rails can tell is
+// none: see [Config.Unread].
 func Load(in Input) (*Config, error) {
 	environ := newEnviron(in.Environ)
 	flags, err := flagLayer(in.Flags)
@@ -54,12 +55,14 @@ func Load(in Input) (*Config, error) {
 	l.Root, l.Environment = l.viper.GetString("root"), l.viper.GetString("environment")
 	e := evaluator{variables: environ.variables, environment: l.Environment}
 
-	cable, err := l.cableLayer(in.FromRails, e)
-	l.note(err)
+	cable := l.cableLayer(in.FromRails, e)
 	catenary, err := l.catenaryLayer(e)
 	l.note(err)
 	if err := errors.Join(l.mistakes...); err != nil {
 		return nil, err
+	}
+	if cable.adapter != "redis" && !slices.ContainsFunc([]*layer{catenary, env, flags}, func(o *layer) bool { return o.values["broadcasts.adapter"] != nil }) {
+		cable.layer = newLayer() // nothing of it is for a client of Redis
 	}
 	l.merge(cable.layer, rails, catenary, env, flags)
 	if err := l.viper.Unmarshal(l.Config); err != nil {
@@ -68,7 +71,8 @@ func Load(in Input) (*Config, error) {
 	l.finishListen(environ)
 	l.note(l.checkPlaces())
 	l.note(l.chooseAdapter(cable))
-	l.note(l.finishRedis(environ))
+	l.settleUnread(cable)
+	l.note(l.finishRedis(environ, in.FromRails != nil && cable.adapter == "redis"))
 	l.note(l.finishBackend(environ, e))
 	l.note(l.finishEdge(environ))
 	l.note(l.finishTurbo(environ, e))
@@ -102,17 +106,17 @@ func newLoading() *loading {
 // otherwise.
 func PublishedTo(fromRails map[string]any) (Broadcasts, error) {
 	l := newLoading()
-	cable, err := l.cableLayer(fromRails, evaluator{})
-	if err != nil {
-		return Broadcasts{}, err
-	}
+	cable := l.cableLayer(fromRails, evaluator{})
 	l.merge(cable.layer)
 	if err := l.viper.Unmarshal(l.Config); err != nil {
 		return Broadcasts{}, fmt.Errorf("config: put together: %w", err)
 	}
-	l.note(l.finishRedis(environ{}))
+	if cable.adapter == "redis" {
+		l.settleUnread(cable)
+		l.note(l.finishRedis(environ{}, true))
+	}
 	l.Broadcasts.Adapter = cable.adapter
-	return l.Broadcasts, errors.Join(l.mistakes...)
+	return l.Broadcasts, errors.Join(append(l.mistakes, l.Unread)...)
 }
 
 func (l *loading) note(err error) {
@@ -159,8 +163,8 @@ func (in Input) railsLayer() *layer {
 	if in.Root != "" {
 		l.set("root", in.Root, "where catenary was started")
 	}
-	if in.RailsMountPath != "" {
-		l.set("paths", []string{in.RailsMountPath}, "Rails' mount path")
+	if len(in.RailsPaths) > 0 {
+		l.set("paths", in.RailsPaths, "Rails' routes")
 	}
 	if in.RailsThreads > 1 {
 		l.set("backend.concurrency", in.RailsThreads-1, threadsOfRails)

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/url"
@@ -67,10 +68,21 @@ func (s Sentinel) String() string { return net.JoinHostPort(s.Host, strconv.Itoa
 
 // finishRedis brings url and single fields together, as redis-rb does: a field
 // wins over the same part of the url, and REDIS_URL counts if nothing else says
-// where Redis is.
-func (l *loading) finishRedis(e environ) error {
+// where Redis is. told: the gem has told all that, REDIS_URL too.
+func (l *loading) finishRedis(e environ, told bool) error {
+	if l.Broadcasts.Adapter == "rails" {
+		return nil
+	}
+	err := l.finishRedisOf(e, told)
+	if l.Unread != nil {
+		return nil // there may be more to it
+	}
+	return err
+}
+
+func (l *loading) finishRedisOf(e environ, told bool) error {
 	r := &l.Broadcasts.Redis
-	if r.URL == "" && r.Host == "" && r.Port == 0 && r.Path == "" && r.Sentinels == nil && r.Cluster == nil {
+	if !told && r.URL == "" && r.Host == "" && r.Port == 0 && r.Path == "" && r.Cluster == nil {
 		if given := strings.TrimSpace(e.variables["REDIS_URL"]); given != "" {
 			if err := checkRedisURL(given); err != nil {
 				return fmt.Errorf("the variable REDIS_URL: %w", err)
@@ -80,7 +92,7 @@ func (l *loading) finishRedis(e environ) error {
 	}
 	urlOrigin := l.origins["broadcasts.redis.url"]
 	if r.URL != "" {
-		if err := r.split(); err != nil {
+		if err := r.split(l.sameFile("broadcasts.redis.ssl", "broadcasts.redis.url")); err != nil {
 			return mistake(urlOrigin, "broadcasts.redis.url", err)
 		}
 	}
@@ -109,18 +121,24 @@ func (l *loading) finishRedis(e environ) error {
 	return nil
 }
 
+// sameFile tells whether two keys were set, and in one file.
+func (c *Config) sameFile(a, b string) bool {
+	fileOfA, _, _ := strings.Cut(c.origins[a], ":")
+	fileOfB, _, _ := strings.Cut(c.origins[b], ":")
+	return fileOfA != "" && fileOfA == fileOfB
+}
+
 // split fills the fields that are not set from the parts of URL. Query
 // parameters are dropped: Ruby ignores them, go-redis refuses what it does not know.
-func (r *Redis) split() error {
+// plaintext: somebody has said "ssl: false", which wins.
+func (r *Redis) split(plaintext bool) error {
 	u, err := url.Parse(r.URL)
 	if err != nil {
 		return checkRedisURL(r.URL)
 	}
 	if u.User != nil {
 		password, _ := u.User.Password()
-		if r.Username == "" && r.Password == "" {
-			r.Username, r.Password = u.User.Username(), password
-		}
+		r.Username, r.Password = cmp.Or(r.Username, u.User.Username()), cmp.Or(r.Password, password)
 	}
 	if u.Scheme == "unix" {
 		if r.Path == "" {
@@ -131,7 +149,7 @@ func (r *Redis) split() error {
 		}
 		return nil
 	}
-	r.SSL = r.SSL || u.Scheme == "rediss"
+	r.SSL = r.SSL || u.Scheme == "rediss" && !plaintext
 	if r.Host == "" {
 		r.Host = u.Hostname()
 	}

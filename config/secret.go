@@ -17,10 +17,32 @@ import (
 type Secret struct {
 	value  string
 	source string
+	others []Secret // that the application may have instead
 }
 
 // NewSecret makes a secret of a text, for one that was made up on the spot.
-func NewSecret(value, source string) Secret { return Secret{value, source} }
+func NewSecret(value, source string) Secret { return Secret{value: value, source: source} }
+
+// Others are those that the application may have instead: which of several places
+// counts depends on its version of Rails.
+func (s Secret) Others() []Secret { return s.others }
+
+// Sources are where it, and the others, came from.
+func (s Secret) Sources() string {
+	all := s.source
+	for _, other := range s.others {
+		all += ", " + other.source
+	}
+	return all
+}
+
+// Texts are those of the others.
+func (s Secret) Texts() (all []string) {
+	for _, other := range s.others {
+		all = append(all, other.value)
+	}
+	return all
+}
 
 // Reveal is the text itself.
 func (s Secret) Reveal() string { return s.value }
@@ -75,7 +97,7 @@ func (l *loading) finishBackend(environ environ, e evaluator) error {
 			errors.New("reconnect needs links, since POST does not tell the backend's processes apart: let backend.transport be auto or link, or backend.restart be keep")))
 	}
 	if explicit := l.viper.GetString("backend.secret"); explicit != "" {
-		l.Backend.Secret = Secret{explicit, l.origins["backend.secret"]}
+		l.Backend.Secret = NewSecret(explicit, l.origins["backend.secret"])
 		return nil
 	}
 	l.Backend.Secret = l.secretKeyBase(environ, e)
@@ -83,77 +105,98 @@ func (l *loading) finishBackend(environ environ, e evaluator) error {
 }
 
 // secretKeyBase finds the application's secret_key_base where Rails does, see
-// Rails::Application#secret_key_base. In development and test Rails does not
-// heed SECRET_KEY_BASE: it makes up a secret once and keeps it in tmp/. A file
-// that cannot be read is no error yet, for nobody may need the secret: its
-// complaint is the source of a secret that is missing.
+// secret_key_base in railties/lib/rails/application.rb and, as of 7.2,
+// application/configuration.rb. In development and test some versions heed
+// SECRET_KEY_BASE and the credentials, and others make up a secret once and keep
+// it in tmp/: so of several secrets the others are to be tried as well. What
+// cannot be read is no error yet, for nobody may need it: the complaint is the
+// source of a secret that is missing.
 func (c *Config) secretKeyBase(environ environ, e evaluator) Secret {
-	fromEnv := Secret{environ.variables["SECRET_KEY_BASE"], "SECRET_KEY_BASE"}
-	fromSecretsFile := func() (Secret, bool) { return c.fromSecretsFile(e) }
-	places := []func() (Secret, bool){
-		func() (Secret, bool) { return fromEnv, !fromEnv.Missing() },
-		func() (Secret, bool) { return c.fromCredentials(environ) },
-		fromSecretsFile,
+	local := c.Environment == "development" || c.Environment == "test"
+	places := []func() []Secret{
+		func() []Secret { return []Secret{c.fromVariable(environ)} },
+		func() []Secret { return []Secret{c.fromCredentials(environ)} },
+		func() []Secret { return []Secret{c.fromSecretsFile(e)} },
 	}
-	if c.Environment == "development" || c.Environment == "test" {
-		places = []func() (Secret, bool){fromSecretsFile, c.fromTmp, places[0]}
+	if local {
+		places = []func() []Secret{places[2], c.fromTmp, places[0], places[1]}
 	}
+	var found []Secret
 	var why []string
 	for _, place := range places {
-		secret, final := place()
-		if final {
-			return secret
+		for _, secret := range place() {
+			switch {
+			case secret.Missing():
+				why = append(why, secret.source)
+			case !slices.ContainsFunc(found, func(other Secret) bool { return other.value == secret.value }):
+				found = append(found, secret)
+			}
 		}
-		why = append(why, secret.source)
 	}
-	why[slices.Index(why, "SECRET_KEY_BASE")] += " is not set"
-	return Secret{source: strings.Join(why, ", ")}
+	if len(found) == 0 {
+		return Secret{source: strings.Join(why, ", ")}
+	}
+	found[0].others = found[1:]
+	return found[0]
 }
 
-// fromTmp is the secret that Rails makes up for development and test. Rails 7.2
+func (c *Config) fromVariable(environ environ) Secret {
+	if value := environ.variables["SECRET_KEY_BASE"]; value != "" {
+		return NewSecret(value, "SECRET_KEY_BASE")
+	}
+	return Secret{source: "SECRET_KEY_BASE is not set"}
+}
+
+// fromTmp are the secrets that Rails makes up for development and test. Rails 7.1
 // renamed the file; an old one may lie beside the new.
-func (c *Config) fromTmp() (Secret, bool) {
+func (c *Config) fromTmp() (found []Secret) {
 	for _, name := range []string{"tmp/local_secret.txt", "tmp/development_secret.txt"} {
 		if text, exists, err := c.read(name); err != nil {
-			return Secret{source: err.Error()}, true
+			found = append(found, Secret{source: err.Error()})
 		} else if exists && text != "" {
-			return Secret{text, name}, true
+			found = append(found, NewSecret(text, name))
 		}
 	}
-	return Secret{source: "Rails has not yet written tmp/local_secret.txt (start it once)"}, false
+	if len(found) == 0 {
+		found = []Secret{{source: "Rails has not yet written tmp/local_secret.txt (start it once)"}}
+	}
+	return found
 }
 
 // fromCredentials takes secret_key_base out of the encrypted credentials.
-func (c *Config) fromCredentials(environ environ) (Secret, bool) {
+func (c *Config) fromCredentials(environ environ) Secret {
 	name, keyName := c.credentialsFile()
 	encrypted, exists, err := c.read(name)
 	switch {
 	case err != nil:
-		return Secret{source: err.Error()}, true
+		return Secret{source: err.Error()}
 	case !exists:
-		return Secret{source: "there is no " + name}, false
+		return Secret{source: "there is no " + name}
 	}
 	key, keyPlace := environ.variables["RAILS_MASTER_KEY"], "RAILS_MASTER_KEY"
 	if strings.TrimSpace(key) == "" {
 		keyPlace = keyName
-		if key, exists, err = c.read(keyName); err != nil || !exists {
-			return Secret{source: fmt.Sprintf("%s is locked, for there is neither RAILS_MASTER_KEY nor %s", name, keyName)}, false
+		switch key, exists, err = c.read(keyName); {
+		case err != nil:
+			return Secret{source: fmt.Sprintf("%s is locked, for there is no RAILS_MASTER_KEY, and %s: let the user that catenary runs as read it", name, err)}
+		case !exists:
+			return Secret{source: fmt.Sprintf("%s is locked, for there is neither RAILS_MASTER_KEY nor %s", name, keyName)}
 		}
 	}
 	plain, err := decryptCredentials(encrypted, strings.TrimSpace(key))
 	if err != nil {
-		return Secret{source: fmt.Sprintf("%s cannot be opened with %s: %s", name, keyPlace, err)}, true
+		return Secret{source: fmt.Sprintf("%s cannot be opened with %s: %s", name, keyPlace, err)}
 	}
 	var wanted struct {
 		SecretKeyBase string `yaml:"secret_key_base"`
 	}
 	if yaml.Unmarshal(plain, &wanted) != nil { // its complaint would quote the credentials
-		return Secret{source: name + " holds no YAML (edit it with bin/rails credentials:edit)"}, true
+		return Secret{source: name + " holds no YAML (edit it with bin/rails credentials:edit)"}
 	}
 	if wanted.SecretKeyBase == "" {
-		return Secret{source: name + " has no secret_key_base"}, false
+		return Secret{source: name + " has no secret_key_base"}
 	}
-	return Secret{wanted.SecretKeyBase, name + ", opened with " + keyPlace}, true
+	return NewSecret(wanted.SecretKeyBase, name+", opened with "+keyPlace)
 }
 
 // credentialsFile is the environment's own pair of file and key, else the common one.
@@ -167,15 +210,18 @@ func (c *Config) credentialsFile() (file, key string) {
 }
 
 // fromSecretsFile reads config/secrets.yml, which Rails had before 7.2.
-func (c *Config) fromSecretsFile(e evaluator) (Secret, bool) {
+func (c *Config) fromSecretsFile(e evaluator) Secret {
 	const name = "config/secrets.yml"
 	source, exists, err := c.read(name)
-	if err != nil || !exists {
-		return Secret{source: "there is no " + name}, err != nil
+	switch {
+	case err != nil:
+		return Secret{source: err.Error()}
+	case !exists:
+		return Secret{source: "there is no " + name}
 	}
 	s, err := readSection(name, source, c.Environment, e)
 	if err != nil {
-		return Secret{source: err.Error()}, true
+		return Secret{source: err.Error()}
 	}
 	for _, entry := range s.entries {
 		if entry.key != "secret_key_base" {
@@ -183,11 +229,11 @@ func (c *Config) fromSecretsFile(e evaluator) (Secret, bool) {
 		}
 		node, err := s.value(entry)
 		if err != nil {
-			return Secret{source: err.Error()}, true
+			return Secret{source: err.Error()}
 		}
 		if !isNull(node) && node.Value != "" {
-			return Secret{node.Value, s.place(entry)}, true
+			return NewSecret(node.Value, s.place(entry))
 		}
 	}
-	return Secret{source: name + " has no secret_key_base"}, false
+	return Secret{source: name + " has no secret_key_base"}
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -75,6 +76,27 @@ func TestSecret_IsReadFromCredentialsThatRailsEncrypted(t *testing.T) {
 	}
 	if s := load().Backend.Secret; s.Reveal() != "short" || s.Source() != "config/credentials/production.yml.enc, opened with config/credentials/production.key" {
 		t.Errorf("got %q from %s", s.Reveal(), s.Source())
+	}
+}
+
+// Which of them counts in development depends on the version of Rails: the others are tried as well.
+func TestSecret_InDevelopmentIsOneOfSeveral(t *testing.T) {
+	root := app(t, map[string]string{"tmp/local_secret.txt": "local", "tmp/development_secret.txt": "old", "config/master.key": masterKey})
+	credentials(t, root, "config/credentials.yml.enc", "secret_key_base: fromcredentials\n")
+	s := mustLoad(t, Input{Root: root, Environ: []string{"SECRET_KEY_BASE=local"}}).Backend.Secret
+	if s.Reveal() != "local" || !slices.Equal(s.Texts(), []string{"old", "fromcredentials"}) {
+		t.Errorf("got %s and %s", s.Reveal(), s.Texts())
+	}
+	if want := "tmp/local_secret.txt, tmp/development_secret.txt, config/credentials.yml.enc, opened with config/master.key"; s.Sources() != want {
+		t.Errorf("from %s", s.Sources())
+	}
+}
+
+func TestSecret_SaysThatTheMasterKeyCannotBeRead(t *testing.T) {
+	root := app(t, map[string]string{"config/credentials.yml.enc": "x", "config/master.key/a folder": "is not readable, not even for root"})
+	err := mustLoad(t, Input{Root: root, Environ: []string{"RAILS_ENV=production"}}).RequireSecret()
+	if err == nil || !strings.Contains(err.Error(), "config/credentials.yml.enc is locked, for there is no RAILS_MASTER_KEY, and config/master.key: cannot be read: is a directory: let the user") {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -65,21 +66,20 @@ func readSection(file, source, environment string, e evaluator) (*section, error
 
 // add merges one of the sections at the top over the entries so far.
 func (s *section) add(top *yaml.Node, wanted string) error {
-	for i := 0; i+1 < len(top.Content); i += 2 {
-		key, node := top.Content[i], top.Content[i+1]
-		name, err := s.render(key.Value)
-		if err != nil {
-			name = key.Value // another environment's: nobody asked for it
+	pairs, err := s.pairs(top, 0)
+	if err != nil {
+		return err
+	}
+	for _, p := range pairs {
+		if !slices.Contains(s.top, p.name) {
+			s.top, s.topLines = append(s.top, p.name), append(s.topLines, s.line(p.key.Line))
 		}
-		if !slices.Contains(s.top, name) {
-			s.top, s.topLines = append(s.top, name), append(s.topLines, s.line(key.Line))
-		}
-		if name != wanted {
+		if p.name != wanted {
 			continue
 		}
 		s.found = true
 		var own []entry
-		if err := s.flatten(&own, "", node, 0); err != nil {
+		if err := s.flatten(&own, "", p.value, 0); err != nil {
 			return err
 		}
 		for _, e := range own {
@@ -115,48 +115,108 @@ func (s *section) flatten(out *[]entry, prefix string, node *yaml.Node, depth in
 		*out = put(*out, entry{prefix, node, s.line(node.Line)})
 		return nil
 	}
-	// what is merged in comes first, since a section's own keys win
-	for _, merged := range []bool{true, false} {
-		var seen []string
-		for i := 0; i+1 < len(node.Content); i += 2 {
-			key, value := node.Content[i], node.Content[i+1]
-			if (key.Tag == "!!merge") != merged {
-				continue
-			}
-			if merged {
-				if err := s.flattenMerge(out, prefix, value, depth); err != nil {
-					return err
-				}
-				continue
-			}
-			name, err := s.render(key.Value)
-			if err != nil {
-				return err
-			}
-			name = strings.TrimPrefix(name, ":") // :url: is the symbol that Rails makes of url: anyhow
-			if slices.Contains(seen, name) {
-				return fmt.Errorf("%s:%d: %s is given twice: keep one", s.file, s.line(key.Line), join(prefix, name))
-			}
-			seen = append(seen, name)
-			if err := s.flatten(out, join(prefix, name), value, depth+1); err != nil {
-				return err
-			}
+	pairs, err := s.pairs(node, depth)
+	if err != nil {
+		return err
+	}
+	if len(pairs) == 0 && prefix != "" {
+		*out = put(*out, entry{prefix, node, s.line(node.Line)})
+	}
+	for _, p := range pairs {
+		if err := s.flatten(out, join(prefix, p.name), p.value, depth+1); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// flattenMerge follows "<<", one mapping or a list of them of which the first wins.
-func (s *section) flattenMerge(out *[]entry, prefix string, value *yaml.Node, depth int) error {
-	if value.Kind != yaml.SequenceNode {
-		return s.flatten(out, prefix, value, depth+1)
+// pair is a key of a mapping with its value.
+type pair struct {
+	name       string
+	key, value *yaml.Node
+}
+
+// pairs are the keys of a mapping as Ruby's hash has them: "<<" brings those of
+// other mappings over the keys that stand before it, whole values at a time.
+func (s *section) pairs(node *yaml.Node, depth int) ([]pair, error) {
+	if err := s.visit(node, depth); err != nil {
+		return nil, err
 	}
-	for _, one := range slices.Backward(value.Content) {
-		if err := s.flatten(out, prefix, one, depth+1); err != nil {
-			return err
+	var pairs []pair
+	set := func(p pair) {
+		if i := slices.IndexFunc(pairs, func(other pair) bool { return other.name == p.name }); i >= 0 {
+			pairs[i] = p
+			return
 		}
+		pairs = append(pairs, p)
 	}
-	return nil
+	var own []string
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key, value := node.Content[i], node.Content[i+1]
+		if key.Kind == yaml.ScalarNode && key.Value == "<<" {
+			merged, err := s.merged(key, value, depth)
+			if err != nil {
+				return nil, err
+			}
+			for _, p := range merged {
+				set(p)
+			}
+			continue
+		}
+		name, err := s.keyName(key)
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(own, name) {
+			return nil, fmt.Errorf("%s:%d: %s is given twice: keep one", s.file, s.line(key.Line), name)
+		}
+		own = append(own, name)
+		set(pair{name, key, value})
+	}
+	return pairs, nil
+}
+
+// merged are the keys that "<<" brings: of one mapping, or of a list of them, of
+// which the first wins.
+func (s *section) merged(key, value *yaml.Node, depth int) ([]pair, error) {
+	if key.Tag != "!!merge" {
+		return nil, fmt.Errorf("%s:%d: Ruby may take this << for another key: take its quotes away", s.file, s.line(key.Line))
+	}
+	from := value
+	if from.Kind == yaml.AliasNode {
+		from = from.Alias
+	}
+	switch {
+	case from.Kind == yaml.MappingNode:
+		return s.pairs(from, depth+1)
+	case value.Kind == yaml.SequenceNode:
+		var all []pair
+		for _, one := range slices.Backward(value.Content) {
+			pairs, err := s.merged(key, one, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, pairs...)
+		}
+		return all, nil
+	}
+	return nil, fmt.Errorf("%s:%d: << needs a mapping: write <<: *name", s.file, s.line(key.Line))
+}
+
+// plainKey is a key of which Ruby makes no other value than the text.
+var plainKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_./-]*$`)
+
+// keyName is a key with its placeholders evaluated. Of a symbol Rails makes the
+// same as of a text.
+func (s *section) keyName(key *yaml.Node) (string, error) {
+	if key.Kind != yaml.ScalarNode {
+		return "", fmt.Errorf("%s:%d: a key must be one word", s.file, s.line(key.Line))
+	}
+	name, err := s.render(key.Value)
+	if err == nil && placeholder.MatchString(key.Value) && !plainKey.MatchString(name) {
+		err = unresolved(s.file, s.line(key.Line), "= …", "it is a key, and gives no plain word")
+	}
+	return strings.TrimPrefix(name, ":"), err
 }
 
 // value renders an entry's placeholders and reads the outcome as YAML again,
@@ -188,26 +248,69 @@ func (s *section) resolved(n *yaml.Node, depth int) (*yaml.Node, error) {
 	if !placeholder.MatchString(n.Value) {
 		return &out, nil
 	}
-	rendered, err := s.render(n.Value)
+	rendered, err := s.renderWithin(n)
 	if err != nil {
 		return nil, err
 	}
-	if n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
+	if quoted(n) {
 		out.Value = rendered
 		return &out, nil
 	}
-	var again yaml.Node
-	if err := yaml.Unmarshal([]byte("k: "+rendered+"\n"), &again); err != nil ||
-		again.Content[0].Kind != yaml.MappingNode || len(again.Content[0].Content) != 2 || again.Content[0].Content[1].Kind != yaml.ScalarNode {
+	block, err := scalarIn("k: " + rendered + "\n")
+	flow, flowErr := scalarIn("{k: " + rendered + " }\n")
+	if err != nil || flowErr != nil || block.Value != flow.Value || block.Style != flow.Style || block.Tag != flow.Tag {
 		return nil, fmt.Errorf("%s:%d: what the expression gives is not one YAML value: put quotes around <%%= … %%>", s.file, s.line(n.Line))
 	}
-	out = *again.Content[0].Content[1]
+	out = *block
 	out.Line, out.Column = n.Line, n.Column
 	return &out, nil
 }
 
+// renderWithin evaluates the placeholders of a scalar, provided that what they
+// give cannot end it.
+func (s *section) renderWithin(n *yaml.Node) (string, error) {
+	ends := "\r\n"
+	switch {
+	case n.Style&yaml.DoubleQuotedStyle != 0:
+		ends += `"\`
+	case n.Style&yaml.SingleQuotedStyle != 0:
+		ends += "'"
+	case quoted(n):
+		return "", fmt.Errorf("%s:%d: an expression in a block of text is for Ruby to evaluate", s.file, s.line(n.Line))
+	}
+	for _, match := range placeholder.FindAllString(n.Value, -1) {
+		if value, err := s.render(match); err != nil {
+			return "", err
+		} else if strings.ContainsAny(value, ends) {
+			return "", fmt.Errorf("%s:%d: what the expression gives ends the text that it stands in: put it in other quotes", s.file, s.line(n.Line))
+		}
+	}
+	return s.render(n.Value)
+}
+
+// scalarIn is the value of the one key in a text of YAML.
+func scalarIn(source string) (*yaml.Node, error) {
+	var document yaml.Node
+	if err := yaml.Unmarshal([]byte(source), &document); err != nil {
+		return nil, err
+	}
+	top := document.Content[0]
+	if top.Kind != yaml.MappingNode || len(top.Content) != 2 || top.Content[1].Kind != yaml.ScalarNode {
+		return nil, errors.New("it is not one value")
+	}
+	return top.Content[1], nil
+}
+
+// quoted tells whether a scalar is text, whatever it looks like.
+func quoted(n *yaml.Node) bool {
+	return n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0
+}
+
 func put(entries []entry, e entry) []entry {
-	// a value replaces the mapping of the same name, and the other way round
+	// a value replaces the mapping of the same name, and the other way round; an empty mapping adds nothing to another
+	if e.node.Kind == yaml.MappingNode && slices.ContainsFunc(entries, func(old entry) bool { return strings.HasPrefix(old.key, e.key+".") }) {
+		return entries
+	}
 	entries = slices.DeleteFunc(entries, func(old entry) bool {
 		return old.key == e.key || strings.HasPrefix(old.key, e.key+".") || strings.HasPrefix(e.key, old.key+".")
 	})

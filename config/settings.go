@@ -74,6 +74,7 @@ func settings() []setting {
 			note: "cable.yml's adapter", usage: "where broadcasts are read"},
 		{key: "broadcasts.channel_prefix", kind: prefix, def: (*string)(nil), note: "cable.yml's channel_prefix",
 			usage: "text before every stream; the empty text is a prefix too"},
+		{key: "broadcasts.proof", kind: boolean, def: true, usage: "have Rails broadcast a word now and then: while it does not arrive, /ready says no. false where others than Rails broadcast"},
 		{key: "broadcasts.redis.url", kind: redisURL, def: "", secret: true,
 			note: "cable.yml's url, else REDIS_URL, else redis://localhost:6379/0", usage: "redis://, rediss:// or unix:///path"},
 		{key: "broadcasts.redis.host", kind: text, def: "", usage: "Redis host, if there is no url"},

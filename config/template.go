@@ -102,7 +102,7 @@ func (t *template) render(s string) (string, error) {
 		var missing missingVariable
 		switch {
 		case errors.As(err, &missing):
-			failed = &MissingVariableError{t.file, tag.line, string(missing)}
+			failed = fmt.Errorf("%s:%d: ENV.fetch(%q) has no default, and %[3]s is not set: set it for catenary as for Rails", t.file, tag.line, string(missing))
 		case err != nil:
 			failed = unresolved(t.file, tag.line, tag.expression, err.Error())
 		}

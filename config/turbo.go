@@ -11,7 +11,7 @@ type Turbo struct {
 }
 
 func (l *loading) finishTurbo(environ environ, e evaluator) error {
-	l.Turbo.Key = Secret{l.viper.GetString("turbo.signed_stream_verifier_key"), l.origins["turbo.signed_stream_verifier_key"]}
+	l.Turbo.Key = NewSecret(l.viper.GetString("turbo.signed_stream_verifier_key"), l.origins["turbo.signed_stream_verifier_key"])
 	if !l.Turbo.VerifyStreams {
 		return nil
 	}

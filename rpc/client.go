@@ -15,6 +15,7 @@ import (
 type Options struct {
 	URL         string        // http://127.0.0.1:3000, https://…/path, or unix:/path
 	Secret      string        // CATENARY_SECRET or secret_key_base
+	Secrets     []string      // others that Rails may have instead, tried in turn while it refuses
 	Node        string        // our name
 	Transport   string        // Auto, Link or Post; "": Auto
 	Timeout     time.Duration // silence after which a linked process is gone; from sending a POST to having its answer
@@ -54,7 +55,7 @@ type Handler interface {
 // Client carries calls to Rails. It is safe for concurrent use.
 type Client struct {
 	options Options
-	signer  *signer
+	signers *signers
 	target  target
 	post    *poster
 	log     *slog.Logger
@@ -89,7 +90,7 @@ func NewClient(o Options) (*Client, error) {
 	}
 	o.Transport = cmp.Or(o.Transport, Auto)
 	o.ReplyBytes = cmp.Or(o.ReplyBytes, 16<<20)
-	c := &Client{options: o, signer: newSigner(o.Secret), target: t, log: o.Log, posting: o.Transport == Post, changed: make(chan struct{}), dialling: make(chan struct{}, 1)}
+	c := &Client{options: o, signers: newSigners(append([]string{o.Secret}, o.Secrets...)), target: t, log: o.Log, posting: o.Transport == Post, changed: make(chan struct{}), dialling: make(chan struct{}, 1)}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}

@@ -27,6 +27,9 @@ type link struct {
 	wake  chan struct{} // told when there is something to write
 	ended chan struct{} // closed when reading has ended
 
+	published  uint64                  // number of the latest broadcast that we asked for; guarded by the client's mu
+	publishing map[uint64]chan<- error // those that Rails has not answered; guarded by the client's mu
+
 	// guarded by the client's mu
 	phase   phase
 	given   error               // why we have cut it
@@ -284,6 +287,7 @@ type incoming struct {
 	going      string
 	text       string // of listening, broadcast and missed
 	payload    string // of broadcast
+	failed     string // of published: why it could not be
 	result     Result
 }
 
@@ -294,7 +298,7 @@ func parseIncoming(text []byte) (f incoming, err error) {
 	c := &cursor{text: text}
 	c.object(func(key string) {
 		switch key {
-		case "call", "end", "sync", "pong":
+		case "call", "end", "sync", "pong", "published":
 			f.kind, f.number = key, c.number()
 		case "conn":
 			f.connection = c.string()
@@ -313,6 +317,8 @@ func parseIncoming(text []byte) (f incoming, err error) {
 			f.kind, f.text = key, c.string()
 		case "message":
 			f.payload = c.string()
+		case "failed":
+			f.failed = c.string()
 		case "bye", "hello":
 			f.kind = key
 			c.skip()
@@ -360,6 +366,8 @@ func (l *link) take(text []byte) error {
 		l.client.mu.Unlock()
 	case "listening", "broadcast", "missed":
 		l.tellListener(&f)
+	case "published":
+		l.hasPublished(&f)
 	case "pong":
 	default:
 		return fmt.Errorf("a frame of an unknown kind: is the gem newer than catenary?")

@@ -585,3 +585,30 @@ func TestLink_WithoutTheGemRailsIsAskedLessAndLessUntilItRestarts(t *testing.T) 
 		t.Errorf("while a proxy waits for Rails it pauses for %v", pauses[19])
 	}
 }
+
+func TestLink_TellsWhetherRailsCouldBroadcast(t *testing.T) {
+	rails := rpctest.New(t, "secret", fine)
+	client, _ := linked(t, rails.URL)
+	await(t, "a link", func() bool { return len(client.Linked()) == 1 && len(rails.Links()) == 1 })
+	p := client.Linked()[0]
+	answers := make(chan error, 1)
+	for number, answer := range []string{`{"published":1}`, `{"published":2,"failed":"no gem"}`} {
+		go func() { answers <- client.Broadcast(t.Context(), p, "room", []byte(`"word"`)) }()
+		asked := fmt.Sprintf(`{"publish":"room","message":"\"word\"","number":%d}`, number+1)
+		await(t, asked, func() bool { return slices.Contains(rails.Links()[0].Said(), asked) })
+		rails.Links()[0].Write(answer)
+		err := <-answers
+		if failed := new(rpc.PublishError); number == 0 && err != nil || number == 1 && (!errors.As(err, &failed) || failed.Reason != "no gem") {
+			t.Errorf("%s gives %v", answer, err)
+		}
+	}
+	go func() { answers <- client.Broadcast(t.Context(), p, "room", nil) }()
+	await(t, "a third question", func() bool { return len(rails.Links()[0].Said()) >= 3 })
+	rails.Links()[0].Close()
+	if err := <-answers; !errors.Is(err, rpc.ErrGone) {
+		t.Errorf("at the end of the link: %v", err)
+	}
+	if err := client.Broadcast(t.Context(), p, "room", nil); !errors.Is(err, rpc.ErrGone) {
+		t.Errorf("after it: %v", err)
+	}
+}

@@ -1,5 +1,10 @@
 package rpc
 
+import (
+	"context"
+	"strconv"
+)
+
 // Listener is told which Rails processes can listen to broadcasts for us, and
 // what they hear. Its methods must not block: everything that the process says
 // waits for them. Those about one process are called one after the other.
@@ -49,6 +54,58 @@ func (c *Client) Publish(p *Process, stream string, payload []byte) error {
 		return ErrGone
 	}
 	return nil
+}
+
+// Broadcast has a process broadcast as the app would, and waits until it has. The
+// error is Rails' own if it could not; ErrGone, or ctx's, if that is not known.
+func (c *Client) Broadcast(ctx context.Context, p *Process, stream string, payload []byte) error {
+	answer := make(chan error, 1)
+	c.mu.Lock()
+	if p.link == nil {
+		c.mu.Unlock()
+		return ErrGone
+	}
+	l := p.link
+	l.published++
+	number := l.published
+	l.publishing[number] = answer
+	b := appendText([]byte(`{"publish":`), stream)
+	b = appendText(append(b, `,"message":`...), string(payload))
+	b = strconv.AppendUint(append(b, `,"number":`...), number, 10)
+	l.outbox = append(l.outbox, outgoing{text: string(append(b, '}'))})
+	l.signal()
+	c.mu.Unlock()
+	defer func() {
+		c.mu.Lock()
+		delete(l.publishing, number)
+		c.mu.Unlock()
+	}()
+	select {
+	case err := <-answer:
+		return err
+	case <-l.ended:
+		return ErrGone
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// PublishError is why Rails cannot broadcast.
+type PublishError struct{ Reason string }
+
+func (e *PublishError) Error() string { return "Rails cannot broadcast: " + e.Reason }
+
+func (l *link) hasPublished(f *incoming) {
+	var err error
+	if f.failed != "" {
+		err = &PublishError{f.failed}
+	}
+	l.client.mu.Lock()
+	defer l.client.mu.Unlock()
+	if answer := l.publishing[f.number]; answer != nil {
+		answer <- err
+		delete(l.publishing, f.number)
+	}
 }
 
 // Moved tells a process that goes that others listen in its place.

@@ -178,6 +178,10 @@ func (p *poster) pause() {
 
 // post makes one signed request.
 func (p *poster) post(calls []Call, within time.Duration) (*reply, error) {
+	return attempt(p.client.signers, func(s *signer) (*reply, error) { return p.postWith(s, calls, within) })
+}
+
+func (p *poster) postWith(signer *signer, calls []Call, within time.Duration) (*reply, error) {
 	c := p.client
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
@@ -190,7 +194,7 @@ func (p *poster) post(calls []Call, within time.Duration) (*reply, error) {
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", "catenary")
-	c.signer.sign(request.Header, "v1", time.Now(), body)
+	signer.sign(request.Header, "v1", time.Now(), body)
 	response, err := p.http.Do(request)
 	switch {
 	case err != nil && !wrote.Load():

@@ -317,3 +317,30 @@ func BenchmarkCall(b *testing.B) {
 		}
 	}
 }
+
+func TestClient_TriesAllSecretsBeforeItSaysThatTheyAreWrong(t *testing.T) {
+	var asked atomic.Int32
+	answer := func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		body, _ := io.ReadAll(r.Body)
+		signed := fmt.Sprintf("v1\n%s\n%s\n%s", r.Header.Get("Catenary-Time"), r.Header.Get("Catenary-Nonce"), body)
+		if !proves(newSigner("right").key, r.Header.Get("Catenary-Signature"), signed) {
+			http.NotFound(w, r) // as an app does that is not on this machine
+			return
+		}
+		io.WriteString(w, `{"v":1,"process":"b","results":[],"settings":{}}`)
+	}
+	client := backend(t, answer, func(o *Options) { o.Secrets = []string{"wrong", "right", "more"} })
+	for range 2 {
+		if _, err := client.Settings(time.Second); err != nil || client.Secret() != "right" {
+			t.Fatalf("with %s: %v", client.Secret(), err)
+		}
+	}
+	if asked.Load() != 4 { // three, and then the right one at once
+		t.Errorf("%d requests", asked.Load())
+	}
+	wrong := backend(t, answer, func(o *Options) { o.Secrets = []string{"wrong"} })
+	if _, err := wrong.Settings(time.Second); err == nil || !strings.Contains(err.Error(), "404") {
+		t.Errorf("without the right one: %v", err)
+	}
+}

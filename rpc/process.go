@@ -45,6 +45,18 @@ func (c *Client) Processes() []ProcessStats {
 	return stats
 }
 
+// Linked are the processes that stay, in order of their age.
+func (c *Client) Linked() (all []*Process) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, l := range c.links {
+		if l.phase == staying {
+			all = append(all, l.process)
+		}
+	}
+	return all
+}
+
 // LinksOpened returns how many links have been opened so far.
 func (c *Client) LinksOpened() int64 {
 	c.mu.Lock()

@@ -64,6 +64,7 @@ type Settings struct {
 	Gem             string         `json:"gem"`
 	Environment     string         `json:"environment"`
 	MountPath       string         `json:"mount_path"`
+	MountPaths      []string       `json:"mount_paths"` // where routes lead to Action Cable, * for a segment of any name
 	Threads         int            `json:"threads"`
 	Cable           map[string]any `json:"cable"`            // secret: may hold a password
 	LocalBroadcasts bool           `json:"local_broadcasts"` // as with the adapter async
@@ -81,6 +82,14 @@ type Settings struct {
 	Hosts                           []string `json:"hosts"` // none: any
 
 	Turbo *TurboSettings `json:"turbo"` // nil: there is no Turbo::StreamsChannel
+}
+
+// Mounts are all paths where the app has Action Cable, as far as it tells.
+func (s *Settings) Mounts() []string {
+	if len(s.MountPaths) == 0 && s.MountPath != "" {
+		return []string{s.MountPath}
+	}
+	return s.MountPaths
 }
 
 // TurboSettings are what must be known of the app's Turbo::StreamsChannel before

@@ -5,25 +5,67 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"hash"
 	"io"
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // signer signs calls and links as docs/rpc.md says. It holds a key, which is
 // never printed.
 type signer struct {
-	key  []byte
-	macs sync.Pool // of hash.Hash, with the key
+	secret string
+	key    []byte
+	macs   sync.Pool // of hash.Hash, with the key
 }
 
 func newSigner(secret string) *signer {
 	key := mac([]byte(secret), "catenary rpc v1")
-	return &signer{key, sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}}
+	return &signer{secret, key, sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}}
 }
+
+// signers are those of all secrets that Rails may have. One is in use.
+type signers struct {
+	all   []*signer
+	inUse atomic.Int32
+}
+
+func newSigners(secrets []string) *signers {
+	s := &signers{}
+	for _, secret := range secrets {
+		s.all = append(s.all, newSigner(secret))
+	}
+	return s
+}
+
+func (s *signers) current() *signer { return s.all[s.inUse.Load()] }
+
+// attempt has f ask Rails with one secret after the other until one is not
+// refused, which is in use from then on. The error is f's last one.
+func attempt[T any](s *signers, f func(*signer) (T, error)) (result T, err error) {
+	for range s.all {
+		used := s.inUse.Load()
+		if result, err = f(s.all[used]); err == nil || !refused(err) {
+			return result, err
+		}
+		s.inUse.CompareAndSwap(used, (used+1)%int32(len(s.all)))
+	}
+	return result, err
+}
+
+// refused tells whether Rails has answered as it does to a signature that is
+// wrong: with 403, or as the app answers an unknown path.
+func refused(err error) bool {
+	var answer *StatusError
+	return errors.As(err, &answer) && answer.Status < http.StatusInternalServerError && answer.Status != http.StatusBadRequest
+}
+
+// Secret is the one that Rails has accepted last, or the first.
+func (c *Client) Secret() string { return c.signers.current().secret }
 
 // sign adds the three headers that prove a request to be ours. What is signed is
 // the purpose, the time, the nonce and the parts, each on a line of its own. It

@@ -33,7 +33,11 @@ func (e *noLinkError) Error() string { return e.reason }
 
 // open makes a link by one of the backend's addresses. known are the processes
 // that have one.
-func (c *Client) open(ctx context.Context, address string, known []string) (l *link, err error) {
+func (c *Client) open(ctx context.Context, address string, known []string) (*link, error) {
+	return attempt(c.signers, func(s *signer) (*link, error) { return c.openWith(ctx, s, address, known) })
+}
+
+func (c *Client) openWith(ctx context.Context, signer *signer, address string, known []string) (l *link, err error) {
 	conn, err := c.target.dial(ctx, address)
 	if err != nil {
 		return nil, err
@@ -55,7 +59,7 @@ func (c *Client) open(ctx context.Context, address string, known []string) (l *l
 		"Connection": {"Upgrade"}, "Upgrade": {"catenary"}, "Host": {c.target.host},
 		"Catenary-Node": {c.options.Node}, "Catenary-Frames": {offered}, "Catenary-Known": {strings.Join(known, " ")},
 	}
-	nonce := c.signer.sign(header, "link v1", time.Now(), []byte(c.options.Node), []byte(offered), []byte(header.Get("Catenary-Known")))
+	nonce := signer.sign(header, "link v1", time.Now(), []byte(c.options.Node), []byte(offered), []byte(header.Get("Catenary-Known")))
 	var request strings.Builder
 	fmt.Fprintf(&request, "GET %s HTTP/1.1\r\n", c.target.path)
 	header.Write(&request)
@@ -73,15 +77,15 @@ func (c *Client) open(ctx context.Context, address string, known []string) (l *l
 	}
 
 	process, answer, frames := response.Header.Get("Catenary-Process"), response.Header.Get("Catenary-Nonce"), response.Header.Get("Catenary-Frames")
-	if !proves(c.signer.key, response.Header.Get("Catenary-Proof"), strings.Join([]string{"link v1 proof", nonce, answer, process, frames}, "\n")) {
+	if !proves(signer.key, response.Header.Get("Catenary-Proof"), strings.Join([]string{"link v1 proof", nonce, answer, process, frames}, "\n")) {
 		return nil, errNoProof
 	}
 	l = &link{
-		client: c, conn: conn, reader: frameReader{from: reader}, since: time.Now(), calls: map[uint64]*Pending{},
+		client: c, conn: conn, reader: frameReader{from: reader}, since: time.Now(), calls: map[uint64]*Pending{}, publishing: map[uint64]chan<- error{},
 		wake: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	l.process = &Process{ID: process, link: l}
-	linkKey := mac(c.signer.key, strings.Join([]string{"link v1 key", nonce, answer}, "\n"))
+	linkKey := mac(signer.key, strings.Join([]string{"link v1 key", nonce, answer}, "\n"))
 	if frames != "plain" || offered != "plain" {
 		l.mac, l.reader.mac = newFrameMAC(linkKey, "catenary"), newFrameMAC(linkKey, "rails")
 	}

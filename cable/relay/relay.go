@@ -83,15 +83,6 @@ func (r *Relay) Repeated() int64 {
 	return r.repeated.Load()
 }
 
-// Path is the one to ask the app for. What is relayed as a whole keeps the
-// browser's own, as a proxy would.
-func (r *Relay) Path(request *http.Request, mount string) string {
-	if r.TakesAll() {
-		return request.URL.EscapedPath()
-	}
-	return mount
-}
-
 // Takes reports whether a command is about a channel that is passed through. The
 // identifier is read as Rails reads it, in
 // actioncable/lib/action_cable/connection/subscriptions.rb.

@@ -39,6 +39,7 @@ func (a *assembly) about(cfg *config.Config) doctor.Running {
 		settings.Cable, settings.Turbo = nil, nil
 		r.Rails = &settings
 		switch f := a.compared.with(cfg, told); {
+		case r.Transport != rpc.Post: // it is tried
 		case f.Verdict == doctor.Bad && r.Trouble.Broadcasts == "":
 			r.Trouble.Broadcasts = f.Text
 		case f.Verdict == doctor.Doubt:
@@ -83,7 +84,7 @@ func (c *comparison) with(cfg *config.Config, settings *rpc.Settings) doctor.Fin
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.cfg != cfg || c.settings != settings {
-		c.cfg, c.settings, c.found = cfg, settings, misdirected(cfg.Broadcasts, settings)
+		c.cfg, c.settings, c.found = cfg, settings, misdirected(cfg, settings)
 	}
 	return c.found
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync/atomic"
 
@@ -39,14 +40,18 @@ type assembly struct {
 	compared comparison
 
 	// from start on
-	secret  string // all nodes have it; for a command that we start there is a fresh one besides
-	child   bool   // there is such a command
+	child   bool   // there is a command
 	command string // its program
 	rails   *railsState
 	ready   *readiness
 	meters  *meters
 	backend *rpc.Client
 	service *service
+
+	// as soon as it is known where broadcasts are published
+	source source
+	hub    *hub.Hub
+	bound  atomic.Pointer[memoryBound] // nil: none, or not yet
 
 	// from open on
 	server *cable.Server
@@ -102,7 +107,6 @@ func (a *assembly) start(command []string, stderr io.Writer) error {
 		a.command = command[0] // the rest may hold secrets
 	}
 	a.settled.Store(a.cfg)
-	secret := a.cfg.Backend.Secret
 	if a.child {
 		child, err := newChild(command, a.cfg, a.environ, stderr, a.log)
 		if err != nil {
@@ -110,15 +114,11 @@ func (a *assembly) start(command []string, stderr io.Writer) error {
 		}
 		a.run(child.run)
 	}
-	if secret.Missing() {
-		secret = a.cfg.Backend.Secret
-	}
-	a.secret = secret.Reveal()
 	a.rails = &railsState{log: a.log, probe: probeOf(a.cfg)}
 	if !a.child {
 		a.rails.cfg = a.cfg
 	}
-	a.ready = &readiness{rails: a.rails}
+	a.ready = &readiness{rails: a.rails, unread: a.cfg.Unread}
 	a.meters = newMeters(a.ready)
 	var err error
 	if a.backend, err = newBackend(a.cfg, a.meters.called, a.tracer, a.log); err != nil {
@@ -135,62 +135,100 @@ func (a *assembly) start(command []string, stderr io.Writer) error {
 	a.run(func(ctx context.Context) error {
 		return serveOperations(ctx, a.sockets.operations, profiles, a.ready, a.meters.handler(), recorder, a.serveAbout, a.serveDisconnect)
 	})
+	if a.cfg.Broadcasts.Adapter == "embedded" && a.cfg.Unread == nil { // Rails may publish while it starts
+		if err := a.hear(); err != nil {
+			return err
+		}
+	}
+	if a.cfg.Proxy { // pages need not wait for what the gem says
+		if err := a.serve(http.HandlerFunc(waits), nil); err != nil {
+			return err
+		}
+	}
 	a.run(a.front.serve)
 	a.run(a.service.run)
 	return nil
+}
+
+// hear begins to listen to broadcasts, if that has not begun yet.
+func (a *assembly) hear() (err error) {
+	if a.source != nil {
+		return nil
+	}
+	cfg := a.cfg
+	if a.source, err = sourceFor(cfg, a.backend, &a.meters.gaps, a.log); err != nil {
+		return err
+	}
+	if cfg.Broadcasts.Proof && !cfg.PassesAll() {
+		proof := newProof(a.source, cfg.Broadcasts.Adapter, a.backend, func() string { return a.rails.whyDeaf(cfg) }, a.log)
+		a.source = proof
+		a.attend(proof.attend)
+	}
+	a.hub = hub.New(a.source, a.log)
+	if a.tracer != nil {
+		a.hub.Sample(cfg.Telemetry.BroadcastsOneIn, a.tracer.Broadcast)
+	}
+	a.hub.Before(func(bytes int) {
+		if bound := a.bound.Load(); bound != nil {
+			bound.take(bytes)
+		}
+	})
+	a.run(a.hub.Run)
+	return nil
+}
+
+// serve has the front send browsers to the cable, and pages to Rails.
+func (a *assembly) serve(cable http.Handler, admission *admission.Admission) error {
+	handler, err := routes(a.cfg, cable, a.edge.Proxies, a.log, a.front.server.ErrorLog)
+	if err == nil {
+		a.front.open(handler, admission)
+	}
+	return err
 }
 
 // open lets browsers in, and Redis' broadcasts out to them.
 func (a *assembly) open() error {
 	cfg := a.cfg
 	a.settled.Store(cfg)
-	source, err := sourceFor(cfg, a.backend, &a.meters.gaps, a.log)
-	if err != nil {
+	if err := a.hear(); err != nil {
 		return err
 	}
 	passThrough, err := newRelay(cfg, a.edge.Proxies)
 	if err != nil {
 		return err
 	}
-	lease, err := newLease(cfg, a.secret, a.log)
+	lease, err := newLease(cfg, a.backend.Secret(), a.log)
 	if err != nil {
 		return err
 	}
-	hub := hub.New(source, a.log)
 	a.edge.Limits = admissionLimits(cfg)
 	admission := admission.New(a.edge)
-	if a.tracer != nil {
-		hub.Sample(cfg.Telemetry.BroadcastsOneIn, a.tracer.Broadcast)
-	}
 	a.server, err = cable.NewServer(cable.Options{
-		Backend: a.backend, Hub: hub, Node: node(), Mount: cfg.Paths[0], Limits: limits(cfg), Restart: restart(cfg), Ping: cfg.Ping.Interval, Log: a.log, Secret: a.secret,
+		Backend: a.backend, Hub: a.hub, Node: node(), Limits: limits(cfg), Restart: restart(cfg), Ping: cfg.Ping.Interval, Log: a.log, Secret: a.backend.Secret(),
 		Admission: admission, Compress: cfg.Compression, Silent: !cfg.DisconnectFrames, Relay: passThrough, HandshakeSettled: a.meters.handshake, Lease: lease,
-		Publish: source.Publish,
+		Publish: a.source.Publish,
 	})
 	if err != nil {
 		return err
 	}
-	a.rails.tell(identifying(cfg.JWT.Identify, admission, a.log), verifying(cfg.Turbo, a.server, a.log))
-	handler, err := routes(cfg, traced(a.tracer, a.server), a.edge.Proxies, a.front.server.ErrorLog)
-	if err != nil {
-		return err
-	}
+	a.rails.tell(fits(cfg, a.backend), identifying(cfg.JWT.Identify, admission, a.log), verifying(cfg.Turbo, a.server, a.log))
 	a.attend(func(ctx context.Context) { giveBackMemory(ctx, variable(a.environ, "GOGC")) })
 	bound := newMemoryBound(cfg.Limits.Memory, a.child, variable(a.environ, "GOMEMLIMIT"), a.server, a.log)
 	if bound.bytes > 0 {
-		hub.Before(bound.take)
+		a.bound.Store(bound)
 		a.attend(bound.run)
 	}
-	a.run(hub.Run)
 	a.run(a.server.Run)
 	a.run(func(ctx context.Context) error { return lease.Run(ctx, a.server) })
 	if a.edge.Tokens != nil {
 		a.run(a.edge.Tokens.Run)
 	}
 	a.attend(func(ctx context.Context) { a.rails.watch(ctx, cfg) })
-	a.meters.open(a.server, hub, a.backend, lease)
-	a.front.open(handler, admission)
-	a.ready.open(source)
+	a.meters.open(a.server, a.hub, a.backend, lease)
+	if err := a.serve(traced(a.tracer, a.server), admission); err != nil {
+		return err
+	}
+	a.ready.open(a.source)
 	backend := cfg.Backend.URL
 	if a.child {
 		backend = "its own Rails"

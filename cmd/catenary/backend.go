@@ -13,7 +13,7 @@ func newBackend(cfg *config.Config, observe func(rpc.Observation), tracer *traci
 		return nil, err
 	}
 	options := rpc.Options{
-		URL: cfg.Backend.URL, Secret: cfg.Backend.Secret.Reveal(), Node: node(), Transport: cfg.Backend.Transport, Timeout: cfg.Backend.Timeout,
+		URL: cfg.Backend.URL, Secret: cfg.Backend.Secret.Reveal(), Secrets: cfg.Backend.Secret.Texts(), Node: node(), Transport: cfg.Backend.Transport, Timeout: cfg.Backend.Timeout,
 		Concurrency: cfg.Backend.Concurrency, Queue: cfg.Backend.Queue, Observe: observe, Log: log,
 	}
 	if tracer != nil {

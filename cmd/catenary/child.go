@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -47,6 +48,9 @@ func (e *childError) Error() string {
 }
 
 func newChild(command []string, cfg *config.Config, environ []string, stderr io.Writer, log *slog.Logger) (*child, error) {
+	if err := checkCommand(command, cfg); err != nil {
+		return nil, err
+	}
 	u, err := url.Parse(cfg.Backend.URL)
 	if err != nil {
 		return nil, fmt.Errorf("backend.url: %w", err)
@@ -64,11 +68,12 @@ func newChild(command []string, cfg *config.Config, environ []string, stderr io.
 		environ = append([]string{"BINDING=127.0.0.1"}, environ...) // which in production is 0.0.0.0 for "rails server"
 	}
 	environ = append(without(environ, append(systemdVariables, "PORT")...), "PORT="+u.Port())
-	if cfg.Backend.Secret.Source() != "CATENARY_SECRET" { // both are ours to start, so they can share a fresh one
-		secret := rand.Text()
-		cfg.Backend.Secret = config.NewSecret(secret, "this start")
-		environ = append(environ, "CATENARY_SECRET="+secret)
+	// both are ours to start: so they share one secret, which all nodes of the app have, or a fresh one
+	secret := cfg.Backend.Secret
+	if cfg.Backend.Secret = config.NewSecret(secret.Reveal(), secret.Source()); secret.Missing() {
+		cfg.Backend.Secret = config.NewSecret(rand.Text(), "this start")
 	}
+	environ = append(without(environ, "CATENARY_SECRET"), "CATENARY_SECRET="+cfg.Backend.Secret.Reveal())
 	if cfg.Broadcasts.Adapter == "embedded" {
 		environ = append(without(environ, "REDIS_URL"), "REDIS_URL=redis://"+cfg.Broadcasts.Embedded.Listen+"/0")
 	}
@@ -78,6 +83,17 @@ func newChild(command []string, cfg *config.Config, environ []string, stderr io.
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for us to pass on, when the browsers have been told
 	tieToUs(c.SysProcAttr)
 	return &child{c, log}, nil
+}
+
+// checkCommand refuses Thruster as the command: it gives Rails a port of its own
+// choice, and would serve browsers in catenary's place.
+func checkCommand(command []string, cfg *config.Config) error {
+	i := slices.IndexFunc(command, func(word string) bool { return filepath.Base(word) == "thrust" })
+	if i < 0 || cfg.Given("backend.url") {
+		return nil
+	}
+	rails := strings.Join(slices.Concat(command[:i], command[i+1:]), " ")
+	return fmt.Errorf("Thruster stands behind catenary, and chooses Rails' port itself: put it in front: %s catenary -- %s", command[i], rails)
 }
 
 // run starts the command and waits for its end. When ctx ends, so must it.

@@ -22,6 +22,9 @@ func configCommand(environ []string, stdout io.Writer) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if cfg.Unread != nil {
+				text = "# Rails will be asked where broadcasts are published: " + cfg.Unread.Error() + "\n" + text
+			}
 			_, err = io.WriteString(stdout, text)
 			return err
 		},

@@ -169,13 +169,13 @@ func (d disconnection) byRunning(ctx context.Context, cfg *config.Config) (found
 var errPassesAll = errors.New("everything is passed through: ask the application to disconnect")
 
 // bySource publishes where the app publishes broadcasts.
-func (d disconnection) bySource(ctx context.Context, cfg *config.Config, unresolved error) (found disconnected, err error) {
+func (d disconnection) bySource(ctx context.Context, cfg *config.Config) (found disconnected, err error) {
 	if cfg.PassesAll() {
 		return found, errPassesAll
 	}
 	err = cfg.RequireSecret()
-	if err == nil && unresolved != nil {
-		err = fmt.Errorf("%w: say so here too, or run this beside catenary", unresolved)
+	if err == nil && cfg.Unread != nil {
+		err = fmt.Errorf("%w: say so here too, or run this beside catenary", cfg.Unread)
 	}
 	if err != nil {
 		return found, err
@@ -229,7 +229,7 @@ func disconnectCommand(environ []string, stdout io.Writer) *cobra.Command {
 		Short: "end somebody's connections, on all nodes",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, unresolved, err := load(config.Input{Environ: environ, Flags: c.Flags()}, false)
+			cfg, err := load(config.Input{Environ: environ, Flags: c.Flags()}, false)
 			if err != nil {
 				return err
 			}
@@ -238,7 +238,7 @@ func disconnectCommand(environ []string, stdout io.Writer) *cobra.Command {
 			defer cancel()
 			found, err := d.byRunning(ctx, cfg)
 			if errors.Is(err, errNotRunning) {
-				found, err = d.bySource(ctx, cfg, unresolved)
+				found, err = d.bySource(ctx, cfg)
 			}
 			if err != nil {
 				return err
@@ -277,7 +277,7 @@ func (a *assembly) serveDisconnect(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
 	defer cancel()
-	found, err := d.run(ctx, *source, hubListener(running.hub), a.secret)
+	found, err := d.run(ctx, *source, hubListener(running.hub), a.backend.Secret())
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return

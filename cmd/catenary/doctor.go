@@ -97,7 +97,7 @@ func (e *examination) found(step string, err error, good string) bool {
 // run asks the catenary that runs, whose word counts. Only where there is none it
 // looks for itself, with what it is configured with.
 func (e *examination) run(ctx context.Context) {
-	cfg, unresolved, err := load(e.input, false)
+	cfg, err := load(e.input, false)
 	if err != nil {
 		e.found("configuration", err, "")
 		return
@@ -123,7 +123,7 @@ func (e *examination) run(ctx context.Context) {
 		return
 	}
 	settings := e.rails(ctx)
-	e.broadcasts(ctx, settings, unresolved)
+	e.broadcasts(ctx, settings, cfg.Unread)
 	e.visit(ctx, &doctor.Running{Listen: cfg.Listen, Paths: cfg.Paths, TLS: cfg.TLS.Certificate != "", Origins: cfg.AllowedRequestOrigins, Rails: settings})
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -84,7 +85,7 @@ func (a *app) start(t *testing.T, change ...func(*rpctest.Rails)) *rpctest.Rails
 			delete(settings, key)
 		}
 	}
-	change = append(change, func(r *rpctest.Rails) { r.Settings = settings })
+	change = append([]func(*rpctest.Rails){func(r *rpctest.Rails) { r.Settings, r.Serve = settings, a.byPOST }}, change...)
 	return rpctest.New(t, appSecret, func(l *rpctest.Link, call rpctest.Call) {
 		text, _ := json.Marshal(a.result(call))
 		l.End(call, string(text))
@@ -97,7 +98,9 @@ func (a *app) byPOST(w http.ResponseWriter, r *http.Request) {
 	json.NewDecoder(r.Body).Decode(&body)
 	answer := map[string]any{"v": 1, "process": "b", "results": []any{}}
 	if len(body.Calls) == 0 {
-		answer["settings"] = map[string]any{"rails": "0", "gem": "0", "environment": "development", "allow_same_origin_as_host": true}
+		settings := map[string]any{"rails": "0", "gem": "0", "environment": "development", "mount_path": "/cable", "allow_same_origin_as_host": true}
+		maps.Copy(settings, a.settings)
+		answer["settings"] = settings
 	}
 	var results []any
 	for _, text := range body.Calls {

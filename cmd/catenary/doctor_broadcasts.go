@@ -19,24 +19,22 @@ func (e *examination) broadcasts(ctx context.Context, settings *rpc.Settings, un
 	if e.cfg.PassesAll() {
 		return
 	}
-	ours := e.cfg.Broadcasts
+	cfg := e.cfg
 	switch {
 	case settings != nil && settings.Cable != nil:
-		if unresolved != nil {
-			told, err := completed(e.input, e.cfg, settings)
-			if err != nil {
-				e.found("broadcasts", err, "")
-				return
-			}
-			ours = told.Broadcasts
+		var err error
+		if cfg, err = completed(e.input, e.cfg, settings); err != nil {
+			e.found("broadcasts", err, "")
+			return
 		}
-		if f := misdirected(ours, settings); f.Text != "" {
+		if f := misdirected(cfg, settings); f.Text != "" {
 			e.tell(f)
 		}
 	case unresolved != nil:
 		e.tell(doctor.Finding{Step: "broadcasts", Verdict: doctor.Skipped, Text: "only Rails could tell where they are published: " + unresolved.Error()})
 		return
 	}
+	ours := cfg.Broadcasts
 	if ours.Adapter == "rails" {
 		e.tell(doctor.Finding{Step: "broadcasts", Verdict: doctor.Good, Text: "Rails listens to what it broadcasts, and tells the running catenary"})
 		return
@@ -51,26 +49,30 @@ func (e *examination) broadcasts(ctx context.Context, settings *rpc.Settings, un
 
 // misdirected finds what keeps catenary from hearing what Rails publishes, by
 // what Rails tells of its cable.
-func misdirected(ours config.Broadcasts, settings *rpc.Settings) doctor.Finding {
+func misdirected(cfg *config.Config, settings *rpc.Settings) doctor.Finding {
+	bad := func(verdict doctor.Verdict, format string, args ...any) doctor.Finding {
+		return doctor.Finding{Step: "broadcasts", Verdict: verdict, Text: fmt.Sprintf(format, args...)}
+	}
 	rails, err := config.PublishedTo(settings.Cable)
-	if err != nil {
-		return doctor.Finding{Step: "broadcasts", Verdict: doctor.Bad, Text: err.Error()}
-	}
-	if ours.Adapter == "rails" {
+	ours := cfg.Broadcasts
+	switch {
+	case err != nil:
+		return bad(doctor.Bad, "%v", err)
+	case ours.Adapter == "rails":
 		return doctor.Finding{} // whatever it is
-	}
-	if rails.Adapter != "redis" {
-		return doctor.Finding{Step: "broadcasts", Verdict: doctor.Bad, Text: fmt.Sprintf("Rails broadcasts with the adapter %s, which only Rails can hear: leave broadcasts.adapter to config/cable.yml, or write rails", rails.Adapter)}
+	case rails.Adapter != "redis":
+		return bad(doctor.Bad, "Rails broadcasts with the adapter %s, which only Rails can hear, and catenary listens by broadcasts.adapter: %s (from %s): leave that to config/cable.yml, or write rails",
+			rails.Adapter, ours.Adapter, cfg.Origin("broadcasts.adapter"))
 	}
 	if a, b := prefixed(ours.ChannelPrefix), prefixed(rails.ChannelPrefix); a != b {
-		return doctor.Finding{Step: "broadcasts", Verdict: doctor.Bad, Text: fmt.Sprintf("Rails publishes with %s, catenary listens with %s: leave it to config/cable.yml", b, a)}
+		return bad(doctor.Bad, "Rails publishes with %s, catenary listens with %s (broadcasts.channel_prefix from %s): leave it to config/cable.yml", b, a, cfg.Origin("broadcasts.channel_prefix"))
 	}
-	at, remedy := ours.Redis.String(), "that must be one Redis"
+	key, at, remedy := "broadcasts.redis.url", ours.Redis.String(), "that must be one Redis; leave it to config/cable.yml if you can"
 	if ours.Adapter == "embedded" {
-		at, remedy = "redis://"+onThisMachine(ours.Embedded.Listen), `let config/cable.yml have url: <%= ENV.fetch("REDIS_URL") %>, and REDIS_URL the latter`
+		key, at, remedy = "broadcasts.embedded.listen", "redis://"+onThisMachine(ours.Embedded.Listen), `let config/cable.yml have url: <%= ENV.fetch("REDIS_URL") %>, and REDIS_URL the latter`
 	}
 	if server(at) != server(rails.Redis.String()) {
-		return doctor.Finding{Step: "broadcasts", Verdict: doctor.Doubt, Text: fmt.Sprintf("Rails publishes at %s, catenary listens at %s: %s", rails.Redis, at, remedy)}
+		return bad(doctor.Doubt, "Rails publishes at %s, catenary listens at %s (%s from %s): %s", rails.Redis, at, key, cfg.Origin(key), remedy)
 	}
 	return doctor.Finding{}
 }

@@ -19,17 +19,19 @@ import (
 	"github.com/catenary-cable/catenary/rpc/rpctest"
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/gorilla/websocket"
+	goredis "github.com/redis/go-redis/v9"
 )
 
 // An examined is a catenary before an app, and how the doctor is called.
 type examined struct {
-	app    app
-	rails  func(*rpctest.Rails)
-	flags  func(*clinic) []string // of catenary
-	env    []string               // of catenary, besides the secret
-	args   func(*clinic) []string // of the doctor
-	docEnv []string               // of the doctor
-	ready  string                 // what /ready says; "": ready
+	app       app
+	rails     func(*rpctest.Rails)
+	flags     func(*clinic) []string                 // of catenary
+	env       []string                               // of catenary, besides the secret
+	args      func(*clinic) []string                 // of the doctor
+	docEnv    []string                               // of the doctor
+	publishes func(*clinic) (address, prefix string) // where Rails publishes; nil: where catenary listens
+	ready     string                                 // what /ready says; "": ready
 
 	broken bool
 	says   []string
@@ -42,6 +44,7 @@ type clinic struct {
 	rails              *rpctest.Rails
 	address, operation string
 	root               string
+	embedded           string
 	output             stage.Output
 }
 
@@ -59,7 +62,7 @@ func (c *clinic) proxy(change func(*http.Request)) string {
 
 // run starts its catenary and has the doctor look at it.
 func (p *examined) run(t *testing.T, redis *stage.Redis) (findings string, err error) {
-	c := &clinic{T: t, redis: redis, address: stage.FreeAddress(), operation: stage.FreeAddress(), root: t.TempDir()}
+	c := &clinic{T: t, redis: redis, address: stage.FreeAddress(), operation: stage.FreeAddress(), embedded: stage.FreeAddress(), root: t.TempDir()}
 	if err := os.Mkdir(filepath.Join(c.root, "config"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -67,6 +70,17 @@ func (p *examined) run(t *testing.T, redis *stage.Redis) (findings string, err e
 	if p.rails != nil {
 		change = append(change, p.rails)
 	}
+	address, prefix := redis.Address, "app:"
+	if p.publishes != nil {
+		address, prefix = p.publishes(c)
+	}
+	change = append(change, func(r *rpctest.Rails) {
+		r.Publish = func(stream, message string) error {
+			client := goredis.NewClient(&goredis.Options{Addr: address, Protocol: 2, DisableIdentity: true})
+			defer client.Close()
+			return client.Publish(t.Context(), prefix+stream, message).Err()
+		}
+	})
 	c.rails = p.app.start(t, change...)
 	flags := []string{"--root", c.root, "--listen", c.address, "--operations-listen", c.operation, "--backend-url", c.rails.URL, "--ping-interval", "200ms",
 		"--broadcasts-redis-url", redis.URL(), "--broadcasts-channel-prefix", "app", "--shutdown-grace", "2s", "--shutdown-drain", "0s"}
@@ -162,8 +176,8 @@ func TestDoctor_PassesWhatIsHealthy(t *testing.T) {
 		"catenary's own list of pages": {app: app{settings: map[string]any{"allowed_request_origins": []string{"https://a.example", "https://b.example"}}}, flags: flags("--allowed-request-origins", "https://b.example"), says: append(healthy, "from a page of https://b.example")},
 		"TLS at catenary":              {flags: certified, says: append(healthy, "wss://")},
 		"the embedded source": {flags: func(c *clinic) []string {
-			return []string{"--broadcasts-adapter", "embedded", "--broadcasts-embedded-listen", stage.FreeAddress()}
-		}, says: append(healthy, "which catenary plays")},
+			return []string{"--broadcasts-adapter", "embedded", "--broadcasts-embedded-listen", c.embedded}
+		}, publishes: func(c *clinic) (string, string) { return c.embedded, "app:" }, says: append(healthy, "which catenary plays")},
 		"an adapter that Rails hears":     {flags: flags("--broadcasts-adapter", "rails"), says: append(healthy, "Rails listens to what it broadcasts")},
 		"POST, as asked for":              {rails: func(r *rpctest.Rails) { r.Serve = (&app{}).byPOST }, flags: flags("--backend-transport", "post"), says: append(healthy, "as backend.transport says")},
 		"everything passed through":       {rails: func(r *rpctest.Rails) { r.Serve = natively }, flags: flags("--pass-through", "all"), says: []string{"ok Rails", "passed through", "ok handshake", "ok welcome", "ok ping"}},
@@ -198,6 +212,7 @@ func TestDoctor_NamesWhatIsBroken(t *testing.T) {
 		}
 	}
 	nobody := stage.FreeAddress()
+	elsewhere := func(c *clinic) (string, string) { return c.redis.Address, "other:" }
 	examine(t, map[string]examined{
 		"no catenary":               {args: flags("--operations-listen", nobody, "--listen", nobody), docEnv: []string{"CATENARY_SECRET=" + appSecret}, broken: true, says: []string{"FAIL catenary nothing answers", "start catenary", "FAIL handshake", "cannot be reached"}},
 		"no catenary and no secret": {args: flags("--operations-listen", nobody), broken: true, says: []string{"FAIL configuration", "SECRET_KEY_BASE"}},
@@ -213,17 +228,22 @@ func TestDoctor_NamesWhatIsBroken(t *testing.T) {
 			docEnv: []string{"CATENARY_SECRET=" + appSecret}, broken: true, says: []string{"FAIL catenary", "is no catenary of this version"}},
 		"no Rails":               {flags: flags("--backend-url", "http://"+nobody), ready: "start the app", broken: true, says: []string{"FAIL Rails", "start the app", "backend.url"}},
 		"an app without the gem": {rails: func(r *rpctest.Rails) { r.Serve = http.NotFound }, flags: flags("--backend-url", withoutGem(t)), ready: "404", broken: true, says: []string{"FAIL Rails", "add the gem catenary-rails"}},
-		"another secret":         {flags: func(c *clinic) []string { return nil }, env: []string{"CATENARY_SECRET=seCret"}, ready: "403", broken: true, says: []string{"FAIL Rails", "the signature is wrong", "the same CATENARY_SECRET", "from CATENARY_SECRET"}},
+		"another secret": {rails: func(r *rpctest.Rails) {
+			r.Serve = func(w http.ResponseWriter, _ *http.Request) {
+				http.Error(w, "catenary: the signature is wrong", http.StatusForbidden)
+			}
+		}, env: []string{"CATENARY_SECRET=seCret"}, ready: "403", broken: true, says: []string{"FAIL Rails", "the signature is wrong", "the same CATENARY_SECRET", "from CATENARY_SECRET"}},
 		"no link, and it is insisted on": {rails: func(r *rpctest.Rails) { r.Serve = nil }, flags: func(c *clinic) []string {
 			return []string{"--backend-transport", "link", "--backend-url", takingUpgrades(c)}
 		}, ready: "takes away the upgrade", broken: true,
 			says: []string{"FAIL Rails", "takes away the upgrade"}},
 		"a Redis that is away":    {flags: flags("--broadcasts-redis-url", "redis://"+nobody), ready: nobody, broken: true, says: []string{"FAIL broadcasts browsers hear nothing: ", "see that it runs"}},
 		"a Redis with a password": {flags: func(c *clinic) []string { return []string{"--broadcasts-redis-url", guarded(c.T).URL()} }, ready: "NOAUTH", broken: true, says: []string{"FAIL broadcasts browsers hear nothing: ", "asks for a password"}},
-		"another prefix": {app: app{settings: map[string]any{"cable": map[string]any{"adapter": "redis", "channel_prefix": "other"}}}, broken: true,
-			says: []string{"FAIL broadcasts browsers hear nothing: Rails publishes with the channel_prefix \"other\", catenary listens with the channel_prefix \"app\""}},
-		"an adapter that only Rails hears": {app: app{settings: map[string]any{"cable": map[string]any{"adapter": "async"}}}, broken: true, says: []string{"FAIL broadcasts browsers hear nothing: ", "async"}},
-		"a proxy that drops Upgrade":       {args: without("Upgrade", "Connection"), broken: true, says: []string{"FAIL handshake", "proxy_http_version 1.1"}},
+		"another prefix": {app: app{settings: map[string]any{"cable": map[string]any{"adapter": "redis", "channel_prefix": "other"}}}, publishes: elsewhere, ready: "does not arrive", broken: true,
+			says: []string{"FAIL broadcasts browsers hear nothing: ", "the channel_prefix \"other\"", "the channel_prefix \"app\""}},
+		"an adapter that only Rails hears": {app: app{settings: map[string]any{"cable": map[string]any{"adapter": "async"}}}, flags: flags("--broadcasts-adapter", "redis"), publishes: elsewhere,
+			ready: "does not arrive", broken: true, says: []string{"FAIL broadcasts browsers hear nothing: ", "async"}},
+		"a proxy that drops Upgrade": {args: without("Upgrade", "Connection"), broken: true, says: []string{"FAIL handshake", "proxy_http_version 1.1"}},
 		"a proxy that drops Host": {args: func(c *clinic) []string { return []string{c.proxy(func(r *http.Request) { r.Host = "127.0.0.1" })} }, broken: true,
 			says: []string{"FAIL handshake", "the proxy must pass on Host"}},
 		"a proxy that drops the sub-protocol": {args: without("Sec-Websocket-Protocol"), broken: true, says: []string{"FAIL handshake", "drops Sec-WebSocket-Protocol"}},
@@ -232,7 +252,7 @@ func TestDoctor_NamesWhatIsBroken(t *testing.T) {
 		"a page that catenary does not let in": {flags: flags("--allowed-request-origins", "https://app.example"), args: flags("--origin", "http://elsewhere.example"), broken: true,
 			says: []string{"FAIL handshake", "allowed_request_origins of catenary does not have http://elsewhere.example"}},
 		"a host that is not allowed":               {app: app{settings: map[string]any{"hosts": []string{"app.example"}}}, args: without(), broken: true, says: []string{"FAIL handshake", "config.hosts"}},
-		"another path":                             {app: app{settings: map[string]any{"mount_path": "/realtime"}}, broken: true, says: []string{"FAIL handshake", "mount_path"}},
+		"another path":                             {app: app{settings: map[string]any{"mount_path": "/realtime"}}, flags: flags("--paths", "/cable"), ready: "/realtime", broken: true, says: []string{"FAIL Rails", "/realtime", "FAIL handshake", "mount_path"}},
 		"a connect that raises":                    {app: app{connect: []any{[]any{"disconnect", "server_restart", true}}}, broken: true, says: []string{"FAIL welcome", "look into its log"}},
 		"a proxy that buffers":                     {args: func(c *clinic) []string { return []string{silent(c)} }, broken: true, says: []string{"FAIL welcome nothing was said", "holds back"}},
 		"a name that is not there":                 {args: flags("wss://no-such-name.invalid/cable"), broken: true, says: []string{"FAIL handshake", "cannot be reached"}},
@@ -257,7 +277,13 @@ func withoutGem(t *testing.T) string {
 // takingUpgrades is a proxy before the app that takes away upgrades, as the gem
 // notices.
 func takingUpgrades(c *clinic) string {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusUpgradeRequired) }))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			(&app{}).byPOST(w, r)
+			return
+		}
+		w.WriteHeader(http.StatusUpgradeRequired)
+	}))
 	c.Cleanup(server.Close)
 	return server.URL
 }

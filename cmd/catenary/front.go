@@ -27,7 +27,8 @@ type front struct {
 	server   *http.Server
 	left     atomic.Bool
 
-	opened    chan struct{} // closed by open
+	opened    chan struct{} // closed by the first open
+	opening   sync.Once
 	handler   atomic.Pointer[http.Handler]
 	admission atomic.Pointer[admission.Admission] // nil until open
 
@@ -50,11 +51,18 @@ func newFront(listener net.Listener, lent, web bool, limits config.Limits, log *
 // connKey is where a request's context has its connection.
 type connKey struct{}
 
-// open sends requests to the handler from now on.
+// open sends requests to the handler from now on. admission is nil while only the
+// web is served.
 func (f *front) open(handler http.Handler, admission *admission.Admission) {
 	f.admission.Store(admission)
 	f.handler.Store(&handler)
-	close(f.opened)
+	f.opening.Do(func() { close(f.opened) })
+}
+
+// waits answers browsers that want the cable before Rails has said what to do.
+func waits(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Retry-After", "2")
+	http.Error(w, "catenary waits for Rails to start", http.StatusServiceUnavailable)
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -63,8 +71,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		(*handler).ServeHTTP(w, r)
 		return
 	}
-	w.Header().Set("Retry-After", "2")
-	http.Error(w, "catenary waits for Rails to start", http.StatusServiceUnavailable)
+	waits(w, r)
 }
 
 // watch follows a connection until it is a WebSocket. It finds the requests, too,

@@ -19,6 +19,7 @@ import (
 // readiness knows whether browsers should be sent here.
 type readiness struct {
 	rails    *railsState
+	unread   error                  // why only Rails can say where; nil: it is asked all the same
 	source   atomic.Pointer[source] // nil until it is known where broadcasts are published
 	draining atomic.Bool
 }
@@ -50,10 +51,13 @@ func (r *readiness) deaf() error {
 // broadcasts returns nil if they arrive.
 func (r *readiness) broadcasts() error {
 	source := r.source.Load()
-	if source == nil {
-		return errors.New("catenary waits for Rails to tell where broadcasts are published")
+	switch {
+	case source != nil:
+		return (*source).Ready()
+	case r.unread != nil:
+		return fmt.Errorf("catenary waits for Rails to tell where broadcasts are published: %w", r.unread)
 	}
-	return (*source).Ready()
+	return errors.New("catenary waits for Rails to tell where broadcasts are published")
 }
 
 // serveOperations answers probes on a listener of its own, away from browsers.

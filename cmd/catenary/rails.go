@@ -7,9 +7,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/catenary-cable/catenary/cmd/catenary/doctor"
 	"github.com/catenary-cable/catenary/config"
 	"github.com/catenary-cable/catenary/rpc"
 )
@@ -35,7 +37,7 @@ type railsState struct {
 
 // tell has the app's settings told to identify, whose error is why catenary is
 // not ready, and to verify. identify may be nil.
-func (r *railsState) tell(identify func(*rpc.Settings) error, verify func(*rpc.Settings)) {
+func (r *railsState) tell(fits, identify func(*rpc.Settings) error, verify func(*rpc.Settings)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if identify != nil {
@@ -43,16 +45,19 @@ func (r *railsState) tell(identify func(*rpc.Settings) error, verify func(*rpc.S
 	}
 	r.consult = func(s *rpc.Settings) error {
 		verify(s)
-		if identify == nil {
-			return nil
+		err := fits(s)
+		if identify != nil {
+			err = errors.Join(err, identify(s))
 		}
-		return identify(s)
+		return err
 	}
 }
 
-// complete waits for Rails and asks it for what the files leave open.
-func (r *railsState) complete(ctx, running context.Context, input config.Input, cfg *config.Config, unresolved error) (*config.Config, error) {
-	r.log.Info("catenary waits for Rails to tell where broadcasts are published", "why", unresolved)
+// complete waits for Rails, whose word counts wherever nobody has said otherwise.
+func (r *railsState) complete(ctx, running context.Context, input config.Input, cfg *config.Config) (*config.Config, error) {
+	if cfg.Unread != nil {
+		r.log.Info("catenary asks Rails where broadcasts are published", "why", cfg.Unread)
+	}
 	for {
 		settings, err := r.ask(ctx)
 		if err == nil {
@@ -61,21 +66,24 @@ func (r *railsState) complete(ctx, running context.Context, input config.Input, 
 		select {
 		case <-time.After(500 * time.Millisecond):
 		case <-ctx.Done():
-			return nil, fmt.Errorf("stopped while waiting for Rails: %w", err)
+			return cfg, fmt.Errorf("stopped while waiting for Rails: %w", err)
 		case <-running.Done():
-			return nil, context.Cause(running)
+			return cfg, context.Cause(running)
 		}
 	}
 }
 
 func completed(input config.Input, cfg *config.Config, settings *rpc.Settings) (*config.Config, error) {
-	if settings.Cable == nil {
-		return nil, errors.New("Rails does not tell where broadcasts are published, because the call does not go over loopback, a Unix socket or TLS: set broadcasts.redis.url")
+	if settings.Cable == nil && cfg.Unread != nil {
+		return cfg, fmt.Errorf("Rails does not tell where broadcasts are published, because the call does not go over loopback, a Unix socket or TLS, and %w: set broadcasts.redis.url and broadcasts.channel_prefix", cfg.Unread)
 	}
-	input.FromRails, input.RailsMountPath, input.RailsThreads = settings.Cable, settings.MountPath, settings.Threads
+	input.FromRails, input.RailsPaths, input.RailsThreads = settings.Cable, settings.Mounts(), settings.Threads
 	told, err := config.Load(input)
+	if err == nil && settings.Cable != nil {
+		err = told.Unread
+	}
 	if err != nil {
-		return nil, err
+		return cfg, err
 	}
 	told.Proxy, told.Backend = cfg.Proxy, cfg.Backend // a command that we have started has its own address and secret
 	return told, nil
@@ -159,7 +167,7 @@ func advised(err error, cfg *config.Config) error {
 	case errors.As(err, &connecting) && connecting.Op == "dial":
 		return fmt.Errorf("%w: start the app, or say with backend.url where it is", err)
 	case errors.As(err, &answer) && answer.Status == http.StatusForbidden:
-		return fmt.Errorf("%w; catenary's is from %s, for the environment %s", err, cfg.Backend.Secret.Source(), cfg.Environment)
+		return fmt.Errorf("%w; catenary's is from %s, for the environment %s", err, cfg.Backend.Secret.Sources(), cfg.Environment)
 	}
 	return err
 }
@@ -168,10 +176,9 @@ func advised(err error, cfg *config.Config) error {
 const askedWait = 10 * time.Second
 
 // watch asks Rails now and then: at first for its threads, of which POSTs must
-// leave one to the web, and where it publishes; always in order to be able to
-// say whether it answers.
+// leave one to the web; always in order to be able to say whether it answers.
 func (r *railsState) watch(ctx context.Context, cfg *config.Config) {
-	told, elsewhere := "", "" // environment that the log has heard of, and why nothing may be heard
+	told := "" // environment that the log has heard of
 	for pause := time.Duration(0); ; pause = r.pause() {
 		select {
 		case <-ctx.Done():
@@ -186,15 +193,45 @@ func (r *railsState) watch(ctx context.Context, cfg *config.Config) {
 			told = settings.Environment
 			r.log.Warn("Rails and catenary run in different environments: start both with the same RAILS_ENV", "rails", settings.Environment, "catenary", cfg.Environment)
 		}
-		if err != nil || settings.Cable == nil {
-			continue
-		}
-		if f := misdirected(cfg.Broadcasts, settings); f.Text != elsewhere {
-			if elsewhere = f.Text; elsewhere != "" {
-				r.log.Warn("browsers may not hear what Rails broadcasts", "why", elsewhere)
-			}
-		}
 	}
+}
+
+// fits returns what is nil if browsers can come and hear, by what the app tells of
+// its settings.
+func fits(cfg *config.Config, backend *rpc.Client) func(*rpc.Settings) error {
+	return func(s *rpc.Settings) error {
+		if mounts := s.Mounts(); len(mounts) > 0 && !leadsToAny(cfg.Paths, mounts) {
+			return fmt.Errorf("Rails has Action Cable at %s, and paths (from %s) names %s, where Rails answers browsers with 404: leave paths to Rails, or name there what it has",
+				strings.Join(mounts, " "), cfg.Origin("paths"), strings.Join(cfg.Paths, " "))
+		}
+		if s.Cable == nil || backend.Transport() != rpc.Post { // over links it is tried, see proof
+			return nil
+		}
+		if f := misdirected(cfg, s); f.Verdict == doctor.Bad {
+			return errors.New("browsers hear nothing: " + f.Text)
+		}
+		return nil
+	}
+}
+
+// whyDeaf says what may be wrong if what Rails broadcasts does not arrive.
+func (r *railsState) whyDeaf(cfg *config.Config) string {
+	r.mu.Lock()
+	told := r.told
+	r.mu.Unlock()
+	b := cfg.Broadcasts
+	at := b.Redis.String()
+	if b.Adapter == "embedded" {
+		at = "redis://" + onThisMachine(b.Embedded.Listen)
+	}
+	ours := fmt.Sprintf("catenary listens at %s (from %s) with %s (from %s)", at, cfg.Origin("broadcasts.redis.url"), prefixed(b.ChannelPrefix), cfg.Origin("broadcasts.channel_prefix"))
+	if told == nil || told.Cable == nil {
+		return ours + "; compare that with config/cable.yml as Rails reads it"
+	}
+	if f := misdirected(cfg, told); f.Text != "" {
+		return f.Text
+	}
+	return ours + ", as Rails says that it publishes, but it is not the same Redis: look where that name leads on either machine"
 }
 
 func (r *railsState) pause() time.Duration {

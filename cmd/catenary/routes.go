@@ -4,26 +4,24 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"path"
 	"slices"
+	"strings"
 
-	"github.com/catenary-cable/catenary/cable"
 	"github.com/catenary-cable/catenary/cable/admission"
+	"github.com/catenary-cable/catenary/cable/stats"
 	"github.com/catenary-cable/catenary/config"
 	"github.com/catenary-cable/catenary/rpc"
 )
 
 // routes sends the cable's paths to the cable, and the rest to Rails if
 // catenary is the front.
-func routes(cfg *config.Config, server http.Handler, proxies admission.Proxies, trouble *log.Logger) (http.Handler, error) {
-	paths := map[string]bool{}
-	for _, one := range cfg.Paths {
-		paths[cable.RoutedPath(&url.URL{Path: one})] = true
-	}
+func routes(cfg *config.Config, cable http.Handler, proxies admission.Proxies, log *slog.Logger, trouble *log.Logger) (http.Handler, error) {
 	rest := http.NotFoundHandler()
 	if cfg.Proxy {
 		proxy, err := proxyTo(cfg.Backend.URL, proxies, trouble)
@@ -32,13 +30,50 @@ func routes(cfg *config.Config, server http.Handler, proxies admission.Proxies, 
 		}
 		rest = proxy
 	}
+	elsewhere := "nobody answers there"
+	if cfg.Proxy {
+		elsewhere = "Rails serves it natively"
+	}
+	strays := stats.NewThrottledCounter("a browser opens an Action Cable at a path that is not among catenary's", log)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if paths[cable.RoutedPath(r.URL)] {
-			server.ServeHTTP(w, r)
-		} else {
-			rest.ServeHTTP(w, r)
+		if leadsToAny(cfg.Paths, []string{r.URL.EscapedPath()}) {
+			cable.ServeHTTP(w, r)
+			return
 		}
+		if opensCable(r) {
+			strays.Add("elsewhere", "path", r.URL.Path, "paths", strings.Join(cfg.Paths, " "), "then", elsewhere)
+		}
+		rest.ServeHTTP(w, r)
 	}), nil
+}
+
+// leadsToAny tells whether one of the patterns leads to one of the paths.
+func leadsToAny(patterns, paths []string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		return slices.ContainsFunc(paths, func(path string) bool { return leadsTo(pattern, path) })
+	})
+}
+
+// leadsTo tells whether a path is a pattern's, of which * is a segment of any name.
+// As for Rails' router, slashes count once, none at the end, and escapes are not undone
+// (actionpack/lib/action_dispatch/journey/router/utils.rb, normalize_path).
+func leadsTo(pattern, path string) bool {
+	names := strings.FieldsFunc(path, func(c rune) bool { return c == '/' })
+	wanted := strings.FieldsFunc(pattern, func(c rune) bool { return c == '/' })
+	if len(names) != len(wanted) || !strings.HasPrefix(path, "/") {
+		return false
+	}
+	for i, name := range names {
+		if one := wanted[i]; one != name && one != "*" && (&url.URL{Path: "/" + one}).EscapedPath() != "/"+name {
+			return false
+		}
+	}
+	return true
+}
+
+// opensCable tells whether a request is the handshake of an Action Cable.
+func opensCable(r *http.Request) bool {
+	return strings.EqualFold(r.Header.Get("Upgrade"), "websocket") && strings.Contains(r.Header.Get("Sec-WebSocket-Protocol"), "actioncable-")
 }
 
 // proxyTo passes requests on to Rails as they are, with the Host that the

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"io"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,13 +17,13 @@ import (
 // As Rails' router matches the place where Action Cable is mounted.
 func TestRoutes_TheCablesPathIsMatchedAsRailsDoes(t *testing.T) {
 	served := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "cable") })
-	handler, err := routes(&config.Config{Paths: []string{"/cable", "deep/käble/"}}, served, nil, nil)
+	handler, err := routes(&config.Config{Paths: []string{"/cable", "deep/käble/", "/*/cable"}}, served, nil, slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]bool{
-		"/cable": true, "//cable": true, "/cable/": true, "//cable//?x=//": true, "/deep//k%C3%A4ble": true, "http://a.example/cable": true,
-		"/%63able": false, "/Cable": false, "/cable%2F": false, "/cable/.": false, "/x/../cable": false, "/cable/foo": false, "/": false, "//": false,
+		"/cable": true, "//cable": true, "/cable/": true, "//cable//?x=//": true, "/deep//k%C3%A4ble": true, "/7/cable": true, "//7//cable/": true, "http://a.example/cable": true,
+		"/%63able": false, "/Cable": false, "/cable%2F": false, "/cable/.": false, "/x/../cable": false, "/x/y/cable": false, "/7/": false, "/cable/foo": false, "/": false, "//": false,
 	} {
 		answer := httptest.NewRecorder()
 		handler.ServeHTTP(answer, httptest.NewRequest("GET", path, nil))

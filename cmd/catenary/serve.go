@@ -14,7 +14,7 @@ import (
 func serve(ctx context.Context, input config.Input, command, environ []string, stderr io.Writer) error {
 	ctx, ignore := untilHangup(ctx, len(command) > 0)
 	defer ignore()
-	cfg, unresolved, err := load(input, len(command) > 0)
+	cfg, err := load(input, len(command) > 0)
 	if err != nil {
 		return err
 	}
@@ -26,14 +26,13 @@ func serve(ctx context.Context, input config.Input, command, environ []string, s
 	if err := a.start(command, stderr); err != nil {
 		return err
 	}
-	if unresolved != nil {
-		if a.cfg, err = a.rails.complete(ctx, a.running, input, cfg, unresolved); ctx.Err() != nil {
-			return nil // we need not wait any more
-		} else if err != nil {
-			return err
-		}
+	if !cfg.PassesAll() {
+		a.cfg, err = a.rails.complete(ctx, a.running, input, cfg)
 	}
-	if err := a.open(); err != nil {
+	if err == nil {
+		err = a.open()
+	}
+	if err != nil && ctx.Err() == nil {
 		return err
 	}
 	if onTerminal(stderr) && cfg.Log.Format == "text" {

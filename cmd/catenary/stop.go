@@ -26,6 +26,11 @@ func (a *assembly) stop() *stopped {
 	grace, done := context.WithDeadline(context.Background(), end.by)
 	defer done()
 
+	if a.server == nil { // and no browser was let in
+		a.front.leave(web)
+		a.front.stop(grace, web)
+		return end
+	}
 	select {
 	case <-time.After(shutdown.Delay):
 	case <-a.running.Done():

@@ -53,7 +53,7 @@ func operationsURL(args []string, input config.Input) (string, error) {
 	if len(args) > 0 {
 		address = args[0]
 	} else {
-		cfg, _, err := load(input, false)
+		cfg, err := load(input, false)
 		if err != nil {
 			return "", err
 		}

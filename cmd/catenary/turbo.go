@@ -40,6 +40,9 @@ func verifierFor(t config.Turbo, told *rpc.TurboSettings) (v *turbo.Verifier, wh
 	keys := [][]byte{[]byte(t.Key.Reveal())}
 	if t.Key.Missing() {
 		keys = turbo.Keys(t.SecretKeyBase.Reveal())
+		for _, other := range t.SecretKeyBase.Others() {
+			keys = append(keys, turbo.Keys(other.Reveal())...)
+		}
 	}
 	for _, key := range keys {
 		if turbo.Check(key) == told.KeyCheck {
@@ -47,7 +50,7 @@ func verifierFor(t config.Turbo, told *rpc.TurboSettings) (v *turbo.Verifier, wh
 		}
 	}
 	if t.Key.Missing() {
-		return nil, "the app signs with another key than its secret_key_base here (" + t.SecretKeyBase.Source() + ") gives: set turbo.signed_stream_verifier_key"
+		return nil, "the app signs with another key than its secret_key_base here (" + t.SecretKeyBase.Sources() + ") gives: set turbo.signed_stream_verifier_key"
 	}
 	return nil, "the app signs with another key than turbo.signed_stream_verifier_key"
 }

@@ -34,6 +34,8 @@ type Rails struct {
 
 	// Answer runs a call. It answers by Link.End, now or later.
 	Answer func(*Link, Call)
+	// Publish, if not nil, broadcasts what the process is asked to.
+	Publish func(stream, message string) error
 	// Serve, if not nil, answers requests other than upgrades.
 	Serve http.HandlerFunc
 
@@ -191,13 +193,32 @@ func (l *Link) run(linkKey []byte) {
 			l.mu.Lock()
 			l.Controls = append(l.Controls, string(text))
 			l.mu.Unlock()
-			var ping struct{ Ping *uint64 }
-			if json.Unmarshal(text, &ping); ping.Ping != nil {
-				l.Write(fmt.Sprintf(`{"pong":%d}`, *ping.Ping))
-			}
+			l.control(text)
 			continue
 		}
 		l.rails.Answer(l, call)
+	}
+}
+
+// control answers what is no call.
+func (l *Link) control(text []byte) {
+	var frame struct {
+		Ping             *uint64
+		Publish, Message string
+		Number           uint64
+	}
+	json.Unmarshal(text, &frame)
+	switch {
+	case frame.Ping != nil:
+		l.Write(fmt.Sprintf(`{"pong":%d}`, *frame.Ping))
+	case frame.Publish != "" && l.rails.Publish != nil:
+		answer := map[string]any{"published": frame.Number}
+		err := l.rails.Publish(frame.Publish, frame.Message)
+		if err != nil {
+			answer["failed"] = err.Error()
+		}
+		reply, _ := json.Marshal(answer)
+		l.Write(string(reply))
 	}
 }
 

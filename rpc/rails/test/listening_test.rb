@@ -11,6 +11,11 @@ class ListeningTest < CallTest
       raise "the database is away" if broken
       super
     end
+
+    def broadcast(*)
+      raise LoadError, "no gem for redis://:password@host" if broken
+      super
+    end
   end
 
   def setup
@@ -55,6 +60,18 @@ class ListeningTest < CallTest
     listen "room"
     @link.write({ publish: "room", message: '{"a":1}' })
     assert_equal [["room", '{"a":1}']], broadcasts(1)
+  end
+
+  def test_whether_it_could_broadcast_it_says_if_it_is_asked
+    listen "room"
+    @link.write({ publish: "room", message: "1", number: 7 })
+    assert_equal [%w[room 1]], broadcasts(1)
+    wait_for { heard("published") == [7] }
+    ActionCable.server.pubsub.broken = true
+    @link.write({ publish: "room", message: "2", number: 8 })
+    wait_for { heard("published") == [7, 8] }
+    assert_equal ["no gem for redis://…@host (LoadError)"], heard("failed")
+    ActionCable.server.pubsub.broken = false
   end
 
   def test_after_a_restart_of_action_cable_nothing_is_missed

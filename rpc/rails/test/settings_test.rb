@@ -2,12 +2,36 @@ require_relative "test_helper"
 
 class SettingsTest < CallTest
   def test_the_application_tells_what_catenary_needs
-    expected = { "rails" => ::Rails.version, "gem" => "0.1.0", "environment" => "test", "mount_path" => "/cable",
+    expected = { "rails" => ::Rails.version, "gem" => "0.1.0", "environment" => "test", "mount_path" => "/cable", "mount_paths" => ["/cable"],
       "cable" => { "adapter" => "redis", "url" => REDIS.url, "channel_prefix" => "test" }, "identifiers" => ["current_user"],
       "identify" => ["current_user"], "allowed_request_origins" => ["http://app.test"], "allow_same_origin_as_host" => true,
       "global_id_app" => GlobalID.app, "hosts" => ["app.test", "127.0.0.1"] }
     expected["forwarded_host"] = true if ::Rails.gem_version >= Gem::Version.new("8.2.0.alpha")
     assert_equal expected, settings.except("threads")
+  end
+
+  def test_paths_are_those_of_all_routes_and_below_the_application_s_own
+    routes = ActionDispatch::Routing::RouteSet.new
+    routes.draw do
+      mount ActionCable.server => "/cable"
+      mount ActionCable.server => "/:account/cable"
+      mount ->(_) { [200, {}, []] } => "/other"
+    end
+    app = SimpleDelegator.new(::Rails.application).tap { |app| app.define_singleton_method(:routes) { routes } }
+    settings = Catenary::Rails::Settings.new(app)
+    assert_equal %w[/cable /*/cable], settings.to_h(trusted: false)[:mount_paths]
+    assert_equal %w[/app/cable /app/*/cable], settings.to_h(trusted: false, env: { "SCRIPT_NAME" => "/app" })[:mount_paths]
+  end
+
+  def test_cable_is_told_as_rails_and_the_redis_gem_take_it
+    told = ->(cable) { Catenary::Rails::CableSettings.new(cable.with_indifferent_access).to_h }
+    ENV["REDIS_URL"] = "redis://elsewhere"
+    assert_equal({ "channel_prefix" => "1.1", "password" => "12345678901234567890", "ssl" => true, "url" => "redis://elsewhere" },
+      told.({ channel_prefix: 1.10, password: 12345678901234567890, ssl: true, id: "x" }))
+    assert_equal "redis://h", told.({ url: "redis://h" })["url"]
+    assert_nil told.({ adapter: "solid_cable" })["url"]
+  ensure
+    ENV.delete("REDIS_URL")
   end
 
   def test_passwords_do_not_travel_in_the_clear

@@ -24,6 +24,7 @@ require_relative "hooks"
 require_relative "maintenance"
 require_relative "witness"
 require_relative "turbo" if ENV["LAB_TURBO"] == "original"
+require_relative "accounts" if ENV["LAB_ACCOUNTS"] == "true"
 
 module App
   class Application < Rails::Application
@@ -46,6 +47,8 @@ module App
     config.event_log = EventLog.new(ENV["LAB_LOG"])
 
     config.action_cable.cable = EnvironmentVariables.cable
+    config.action_cable.mount_path = ENV["LAB_MOUNT_PATH"] if ENV["LAB_MOUNT_PATH"]
+    config.middleware.use Accounts::Middleware if defined?(Accounts)
     config.action_cable.allowed_request_origins = EnvironmentVariables.allowed_origins
     config.action_cable.allow_same_origin_as_host = ENV["LAB_SAME_ORIGIN"] != "false"
     config.action_cable.disable_request_forgery_protection = ENV["LAB_DISABLE_FORGERY_PROTECTION"] == "true"

@@ -1,4 +1,5 @@
 Rails.application.routes.draw do
+  mount Accounts.second => "/second" if defined?(Accounts)
   get "up" => "lab#up"
   post "fork" => "lab#fork_child"
   get "address" => "lab#address"

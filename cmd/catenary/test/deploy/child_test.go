@@ -3,6 +3,7 @@ package deploy
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 
@@ -71,8 +72,8 @@ func TestChild_GetsTheSignalsThatAreItsOwn(t *testing.T) {
 // As systemd does without KillMode=mixed, and a terminal's Ctrl-C with some shells: a stop is no failure for that.
 func TestChild_ThatIsStoppedTogetherWithCatenaryIsNoFailure(t *testing.T) {
 	t.Parallel()
-	c := stage.Attempt(t, stage.WithSecret, "--broadcasts-redis-url", "redis://"+stage.FreeAddress(), "--broadcasts-channel-prefix", "app", "--shutdown-delay", stage.Forever, "--shutdown-grace", "2h", "--", "sleep", "60")
-	if err := c.Process.WaitFor(func() error { return stage.Says(c.Process, "catenary listens") }); err != nil {
+	c := stage.Attempt(t, stage.WithSecret, "--broadcasts-redis-url", "redis://"+stage.FreeAddress(), "--broadcasts-channel-prefix", "app", "--shutdown-grace", "2h", "--", "sleep", "60")
+	if err := c.Process.WaitFor(func() error { return stage.Says(c.Process, "Rails does not answer catenary") }); err != nil {
 		t.Fatal(err)
 	}
 	child := childOf(t, c.Process)
@@ -86,14 +87,49 @@ func TestChild_ThatIsStoppedTogetherWithCatenaryIsNoFailure(t *testing.T) {
 	}
 }
 
+// Both have started Rails with one secret, that of the app, so either can read what the other has kept.
+func TestChild_RunsTheCallbacksOfAnotherThatIsKilled(t *testing.T) {
+	t.Parallel()
+	events := filepath.Join(t.TempDir(), "events")
+	killed, redis := railsBeside(t, []string{"LAB_LOG=" + events}, "--nodes-lease", "3s")
+	survivor, _ := railsWith(t, redis, []string{"LAB_LOG=" + events}, "--nodes-lease", "3s")
+	b, err := stage.Dial(killed.Address, stage.Handshake("GET", "/cable?uid=77", killed.Address, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	b.Send(stage.Command("subscribe", `{"channel":"CounterChannel"}`, nil))
+	if !b.Awaits("confirm_subscription") {
+		t.Fatalf("no subscription:\n%s", killed.Process.Output.Tail())
+	}
+	if err := killed.Process.WaitFor(func() error {
+		text, err := stage.Get("http://" + killed.Operations + "/metrics")
+		if err == nil {
+			err = stage.Mentions(text, []string{"\ncatenary_records 1\n", "\ncatenary_records_waiting 0\n"})
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	killed.Process.Kill()
+	app := &stage.App{Address: survivor.Address}
+	if err := app.AwaitEvents("77", stage.Events, []string{"connect", `subscribed {"channel":"CounterChannel"}`, `unsubscribed {"channel":"CounterChannel"}`, "disconnect"}); err != nil {
+		t.Errorf("%v\n%s", err, survivor.Process.Output.Tail())
+	}
+}
+
 // railsBeside starts catenary with the laboratory under Puma as its command, at catenary's port.
-func railsBeside(t *testing.T, flags ...string) (*stage.Catenary, *stage.Redis) {
+func railsBeside(t *testing.T, env []string, flags ...string) (*stage.Catenary, *stage.Redis) {
 	redis, err := stage.StartRedis()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(redis.Close)
-	env := []string{"RAILS=" + stage.RailsVersion(), "SECRET_KEY_BASE=" + stage.SecretKeyBase, "LAB_LOG_LEVEL=info", "RUBYLIB=" + stage.ProjectRoot + "/rpc/rails/lib", "REDIS_URL=" + redis.URL()}
+	return railsWith(t, redis, env, flags...)
+}
+
+func railsWith(t *testing.T, redis *stage.Redis, env []string, flags ...string) (*stage.Catenary, *stage.Redis) {
+	env = append(env, "RAILS="+stage.RailsVersion(), "SECRET_KEY_BASE="+stage.SecretKeyBase, "LAB_LOG_LEVEL=info", "RUBYLIB="+stage.ProjectRoot+"/rpc/rails/lib", "REDIS_URL="+redis.URL())
 	defer stage.BootTurn()()
 	c := stage.Attempt(t, env, append(flags, "--", stage.ProjectRoot+"/script/puma", stage.ProjectRoot+"/testdata/lab")...)
 	if err := c.Process.WaitFor(c.Ready); err != nil {
@@ -105,7 +141,7 @@ func railsBeside(t *testing.T, flags ...string) (*stage.Catenary, *stage.Redis) 
 // Puma loads the app anew, with the same process id and port.
 func TestChild_RestartsItselfAndNoBrowserNotices(t *testing.T) {
 	t.Parallel()
-	c, _ := railsBeside(t)
+	c, _ := railsBeside(t, nil)
 	b, err := stage.Dial(c.Address, stage.Handshake("GET", "/cable", c.Address, nil))
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +169,7 @@ func TestChild_RestartsItselfAndNoBrowserNotices(t *testing.T) {
 // Nobody is left whom it could ask, so nothing is waited for.
 func TestChild_ThatIsKilledEndsCatenaryAtOnceAndBrowsersAreTold(t *testing.T) {
 	t.Parallel()
-	c, _ := railsBeside(t, "--shutdown-grace", stage.Forever)
+	c, _ := railsBeside(t, nil, "--shutdown-grace", stage.Forever)
 	b, err := stage.Dial(c.Address, stage.Handshake("GET", "/cable", c.Address, nil))
 	if err != nil {
 		t.Fatal(err)

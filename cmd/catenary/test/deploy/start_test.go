@@ -17,9 +17,14 @@ func TestStart_FailsAtOnceIfThePortIsTaken(t *testing.T) {
 	stage.Attempt(t, stage.WithSecret, "--listen", taken.Addr().String()).EndsSaying(t, taken.Addr().String(), "listen", "in use")
 }
 
+// Thruster overrides the PORT that it is given.
+func TestStart_WantsThrusterInFront(t *testing.T) {
+	stage.Attempt(t, stage.WithSecret, "--", "./bin/thrust", "./bin/rails", "server").EndsSaying(t, "put it in front: ./bin/thrust catenary -- ./bin/rails server")
+}
+
 func TestStart_NamesTheLineThatIsNotYAML(t *testing.T) {
 	root := stage.RootWith(t, "config/cable.yml", "development:\n  adapter: redis\n url: redis://localhost\n")
-	stage.Attempt(t, stage.WithSecret, "--root", root).EndsSaying(t, "config/cable.yml:2", "YAML")
+	stage.Attempt(t, stage.WithSecret, "--root", root, "--backend-url", "http://"+stage.FreeAddress()).IsNotReadySaying(t, "config/cable.yml:2", "YAML")
 }
 
 func TestStart_NamesTheKeyThatItDoesNotKnow(t *testing.T) {
@@ -51,6 +56,16 @@ func TestStart_IsNotReadyWithTheWrongSecret(t *testing.T) {
 	catenary.Refuses(t)
 }
 
+// As in development of a Rails that heeds SECRET_KEY_BASE, after one that wrote the file.
+func TestStart_TriesAllSecretsThatTheAppMayHave(t *testing.T) {
+	w := stage.NewWorld(t, "catenary")
+	root := stage.RootWith(t, "tmp/local_secret.txt", strings.Repeat("wrong", 20))
+	catenary := stage.Attempt(t, stage.WithSecret, "--root", root, "--backend-url", w.App.URL(), "--backend-transport", "link")
+	if err := catenary.Process.WaitFor(catenary.Ready); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestStart_IsNotReadyWithoutTheGem(t *testing.T) {
 	w := stage.NewWorld(t, "rails")
 	catenary := stage.Attempt(t, stage.WithSecret, "--backend-url", w.App.URL(), "--broadcasts-redis-url", w.Redis.URL())
@@ -65,21 +80,42 @@ func TestStart_IsNotReadyWhileRedisIsDown(t *testing.T) {
 	catenary.IsNotReadySaying(t, "not ready", nobody)
 }
 
-func TestStart_SaysThatRailsPublishesElsewhere(t *testing.T) {
+// Whatever keeps browsers from hearing, or from coming, is found before any of them does.
+func TestStart_IsNotReadyIfBrowsersWouldHearNothing(t *testing.T) {
 	w := stage.NewWorld(t, "catenary")
-	for _, elsewhere := range []struct {
-		flags []string
-		words string
-	}{
-		{[]string{"--broadcasts-redis-url", w.Redis.URL(), "--broadcasts-channel-prefix", "other"}, `the channel_prefix \"other\"`},
-		{[]string{"--broadcasts-adapter", "embedded", "--broadcasts-embedded-listen", stage.FreeAddress()}, "and REDIS_URL the latter"},
-	} {
-		catenary := stage.Attempt(t, stage.WithSecret, append(elsewhere.flags, "--backend-url", w.App.URL())...)
-		err := catenary.Process.WaitFor(func() error {
-			return stage.Mentions(catenary.Process.Output.String(), []string{"level=WARN", "Rails publishes", elsewhere.words})
-		})
-		if err != nil {
-			t.Error(err)
-		}
+	other, err := stage.StartRedis()
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(other.Close)
+	for name, wrong := range map[string]struct{ flags, words []string }{
+		"prefix":        {[]string{"--broadcasts-channel-prefix", "other"}, []string{"Rails publishes with no channel_prefix", `the channel_prefix "other"`, "from --broadcasts-channel-prefix", "leave it to config/cable.yml"}},
+		"another Redis": {[]string{"--broadcasts-redis-url", other.URL()}, []string{"Rails publishes at " + w.Redis.URL(), "catenary listens at " + other.URL(), "from --broadcasts-redis-url", "one Redis"}},
+		"embedded":      {[]string{"--broadcasts-adapter", "embedded", "--broadcasts-embedded-listen", stage.FreeAddress()}, []string{"Rails publishes at", "and REDIS_URL the latter"}},
+		"over POST":     {[]string{"--broadcasts-channel-prefix", "other", "--backend-transport", "post"}, []string{"browsers hear nothing: Rails publishes with no channel_prefix", `the channel_prefix "other"`}},
+		"path":          {[]string{"--paths", "/ws"}, []string{"Rails has Action Cable at /cable", "paths (from --paths) names /ws"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := stage.Attempt(t, stage.WithSecret, append(wrong.flags, "--backend-url", w.App.URL())...)
+			c.IsNotReadySaying(t, append(wrong.words, "not ready")...)
+		})
+	}
+}
+
+// Every broadcast of such an application is a 500.
+func TestStart_IsNotReadyIfRailsCannotBroadcast(t *testing.T) {
+	t.Parallel()
+	app, err := stage.StartApp("lab", true, "REDIS_URL=redis://"+stage.FreeAddress(), "RUBYOPT=-r"+stage.ProjectRoot+"/testdata/lab/without_redis")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(app.Close)
+	redis, err := stage.StartRedis()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(redis.Close)
+	c := stage.Attempt(t, stage.WithSecret, "--backend-url", app.URL(), "--broadcasts-redis-url", redis.URL())
+	c.IsNotReadySaying(t, "not ready", "browsers hear nothing: Rails cannot broadcast", "redis is not part of the bundle")
 }

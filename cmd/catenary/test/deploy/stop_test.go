@@ -198,7 +198,14 @@ func TestStop_SeesRequestsOfTheWebThrough(t *testing.T) {
 	}))
 	t.Cleanup(rails.Close)
 	catenary := stage.Attempt(t, stage.WithSecret, "--backend-url", rails.URL, "--proxy", "--broadcasts-redis-url", "redis://"+stage.FreeAddress(), "--broadcasts-channel-prefix", "app")
-	if err := catenary.Process.WaitFor(func() error { return stage.Says(catenary.Process, "catenary listens") }); err != nil {
+	err := catenary.Process.WaitFor(func() error { // pages do not wait for the gem, of which there is none
+		body, err := stage.Get("http://" + catenary.Address)
+		if err == nil {
+			err = stage.Mentions(body, []string{"a page"})
+		}
+		return err
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	page := make(chan string)

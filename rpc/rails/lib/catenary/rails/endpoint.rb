@@ -37,15 +37,15 @@ module Catenary
         reload if reloads? && calls.any?
         results = calls.any? ? @workers.run { calls.map { |call| Call.new(self, call, env).result } } : []
         reply = { v: 1, process: @process.to_s, results: results }
-        reply[:settings] = @settings.to_h(trusted: trusted) if calls.empty?
+        reply[:settings] = @settings.to_h(trusted: trusted, env: env) if calls.empty?
         [200, reply]
       rescue JSON::ParserError
         [400, { error: "json" }]
       end
 
       # A link's first frame.
-      def hello(trusted:)
-        { process: @process.to_s, workers: @workers.limit, **PumaWorker.to_h, settings: @settings.to_h(trusted: trusted) }
+      def hello(env, trusted:)
+        { process: @process.to_s, workers: @workers.limit, **PumaWorker.to_h, settings: @settings.to_h(trusted: trusted, env: env) }
       end
 
       # Whether code is reloaded when it was edited.

@@ -159,7 +159,7 @@ module Catenary
         def broadcasts(message)
           if streams = message["listen"]     then @listening.listen(streams)
           elsif streams = message["unlisten"] then @listening.unlisten(streams)
-          elsif stream = message["publish"]  then @listening.publish(stream, message["message"].to_s)
+          elsif stream = message["publish"]  then @listening.publish(stream, message["message"].to_s, message["number"])
           end
           nil
         end

@@ -70,9 +70,10 @@ module Catenary
         streams.each { |stream| @todo << [:shut, stream] }
       end
 
-      def publish(stream, message)
+      # number: of the question, which is answered; nil: it is none.
+      def publish(stream, message, number = nil)
         start
-        @todo << [:say, stream, message]
+        @todo << [:say, stream, message, number]
       end
 
       # From any thread of the adapter's.
@@ -131,15 +132,20 @@ module Catenary
             work, *arguments = @todo.pop
             break if work == :stop
             send work, *arguments
-          rescue StandardError => error
+          rescue StandardError, LoadError => error # the adapter's gem may be missing
             tell error
           end
           finish
         end
 
         def tell(error)
-          ::Rails.logger&.error "[catenary] broadcasts: #{error.message} (#{error.class})"
-          @link.write({ missed: "#{error.message} (#{error.class})" })
+          ::Rails.logger&.error "[catenary] broadcasts: #{describe(error)}"
+          @link.write({ missed: describe(error) })
+        end
+
+        # An adapter's error may have the URL in it, and so a password.
+        def describe(error)
+          "#{error.message.lines.first.to_s.strip.truncate(300).gsub(%r{//[^/\s]*@}, "//…@")} (#{error.class})"
         end
 
         # Who has just become live has left word; who will forgets itself.
@@ -168,7 +174,7 @@ module Catenary
             adapter.subscribe(ear.stream, ear, -> { live ear })
             ear.adapter = adapter
           end
-        rescue StandardError => error
+        rescue StandardError, LoadError => error
           tell error
           @pause ||= Thread.new { sleep RETRY_SECONDS; @todo << [:try_again] }
         end
@@ -228,8 +234,12 @@ module Catenary
           @link.write({ missed: "Action Cable has been restarted" }) unless Listening.local?
         end
 
-        def say(stream, message)
+        def say(stream, message, number)
           in_application { ActionCable.server.pubsub.broadcast(stream, message) }
+          @link.write({ published: number }) if number
+        rescue StandardError, LoadError => error
+          raise unless number
+          @link.write({ published: number, failed: describe(error) })
         end
 
         def pass_on(stream, message)

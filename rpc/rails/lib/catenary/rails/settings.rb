@@ -6,12 +6,13 @@ module Catenary
         @app = app
       end
 
-      # trusted: whether the way back may carry a password.
-      def to_h(trusted:)
+      # trusted: whether the way back may carry a password. env: of the request, which knows below which path the application runs.
+      def to_h(trusted:, env: {})
+        @prefix = env["SCRIPT_NAME"]
         @app.executor.wrap do
           {
-            rails: ::Rails.version, gem: VERSION, environment: ::Rails.env.to_s, mount_path: mount_path, threads: threads,
-            cable: (plain(cable) if trusted), local_broadcasts: Listening.local? || nil, identifiers: ActionCable.server.connection_identifiers.to_a,
+            rails: ::Rails.version, gem: VERSION, environment: ::Rails.env.to_s, mount_path: mount_paths.first, mount_paths: mount_paths, threads: threads,
+            local_broadcasts: Listening.local? || nil, cable: (CableSettings.new(config.cable).to_h if trusted), identifiers: ActionCable.server.connection_identifiers.to_a,
             identify: Array(@app.config.catenary.identify), global_id_app: (GlobalID.app if defined?(GlobalID)), turbo: TurboStreams.new(@app).to_h
           }.merge!(origins).compact
         end
@@ -38,20 +39,18 @@ module Catenary
           ActionCable.server.config
         end
 
-        # As Rails reads it: a prefix under a text key of a plain Hash is not seen by the adapter. Less the connection's name,
-        # which the adapter writes there.
-        def cable
-          unused = ["id", ("channel_prefix" if config.cable[:channel_prefix].nil?)]
-          config.cable.to_h.reject { |key, _| unused.include?(key.to_s) }
+        # The configured one first. A dynamic segment may have any name.
+        def mount_paths
+          routed = @app.routes.routes.filter_map { |route| path_of(route) if cable?(route) }
+          [@app.config.action_cable.mount_path, *routed].compact.map { |path| "#{@prefix}#{path}" }.uniq
         end
 
-        def mount_path
-          @app.config.action_cable.mount_path || mounted_by_hand
+        def cable?(route)
+          route.app.respond_to?(:app) && route.app.app.equal?(ActionCable.server)
         end
 
-        def mounted_by_hand
-          route = @app.routes.routes.find { |candidate| candidate.app.respond_to?(:app) && candidate.app.app.equal?(ActionCable.server) }
-          route&.path&.spec&.to_s&.delete_suffix("(.:format)")
+        def path_of(route)
+          route.path.spec.to_s.delete_suffix("(.:format)").gsub(/[:*]\w+/, "*")
         end
 
         # Requests that all processes of the server can answer at once; nil if it cannot be known.
@@ -63,15 +62,6 @@ module Catenary
         def puma
           options = ::Puma.cli_config&.options if defined?(::Puma) && ::Puma.respond_to?(:cli_config)
           [options[:max_threads], options[:workers]] if options && options[:max_threads]
-        end
-
-        def plain(value)
-          case value
-          when Hash then value.to_h { |key, item| [key.to_s, plain(item)] }
-          when Array then value.map { |item| plain(item) }
-          when String, Numeric, true, false, nil then value
-          when Symbol, Pathname, URI then value.to_s
-          end
         end
     end
   end

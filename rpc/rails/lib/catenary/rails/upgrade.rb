@@ -48,7 +48,7 @@ module Catenary
           framing = Framing.new(io, keys: plain ? nil : keys.of_macs)
           if framing.write_head(head(keys, plain ? "plain" : "mac"))
             link = Link.new(@endpoint, framing, env["HTTP_CATENARY_NODE"].to_s, env.slice(*SERVERS), proof: keys.proof_of_catenary,
-              proof_seconds: @endpoint.proof_seconds) { @endpoint.hello(trusted: plain) }
+              proof_seconds: @endpoint.proof_seconds) { @endpoint.hello(env, trusted: plain) }
             @endpoint.links.add link, (::Puma::Server.current if defined?(::Puma::Server))
           end
           [-1, {}, []] # the server forgets the connection

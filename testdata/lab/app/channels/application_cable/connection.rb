@@ -39,7 +39,7 @@ module ApplicationCable
         when "lock"
           self.user = Mutex.new
         else
-          self.user, self.tenant = User.new(request.params[:uid] || 1), request.params[:tenant]
+          self.user, self.tenant = User.new(request.params[:uid] || 1), request.params[:tenant] || request.env["lab.account"]
         end
       end
 
