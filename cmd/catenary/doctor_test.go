@@ -237,7 +237,7 @@ func TestDoctor_NamesWhatIsBroken(t *testing.T) {
 			return []string{"--backend-transport", "link", "--backend-url", takingUpgrades(c)}
 		}, ready: "takes away the upgrade", broken: true,
 			says: []string{"FAIL Rails", "takes away the upgrade"}},
-		"a Redis that is away":    {flags: flags("--broadcasts-redis-url", "redis://"+nobody), ready: nobody, broken: true, says: []string{"FAIL broadcasts browsers hear nothing: ", "see that it runs"}},
+		"a Redis that is away":    {flags: flags("--broadcasts-redis-url", "redis://"+nobody), ready: "see that it runs", broken: true, says: []string{"FAIL broadcasts browsers hear nothing: ", nobody}},
 		"a Redis with a password": {flags: func(c *clinic) []string { return []string{"--broadcasts-redis-url", guarded(c.T).URL()} }, ready: "NOAUTH", broken: true, says: []string{"FAIL broadcasts browsers hear nothing: ", "asks for a password"}},
 		"another prefix": {app: app{settings: map[string]any{"cable": map[string]any{"adapter": "redis", "channel_prefix": "other"}}}, publishes: elsewhere, ready: "does not arrive", broken: true,
 			says: []string{"FAIL broadcasts browsers hear nothing: ", "the channel_prefix \"other\"", "the channel_prefix \"app\""}},

@@ -32,6 +32,7 @@ type proof struct {
 	words    map[string]chan struct{} // that are on their way
 	spoken   int
 	verdicts map[string]verdict // by process
+	asked    bool               // there has been one
 }
 
 // verdict is what is known of one process' broadcasts.
@@ -172,7 +173,7 @@ func (p *proof) conclude(process *rpc.Process, err error) {
 	if err == errUnanswered && asked {
 		err = last.err
 	}
-	p.verdicts[process.ID] = verdict{err, time.Now()}
+	p.verdicts[process.ID], p.asked = verdict{err, time.Now()}, true
 	now := p.deaf()
 	p.mu.Unlock()
 	switch {
@@ -194,17 +195,18 @@ func (p *proof) deaf() (why error) {
 }
 
 // Ready is nil if what the source hears is all that Rails broadcasts, as far as
-// it is known.
+// it is known. At the start it must be known, unless calls go by POST.
 func (p *proof) Ready() error {
 	if err := p.source.Ready(); err != nil {
 		return err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch linked := len(p.rails.Linked()) > 0; {
-	case linked && p.listens && !p.live:
+	switch {
+	case p.asked || p.rails.Transport() == rpc.Post:
+	case p.listens && !p.live:
 		return fmt.Errorf("catenary does not hear a stream of its own yet, %s: if that lasts, have the ACL of Redis allow it, for Rails too", p.stream)
-	case linked && len(p.verdicts) == 0:
+	default:
 		return errUnanswered
 	}
 	return p.deaf()
