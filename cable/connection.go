@@ -270,8 +270,9 @@ func (c *Connection) end(why string, d *protocol.Disconnect) {
 // It comes back whenever its connection ends, as natively, where nothing is said
 // when a server stops. One that offers no sub-protocol is taken for such a one;
 // npm's own cannot be told apart. That it must stay away nothing else can tell.
+// A remote disconnect is Rails' word, which it gives to everybody.
 func (c *Connection) tells(d *protocol.Disconnect) bool {
-	return !d.Reconnect || c.protocol != "" && !c.server.silent
+	return !d.Reconnect || !c.server.silent && (c.protocol != "" || d.Reason == protocol.Remote)
 }
 
 func (c *Connection) debug(message string, args ...any) {

@@ -284,16 +284,18 @@ func TestServer_TellsNothingToClientsThatDoNotKnowTheFrame(t *testing.T) {
 	unknown.expect(`{"type":"welcome"}`)
 	w.only().Slow()
 	unknown.expectClose(websocket.CloseNormalClosure)
-	ws, _, err = websocket.DefaultDialer.Dial(w.url, nil)
-	if err != nil {
-		t.Fatal(err)
+	for _, reconnect := range []string{"false", "true"} { // Rails tells everybody of a remote disconnect
+		ws, _, err = websocket.DefaultDialer.Dial(w.url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ws.Close()
+		unknown = &browser{t, ws}
+		unknown.expect(`{"type":"welcome"}`)
+		w.source.publish <- [2]string{"action_cable/user", `{"type":"disconnect","reconnect":` + reconnect + `}`}
+		unknown.expect(`{"type":"disconnect","reason":"remote","reconnect":` + reconnect + `}`)
+		unknown.expectClose(websocket.CloseNormalClosure)
 	}
-	defer ws.Close()
-	unknown = &browser{t, ws}
-	unknown.expect(`{"type":"welcome"}`)
-	w.source.publish <- [2]string{"action_cable/user", `{"type":"disconnect","reconnect":false}`}
-	unknown.expect(`{"type":"disconnect","reason":"remote","reconnect":false}`)
-	unknown.expectClose(websocket.CloseNormalClosure)
 }
 
 func TestServer_TellsEveryBrowserAndRailsWhenItIsStopped(t *testing.T) {

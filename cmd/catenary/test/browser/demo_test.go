@@ -49,9 +49,9 @@ func startDemo(t *testing.T) *chat {
 	return c
 }
 
-// backendOf reads the address of Rails in what catenary has said.
+// backendOf reads the address of Rails in what Puma has said: to catenary alone it matters.
 func backendOf(p *stage.Process) (address string) {
-	if _, rest, found := strings.Cut(p.Output.String(), "backend=http://"); found {
+	if _, rest, found := strings.Cut(p.Output.String(), "Listening on http://"); found {
 		fmt.Sscan(rest, &address)
 	}
 	return address
