@@ -73,7 +73,7 @@ func TestChild_GetsTheSignalsThatAreItsOwn(t *testing.T) {
 func TestChild_ThatIsStoppedTogetherWithCatenaryIsNoFailure(t *testing.T) {
 	t.Parallel()
 	c := stage.Attempt(t, stage.WithSecret, "--broadcasts-redis-url", "redis://"+stage.FreeAddress(), "--broadcasts-channel-prefix", "app", "--shutdown-grace", "2h", "--", "sleep", "60")
-	if err := c.Process.WaitFor(func() error { return stage.Says(c.Process, "Rails does not answer catenary") }); err != nil {
+	if err := c.Process.WaitFor(func() error { return stage.Says(c.Process, "catenary waits for Rails to start") }); err != nil {
 		t.Fatal(err)
 	}
 	child := childOf(t, c.Process)
