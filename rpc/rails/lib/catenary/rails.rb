@@ -19,6 +19,7 @@ end
 require "catenary/rails/version"
 require "catenary/rails/versions"
 require "catenary/rails/native"
+require "catenary/rails/clock"
 require "catenary/rails/throttled_log"
 require "catenary/rails/fresh_thread"
 require "catenary/rails/secret"

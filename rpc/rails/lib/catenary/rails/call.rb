@@ -186,8 +186,14 @@ module Catenary
             @endpoint.live_connections.settle @live unless closing? # before the next call can begin
             tell result
           end
-          @endpoint.handover.lacks @live, at_once: @endpoint.links.going? unless closing? || result[:kept]
+          hand_over unless closing? || result[:kept]
           result
+        end
+
+        # Later, or at once if the process has begun to go meanwhile.
+        def hand_over
+          handover = @endpoint.handover
+          @endpoint.links.going? ? handover.hand_over(@live) : handover.lacks(@live)
         end
 
         def answered((status, headers, body))

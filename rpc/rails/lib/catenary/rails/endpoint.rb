@@ -12,7 +12,7 @@ module Catenary
       def initialize(app, secret)
         @app = app
         @process = ProcessName.new
-        @live_connections = LiveConnections.new(app.config.catenary) { |live| @handover.write(live) }
+        @live_connections = LiveConnections.new(app.config.catenary) { |live| @handover.hand_over(live) }
         @handover = Handover.new(@live_connections)
         @state = State.new(secret)
         @settings = Settings.new(app)

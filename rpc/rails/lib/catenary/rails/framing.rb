@@ -9,6 +9,8 @@ module Catenary
     # The socket may be Puma's own TLS (Puma::MiniSSL::Socket), which does not bear a thread that reads beside one that writes: so
     # it is read under the writers' mutex, and waited for outside of it.
     class Framing
+      include Clock
+
       LIMIT = 32 * 1024 * 1024 # bytes of a frame
       CHUNK = 64 * 1024
       TLS_CHUNK = 16 * 1024    # what a writable socket takes without blocking: MiniSSL only writes blockingly
@@ -235,10 +237,6 @@ module Catenary
             @io.write data.byteslice(start, TLS_CHUNK)
           end
           true
-        end
-
-        def now
-          Process.clock_gettime(Process::CLOCK_MONOTONIC)
         end
     end
   end

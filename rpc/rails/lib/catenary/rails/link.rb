@@ -4,6 +4,8 @@ module Catenary
   module Rails
     # One standing connection of a catenary node into this process (docs/rpc.md, "The link").
     class Link
+      include Clock
+
       PROOF_SECONDS = 5
 
       attr_reader :node, :env, :listening
@@ -197,10 +199,6 @@ module Catenary
               @synced.wait(@mutex, rest)
             end
           end
-        end
-
-        def now
-          Process.clock_gettime(Process::CLOCK_MONOTONIC)
         end
     end
   end

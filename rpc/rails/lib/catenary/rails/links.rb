@@ -2,6 +2,8 @@ module Catenary
   module Rails
     # The links of this process, from the first one to the end of the process.
     class Links
+      include Clock
+
       HEARD_SECONDS = 5  # for which catenary may take to hear that the process goes
       DRAIN_SECONDS = 25 # for which calls may take that run when the process ends; Puma kills its workers after 30
       BYE_SECONDS = 1    # for which catenary may take to close the link
@@ -148,7 +150,7 @@ module Catenary
         end
 
         def hand_over(link)
-          @endpoint.handover.write_all link
+          @endpoint.handover.hand_over_all link
           tell link, "handed"
         end
 
@@ -158,10 +160,6 @@ module Catenary
 
         def wait_until(deadline)
           sleep STEP until yield || now > deadline
-        end
-
-        def now
-          Process.clock_gettime(Process::CLOCK_MONOTONIC)
         end
     end
   end

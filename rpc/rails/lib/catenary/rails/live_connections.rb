@@ -61,7 +61,7 @@ module Catenary
 
       # Returns whether it is kept.
       def keep(live)
-        now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+        now = Clock.now
         kept = false
         thrown_out = @mutex.synchronize do
           next [] if live.generation != @generation
@@ -71,7 +71,7 @@ module Catenary
           kept = shelf.entries.key?(live.name)
           old + excess
         end
-        thrown_out.each { |other| hold other, &@last_words }
+        thrown_out.each(&@last_words)
         kept
       end
 
@@ -99,7 +99,7 @@ module Catenary
           @generation += 1
           all.tap { empty }
         end
-        thrown_out.each { |live| hold live, &@last_words }
+        thrown_out.each(&@last_words)
       end
 
       def size

@@ -3,6 +3,8 @@ module Catenary
     # The nonces of the calls that were accepted lately, so that a recorded call cannot be repeated. One that is too old for
     # the signature's window anyway is forgotten. Each process has its own.
     class Nonces
+      include Clock
+
       # In one generation; far more than one process can answer in its time, reached only if the clock stands still.
       LIMIT = 500_000
 
@@ -26,10 +28,6 @@ module Catenary
         def turn
           @previous = now - @started > 2 * @window ? {} : @current
           @current, @started = {}, now
-        end
-
-        def now
-          Process.clock_gettime(Process::CLOCK_MONOTONIC)
         end
     end
   end

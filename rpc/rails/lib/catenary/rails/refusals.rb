@@ -10,7 +10,7 @@ module Catenary
       end
 
       def log(problem, peer)
-        minute = Process.clock_gettime(Process::CLOCK_MONOTONIC).to_i / 60
+        minute = Clock.now.to_i / 60
         @mutex.synchronize do
           warn "#{@count - PER_MINUTE} further calls were refused" if minute != @minute && @count > PER_MINUTE
           @minute, @count = minute, 0 if minute != @minute

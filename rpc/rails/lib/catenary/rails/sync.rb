@@ -48,7 +48,7 @@ module Catenary
           marks = Thread.current.thread_variable_get(MARKS)
           return if marks.nil? || marks.empty?
 
-          deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + SECONDS
+          deadline = Clock.now + SECONDS
           marks.each { |link, ops| ops.sync(link, deadline) }
           marks.clear
         end

@@ -14,7 +14,7 @@ module Catenary
       def add
         @mutex.synchronize do
           @count += 1
-          now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+          now = Clock.now
           next if now < @due
           ::Rails.logger&.warn "[catenary] #{@text.call(@count)}"
           @count, @due = 0, now + INTERVAL

@@ -41,7 +41,7 @@ module Catenary
 
         # Returns whether calls are running.
         def look
-          now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+          now = Clock.now
           running = @workers.tick
           @workers.calls.each(&:flush) if running
           @links.flush
