@@ -107,10 +107,15 @@ func TestAdapter_AsyncIsHeardInEveryProcess(t *testing.T) {
 // TestAdapter_OfSomebodyElseIsHeardInOrder has an adapter that hands over to a pool of threads, in which natively they overtake
 // each other.
 func TestAdapter_OfSomebodyElseIsHeardInOrder(t *testing.T) {
-	w := listening(t, "polled", "WEB_CONCURRENCY=2")
+	listening(t, "polled", "WEB_CONCURRENCY=2").countsStreams(t)
+}
+
+// countsStreams has the web broadcast numbers on four streams at once, each of which a browser hears.
+func (w ordering) countsStreams(t *testing.T) {
+	t.Helper()
 	var waiting sync.WaitGroup
 	for s := range 4 {
-		stream := fmt.Sprint("room ", s)
+		stream := fmt.Sprint("hall ", s)
 		o := w.joins(t, "", stream)
 		waiting.Go(func() { o.counts(*pairs) })
 		waiting.Go(func() {
@@ -175,7 +180,11 @@ func (o *ordered) hearsInAnyOrder(frames []string) {
 
 // TestAdapter_ARemoteDisconnectGoesTheSameWay by Rails' own internal stream.
 func TestAdapter_ARemoteDisconnectGoesTheSameWay(t *testing.T) {
-	w := listening(t, "polled")
+	listening(t, "polled").disconnectsRemotely(t)
+}
+
+func (w ordering) disconnectsRemotely(t *testing.T) {
+	t.Helper()
 	leaves := w.joins(t, "?uid=7", "room")
 	leaves.performs(`{"action":"leave"}`)
 	leaves.hearsMessages(`{"bye":1}`)
@@ -240,24 +249,8 @@ func (w ordering) replacesWorkers(t *testing.T, broadcast func(streams []string,
 func TestAdapter_PostgreSQL(t *testing.T) {
 	database := stage.StartPostgreSQL(t)
 	w := listening(t, "postgresql", append(database.Env(), "LAB_DATABASE=true", "WEB_CONCURRENCY=2", "LAB_PRELOAD=false")...)
-	leaves := w.joins(t, "?uid=7", "room")
-	leaves.performs(`{"action":"leave"}`)
-	leaves.hearsMessages(`{"bye":1}`)
-	leaves.hears(`{"type":"disconnect","reason":"remote","reconnect":true}`)
-
-	var waiting sync.WaitGroup
-	for s := range 4 {
-		stream := fmt.Sprint("hall ", s)
-		o := w.joins(t, "", stream)
-		waiting.Go(func() { o.counts(*pairs) })
-		waiting.Go(func() {
-			if _, err := w.App.Request("POST", "/broadcasts", fmt.Sprintf(`{"stream":%q,"count":%d}`, stream, *pairs)); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	waiting.Wait()
-
+	w.disconnectsRemotely(t)
+	w.countsStreams(t)
 	w.replacesWorkers(t, func(streams []string, n int) error {
 		var sql strings.Builder
 		for _, stream := range streams {
