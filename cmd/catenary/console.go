@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/catenary-cable/catenary/config"
+	"golang.org/x/term"
 )
 
 // A start on a terminal is somebody's who wants to see a page: what matters is
@@ -18,11 +19,7 @@ import (
 // onTerminal reports whether people read what is written.
 func onTerminal(to io.Writer) bool {
 	file, ok := to.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return ok && term.IsTerminal(int(file.Fd()))
 }
 
 // welcome waits until catenary is ready, and says where to look.

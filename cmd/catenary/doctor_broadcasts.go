@@ -44,35 +44,35 @@ func (e *examination) broadcasts(ctx context.Context, settings *rpc.Settings, un
 	if err == nil {
 		err = doctor.RoundTrip(ctx, source)
 	}
-	e.found("broadcasts", err, fmt.Sprintf("what is published at %s with %s arrives", ours.Redis, prefixed(ours.ChannelPrefix)))
+	e.found("broadcasts", err, heardAt(ours))
 }
 
 // misdirected finds what keeps catenary from hearing what Rails publishes, by
 // what Rails tells of its cable.
 func misdirected(cfg *config.Config, settings *rpc.Settings) doctor.Finding {
-	bad := func(verdict doctor.Verdict, format string, args ...any) doctor.Finding {
+	found := func(verdict doctor.Verdict, format string, args ...any) doctor.Finding {
 		return doctor.Finding{Step: "broadcasts", Verdict: verdict, Text: fmt.Sprintf(format, args...)}
 	}
 	rails, err := config.PublishedTo(settings.Cable)
 	ours := cfg.Broadcasts
 	switch {
 	case err != nil:
-		return bad(doctor.Bad, "%v", err)
+		return found(doctor.Bad, "%v", err)
 	case ours.Adapter == "rails":
 		return doctor.Finding{} // whatever it is
 	case rails.Adapter != "redis":
-		return bad(doctor.Bad, "Rails broadcasts with the adapter %s, which only Rails can hear, and catenary listens by broadcasts.adapter: %s (from %s): leave that to config/cable.yml, or write rails",
+		return found(doctor.Bad, "Rails broadcasts with the adapter %s, which only Rails can hear, and catenary listens by broadcasts.adapter: %s (from %s): leave that to config/cable.yml, or write rails",
 			rails.Adapter, ours.Adapter, cfg.Origin("broadcasts.adapter"))
 	}
 	if a, b := prefixed(ours.ChannelPrefix), prefixed(rails.ChannelPrefix); a != b {
-		return bad(doctor.Bad, "Rails publishes with %s, catenary listens with %s (broadcasts.channel_prefix from %s): leave it to config/cable.yml", b, a, cfg.Origin("broadcasts.channel_prefix"))
+		return found(doctor.Bad, "Rails publishes with %s, catenary listens with %s (broadcasts.channel_prefix from %s): leave it to config/cable.yml", b, a, cfg.Origin("broadcasts.channel_prefix"))
 	}
 	key, at, remedy := "broadcasts.redis.url", ours.Redis.String(), "that must be one Redis; leave it to config/cable.yml if you can"
 	if ours.Adapter == "embedded" {
 		key, at, remedy = "broadcasts.embedded.listen", "redis://"+onThisMachine(ours.Embedded.Listen), `let config/cable.yml have url: <%= ENV.fetch("REDIS_URL") %>, and REDIS_URL the latter`
 	}
 	if server(at) != server(rails.Redis.String()) {
-		return bad(doctor.Doubt, "Rails publishes at %s, catenary listens at %s (%s from %s): %s", rails.Redis, at, key, cfg.Origin(key), remedy)
+		return found(doctor.Doubt, "Rails publishes at %s, catenary listens at %s (%s from %s): %s", rails.Redis, at, key, cfg.Origin(key), remedy)
 	}
 	return doctor.Finding{}
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/term"
 )
 
 // Progress tells the user what is going on: with a bar that moves on a
@@ -19,11 +21,7 @@ type Progress struct {
 // NewProgress writes to a stream, usually standard error.
 func NewProgress(to io.Writer) *Progress {
 	file, ok := to.(*os.File)
-	if !ok {
-		return &Progress{to: to}
-	}
-	info, err := file.Stat()
-	return &Progress{to: to, terminal: err == nil && info.Mode()&os.ModeCharDevice != 0}
+	return &Progress{to: to, terminal: ok && term.IsTerminal(int(file.Fd()))}
 }
 
 // during shows how count approaches total while work runs.
