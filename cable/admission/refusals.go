@@ -35,7 +35,7 @@ func (a *Admission) RejectOrigin(r *http.Request) { a.reject("origin", explainOr
 
 // describe is what decides about a handshake. None of it is secret.
 func describe(r *http.Request) []any {
-	return []any{"host", clip(r.Host), "origin", clip(r.Header.Get("Origin")), "scheme", clip(scheme(r))}
+	return []any{"host", clip(r.Host), "origin", clip(said(r, "Origin")), "scheme", clip(scheme(r))}
 }
 
 func clip(text string) string {
@@ -67,7 +67,7 @@ func explain(r *http.Request, status int, location, body string) (why, guess str
 // explainOrigin guesses why the app does not let a page connect
 // (actioncable/lib/action_cable/connection/base.rb, allow_request_origin?).
 func explainOrigin(r *http.Request) string {
-	origin := r.Header.Get("Origin")
+	origin := said(r, "Origin")
 	page, err := url.Parse(origin)
 	switch {
 	case origin == "":
