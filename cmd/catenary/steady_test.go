@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
 // atStandstill serves with so short a patience, and dials.
@@ -24,7 +26,7 @@ func atStandstill(t *testing.T, patience time.Duration, handler http.Handler) fu
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { conn.Close() })
-		conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+		conn.SetReadDeadline(time.Now().Add(stage.Patience))
 		io.WriteString(conn, request)
 		return conn, bufio.NewReader(conn)
 	}
@@ -70,7 +72,7 @@ func TestSteady_AnAnswerThatNobodyReadsIsGivenUp(t *testing.T) {
 	dial("GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
 	select {
 	case <-given:
-	case <-time.After(20 * time.Second):
+	case <-time.After(stage.Patience):
 		t.Error("it is not given up")
 	}
 }
@@ -78,14 +80,15 @@ func TestSteady_AnAnswerThatNobodyReadsIsGivenUp(t *testing.T) {
 // What is only slow is served: an upload in pieces, a handler that takes its time, an answer in pieces, and what follows on the
 // same connection.
 func TestSteady_WhatGoesOnIsServed(t *testing.T) {
-	const patience = 400 * time.Millisecond
+	t.Parallel()
+	const patience = 2 * time.Second // eight times what passes between two pieces, so that a busy machine has room
 	conn, answer := atStandstill(t, patience, proxied(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		time.Sleep(2 * patience)
+		time.Sleep(5 * patience / 4)
 		for range 3 {
 			fmt.Fprintf(w, "%d ", len(body))
 			http.NewResponseController(w).Flush()
-			time.Sleep(3 * patience / 2)
+			time.Sleep(5 * patience / 4)
 		}
 	}))("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n")
 	go func() {
@@ -103,7 +106,7 @@ func TestSteady_WhatGoesOnIsServed(t *testing.T) {
 		if want := strings.Repeat(fmt.Sprint(10-10*n, " "), 3); err != nil || string(body) != want {
 			t.Fatalf("got %q %v", body, err)
 		}
-		time.Sleep(2 * patience)
+		time.Sleep(5 * patience / 4)
 		io.WriteString(conn, "GET /b HTTP/1.1\r\nHost: a\r\n\r\n")
 	}
 }
