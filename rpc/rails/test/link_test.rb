@@ -258,7 +258,7 @@ class LinkTest < CallTest
       { call: 1001, conn: browser.name, do: "message", ver: browser.version, channel: BLOCKS, stream: "raw", payload: "x" },
       { call: 1002, conn: other.name, do: "message", ver: other.version, channel: FORWARD, stream: "forwarded", payload: "x" }
     link.result 1002
-    said = link.frames.map(&:keys).map(&:first)
+    said = link.frames.map { |frame| frame.keys.first } - ["kept"] # which the gem writes whenever nothing runs
     assert_equal %w[end sync end], said.last(3)
   ensure
     endpoint.workers.instance_variable_set(:@limit, workers)
