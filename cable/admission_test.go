@@ -148,7 +148,7 @@ func TestServer_SlowsCommandsAndDropsNone(t *testing.T) {
 	for i := range 60 {
 		b.expect(message("echo", fmt.Sprint(i)))
 	}
-	if w.server.Stats().Slowed["commands_per_second"] == 0 {
+	if w.server.Stats().Throttled["commands_per_second"] == 0 {
 		t.Error("not counted")
 	}
 }

@@ -58,7 +58,7 @@ func (c *Connection) forgetDeliveries() {
 // dropped.
 func (c *Connection) waitForRoom() {
 	for c.crowded() && !c.ended {
-		c.server.slowed.Add("pending_commands")
+		c.server.throttled.Add("pending_commands")
 		c.room.await(&c.mu)
 	}
 }

@@ -193,7 +193,7 @@ func (c *Connection) deliverTo(s *subscription, stream, payload string) {
 func (c *Connection) remote(payload []byte) {
 	if d, ok := protocol.ParseRemote(payload); ok {
 		c.server.met(askedBy(payload), 1)
-		go c.end("remote", &d)
+		go c.end("remote_disconnect", &d)
 	}
 }
 
@@ -214,7 +214,7 @@ func (c *Connection) End(reason string, with *socket.Ending) {
 
 // end ends the connection, once. With a disconnect, the browser is told.
 // Whoever ends it, Rails is told too, after what the browser said before.
-func (c *Connection) end(why string, d *protocol.Disconnect) {
+func (c *Connection) end(reason string, d *protocol.Disconnect) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended {
@@ -251,8 +251,8 @@ func (c *Connection) end(why string, d *protocol.Disconnect) {
 	if c.beating != nil {
 		c.beating.Stop()
 	}
-	c.server.count.ended(why)
-	c.debug("connection ended", "why", why)
+	c.server.count.ended(reason)
+	c.debug("connection ended", "reason", reason)
 	if c.upstream != nil {
 		c.upstream.Close()
 		if c.upstream.Whole() {

@@ -168,7 +168,7 @@ func TestConnection_TellsTheBrowserToReconnectWhenRailsIsGone(t *testing.T) {
 	b.subscribe("echo")
 	b.expect(`{"type":"disconnect","reason":"server_restart","reconnect":true}`)
 	b.expectClose(websocket.CloseNormalClosure)
-	w.eventually("the lost close call is counted", func() bool { return w.server.Stats().ClosesLost == 1 })
+	w.eventually("the lost close call is counted", func() bool { return w.server.Stats().DisconnectsLost == 1 })
 }
 
 func TestConnection_EndsForEveryBrowserOfTheUserAtARemoteDisconnect(t *testing.T) {

@@ -27,7 +27,7 @@ func TestLimits_IdentifiersOfAConnectionAreBoundedInBytes(t *testing.T) {
 	w.eventually("an unsubscribe makes room", func() bool { return w.server.Stats().Subscriptions == 2 })
 	b.subscribe("c " + long)
 	b.expect(confirmed("c " + long))
-	if n := w.server.Stats().SubscriptionsRefused["subscription_bytes"]; n != 1 {
+	if n := w.server.Stats().SubscriptionsRejected["subscription_bytes"]; n != 1 {
 		t.Errorf("%d refusals are counted", n)
 	}
 }
@@ -59,7 +59,7 @@ func TestLimits_AreChargedWhereRailsConfirms(t *testing.T) {
 	w.source.publish <- [2]string{"3", `"to nobody"`}
 	b.subscribe("a 4")
 	b.expect(confirmed("a 4"))
-	if n := w.server.Stats().SubscriptionsRefused["subscriptions_per_connection"]; n != 1 {
+	if n := w.server.Stats().SubscriptionsRejected["subscriptions_per_connection"]; n != 1 {
 		t.Errorf("%d refusals are counted", n)
 	}
 }

@@ -56,21 +56,21 @@ func (c *Connection) failed(err error) {
 	}
 	c.log().Warn("connection given up", "error", err)
 	if failure := new(rpc.Error); errors.Is(err, errLost) || errors.As(err, &failure) && failure.Kind == rpc.Lost {
-		c.lose("lost")
+		c.lose("state_lost")
 		return
 	}
 	c.end("rails_failed", &protocol.Disconnect{Reason: protocol.ServerRestart, Reconnect: true})
 }
 
 // lose ends a connection when it is its turn.
-func (c *Connection) lose(why string) {
+func (c *Connection) lose(reason string) {
 	c.mu.Lock()
 	first := !c.lost
 	c.lost = true
 	c.mu.Unlock()
 	if first {
 		time.AfterFunc(c.server.pace.wait(time.Now()), func() {
-			c.end(why, &protocol.Disconnect{Reason: protocol.ServerRestart, Reconnect: true})
+			c.end(reason, &protocol.Disconnect{Reason: protocol.ServerRestart, Reconnect: true})
 		})
 	}
 }
@@ -85,7 +85,7 @@ func (s *Server) processGone(process string) {
 	lost := 0
 	for _, c := range s.all() {
 		if c.hasBlocksIn(process) {
-			c.lose("lost")
+			c.lose("state_lost")
 			lost++
 		}
 	}

@@ -56,8 +56,8 @@ func TestRestart_SendsBrowsersBackAndRunsNothingOfThemElsewhere(t *testing.T) {
 	}
 	w.eventually("they are gone", func() bool { return w.server.Stats().Connections == 0 })
 	stats := w.server.Stats()
-	if stats.Ends[railsRestarted] != 5 || stats.ClosesLost != 0 {
-		t.Errorf("%d ended because of the restart, and %d ends count as lost", stats.Ends[railsRestarted], stats.ClosesLost)
+	if stats.Ends[railsRestarted] != 5 || stats.DisconnectsLost != 0 {
+		t.Errorf("%d ended because of the restart, and %d ends count as lost", stats.Ends[railsRestarted], stats.DisconnectsLost)
 	}
 	if n := len(w.rails.made(rpc.Close)); n != 0 {
 		t.Errorf("%d ends were told to a process that knows nothing of them", n)

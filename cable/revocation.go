@@ -14,9 +14,9 @@ import (
 
 // revoke obeys what came on the stream of revocations.
 func (s *Server) revoke(payload []byte) {
-	one, why := s.revocations.Verify(payload)
-	if why != "" {
-		s.log.Warn("a request to disconnect is not obeyed", "why", why)
+	one, reason := s.revocations.Verify(payload)
+	if reason != "" {
+		s.log.Warn("a request to disconnect is not obeyed", "reason", reason)
 		return
 	}
 	var found []*Connection
@@ -29,7 +29,7 @@ func (s *Server) revoke(payload []byte) {
 	s.met(one.Asked, len(found))
 	go func() { // ending takes locks that the hub may be waited for under
 		for _, c := range found {
-			c.end("remote", &protocol.Disconnect{Reason: protocol.Remote, Reconnect: one.Reconnect})
+			c.end("remote_disconnect", &protocol.Disconnect{Reason: protocol.Remote, Reconnect: one.Reconnect})
 		}
 	}()
 }

@@ -73,7 +73,7 @@ type Server struct {
 	publish   func(ctx context.Context, stream string, payload []byte) error // may be nil
 	answers   met
 	settled   func(outcome string, took time.Duration)
-	slowed    *stats.ThrottledCounter // commands, by limit
+	throttled *stats.ThrottledCounter // commands, by limit
 	refused   *stats.ThrottledCounter // subscriptions, by limit
 	badNames  *stats.ThrottledCounter // of Turbo's streams
 	raised    *stats.ThrottledCounter // exceptions in connect
@@ -102,17 +102,17 @@ type Server struct {
 
 // NewServer makes a server; Run makes it work.
 func NewServer(o Options) (*Server, error) {
-	slowed := stats.NewThrottledCounter("a browser's commands are slowed down", o.Log,
+	throttled := stats.NewThrottledCounter("a browser's commands are slowed down", o.Log,
 		"commands_per_second", "pending_commands")
 	sockets, err := socket.NewSockets(socket.Options{
-		Limits: o.Limits.Socket, Ping: o.Ping, Compress: o.Compress, Slowed: slowed,
+		Limits: o.Limits.Socket, Ping: o.Ping, Compress: o.Compress, Throttled: throttled,
 	})
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{
 		backend: o.Backend, hub: o.Hub, node: o.Node, limits: o.Limits, restart: o.Restart, silent: o.Silent, log: o.Log, sockets: sockets,
-		admission: o.Admission, relay: o.Relay, slowed: slowed,
+		admission: o.Admission, relay: o.Relay, throttled: throttled,
 		refused: stats.NewThrottledCounter("subscriptions are refused", o.Log,
 			"subscriptions_per_connection", "subscription_bytes"),
 		badNames:    stats.NewThrottledCounter("signed names of Turbo's streams are rejected", o.Log),

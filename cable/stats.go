@@ -18,21 +18,21 @@ type Stats struct {
 	Stale         int // connections of which Rails now has a later state than we
 	Draining      bool
 
-	Opened   int64
-	Refused  int64             // handshakes, by Rails
-	Rejected map[string]int64  // handshakes, without or despite Rails, by reason
-	Refusals map[string]int64  // of Refused, by what was answered
-	Guesses  map[string]string // what is behind these; of refusals by "refused_" and the reason
-	Ends     map[string]int64  // of connections, by reason
+	Opened          int64
+	RejectedByRails int64             // handshakes
+	Rejected        map[string]int64  // handshakes, without or despite Rails, by reason
+	RailsRejections map[string]int64  // the same, by what Rails answered
+	Guesses         map[string]string // what is behind these; of refusals by "refused_" and the reason
+	Ends            map[string]int64  // of connections, by reason
 
-	SubscriptionsRefused map[string]int64 // by limit
-	Commands             map[string]int64 // by kind
-	Repeated             int64            // of these, subscribes that cost no call
-	Slowed               map[string]int64 // commands, by limit
+	SubscriptionsRejected map[string]int64 // by limit
+	Commands              map[string]int64 // by kind
+	Repeated              int64            // of these, subscribes that cost no call
+	Throttled             map[string]int64 // commands, by limit
 
-	ClosesLost int64 // close calls that Rails has not answered
-	Warnings   int64 // from Rails
-	Pings      int64
+	DisconnectsLost int64 // close calls that Rails has not answered
+	Warnings        int64 // from Rails
+	Pings           int64
 
 	Backlog socket.BacklogStats
 }
@@ -43,14 +43,14 @@ func (s *Server) Stats() Stats {
 	stats := Stats{
 		Subscriptions: int(s.count.subscriptions.Load()), Stale: int(s.count.stale.Load()),
 
-		Opened: s.count.opened.Load(), Refused: s.admission.Refused.Sum(),
+		Opened: s.count.opened.Load(), RejectedByRails: s.admission.Refused.Sum(),
 		Rejected: s.admission.Rejected.Counts(), Ends: s.count.ending(),
-		Refusals: s.admission.Refused.Counts(), Guesses: s.admission.Rejected.Guesses(),
+		RailsRejections: s.admission.Refused.Counts(), Guesses: s.admission.Rejected.Guesses(),
 
-		SubscriptionsRefused: s.refused.Counts(), Slowed: s.slowed.Counts(),
+		SubscriptionsRejected: s.refused.Counts(), Throttled: s.throttled.Counts(),
 		Repeated: s.count.repeated.Load() + s.relay.Repeated(), Commands: map[string]int64{},
 
-		ClosesLost: s.closer.lost.Sum(), Warnings: s.count.warnings.Load(), Pings: sockets.Pings,
+		DisconnectsLost: s.closer.lost.Sum(), Warnings: s.count.warnings.Load(), Pings: sockets.Pings,
 
 		Backlog: sockets.Backlog,
 	}
@@ -59,8 +59,8 @@ func (s *Server) Stats() Stats {
 	} {
 		stats.Commands[name] = s.count.commands[kind].Load()
 	}
-	for why, guess := range s.admission.Refused.Guesses() {
-		stats.Guesses["refused_"+why] = guess
+	for reason, guess := range s.admission.Refused.Guesses() {
+		stats.Guesses["refused_"+reason] = guess
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,23 +78,23 @@ type counters struct {
 	stale         atomic.Int64    // connections, now
 
 	mu   sync.Mutex
-	ends map[string]int64 // by why
+	ends map[string]int64 // by reason
 }
 
-// endings are why connections end.
+// endings are the reasons why connections end.
 var endings = [...]string{
 	"browser_closed", "browser_lost", "message_too_long", "protocol_error", "slow", // the browser
-	"connect_failed", "open_timeout", "rails_closed", "rails_failed", "lost", railsRestarted, // Rails
-	"remote", tokenExpired, "server_restart", // an operator
+	"connect_failed", "open_timeout", "rails_closed", "rails_failed", "state_lost", railsRestarted, // Rails
+	"remote_disconnect", tokenExpired, "server_restart", // an operator
 	"taken_over",             // another node
 	"memory",                 // catenary
 	"app_closed", "app_lost", // what is passed through
 }
 
-func (c *counters) ended(why string) {
+func (c *counters) ended(reason string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.ends[why]++
+	c.ends[reason]++
 }
 
 func (c *counters) ending() map[string]int64 {

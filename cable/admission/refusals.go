@@ -20,8 +20,8 @@ const pageNotFound = "Page not found"
 // RefusedByRails counts and logs a handshake that the app has answered by
 // something else than a WebSocket.
 func (a *Admission) RefusedByRails(r *http.Request, status int, location, body string) {
-	why, guess := explain(r, status, location, body)
-	a.Refused.AddGuess(why, guess, append([]any{"status", status}, describe(r)...)...)
+	reason, guess := explain(r, status, location, body)
+	a.Refused.AddGuess(reason, guess, append([]any{"status", status}, describe(r)...)...)
 }
 
 // reject counts and logs a handshake that is rejected without Rails.
@@ -46,7 +46,7 @@ func clip(text string) string {
 	return text
 }
 
-func explain(r *http.Request, status int, location, body string) (why, guess string) {
+func explain(r *http.Request, status int, location, body string) (reason, guess string) {
 	switch {
 	case status == http.StatusNotFound && strings.HasPrefix(body, pageNotFound):
 		return "origin", explainOrigin(r)

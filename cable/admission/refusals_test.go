@@ -15,28 +15,28 @@ type refusal struct {
 	location    string
 	body        string
 
-	why, guess string
+	reason, guess string
 }
 
 const blockedHost = "Blocked hosts: app.example\n"
 
 func TestRefusedByRails_GuessesWhatIsWrong(t *testing.T) {
 	for name, r := range map[string]refusal{
-		"a proxy that does not tell TLS": {url: "http://app.example/cable", origin: "https://app.example", status: 404, body: pageNotFound, why: "origin", guess: "X-Forwarded-Proto: https"},
-		"a proxy that drops Host":        {url: "http://127.0.0.1:8080/cable", origin: "https://app.example", status: 404, body: pageNotFound, why: "origin", guess: "pass on Host"},
-		"a page from elsewhere":          {url: "http://app.example/cable", origin: "http://other.example", status: 404, body: pageNotFound, why: "origin", guess: "allowed_request_origins"},
-		"an app that does not allow its own host": {url: "http://app.example/cable", origin: "http://app.example", status: 404, body: pageNotFound, why: "origin",
+		"a proxy that does not tell TLS": {url: "http://app.example/cable", origin: "https://app.example", status: 404, body: pageNotFound, reason: "origin", guess: "X-Forwarded-Proto: https"},
+		"a proxy that drops Host":        {url: "http://127.0.0.1:8080/cable", origin: "https://app.example", status: 404, body: pageNotFound, reason: "origin", guess: "pass on Host"},
+		"a page from elsewhere":          {url: "http://app.example/cable", origin: "http://other.example", status: 404, body: pageNotFound, reason: "origin", guess: "allowed_request_origins"},
+		"an app that does not allow its own host": {url: "http://app.example/cable", origin: "http://app.example", status: 404, body: pageNotFound, reason: "origin",
 			guess: "allow_same_origin_as_host"},
 		"TLS that was told, and refused": {url: "http://app.example/cable", origin: "https://app.example", headers: map[string]string{"X-Forwarded-Proto": "https"}, status: 404, body: pageNotFound,
-			why: "origin", guess: "allow_same_origin_as_host"},
-		"a client that is no browser": {url: "http://app.example/cable", status: 404, body: pageNotFound, why: "origin", guess: "no Origin"},
-		"a page without an origin":    {url: "http://app.example/cable", origin: "null", status: 404, body: pageNotFound, why: "origin", guess: "no origin of its own"},
-		"force_ssl":                   {url: "http://app.example/cable", origin: "https://app.example", status: 301, location: "https://app.example/cable", why: "https", guess: "force_ssl"},
-		"a sign-in page":              {url: "http://app.example/cable", origin: "http://app.example", status: 302, location: "http://app.example/sign_in", why: "redirect", guess: "middleware"},
-		"a host that is not allowed":  {url: "http://app.example/cable", origin: "http://app.example", status: 403, body: blockedHost, why: "host", guess: "config.hosts"},
-		"another path":                {url: "http://app.example/cable", origin: "http://app.example", status: 404, body: "<h1>No route matches</h1>", why: "path", guess: "mount_path"},
-		"an app that fails":           {url: "http://app.example/cable", origin: "http://app.example", status: 500, why: "error", guess: "Rails' log"},
-		"a maintenance page":          {url: "http://app.example/cable", origin: "http://app.example", status: 401, why: "other", guess: "middleware"},
+			reason: "origin", guess: "allow_same_origin_as_host"},
+		"a client that is no browser": {url: "http://app.example/cable", status: 404, body: pageNotFound, reason: "origin", guess: "no Origin"},
+		"a page without an origin":    {url: "http://app.example/cable", origin: "null", status: 404, body: pageNotFound, reason: "origin", guess: "no origin of its own"},
+		"force_ssl":                   {url: "http://app.example/cable", origin: "https://app.example", status: 301, location: "https://app.example/cable", reason: "https", guess: "force_ssl"},
+		"a sign-in page":              {url: "http://app.example/cable", origin: "http://app.example", status: 302, location: "http://app.example/sign_in", reason: "redirect", guess: "middleware"},
+		"a host that is not allowed":  {url: "http://app.example/cable", origin: "http://app.example", status: 403, body: blockedHost, reason: "host", guess: "config.hosts"},
+		"another path":                {url: "http://app.example/cable", origin: "http://app.example", status: 404, body: "<h1>No route matches</h1>", reason: "path", guess: "mount_path"},
+		"an app that fails":           {url: "http://app.example/cable", origin: "http://app.example", status: 500, reason: "error", guess: "Rails' log"},
+		"a maintenance page":          {url: "http://app.example/cable", origin: "http://app.example", status: 401, reason: "other", guess: "middleware"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log strings.Builder
@@ -52,7 +52,7 @@ func TestRefusedByRails_GuessesWhatIsWrong(t *testing.T) {
 			a.RefusedByRails(request, r.status, r.location, r.body)
 			a.RefusedByRails(request, r.status, r.location, r.body)
 			line := log.String()
-			for _, part := range []string{"why=" + r.why + " ", r.guess, "host=" + request.Host, "scheme=http"} {
+			for _, part := range []string{"reason=" + r.reason + " ", r.guess, "host=" + request.Host, "scheme=http"} {
 				if !strings.Contains(line, part) {
 					t.Errorf("it does not say %q: %s", part, line)
 				}
@@ -60,7 +60,7 @@ func TestRefusedByRails_GuessesWhatIsWrong(t *testing.T) {
 			if strings.Contains(line, "seCret") || strings.Count(line, "\n") != 1 {
 				t.Errorf("it says\n%s", line)
 			}
-			if n := a.Refused.Counts()[r.why]; n != 2 {
+			if n := a.Refused.Counts()[r.reason]; n != 2 {
 				t.Errorf("counted %d", n)
 			}
 		})
@@ -70,7 +70,7 @@ func TestRefusedByRails_GuessesWhatIsWrong(t *testing.T) {
 func TestCheckRequest_TellsAProxyFromAVisitor(t *testing.T) {
 	for name, r := range map[string]struct {
 		headers map[string]string
-		why     string
+		reason  string
 		guess   string
 	}{
 		"a proxy that drops Upgrade": {map[string]string{"Sec-WebSocket-Key": "x", "Sec-WebSocket-Version": "13", "Origin": "https://app.example"}, "no_upgrade", "proxy_http_version 1.1"},
@@ -86,7 +86,7 @@ func TestCheckRequest_TellsAProxyFromAVisitor(t *testing.T) {
 		if a.CheckRequest(httptest.NewRecorder(), request, false) {
 			t.Errorf("%s comes in", name)
 		}
-		for _, part := range []string{"why=" + r.why + " ", r.guess, "host=app.example", "scheme=http"} {
+		for _, part := range []string{"reason=" + r.reason + " ", r.guess, "host=app.example", "scheme=http"} {
 			if !strings.Contains(log.String(), part) {
 				t.Errorf("%s: it does not say %q: %s", name, part, log.String())
 			}

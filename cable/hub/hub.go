@@ -20,7 +20,7 @@ const shards = 16
 // actioncable/lib/action_cable/subscription_adapter/subscriber_map.rb.
 type Hub struct {
 	source  Source
-	dropped *stats.ThrottledCounter // broadcasts, by why
+	dropped *stats.ThrottledCounter // broadcasts, by reason
 	seed    maphash.Seed
 	before  func(bytes int) // may be nil
 	shards  [shards]shard

@@ -18,7 +18,7 @@ func (s *Socket) keepPace() {
 		return
 	}
 	if !s.isShut() { // else nobody is there to be slowed down
-		s.all.slowed.Add("commands_per_second")
+		s.all.throttled.Add("commands_per_second")
 		time.Sleep(wait)
 	}
 }

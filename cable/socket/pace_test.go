@@ -11,8 +11,8 @@ import (
 
 func TestPace_SlowsWhatComesAfterABurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		slowed := stats.NewThrottledCounter("slowed", slog.New(slog.DiscardHandler))
-		all := &Sockets{limits: Limits{CommandRate: 100, CommandBurst: 20}, slowed: slowed, started: time.Now()}
+		throttled := stats.NewThrottledCounter("slowed", slog.New(slog.DiscardHandler))
+		all := &Sockets{limits: Limits{CommandRate: 100, CommandBurst: 20}, throttled: throttled, started: time.Now()}
 		s := &Socket{all: all}
 		begin := time.Now()
 		for range 20 {
@@ -27,7 +27,7 @@ func TestPace_SlowsWhatComesAfterABurst(t *testing.T) {
 		if took := time.Since(begin); took != 400*time.Millisecond {
 			t.Errorf("60 commands, 20 of them at once, at 100 a second took %v", took)
 		}
-		if n := slowed.Counts()["commands_per_second"]; n != 40 {
+		if n := throttled.Counts()["commands_per_second"]; n != 40 {
 			t.Errorf("%d are counted", n)
 		}
 	})

@@ -10,10 +10,10 @@ import (
 
 // Options are what Sockets needs.
 type Options struct {
-	Limits   Limits
-	Ping     time.Duration           // between pings; 0: BeatInterval
-	Compress bool                    // long messages, for browsers that offer permessage-deflate
-	Slowed   *stats.ThrottledCounter // commands, by limit
+	Limits    Limits
+	Ping      time.Duration           // between pings; 0: BeatInterval
+	Compress  bool                    // long messages, for browsers that offer permessage-deflate
+	Throttled *stats.ThrottledCounter // commands, by limit
 }
 
 // Sockets is what all sockets of a server share: the poller that reads them,
@@ -21,7 +21,7 @@ type Options struct {
 type Sockets struct {
 	limits    Limits
 	compress  bool
-	slowed    *stats.ThrottledCounter
+	throttled *stats.ThrottledCounter
 	started   time.Time
 	poller    *poller
 	heartbeat heartbeat
@@ -34,7 +34,7 @@ func NewSockets(o Options) (*Sockets, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Sockets{limits: o.Limits, compress: o.Compress, slowed: o.Slowed, started: time.Now(), poller: p}
+	a := &Sockets{limits: o.Limits, compress: o.Compress, throttled: o.Throttled, started: time.Now(), poller: p}
 	a.heartbeat.interval = cmp.Or(o.Ping, BeatInterval)
 	return a, nil
 }

@@ -67,7 +67,7 @@ func (c *ThrottledCounter) AddGuess(kind, guess string, args ...any) {
 		c.logged[event] = last
 		return
 	}
-	args = append([]any{"why", kind, "times", last.since}, args...)
+	args = append([]any{"reason", kind, "times", last.since}, args...)
 	if guess != "" {
 		args = append(args, "guess", guess)
 	}

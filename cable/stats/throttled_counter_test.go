@@ -18,7 +18,7 @@ func TestThrottledCounter_LogsAKindOnceAMinute(t *testing.T) {
 		counter.Add("b")
 		time.Sleep(61 * time.Second)
 		counter.Add("a")
-		if lines := strings.Count(out.String(), "\n"); lines != 3 || !strings.Contains(out.String(), "why=a times=100") {
+		if lines := strings.Count(out.String(), "\n"); lines != 3 || !strings.Contains(out.String(), "reason=a times=100") {
 			t.Errorf("got\n%s", out.String())
 		}
 	})

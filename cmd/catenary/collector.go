@@ -49,9 +49,9 @@ func (c *collector) Collect(found chan<- prometheus.Metric) {
 		counter("catenary_nodes_taken_over_total", "Silent nodes whose callbacks this one has begun to run.", float64(nodes.TookOver)),
 		counter("catenary_connections_taken_over_total", "Connections of silent nodes whose callbacks this one has run.", float64(nodes.ClosedFor)),
 		counter("catenary_connections_opened_total", "Connections that were opened.", float64(server.Opened)),
-		counter("catenary_handshakes_refused_total", "Handshakes that Rails has refused.", float64(server.Refused)),
+		counter("catenary_handshakes_rejected_by_rails_total", "Handshakes that Rails has rejected.", float64(server.RejectedByRails)),
 		counter("catenary_commands_repeated_total", "Subscribes to what was subscribed to, which cost no call.", float64(server.Repeated)),
-		counter("catenary_close_calls_lost_total", "Ends of connections of which Rails could not be told, or perhaps was not.", float64(server.ClosesLost)),
+		counter("catenary_disconnects_lost_total", "Disconnect callbacks that Rails did not run, or may not have run.", float64(server.DisconnectsLost)),
 		counter("catenary_broadcasts_received_total", "Broadcasts that came for a stream with members, catenary's own too.", float64(hub.Broadcasts)),
 		counter("catenary_broadcasts_invalid_total", "Broadcasts dropped because they are no JSON, as Rails does.", float64(hub.Invalid)),
 		counter("catenary_deliveries_total", "Frames of broadcasts handed to sockets.", float64(hub.Deliveries)),
@@ -65,11 +65,11 @@ func (c *collector) Collect(found chan<- prometheus.Metric) {
 		found <- m
 	}
 	c.collectProcesses(found)
-	counters(found, "catenary_connections_ended_total", "Ends of connections, by why.", "why", server.Ends)
-	counters(found, "catenary_handshakes_turned_away_total", "Handshakes that catenary has turned away, by why.", "why", server.Rejected)
+	counters(found, "catenary_connections_ended_total", "Connections closed, by reason.", "reason", server.Ends)
+	counters(found, "catenary_handshakes_rejected_total", "Handshakes that catenary has rejected, by reason.", "reason", server.Rejected)
 	counters(found, "catenary_commands_total", "Commands of browsers, by kind.", "kind", server.Commands)
-	counters(found, "catenary_subscriptions_refused_total", "Subscribes over a limit, by limit.", "limit", server.SubscriptionsRefused)
-	counters(found, "catenary_commands_slowed_total", "Commands that were read later because they were over a limit, by limit.", "limit", server.Slowed)
+	counters(found, "catenary_subscriptions_rejected_total", "Subscribes over a limit, by limit.", "limit", server.SubscriptionsRejected)
+	counters(found, "catenary_commands_throttled_total", "Times that a browser was read later because it was over a limit, by limit.", "limit", server.Throttled)
 }
 
 // collectProcesses sums up Rails' processes. They come and go, so none of them

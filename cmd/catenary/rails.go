@@ -56,7 +56,7 @@ func (r *railsState) tell(fits, identify func(*rpc.Settings) error, verify func(
 // complete waits for Rails, whose word counts wherever nobody has said otherwise.
 func (r *railsState) complete(ctx, running context.Context, input config.Input, cfg *config.Config) (*config.Config, error) {
 	if cfg.Unread != nil {
-		r.log.Info("catenary asks Rails where broadcasts are published", "why", cfg.Unread)
+		r.log.Info("catenary asks Rails where broadcasts are published", "reason", cfg.Unread)
 	}
 	for {
 		settings, err := r.ask(ctx)

@@ -17,20 +17,20 @@ func verifying(t config.Turbo, server *cable.Server, log *slog.Logger) func(*rpc
 	}
 	said, first := "", true
 	return func(s *rpc.Settings) {
-		verifier, why := verifierFor(t, s.Turbo)
+		verifier, reason := verifierFor(t, s.Turbo)
 		server.VerifyStreams(verifier)
 		switch {
-		case why != "" && why != said:
-			log.Warn("turbo.verify_streams has no effect: Rails answers for Turbo's streams", "why", why)
-		case why == "" && (said != "" || first):
+		case reason != "" && reason != said:
+			log.Warn("turbo.verify_streams has no effect: Rails answers for Turbo's streams", "reason", reason)
+		case reason == "" && (said != "" || first):
 			log.Info("Turbo's streams are verified here")
 		}
-		said, first = why, false
+		said, first = reason, false
 	}
 }
 
 // verifierFor is nil if the app's channel must run, and says why.
-func verifierFor(t config.Turbo, told *rpc.TurboSettings) (v *turbo.Verifier, why string) {
+func verifierFor(t config.Turbo, told *rpc.TurboSettings) (v *turbo.Verifier, reason string) {
 	switch {
 	case told == nil:
 		return nil, "the app has no Turbo::StreamsChannel"

@@ -9,7 +9,7 @@ func FuzzRevocation(f *testing.F) {
 	f.Add([]byte(`{"dismissal":{},"signature":null}`))
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		d := Revocations{Secret: "the secret"}
-		if _, why := d.Verify(payload); why == "" {
+		if _, reason := d.Verify(payload); reason == "" {
 			t.Errorf("%q is obeyed", payload)
 		}
 	})

@@ -60,7 +60,7 @@ type Revocations struct {
 
 // Verify returns a revocation that is signed, fresh and new, or says why it is
 // not obeyed.
-func (r *Revocations) Verify(payload []byte) (one Revocation, why string) {
+func (r *Revocations) Verify(payload []byte) (one Revocation, reason string) {
 	var signed signedRevocation
 	if json.Unmarshal(payload, &signed) != nil {
 		return one, "it cannot be read"

@@ -11,24 +11,24 @@ func TestRevocations_AreObeyedOnceIfSignedAndFresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := Revocations{Secret: "s"}
 		good := Revocation{Subject: "7", Reconnect: true}.Sign("s")
-		if one, why := d.Verify(good); why != "" || one.Subject != "7" || !one.Reconnect {
-			t.Errorf("got %v, %s", one, why)
+		if one, reason := d.Verify(good); reason != "" || one.Subject != "7" || !one.Reconnect {
+			t.Errorf("got %v, %s", one, reason)
 		}
 		old := Revocation{Subject: "7"}.Sign("s")
-		for name, c := range map[string]struct{ payload, why string }{
+		for name, c := range map[string]struct{ payload, reason string }{
 			"again":         {string(good), "has come before"},
 			"another key":   {string(Revocation{Subject: "7"}.Sign("t")), "signature"},
 			"other content": {strings.Replace(string(old), `\"7\"`, `\"8\"`, 1), "signature"},
 			"no signature":  {`{"dismissal":"{\"sub\":\"7\"}"}`, "signature"},
 			"garbage":       {"garbage", "cannot be read"},
 		} {
-			if _, why := d.Verify([]byte(c.payload)); !strings.Contains(why, c.why) || why == "" {
-				t.Errorf("%s: got %q", name, why)
+			if _, reason := d.Verify([]byte(c.payload)); !strings.Contains(reason, c.reason) || reason == "" {
+				t.Errorf("%s: got %q", name, reason)
 			}
 		}
 		time.Sleep(2 * revocationWindow)
-		if _, why := d.Verify(old); !strings.Contains(why, "not of now") {
-			t.Errorf("old: got %q", why)
+		if _, reason := d.Verify(old); !strings.Contains(reason, "not of now") {
+			t.Errorf("old: got %q", reason)
 		}
 		d.Verify(Revocation{ID: "x"}.Sign("s"))
 		if len(d.seen) != 1 {

@@ -15,7 +15,7 @@ import (
 const nowhere = "nowhere"
 
 // HandshakeCounts reads from a catenary's /metrics how many handshakes came out
-// how: "opened", "refused", or why they were turned away.
+// how: "opened", "refused", or the reason why catenary rejected them.
 func HandshakeCounts(operations string) func(context.Context) (map[string]float64, error) {
 	return func(ctx context.Context) (map[string]float64, error) {
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
@@ -36,7 +36,7 @@ func HandshakeCounts(operations string) func(context.Context) (map[string]float6
 		}
 		counts := map[string]float64{}
 		for name, outcome := range map[string]string{
-			"catenary_connections_opened_total": "opened", "catenary_handshakes_refused_total": "refused", "catenary_handshakes_turned_away_total": "",
+			"catenary_connections_opened_total": "opened", "catenary_handshakes_rejected_by_rails_total": "refused", "catenary_handshakes_rejected_total": "",
 		} {
 			for _, metric := range families[name].GetMetric() {
 				if len(metric.Label) > 0 {

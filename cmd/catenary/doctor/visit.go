@@ -136,7 +136,7 @@ func (v Visit) explain(err error, response *http.Response, came string) string {
 	case came == "refused":
 		return answer + ": the app refuses it: " + v.refused(response, string(body))
 	case came != "" && came != nowhere:
-		return answer + ": catenary turns it away, " + came + " (docs/metrics.md, Why handshakes are turned away)"
+		return answer + ": catenary turns it away, " + came + " (docs/metrics.md, Why handshakes are rejected)"
 	case status >= 300 && status < 400:
 		return answer + " to " + clip(response.Header.Get("Location")) + ": if that is https, the proxy does not tell the app that it speaks TLS: X-Forwarded-Proto"
 	case status == http.StatusNotFound && strings.Contains(string(body), "Page not found"):

@@ -89,7 +89,7 @@ func point(now, last, recent Totals) Point {
 		At: now.At.UnixMilli(), Connections: now.Server.Connections, Subscriptions: now.Server.Subscriptions,
 		Opened:     pace(now.Server.Opened, last.Server.Opened),
 		Ended:      pace(sum(now.Server.Ends), sum(last.Server.Ends)),
-		TurnedAway: pace(sum(now.Server.Rejected)+now.Server.Refused, sum(last.Server.Rejected)+last.Server.Refused),
+		Rejected:   pace(sum(now.Server.Rejected)+now.Server.RejectedByRails, sum(last.Server.Rejected)+last.Server.RejectedByRails),
 		Commands:   pace(now.commands(), last.commands()),
 		Broadcasts: pace(now.Hub.Broadcasts, last.Hub.Broadcasts), Deliveries: pace(now.Hub.Deliveries, last.Hub.Deliveries),
 		BroadcastTime: broadcasts(&now).since(broadcasts(&recent)).milliseconds(.95),

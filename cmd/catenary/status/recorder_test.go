@@ -68,7 +68,7 @@ func TestRecorder_TellsRatesAndTheLastMinute(t *testing.T) {
 			synctest.Wait()
 		}
 		s := r.Status()
-		if s.Now.Opened != 3 || s.Now.Ended != 3 || s.Now.TurnedAway != 0 || s.Now.Deliveries != 500 || s.Now.CPU != 0.25 {
+		if s.Now.Opened != 3 || s.Now.Ended != 3 || s.Now.Rejected != 0 || s.Now.Deliveries != 500 || s.Now.CPU != 0.25 {
 			t.Errorf("%+v", s.Now)
 		}
 		if len(s.Ends) != 1 || s.Ends[0].All != 299 || s.Ends[0].Lately < 180 || s.Ends[0].Lately > 240 {
@@ -165,7 +165,7 @@ func TestRecorder_WarnsOfWhatIsProbablyWrong(t *testing.T) {
 		p, r := started(t)
 		p.change(func(totals *Totals) {
 			totals.Warnings = []string{"the program's own"}
-			totals.Server.Refusals = map[string]int64{"origin": 3}
+			totals.Server.RailsRejections = map[string]int64{"origin": 3}
 			totals.Server.Rejected = map[string]int64{"no_upgrade": 5, "token_expired": 9, "max_connections": 0}
 			totals.Server.Guesses = map[string]string{"refused_origin": "the proxy", "no_upgrade": "nobody asked"}
 			totals.Workers, totals.Waiting = 4, 9

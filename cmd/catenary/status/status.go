@@ -38,7 +38,7 @@ type Point struct {
 	Subscriptions int      `json:"subscriptions"`
 	Opened        float64  `json:"opened"`
 	Ended         float64  `json:"ended"`
-	TurnedAway    float64  `json:"turned_away"` // refused by Rails too
+	Rejected      float64  `json:"rejected"` // handshakes, by Rails too
 	Commands      float64  `json:"commands"`
 	Broadcasts    float64  `json:"broadcasts"`
 	Deliveries    float64  `json:"deliveries"`
@@ -82,7 +82,7 @@ type Process struct {
 
 // Count is how often something has happened.
 type Count struct {
-	Why    string `json:"why"`
+	Reason string `json:"reason"`
 	Text   string `json:"text"`   // the same in plain words
 	Lately int64  `json:"lately"` // in the last minute
 	All    int64  `json:"all"`    // since the start

@@ -42,13 +42,13 @@ func (r *Recorder) Status() Status {
 // counts are those that are not zero, the latest first.
 func counts(now, then map[string]int64) []Count {
 	found := []Count{}
-	for why, all := range now {
+	for reason, all := range now {
 		if all > 0 {
-			found = append(found, Count{why, inWords(why), all - then[why], all})
+			found = append(found, Count{reason, inWords(reason), all - then[reason], all})
 		}
 	}
 	slices.SortFunc(found, func(a, b Count) int {
-		return cmp.Or(cmp.Compare(b.Lately, a.Lately), cmp.Compare(b.All, a.All), cmp.Compare(a.Why, b.Why))
+		return cmp.Or(cmp.Compare(b.Lately, a.Lately), cmp.Compare(b.All, a.All), cmp.Compare(a.Reason, b.Reason))
 	})
 	return found
 }

@@ -60,11 +60,11 @@ type Memory struct {
 // handshakes are all that came, by what became of them.
 func (t *Totals) handshakes() map[string]int64 {
 	all := map[string]int64{"opened": t.Server.Opened}
-	for why, n := range t.Server.Refusals {
-		all["refused_"+why] = n
+	for reason, n := range t.Server.RailsRejections {
+		all["refused_"+reason] = n
 	}
-	for why, n := range t.Server.Rejected {
-		all[why] = n
+	for reason, n := range t.Server.Rejected {
+		all[reason] = n
 	}
 	return all
 }

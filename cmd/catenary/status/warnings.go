@@ -13,16 +13,16 @@ import (
 func warnings(now, then *Totals) (all []string) {
 	all = append(all, now.Warnings...)
 	before, after := then.handshakes(), now.handshakes()
-	for _, why := range slices.Sorted(maps.Keys(after)) {
-		lately, guess := after[why]-before[why], now.Server.Guesses[why]
-		if lately == 0 || !alarming(why, guess) {
+	for _, reason := range slices.Sorted(maps.Keys(after)) {
+		lately, guess := after[reason]-before[reason], now.Server.Guesses[reason]
+		if lately == 0 || !alarming(reason, guess) {
 			continue
 		}
 		handshakes := "handshakes"
 		if lately == 1 {
 			handshakes = "handshake"
 		}
-		text := fmt.Sprintf("%d %s refused in the last minute (%s)", lately, handshakes, inWords(why))
+		text := fmt.Sprintf("%d %s refused in the last minute (%s)", lately, handshakes, inWords(reason))
 		if guess != "" {
 			text += ": " + guess
 		}
@@ -40,11 +40,11 @@ func warnings(now, then *Totals) (all []string) {
 
 // alarming tells whether a refusal is rather a fault of the set-up than of
 // whoever comes.
-func alarming(why, guess string) bool {
+func alarming(reason, guess string) bool {
 	switch {
-	case why == "no_upgrade":
+	case reason == "no_upgrade":
 		return strings.HasPrefix(guess, "a proxy")
-	case why == "opened", why == "incomplete", why == "malformed", why == "stopping", strings.HasPrefix(why, "token_") && why != "token_keys_unavailable":
+	case reason == "opened", reason == "incomplete", reason == "malformed", reason == "stopping", strings.HasPrefix(reason, "token_") && reason != "token_keys_unavailable":
 		return false
 	}
 	return true

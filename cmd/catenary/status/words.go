@@ -8,8 +8,8 @@ var words = map[string]string{
 	// why connections end
 	"browser_closed": "page left", "browser_lost": "browser vanished", "slow": "browser too slow",
 	"connect_failed": "connect raised", "open_timeout": "connect took too long", "rails_closed": "closed by the app",
-	"rails_failed": "Rails did not answer", "lost": "lost with its process", "rails_restarted": "Rails restarted",
-	"remote": "remote disconnect", "server_restart": "catenary stopped", "taken_over": "taken over", "memory": "short of memory",
+	"rails_failed": "Rails did not answer", "state_lost": "lost with its process", "rails_restarted": "Rails restarted",
+	"server_restart": "catenary stopped", "taken_over": "taken over", "memory": "short of memory",
 	"app_closed": "closed by the app", "app_lost": "the app is gone",
 	// what handshakes come to
 	"incomplete": "incomplete request", "no_upgrade": "no WebSocket", "origin": "origin not allowed",

@@ -19,7 +19,7 @@ var rows = []struct {
 	{"subscriptions", short, func(p status.Point) float64 { return float64(p.Subscriptions) }},
 	{"opened", rate, func(p status.Point) float64 { return p.Opened }},
 	{"ended", rate, func(p status.Point) float64 { return p.Ended }},
-	{"rejected", rate, func(p status.Point) float64 { return p.TurnedAway }},
+	{"rejected", rate, func(p status.Point) float64 { return p.Rejected }},
 	{"commands", rate, func(p status.Point) float64 { return p.Commands }},
 	{"broadcasts", rate, func(p status.Point) float64 { return p.Broadcasts }},
 	{"deliveries", rate, func(p status.Point) float64 { return p.Deliveries }},
@@ -63,29 +63,29 @@ func frame(s status.Status, points []status.Point, lost error, width, height int
 }
 
 func head(s status.Status, lost error, width int, p paint) []string {
-	state, why := p.good+"ready"+p.end, ""
+	state, reason := p.good+"ready"+p.end, ""
 	switch {
 	case lost != nil:
-		state, why = p.bad+"no answer"+p.end, lost.Error()
+		state, reason = p.bad+"no answer"+p.end, lost.Error()
 	case s.Draining:
-		state, why = p.bad+"being stopped"+p.end, s.NotReady
+		state, reason = p.bad+"being stopped"+p.end, s.NotReady
 	case s.NotReady != "":
-		state, why = p.bad+"not ready"+p.end, s.NotReady
+		state, reason = p.bad+"not ready"+p.end, s.NotReady
 	}
 	now := time.UnixMilli(s.Now.At)
 	title := fmt.Sprintf(" %s  version %s  up %s  %s", status.Printable(s.Node), status.Printable(s.Version), age(now.Sub(time.UnixMilli(s.Started))), now.Format(time.TimeOnly))
 	if s.Nodes.Known {
 		title += fmt.Sprintf("  of %d nodes", len(s.Nodes.Others)+1)
 	}
-	if why == "" && s.Gaps.Count > 0 {
-		why = fmt.Sprintf("broadcast gaps: %d, %.0f s  ", s.Gaps.Count, s.Gaps.Seconds)
+	if reason == "" && s.Gaps.Count > 0 {
+		reason = fmt.Sprintf("broadcast gaps: %d, %.0f s  ", s.Gaps.Count, s.Gaps.Seconds)
 	}
 	if s.Queues.Browsers > 0 && s.NotReady == "" && lost == nil {
-		why += fmt.Sprintf("slow browsers: %d, %s wait", s.Queues.Browsers, bytes(float64(s.Queues.Bytes)))
+		reason += fmt.Sprintf("slow browsers: %d, %s wait", s.Queues.Browsers, bytes(float64(s.Queues.Bytes)))
 	}
-	why = status.PrintableText(strings.ReplaceAll(why, "\n", "; "))
+	reason = status.PrintableText(strings.ReplaceAll(reason, "\n", "; "))
 	lines := []string{p.bold + "catenary" + p.end + cut(title, width-22) + "  " + state}
-	lines = append(lines, wrapped(why, width, linesOfWarning)...)
+	lines = append(lines, wrapped(reason, width, linesOfWarning)...)
 	for _, warning := range s.Warnings[:min(len(s.Warnings), mostWarnings)] {
 		for _, line := range wrapped("! "+status.PrintableText(warning), width, linesOfWarning) {
 			lines = append(lines, p.bad+line+p.end)

@@ -18,7 +18,7 @@ func crowded() (s status.Status, points []status.Point) {
 	s = status.Status{Node: hostile, Version: "0.1.0", NotReady: "one\ntwo" + hostile, Now: points[599]}
 	for range 20 {
 		s.Calls = append(s.Calls, status.Call{Do: hostile, Text: hostile, Failed: 1234567})
-		s.Ends = append(s.Ends, status.Count{Why: hostile, Text: hostile, Lately: 5, All: 123456789})
+		s.Ends = append(s.Ends, status.Count{Reason: hostile, Text: hostile, Lately: 5, All: 123456789})
 		s.Warnings = append(s.Warnings, hostile)
 		s.Rails.Processes = append(s.Rails.Processes, status.Process{ID: hostile, PumaWorker: new(int), Workers: 1 << 20, Busy: 1 << 20, Waiting: 1 << 30, Connections: 1 << 30, Going: true})
 		s.Streams.Busiest = append(s.Streams.Busiest, status.Stream{Name: hostile, Members: 1 << 30, Pace: 1e9})
@@ -55,7 +55,7 @@ func TestFrame_SaysWhatAnOperatorLooksFor(t *testing.T) {
 	slow := 1234.5
 	s := status.Status{
 		Node: "n-1", Version: "0.1.0", Now: status.Point{At: time.Now().UnixMilli(), Connections: 12345, Deliveries: 2500, CallTime: &slow},
-		Calls: []status.Call{{Do: "frames", Text: "commands", Pace: 3, Median: &slow}}, Ends: []status.Count{{Why: "browser_lost", Text: "browser vanished", Lately: 7, All: 9}},
+		Calls: []status.Call{{Do: "frames", Text: "commands", Pace: 3, Median: &slow}}, Ends: []status.Count{{Reason: "browser_lost", Text: "browser vanished", Lately: 7, All: 9}},
 		Streams: status.Streams{All: 1, Busiest: []status.Stream{{Name: "room_1", Members: 21, Pace: 446}}},
 	}
 	s.Warnings = []string{"Calls go by POST"}

@@ -6,7 +6,7 @@ const rate = (value) => value === undefined ? "–" : `${short(value)}/s`
 
 const charts = [
   new Chart({ title: "Browsers", series: [["connections", "connections"], ["subscriptions", "subscriptions"]] }),
-  new Chart({ title: "Connections", format: rate, series: [["opened", "opened"], ["ended", "ended"], ["turned_away", "rejected"]] }),
+  new Chart({ title: "Connections", format: rate, series: [["opened", "opened"], ["ended", "ended"], ["rejected", "rejected"]] }),
   new Chart({ title: "Deliveries", format: rate, series: [["deliveries", "broadcasts to browsers"]] }),
   new Chart({ title: "Broadcasts and commands", format: rate, series: [["broadcasts", "broadcasts"], ["commands", "commands from browsers"]] }),
   new Chart({ title: "Time to deliver a broadcast", format: milliseconds, series: [["broadcast_time", "95 % take less"]] }),
@@ -56,8 +56,8 @@ function show() {
   $("transport").textContent = { link: links, post: "by POST" }[transport] ?? ""
   table("processes", [["process"], ["busy"], ["waiting"], ["browsers"]], processes, transport === "post" ? "not told apart by POST" : "no link",
     (p) => [processName(p), `${p.busy} of ${p.workers}`, short(p.waiting), short(p.connections)], (p) => p.connections)
-  const happened = [["why"], ["last minute"], ["in all"]]
-  const lately = (c) => [named(c.text, c.why), short(c.lately), short(c.all)]
+  const happened = [["reason"], ["last minute"], ["in all"]]
+  const lately = (c) => [named(c.text, c.reason), short(c.lately), short(c.all)]
   table("handshakes", [["outcome"], ...happened.slice(1)], status.handshakes, "none yet", lately, (c) => c.lately)
   table("ends", happened, status.ends, "none yet", lately, (c) => c.lately)
   const up = Math.round((status.now.at - status.started) / 1000)
@@ -111,14 +111,14 @@ function table(id, heads, rows, none, cells, size) {
 }
 
 // tell shows the state, why it is not good, and warnings, each on a line of its own.
-function tell(state, text, why = "", warnings = []) {
+function tell(state, text, notReady = "", warnings = []) {
   Object.assign($("state"), { textContent: text }).dataset.state = state
-  const reasons = why.split("\n").filter((line) => line).map((line) => element("li", "bad", line[0].toUpperCase() + line.slice(1)))
+  const reasons = notReady.split("\n").filter((line) => line).map((line) => element("li", "bad", line[0].toUpperCase() + line.slice(1)))
   const all = [...reasons, ...warnings.map((line) => element("li", "", line))]
   const now = all.map((line) => line.className + line.textContent).join("\n")
-  if ($("why").dataset.now !== now) $("why").replaceChildren(...all) // so that it is read aloud once
-  $("why").dataset.now = now
-  $("why").hidden = all.length === 0
+  if ($("reasons").dataset.now !== now) $("reasons").replaceChildren(...all) // so that it is read aloud once
+  $("reasons").dataset.now = now
+  $("reasons").hidden = all.length === 0
 }
 
 function listen() {

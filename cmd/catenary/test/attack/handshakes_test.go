@@ -70,8 +70,8 @@ func perAddress() int { return dose(150, 2100) }
 
 // mute is more connections from one address than may be, on which nothing is said.
 func mute(v *victim) {
-	turnedAway := func(s stage.Scraped) float64 {
-		return s.Why("catenary_handshakes_turned_away_total", "connections_per_address")
+	rejected := func(s stage.Scraped) float64 {
+		return s.Reason("catenary_handshakes_rejected_total", "connections_per_address")
 	}
 	for n := 0; n < 3*perAddress(); n++ {
 		conn, err := stage.Connect("127.0.1.7", v.Nodes[0].Address)
@@ -79,16 +79,16 @@ func mute(v *victim) {
 			v.Fatal(err)
 		}
 		v.hostile = append(v.hostile, conn)
-		if n >= perAddress() && n%50 == 0 && turnedAway(v.Scrape()) > 0 {
+		if n >= perAddress() && n%50 == 0 && rejected(v.Scrape()) > 0 {
 			break
 		}
 	}
-	v.reaches("connections that are turned away", turnedAway, 1)
+	v.reaches("connections that are rejected", rejected, 1)
 	v.Hears(v.from("127.0.1.8", "/cable"), stage.Welcome)
 }
 
 func incomplete(s stage.Scraped) float64 {
-	return s.Why("catenary_handshakes_turned_away_total", "incomplete")
+	return s.Reason("catenary_handshakes_rejected_total", "incomplete")
 }
 
 // headerBombs are more than a browser would ever send.

@@ -102,4 +102,4 @@ func (v *victim) unread(from string) net.Conn {
 	return conn
 }
 
-func slowEnds(s stage.Scraped) float64 { return s.Why("catenary_connections_ended_total", "slow") }
+func slowEnds(s stage.Scraped) float64 { return s.Reason("catenary_connections_ended_total", "slow") }

@@ -53,8 +53,8 @@ func (v *victim) spareTheLog(since time.Time) {
 		if err != nil || at.Before(since.Add(-time.Second)) {
 			continue
 		}
-		why := regexp.MustCompile(`why=\S+`).FindString(m[3]) + regexp.MustCompile(` guess="[^"]*"`).FindString(m[3])
-		count[m[2]+" "+why]++
+		reason := regexp.MustCompile(`reason=\S+`).FindString(m[3]) + regexp.MustCompile(` guess="[^"]*"`).FindString(m[3])
+		count[m[2]+" "+reason]++
 	}
 	for kind, n := range count {
 		if most := 1 + int(time.Since(since)/time.Minute); n > most {
@@ -85,7 +85,7 @@ func (v *victim) reaches(what string, count func(stage.Scraped) float64, least f
 
 // refusedSubscriptions counts those over any limit.
 func refusedSubscriptions(s stage.Scraped) (sum float64) {
-	for _, metric := range s.Families["catenary_subscriptions_refused_total"].Metric {
+	for _, metric := range s.Families["catenary_subscriptions_rejected_total"].Metric {
 		sum += metric.GetCounter().GetValue()
 	}
 	return sum

@@ -76,7 +76,7 @@ func TestTurboVerified_NotIfTheAppHasAChannelOfItsOwn(t *testing.T) {
 		t.Error(err)
 	}
 	err := e.Nodes[0].Process.WaitFor(func() error {
-		return stage.Says(e.Nodes[0].Process, `turbo.verify_streams has no effect: Rails answers for Turbo's streams" why="the application changes Turbo::StreamsChannel in `)
+		return stage.Says(e.Nodes[0].Process, `turbo.verify_streams has no effect: Rails answers for Turbo's streams" reason="the application changes Turbo::StreamsChannel in `)
 	})
 	if err != nil {
 		t.Error(err)

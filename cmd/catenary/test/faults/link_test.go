@@ -101,7 +101,7 @@ var linkFaults = []*fault{
 			channel := `{"channel":"EchoChannel"}`
 			s.must(b.Send(stage.Command("subscribe", channel, nil)))
 			s.must(b.Send(stage.Command("message", channel, `{"action":"huge"}`)))
-			s.awaits("its browser is told to come back", func() bool { return s.metric(`catenary_connections_ended_total{why="rails_failed"}`) == 1 })
+			s.awaits("its browser is told to come back", func() bool { return s.metric(`catenary_connections_ended_total{reason="rails_failed"}`) == 1 })
 		},
 	},
 	{

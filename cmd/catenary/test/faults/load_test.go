@@ -30,7 +30,7 @@ var loadFaults = []*fault{
 		strike:  func(s *rig) {},
 		seconds: 0.2,
 		during: func(s *rig) {
-			if !stage.Await(func() bool { return s.metric(`catenary_connections_ended_total{why="rails_failed"}`) > 0 }) {
+			if !stage.Await(func() bool { return s.metric(`catenary_connections_ended_total{reason="rails_failed"}`) > 0 }) {
 				s.Error("nobody was told that there is no room for a command")
 			}
 		},
@@ -80,7 +80,7 @@ func crowdIn(s *rig) {
 	if refused != ridersBehind+ridersThere {
 		s.Errorf("%d browsers were refused", refused)
 	}
-	if counted := s.metric(`catenary_handshakes_turned_away_total{why="max_connections"}`); counted < float64(refused) {
+	if counted := s.metric(`catenary_handshakes_rejected_total{reason="max_connections"}`); counted < float64(refused) {
 		s.Errorf("%g refusals are counted of %d", counted, refused)
 	}
 }

@@ -214,7 +214,7 @@ var browserFaults = []*fault{
 		lay:    func(s *rig) { s.flags = []string{"--limits-pending-bytes", "64KiB"} },
 		strike: func(s *rig) { s.toBrowser.Set(func(p *stage.FaultyProxy) { p.Rate = 20 }) },
 		during: func(s *rig) {
-			s.publishMuch(30<<20, func() bool { return s.metric(`catenary_connections_ended_total{why="slow"}`) >= ridersBehind })
+			s.publishMuch(30<<20, func() bool { return s.metric(`catenary_connections_ended_total{reason="slow"}`) >= ridersBehind })
 		},
 		mend: func(s *rig) { s.toBrowser.Set(func(p *stage.FaultyProxy) { p.Rate = 0 }) },
 		ends: theirs,

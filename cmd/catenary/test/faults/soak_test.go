@@ -212,7 +212,7 @@ func (s *soak) account(length time.Duration, seed uint64) {
 	fmt.Printf("soak: %d connections of %d browsers; %d broadcasts, heard %d times, missed %d times in %d gaps that were declared; %d actions\n",
 		lives, len(s.all), len(s.reached), heard, missed, len(s.gaps), acted)
 	fmt.Printf("soak: goroutines %d, at the end %d; descriptors %d, at the end %d; heap %.1f MB, at the end %.1f MB; ends lost %.0f\n",
-		s.before.goroutines, s.atEnd.goroutines, s.before.descriptors, s.atEnd.descriptors, s.heap[0]/1e6, s.heap[1]/1e6, s.metric("catenary_close_calls_lost_total"))
+		s.before.goroutines, s.atEnd.goroutines, s.before.descriptors, s.atEnd.descriptors, s.heap[0]/1e6, s.heap[1]/1e6, s.metric("catenary_disconnects_lost_total"))
 }
 
 // accountForCalls: nothing runs twice. What a killed Puma had in hand may not have run; then its browser was told to come back, or
@@ -234,7 +234,7 @@ func (s *soak) accountForCalls() error {
 			}
 		}
 	}
-	if lost := int(s.metric("catenary_close_calls_lost_total")); missing > 2*lost {
+	if lost := int(s.metric("catenary_disconnects_lost_total")); missing > 2*lost {
 		return fmt.Errorf("%d callbacks have not run, and %d ends are counted as lost", missing, lost)
 	}
 	return nil

@@ -44,8 +44,8 @@ func ours(s stage.Scraped) (metrics map[string]string) {
 	return metrics
 }
 
-// whys are the values of the label "why".
-func whys(s stage.Scraped, name string) (values []string) {
+// reasons are the values of the label "reason".
+func reasons(s stage.Scraped, name string) (values []string) {
 	for _, metric := range s.Families[name].Metric {
 		values = append(values, metric.Label[0].GetValue())
 	}
@@ -81,7 +81,7 @@ func TestMetrics_AreThoseThatAreDocumented(t *testing.T) {
 	awaits(e, `catenary_connections 1`)
 	awaits(e, `catenary_subscriptions 1`)
 	awaits(e, `catenary_deliveries_total 1`)
-	awaits(e, `catenary_handshakes_turned_away_total{why="token_expired"} 3`)
+	awaits(e, `catenary_handshakes_rejected_total{reason="token_expired"} 3`)
 	awaits(e, `catenary_handshake_seconds_count{outcome="opened"} 1`)
 	awaits(e, `catenary_call_seconds_count{do="open",outcome="answered"} 1`)
 	awaits(e, `catenary_ready{part="rails"} 1`)
@@ -113,10 +113,10 @@ func TestMetrics_AreThoseThatAreDocumented(t *testing.T) {
 		}
 	}
 	for name, heading := range map[string]string{
-		"catenary_connections_ended_total": "## Why connections end", "catenary_handshakes_turned_away_total": "## Why handshakes are turned away",
+		"catenary_connections_ended_total": "## Why connections end", "catenary_handshakes_rejected_total": "## Why handshakes are rejected",
 	} {
-		if got, want := whys(s, name), documentedWhys(t, heading); !slices.Equal(got, want) {
-			t.Errorf("%s has why\n%v\nand docs/metrics.md\n%v", name, got, want)
+		if got, want := reasons(s, name), documentedReasons(t, heading); !slices.Equal(got, want) {
+			t.Errorf("%s has reason\n%v\nand docs/metrics.md\n%v", name, got, want)
 		}
 	}
 	for name := range dashboardMetrics(t) {
@@ -145,19 +145,19 @@ func documentedMetrics(t *testing.T) map[string]string {
 	return metrics
 }
 
-// documentedWhys are those in the first column of a part's table.
-func documentedWhys(t *testing.T, heading string) (whys []string) {
+// documentedReasons are those in the first column of a part's table.
+func documentedReasons(t *testing.T, heading string) (reasons []string) {
 	_, part, _ := strings.Cut(stage.ReadDoc(t, "metrics.md"), heading+"\n")
 	part, _, _ = strings.Cut(part, "\n#")
 	for line := range strings.Lines(part) {
 		if cells := strings.Split(line, "|"); len(cells) > 1 {
-			for _, why := range codeWord.FindAllStringSubmatch(cells[1], -1) {
-				whys = append(whys, why[1])
+			for _, reason := range codeWord.FindAllStringSubmatch(cells[1], -1) {
+				reasons = append(reasons, reason[1])
 			}
 		}
 	}
-	slices.Sort(whys)
-	return whys
+	slices.Sort(reasons)
+	return reasons
 }
 
 // dashboardMetrics are those that the dashboard's panels ask for.

@@ -16,10 +16,10 @@ func TestLog_SaysWhyHandshakesAreRefused(t *testing.T) {
 		changes []string
 		says    []string
 	}{
-		{"/cable", []string{"Host: app.example", "Origin: https://app.example"}, []string{"why=origin", "status=404", "host=app.example", "origin=https://app.example", "scheme=http ", "X-Forwarded-Proto: https"}},
-		{"/cable", []string{"Host: app.example", "Origin: http://elsewhere.example"}, []string{"why=origin", "origin=http://elsewhere.example", "pass on Host"}},
-		{"/cable", []string{"Upgrade: (none)", "Connection: (none)"}, []string{"why=no_upgrade", "proxy_http_version 1.1"}},
-		{"/cable?mode=raise", nil, []string{"raises an exception", "why=connect_failed", "connection=n-"}},
+		{"/cable", []string{"Host: app.example", "Origin: https://app.example"}, []string{"reason=origin", "status=404", "host=app.example", "origin=https://app.example", "scheme=http ", "X-Forwarded-Proto: https"}},
+		{"/cable", []string{"Host: app.example", "Origin: http://elsewhere.example"}, []string{"reason=origin", "origin=http://elsewhere.example", "pass on Host"}},
+		{"/cable", []string{"Upgrade: (none)", "Connection: (none)"}, []string{"reason=no_upgrade", "proxy_http_version 1.1"}},
+		{"/cable?mode=raise", nil, []string{"raises an exception", "reason=connect_failed", "connection=n-"}},
 	} {
 		e.Connect(0, refused.path, refused.changes...)
 		err := e.Nodes[0].Process.WaitFor(func() (err error) {
@@ -36,8 +36,8 @@ func TestLog_SaysWhyHandshakesAreRefused(t *testing.T) {
 	}
 	b := e.Connect(0, "/cable?mode=reject")
 	e.Hears(b, stage.Unauthorized)
-	awaits(e, `catenary_connections_ended_total{why="connect_failed"} 1`)
-	awaits(e, `catenary_connections_ended_total{why="rails_closed"} 1`)
+	awaits(e, `catenary_connections_ended_total{reason="connect_failed"} 1`)
+	awaits(e, `catenary_connections_ended_total{reason="rails_closed"} 1`)
 	awaits(e, `catenary_connections 0`)
 	if _, log, _ := strings.Cut(e.App.Process.Output.String(), "Use Ctrl-C"); strings.Contains(log, "[catenary]") || strings.Contains(log, "RoutingError") {
 		t.Errorf("Rails' log has what is no error:\n%s", log)

@@ -141,7 +141,7 @@ func TestStatusPage_ShowsARealRun(t *testing.T) {
 
 	e.Redis.Down()
 	page.Expect("#state[data-state=not-ready]")
-	page.Expect("#why:not([hidden])")
+	page.Expect("#reasons:not([hidden])")
 	e.Nodes[0].Process.Kill()
 	page.Expect("#state[data-state=lost]")
 }

@@ -29,8 +29,8 @@ func (e *Edge) Scrape() Scraped {
 	return Scraped{text, families}
 }
 
-// Why is the counter's value for this label.
-func (s Scraped) Why(name, value string) float64 {
+// Reason is the counter's value for this label.
+func (s Scraped) Reason(name, value string) float64 {
 	for _, metric := range s.Families[name].Metric {
 		if metric.Label[0].GetValue() == value {
 			return metric.GetCounter().GetValue()
