@@ -85,14 +85,14 @@ func TestServer_SendsAnExpiredTokensBrowserForAnother(t *testing.T) {
 	w := newWorld(t, checkingTokens(t))
 	b, _ := w.dial("?token="+signed(t, time.Now().Add(time.Hour)), nil)
 	b.expect(`{"type":"welcome"}`)
-	w.server.tokens.endExpired(time.Now().Add(time.Hour))
+	w.server.tokens.disconnectExpired(time.Now().Add(time.Hour))
 	b.expect(`{"type":"disconnect","reason":"token_expired","reconnect":true}`)
 	b.expectClose(1000)
 	w.eventually("nothing is left of the holder", func() bool {
 		h := &w.server.tokens
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		return len(h.by) == 0 && len(h.expire) == 0
+		return len(h.byKey) == 0 && len(h.byExpiry) == 0
 	})
 }
 

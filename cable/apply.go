@@ -8,82 +8,84 @@ import (
 	"github.com/catenary-cable/catenary/rpc"
 )
 
-// apply does what Rails has answered, in its order.
-func (c *Connection) apply(result *rpc.Result, of queuedCall) {
+// applyResult does what Rails has answered to a call, in Rails' order.
+func (c *Connection) applyResult(result *rpc.Result, q queuedCall) {
 	c.warn(result.Warnings)
 	c.mu.Lock()
-	closed := c.do(result.Ops)
+	closed := c.applyOps(result.Ops)
 	now := time.Now()
-	for _, t := range of.touched {
-		t.unknown = time.Time{}
-		if t.kind == protocol.Subscribe && !t.live && !t.rejected {
-			t.unknown = now.Add(unknownFor) // unless it stands in what follows
+	for _, change := range q.changes {
+		s := change.subscription
+		s.unknownUntil = time.Time{}
+		if change.kind == protocol.Subscribe && !s.live && !s.rejected {
+			s.unknownUntil = now.Add(unknownChannelTTL) // applyOutcome resets it if Rails has the subscription
 		}
 	}
 	for identifier, outcome := range result.Channels {
-		c.settle(identifier, outcome)
+		c.applyOutcome(identifier, outcome)
 	}
-	c.setBeat(result.Beat)
-	if of.tick != nil {
-		of.tick.underway = false
+	c.startHeartbeat(result.Beat)
+	if q.tick != nil {
+		q.tick.inFlight = false
 	}
-	for _, s := range of.touched {
-		s.queued--
-		if s.queued == 0 {
+	for _, change := range q.changes {
+		s := change.subscription
+		s.queuedCommands--
+		if s.queuedCommands == 0 {
 			s.wanted = s.live
 			if s.forgettable(now) {
-				c.subscriptions.remove(s.subscription)
+				c.subscriptions.remove(s)
 			}
 		}
 	}
 	if closed {
-		c.calls = nil // as natively, nothing runs after the close
+		c.calls = nil // as in Rails, nothing runs after the close
 	}
-	c.report()
+	c.reportChange()
 	c.mu.Unlock()
 	switch {
 	case closed && result.Raised:
-		c.end("connect_failed", nil)
+		c.disconnect("connect_failed", nil)
 	case closed:
-		c.end("rails_closed", nil)
+		c.disconnect("rails_closed", nil)
 	}
 }
 
-// effects does what happens in Rails while a call runs, or after it. Until the
-// browser has its 101, it waits.
-func (c *Connection) effects(ops []rpc.Op) {
+// applyEffects does what a connection's channels did outside the result of a call,
+// while the call runs or later. Before the 101, effects wait.
+func (c *Connection) applyEffects(ops []rpc.Op) {
 	c.mu.Lock()
 	if !c.started {
-		c.keepBacklog(ops)
+		c.keepEarlyOps(ops)
 		c.mu.Unlock()
 		return
 	}
-	closed := c.do(ops)
+	closed := c.applyOps(ops)
 	if closed {
 		c.calls = nil
 	}
-	c.report()
+	c.reportChange()
 	c.mu.Unlock()
 	if closed {
-		c.end("rails_closed", nil)
+		c.disconnect("rails_closed", nil)
 	}
 }
 
-// keepBacklog has effects wait for the 101, no more than may wait for a slow
-// browser. c.mu is held.
-func (c *Connection) keepBacklog(ops []rpc.Op) {
+// keepEarlyOps keeps effects until the 101, up to limits.pending_bytes. c.mu is held.
+func (c *Connection) keepEarlyOps(ops []rpc.Op) {
 	for _, op := range ops {
-		c.backlogBytes += len(op.Frame) + len(op.Identifier) + len(op.Stream)
+		c.earlyOpsBytes += len(op.Frame) + len(op.Identifier) + len(op.Stream)
 	}
-	if c.backlogBytes <= c.server.limits.Socket.PendingBytes {
-		c.backlog = append(c.backlog, ops...)
+	if c.earlyOpsBytes <= c.server.limits.Socket.PendingBytes {
+		c.earlyOps = append(c.earlyOps, ops...)
 	}
 }
 
-// do runs ops; closed tells that Rails has closed the connection. c.mu is held.
-func (c *Connection) do(ops []rpc.Op) (closed bool) {
+// applyOps does what channels did, in order. It reports whether Rails has closed
+// the connection. c.mu is held.
+func (c *Connection) applyOps(ops []rpc.Op) (closed bool) {
 	for _, op := range ops {
-		if c.ended {
+		if c.closed {
 			return false
 		}
 		switch op.Kind {
@@ -91,9 +93,9 @@ func (c *Connection) do(ops []rpc.Op) (closed bool) {
 			c.welcomed = c.welcomed || op.Frame == protocol.Welcome
 			c.socket.SendText(op.Frame)
 		case rpc.OpConfirm:
-			s := c.standing(op.Identifier)
-			s.confirm = socket.Text(op.Frame)
-			s.sendConfirm()
+			s := c.liveSubscription(op.Identifier)
+			s.confirmation = socket.Text(op.Frame)
+			s.sendConfirmation()
 		case rpc.OpReject:
 			if s := c.subscriptions.find(op.Identifier); s != nil {
 				s.setLive(false)
@@ -102,16 +104,16 @@ func (c *Connection) do(ops []rpc.Op) (closed bool) {
 			}
 			c.socket.SendText(op.Frame)
 		case rpc.OpSub:
-			s := c.standing(op.Identifier)
+			s := c.liveSubscription(op.Identifier)
 			s.follow(op.Stream, op.Token)
 		case rpc.OpUnsub:
 			if s := c.subscriptions.find(op.Identifier); s != nil {
 				s.unfollow(op.Stream)
 			}
 		case rpc.OpDrop:
-			c.settle(op.Identifier, nil)
+			c.applyOutcome(op.Identifier, nil)
 		case rpc.OpInternal:
-			c.listen(op.Stream)
+			c.listenForDisconnects(op.Stream)
 		case rpc.OpClose:
 			if op.Frame != "" {
 				c.socket.SendText(op.Frame)
@@ -122,33 +124,34 @@ func (c *Connection) do(ops []rpc.Op) (closed bool) {
 	return false
 }
 
-// listen hears of remote disconnects on an internal stream. Rails names it again
-// if the connection was identified without it.
-func (c *Connection) listen(stream string) {
-	for _, m := range c.internal {
+// listenForDisconnects joins an internal stream. Rails names the stream again if
+// the connection was opened by its token. c.mu is held.
+func (c *Connection) listenForDisconnects(stream string) {
+	for _, m := range c.internalStreams {
 		if m.Stream() == stream {
 			return
 		}
 	}
-	c.internal = append(c.internal, c.server.hub.Listen(stream, c.remote))
+	c.internalStreams = append(c.internalStreams, c.server.hub.Listen(stream, c.remoteDisconnect))
 }
 
-// settle notes what a call has made of a subscription; nil: it is none.
-func (c *Connection) settle(identifier string, outcome *rpc.ChannelOutcome) {
+// applyOutcome notes a subscription's state after a call. A nil outcome means that
+// Rails has no such subscription. c.mu is held.
+func (c *Connection) applyOutcome(identifier string, outcome *rpc.ChannelOutcome) {
 	if outcome != nil {
-		s := c.standing(identifier)
-		s.unknown = time.Time{}
+		s := c.liveSubscription(identifier)
+		s.unknownUntil = time.Time{}
 		if outcome.State != "" {
-			s.state, c.changed = outcome.State, true
+			s.state, c.recordChanged = outcome.State, true
 		}
 		switch {
-		case c.ended:
-		case s.excess:
-			c.refuse(s)
+		case c.closed:
+		case s.overLimit:
+			c.rejectOverLimit(s)
 		default:
 			s.setTimers(outcome.Timers)
 		}
-		s.sendConfirm() // its last stream may have been stopped before it was live
+		s.sendConfirmation() // its last pending stream may have been stopped
 		return
 	}
 	s := c.subscriptions.find(identifier)
@@ -156,41 +159,40 @@ func (c *Connection) settle(identifier string, outcome *rpc.ChannelOutcome) {
 		return
 	}
 	s.setLive(false)
-	s.rejected, s.excess, s.state = false, false, ""
+	s.rejected, s.overLimit, s.state = false, false, ""
 	s.leaveAll()
-	if s.queued == 0 { // else what the browser wants is in what Rails has not answered
+	if s.queuedCommands == 0 { // otherwise a command in flight decides
 		s.wanted = false
 	}
 }
 
-// standing returns the subscription that Rails holds under an identifier, whose
-// word it is that counts. One that the browser has not asked for, as far as we
-// could read, is charged here.
-func (c *Connection) standing(identifier string) *subscription {
+// liveSubscription returns the subscription that Rails holds under an identifier.
+// If ParseCommand could not read the browser's subscribe, this is where the
+// subscription is first seen and counted against the limits. c.mu is held.
+func (c *Connection) liveSubscription(identifier string) *subscription {
 	s := c.subscriptions.find(identifier)
 	if s == nil {
-		admitted := c.admits(len(identifier))
+		admitted := c.admitSubscription(len(identifier))
 		s = c.subscription(identifier)
-		s.excess = !admitted
+		s.overLimit = !admitted
 	}
 	s.setLive(true)
 	return s
 }
 
-// refuse rejects a subscription over a limit that stands in Rails, and has Rails
-// forget it.
-func (c *Connection) refuse(s *subscription) {
-	s.confirm = nil
+// rejectOverLimit rejects a subscription that Rails holds and that is over a limit,
+// and unsubscribes it in Rails. c.mu is held.
+func (c *Connection) rejectOverLimit(s *subscription) {
+	s.confirmation = nil
 	c.socket.SendText(string(protocol.Reject(s.identifier)))
-	s.queued++
+	s.queuedCommands++
 	c.enqueue(queuedCall{
 		call:    rpc.Call{Do: rpc.Frames, Frames: []string{protocol.UnsubscribeCommand(s.identifier)}},
-		touched: []touch{{s, protocol.Unsubscribe}},
+		changes: []subscriptionChange{{s, protocol.Unsubscribe}},
 	})
 }
 
-// subscription returns what is known of an identifier, which is little if the
-// browser has not asked for it.
+// subscription finds the subscription under an identifier, or adds one.
 func (c *Connection) subscription(identifier string) *subscription {
 	s := c.subscriptions.find(identifier)
 	if s == nil {

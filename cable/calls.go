@@ -10,125 +10,129 @@ import (
 	"github.com/catenary-cable/catenary/rpc"
 )
 
-// queuedCall is a call that a connection has to make. A connection makes one at
-// a time, in order; commands that come meanwhile ride together in the next.
+// queuedCall is a call that waits for its turn. A connection makes one call at a
+// time, in order. Commands that arrive meanwhile share the next call.
 type queuedCall struct {
 	call    rpc.Call
-	touched []touch
-	tick    *timer // whose tick this is
+	changes []subscriptionChange
+	tick    *timer // of a tick or heartbeat
 }
 
-// touch is a command of a call's that may change a subscription, which counts
-// it as queued.
-type touch struct {
+// subscriptionChange is a subscribe or unsubscribe in a call. The subscription
+// counts it in queuedCommands.
+type subscriptionChange struct {
 	*subscription
 	kind protocol.Kind
 }
 
-// enqueue adds a call, and makes it if no other is under way. c.mu is held.
+// enqueue queues a call, and makes it if none is in flight. c.mu is held.
 func (c *Connection) enqueue(q queuedCall) {
-	if last := len(c.calls) - 1; last >= 0 && q.call.Do == rpc.Frames && c.calls[last].call.Do == rpc.Frames {
+	last := len(c.calls) - 1
+	if last >= 0 && q.call.Do == rpc.Frames && c.calls[last].call.Do == rpc.Frames {
 		c.calls[last].call.Frames = append(c.calls[last].call.Frames, q.call.Frames...)
-		c.calls[last].touched = append(c.calls[last].touched, q.touched...)
+		c.calls[last].changes = append(c.calls[last].changes, q.changes...)
 	} else {
 		c.calls = append(c.calls, q)
 	}
-	c.waiting += q.bytes()
-	c.payloads += len(q.call.Payload)
+	c.commandBytes += q.commandBytes()
+	c.payloadBytes += len(q.call.Payload)
 	c.callNext()
 }
 
-// bytes are those of the browser's commands.
-func (q *queuedCall) bytes() (sum int) {
+func (q *queuedCall) commandBytes() (sum int) {
 	for _, text := range q.call.Frames {
 		sum += len(text)
 	}
 	return sum
 }
 
-// forgetDeliveries drops the broadcasts for blocks that wait: nobody hears what
-// would come of them, and natively they would not run either. c.mu is held.
-func (c *Connection) forgetDeliveries() {
+// dropQueuedDeliveries drops queued broadcasts for blocks: their effects would
+// reach no browser, and Rails' own server does not run them either. c.mu is held.
+func (c *Connection) dropQueuedDeliveries() {
 	c.calls = slices.DeleteFunc(c.calls, func(q queuedCall) bool { return q.call.Do == rpc.Deliver })
-	c.payloads = 0
+	c.payloadBytes = 0
 }
 
-// waitForRoom holds up the browser's reader while too many of its commands, or
-// too long ones, wait: a greedy client is read more slowly, and nothing is
-// dropped.
-func (c *Connection) waitForRoom() {
-	for c.crowded() && !c.ended {
-		c.server.throttled.Add("pending_commands")
-		c.room.await(&c.mu)
+// waitForSpace blocks the browser's reader while too many of its commands, or too
+// many bytes of them, are queued. A greedy client is throttled; nothing is dropped.
+// c.mu is held, and released while it waits.
+func (c *Connection) waitForSpace() {
+	for c.queueFull() && !c.closed {
+		c.server.commandsThrottled.Add("pending_commands")
+		c.space.wait(&c.mu)
 	}
 }
 
-func (c *Connection) crowded() bool {
-	last, limits := len(c.calls)-1, &c.server.limits
-	return last >= 0 && (len(c.calls[last].call.Frames) >= limits.Commands || c.waiting >= int(limits.Socket.MessageBytes))
+func (c *Connection) queueFull() bool {
+	if len(c.calls) == 0 {
+		return false
+	}
+	limits := &c.server.limits
+	last := &c.calls[len(c.calls)-1]
+	return len(last.call.Frames) >= limits.Commands || c.commandBytes >= int(limits.Socket.MessageBytes)
 }
 
-// room is waited for by the one reader of a browser whose queue is full. The
-// lock of the queue guards it.
-type room struct{ made chan struct{} }
+// spaceSignal wakes the one reader that waits for space in a queue. The queue's
+// lock guards it. It is smaller than a sync.Cond.
+type spaceSignal struct{ made chan struct{} }
 
-// await lets go of the lock until there may be room: the caller looks again.
-func (r *room) await(lock *sync.Mutex) {
-	if r.made == nil {
-		r.made = make(chan struct{})
+// wait releases the lock until signal is called. The caller checks again.
+func (s *spaceSignal) wait(lock *sync.Mutex) {
+	if s.made == nil {
+		s.made = make(chan struct{})
 	}
-	made := r.made
+	made := s.made
 	lock.Unlock()
 	<-made
 	lock.Lock()
 }
 
 // signal wakes the reader.
-func (r *room) signal() {
-	if r.made != nil {
-		close(r.made)
-		r.made = nil
+func (s *spaceSignal) signal() {
+	if s.made != nil {
+		close(s.made)
+		s.made = nil
 	}
 }
 
-// callNext makes the next call, unless one is under way. Once nothing is left of
-// a connection that has ended, Rails is told. c.mu is held.
+// callNext makes the next call unless one is in flight. The last call of a closed
+// connection is the close call. c.mu is held.
 func (c *Connection) callNext() {
 	switch {
-	case c.calling:
+	case c.callInFlight:
 	case len(c.calls) > 0:
-		c.calling = true
+		c.callInFlight = true
 		if c.server.lease.Sure() {
 			c.makeCall()
 			return
 		}
 		go func() {
-			c.server.lease.Awake(c.server.patience, c.server.limits.CallWait)
+			c.server.lease.Awake(c.server.serving, c.server.limits.CallWait)
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.makeCall()
 		}()
-	case c.ended:
-		c.calling = true // for good
+	case c.closed:
+		c.callInFlight = true // for good
 		c.calls = nil
 		c.server.closer.add(c)
 	}
 }
 
-// makeCall makes the first of the calls that wait. c.mu is held.
+// makeCall makes the first queued call. c.mu is held.
 func (c *Connection) makeCall() {
-	if c.taken.Load() || len(c.calls) == 0 {
-		c.calls, c.calling = nil, false
+	if c.takenOver.Load() || len(c.calls) == 0 {
+		c.calls, c.callInFlight = nil, false
 		c.callNext()
 		return
 	}
 	q := c.calls[0]
 	c.calls = c.calls[1:]
-	c.waiting -= q.bytes()
-	c.payloads -= len(q.call.Payload)
-	c.underway = q.bytes() + len(q.call.Payload)
-	c.room.signal()
-	q.call.Connection, q.call.Version, q.call.Home = c.id, c.version, c.home
+	c.commandBytes -= q.commandBytes()
+	c.payloadBytes -= len(q.call.Payload)
+	c.inFlightBytes = q.commandBytes() + len(q.call.Payload)
+	c.space.signal()
+	q.call.Connection, q.call.Version, q.call.Home = c.id, c.version, c.process
 	q.call.Fill, q.call.Until = c.fill, time.Now().Add(c.server.limits.CallWait)
 	_, err := c.server.backend.Do(q.call, func(a rpc.Answer) { c.answered(q, a) })
 	if err != nil {
@@ -138,45 +142,47 @@ func (c *Connection) makeCall() {
 
 var errUnreachable = errors.New("Rails could not be reached in time")
 
-// answered does what a call has come to, and makes the next.
+// answered applies the answer to a call, or gives up the connection, and makes the
+// next call.
 func (c *Connection) answered(q queuedCall, a rpc.Answer) {
 	err := a.Err
 	if err == nil && a.Result.Error != nil {
 		err = a.Result.Error
 	}
 	if err != nil {
-		c.failed(err)
+		c.callFailed(err)
 	} else {
 		c.mu.Lock()
-		c.noteObjects(a.Process, a.Result)
+		c.noteProcess(a.Process, a.Result)
 		c.mu.Unlock()
-		c.apply(a.Result, q)
+		c.applyResult(a.Result, q)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.calling, c.underway = false, 0
+	c.callInFlight, c.inFlightBytes = false, 0
 	c.callNext()
 }
 
-// held returns how many bytes of calls there are that can be given up.
-func (c *Connection) held() int {
+// waitingBytes returns how many bytes of commands and broadcasts wait for Rails
+// and would be freed by a disconnect.
+func (c *Connection) waitingBytes() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ended {
+	if c.closed {
 		return 0
 	}
-	return c.waiting + c.payloads + c.underway
+	return c.commandBytes + c.payloadBytes + c.inFlightBytes
 }
 
-// fill makes a call a full one: all that the process needs in order to rebuild.
+// fill adds to a call all that the process needs to rebuild the connection.
 func (c *Connection) fill(call *rpc.Call, at *rpc.Process) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.server.restart.Reconnect && c.home != nil && (at == nil || at.ID != c.home.ID) {
-		return errRestarted
+	if c.server.restart.Reconnect && c.process != nil && (at == nil || at.ID != c.process.ID) {
+		return errProcessGone
 	}
 	if c.stale && call.Do != rpc.Close {
-		return errLost
+		return errStateLost
 	}
 	call.Request, call.Protocol, call.State, call.Tags = c.request, c.protocol, c.state, c.tags
 	call.Identities, call.Channels = c.identities, nil

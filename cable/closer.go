@@ -10,77 +10,76 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// closer tells Rails of the connections that have ended, even if Rails is
-// restarted meanwhile.
+// closer makes the close calls, in which Rails runs the disconnect callbacks of
+// closed connections. It waits for a Rails that restarts.
 type closer struct {
 	server *Server
-	lost   *stats.ThrottledCounter // ends of which Rails does not know, by reason
+	lost   *stats.ThrottledCounter // close calls that failed, by reason
 
-	mu      sync.Mutex
-	waiting []*Connection // until it is known that they are still ours
+	mu        sync.Mutex
+	uncertain []*Connection // may have been taken over by another node
 }
 
-// add takes a connection that has made all its other calls. Its mu is held.
+// add takes a closed connection after its last other call. c.mu is held.
 func (cl *closer) add(c *Connection) {
 	if c.isUnknownToRails() {
 		go cl.server.remove(c)
 		return
 	}
 	if cl.server.lease.Sure() {
-		cl.tell(c)
+		cl.call(c)
 		return
 	}
 	cl.mu.Lock()
 	defer cl.mu.Unlock()
-	cl.waiting = append(cl.waiting, c)
-	if len(cl.waiting) == 1 {
-		go cl.tellOnceCertain()
+	cl.uncertain = append(cl.uncertain, c)
+	if len(cl.uncertain) == 1 {
+		go cl.callWhenCertain()
 	}
 }
 
-func (cl *closer) tellOnceCertain() {
-	cl.server.lease.Certain(cl.server.patience, cl.server.limits.CallWait) // no longer than for Rails
+// callWhenCertain waits until this node knows whether it still holds its lease, no
+// longer than it would wait for Rails, and then makes the calls.
+func (cl *closer) callWhenCertain() {
+	cl.server.lease.Certain(cl.server.serving, cl.server.limits.CallWait)
 	cl.mu.Lock()
-	waiting := cl.waiting
-	cl.waiting = nil
+	connections := cl.uncertain
+	cl.uncertain = nil
 	cl.mu.Unlock()
-	for _, c := range waiting {
+	for _, c := range connections {
 		c.mu.Lock()
-		cl.tell(c)
+		cl.call(c)
 		c.mu.Unlock()
 	}
 }
 
-// tell makes the call, unless another node has made it. The connection's mu is
-// held.
-func (cl *closer) tell(c *Connection) {
-	if c.taken.Load() {
-		cl.server.backend.Left(c.home)
+// call makes the close call, unless another node has made it. c.mu is held.
+func (cl *closer) call(c *Connection) {
+	if c.takenOver.Load() {
+		cl.server.backend.Left(c.process)
 		go cl.server.remove(c)
 		return
 	}
 	call := rpc.Call{
-		Connection: c.id, Do: rpc.Close, Version: c.version, Home: c.home,
+		Connection: c.id, Do: rpc.Close, Version: c.version, Home: c.process,
 		Fill: c.fill, Until: time.Now().Add(cl.server.limits.CallWait), Code: websocket.CloseNormalClosure,
 	}
-	if e := c.ending; e != nil {
+	if e := c.clientEnding; e != nil {
 		call.Code, call.Text, call.Failed = e.Code, e.Text, e.Failed
 	}
-	_, err := cl.server.backend.Do(call, func(a rpc.Answer) { cl.told(c, a) })
+	_, err := cl.server.backend.Do(call, func(a rpc.Answer) { cl.answered(c, a) })
 	if err != nil {
-		go cl.told(c, rpc.Answer{Err: err})
+		go cl.answered(c, rpc.Answer{Err: err})
 	}
 }
 
-func (cl *closer) told(c *Connection, a rpc.Answer) {
+func (cl *closer) answered(c *Connection, a rpc.Answer) {
 	switch {
-	case errors.Is(a.Err, errRestarted): // as natively
+	case errors.Is(a.Err, errProcessGone): // as without catenary, no callbacks run
+	case errors.Is(a.Err, rpc.ErrNotSent):
+		cl.lost.Add("rails_unavailable", "error", a.Err)
 	case a.Err != nil:
-		reason := "may_have_run"
-		if errors.Is(a.Err, rpc.ErrNotSent) {
-			reason = "rails_unavailable"
-		}
-		cl.lost.Add(reason, "error", a.Err)
+		cl.lost.Add("may_have_run", "error", a.Err)
 	case a.Result.Error != nil:
 		cl.lost.Add("not_run", "error", a.Result.Error)
 	}

@@ -17,154 +17,166 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// Connection is one browser's WebSocket. Its life is: Server.ServeHTTP opens it
-// in Rails and accepts it, Receive takes each of the browser's commands to
-// Rails, apply does what Rails answers, end is the end. Between these nothing
-// of it runs.
+// Connection is one browser's WebSocket. Server.ServeHTTP opens it, Receive takes
+// the browser's commands to Rails, applyResult and applyEffects do what Rails
+// answers, and disconnect closes it. It has no goroutine of its own.
 type Connection struct {
 	// static after the handshake
 	server   *Server
 	id       string
-	name     string          // how Rails' log names it (connection_identifier)
-	request  json.RawMessage // the handshake, for a Rails that must rebuild
+	name     string          // Rails' connection_identifier, as in Rails' log
+	request  json.RawMessage // the handshake, for a Rails process that rebuilds the connection
 	protocol string
-	tags     []string
-	address  netip.Addr    // that it is counted by; zero: none
-	claims   *token.Claims // nil: it came without a token
+	tags     []string      // of Rails' log
+	address  netip.Addr    // counted in limits per address; zero: not counted
+	claims   *token.Claims // nil: no token
 
-	identities json.RawMessage // from the token, for Rails; nil: the app's connect has run
+	// identities come from the token. If they are set, the app's connect did not run.
+	identities json.RawMessage
 
 	socket socket.Socket
 
-	upstream *relay.Upstream // to the app's own Action Cable; nil until a channel is passed through
+	upstream *relay.Upstream // to the app's own Action Cable; nil: no channel is passed through
 
-	expires int64 // guarded by the server's connectionsByToken
+	expires int64 // Unix second; guarded by server.tokens
 
-	taken atomic.Bool // another node has told Rails of its end
+	takenOver atomic.Bool // another node has run its disconnect callbacks
 
-	mu            sync.Mutex // guards the rest
-	welcomed      bool
-	ended         bool
-	ending        *socket.Ending // nil: a close frame of ours
-	beating       *timer         // nil: nobody but us sends heartbeats
-	lost          bool           // Rails has lost its objects: it ends in its turn
-	state         string         // Rails' own, see docs/rpc.md
-	stale         bool           // Rails holds a later one, and will hand it over
-	subscriptions subscriptions
-	internal      []*hub.Member // listening for remote disconnects
+	mu              sync.Mutex     // guards the rest
+	closed          bool           // disconnect has run
+	clientEnding    *socket.Ending // how the browser's side closed; nil: catenary closed it
+	disconnecting   bool           // disconnectInTurn has scheduled its disconnect
+	welcomed        bool
+	heartbeat       *timer // calls the app's own beat; nil: the app does not override it
+	subscriptions   subscriptions
+	internalStreams []*hub.Member // for remote disconnects
+
+	// commands on their way to Rails
 	calls         []queuedCall
-	waiting       int          // bytes of the browser's commands among them
-	payloads      int          // bytes of broadcasts among them
-	underway      int          // bytes of the call that is under way
-	calling       bool         // a call is under way
-	room          room         // in the queue of calls, or of what is passed through
-	home          *rpc.Process // that holds its objects; nil: none, or calls go by POST
-	version       string       // of these objects; "": Rails has none
-	pending       int          // streams not yet acknowledged
-	syncs         []func()     // wait until there are none
-	abandoned     bool         // nobody waits any more until Rails has opened it
-	started       bool         // the browser has its 101
-	backlog       []rpc.Op     // effects until then
-	backlogBytes  int
-	changed       bool // what another node would have to know of it
+	commandBytes  int         // of browser's commands in calls
+	payloadBytes  int         // of broadcasts in calls
+	inFlightBytes int         // of the call in flight
+	callInFlight  bool        // true for good after the close call
+	space         spaceSignal // in calls, for the reader of the socket
+
+	// what catenary keeps of Rails' objects
+	process       *rpc.Process // holds the objects; nil: none does, or calls go by POST
+	version       string       // of the objects; "": Rails has none
+	state         string       // opaque, see docs/rpc.md
+	stale         bool         // the process has a later state and will hand it over
+	recordChanged bool         // since it was last reported to the lease
+
+	pendingStreams int      // joined and not yet live
+	syncs          []func() // to call when pendingStreams is 0
+
+	// while the handshake lasts
+	abandoned     bool     // the handshake ended while Rails was still running connect
+	started       bool     // the browser has its 101
+	earlyOps      []rpc.Op // effects before the 101
+	earlyOpsBytes int
 }
 
-// start begins the life of an accepted connection with what Rails' connect
-// has done.
+// serverRestart has the browser reconnect, as Rails' own disconnect does when it
+// restarts.
+var serverRestart = &protocol.Disconnect{Reason: protocol.ServerRestart, Reconnect: true}
+
+// start begins the life of an accepted connection: it applies the result of the
+// app's connect and starts to read the socket.
 func (c *Connection) start(opened *rpc.Result) {
-	c.hold()
+	c.indexByToken()
 	c.debug("connection opened", "protocol", c.protocol)
-	if c.upstream != nil { // everything is relayed, the welcome too
+	if c.upstream != nil { // the app sends everything, the welcome too
 		c.socket.Uncork()
 		c.upstream.Begin()
 		c.socket.Start()
 		return
 	}
 	c.mu.Lock()
-	opened.Ops = append(opened.Ops, c.backlog...)
-	c.backlog, c.started = nil, true
-	overflow := c.backlogBytes > c.server.limits.Socket.PendingBytes
+	opened.Ops = append(opened.Ops, c.earlyOps...)
+	c.earlyOps, c.started = nil, true
+	overflow := c.earlyOpsBytes > c.server.limits.Socket.PendingBytes
 	c.mu.Unlock()
 	if opened.Raised {
-		c.server.raised.Add("connect_failed", "connection", c.id, "name", c.name)
+		c.server.connectRaised.Add("connect_failed", "connection", c.id, "name", c.name)
 	}
-	c.apply(opened, queuedCall{})
+	c.applyResult(opened, queuedCall{})
 	if overflow {
 		c.Slow()
 	}
 	c.mu.Lock()
-	welcomed, ended := c.welcomed, c.ended
-	if welcomed && !ended {
+	welcomed, closed := c.welcomed, c.closed
+	if welcomed && !closed {
 		c.socket.StartPings()
 	}
 	c.mu.Unlock()
 	c.socket.Uncork()
-	if !welcomed && !ended { // connect raised: Rails stays silent forever, a client must not
-		c.end("connect_failed", &protocol.Disconnect{Reason: protocol.ServerRestart, Reconnect: true})
+	if !welcomed && !closed { // connect raised: Rails never sends anything, so the client must reconnect
+		c.disconnect("connect_failed", serverRestart)
 	}
 	c.socket.Start()
 }
 
-// hold makes the connection findable by its token.
-func (c *Connection) hold() {
+func (c *Connection) indexByToken() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.claims != nil && !c.ended {
+	if c.claims != nil && !c.closed {
 		c.server.tokens.add(c)
 	}
 }
 
-// Receive takes one text of the browser's. Only what Rails need not see is
-// decided here: a repeated subscribe, and what comes after the end.
+// Receive takes one message from the browser. It answers only what Rails need not
+// see, above all repeated subscribes, and queues the rest for Rails. It blocks
+// while the queue is full.
 func (c *Connection) Receive(text []byte) {
 	command := protocol.ParseCommand(text)
 	c.server.count.commands[command.Kind].Add(1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.waitForRoom()
-	if c.ended || c.passThrough(command, text) || c.verify(command) {
+	c.waitForSpace()
+	if c.closed || c.passThrough(command, text) || c.verify(command) {
 		return
 	}
 	q := queuedCall{call: rpc.Call{Do: rpc.Frames, Frames: []string{string(text)}}}
 	if command.Kind == protocol.Subscribe || command.Kind == protocol.Unsubscribe {
 		s := c.subscriptions.find(command.Identifier)
 		if command.Kind == protocol.Subscribe {
-			if s == nil && !c.admits(len(command.Identifier)) || s != nil && s.excess {
+			if s == nil && !c.admitSubscription(len(command.Identifier)) || s != nil && s.overLimit {
 				c.socket.SendText(string(protocol.Reject(command.Identifier)))
 				return
 			}
 			s = c.subscription(command.Identifier)
 		}
 		if s != nil {
-			if !s.wants(command.Kind, time.Now()) {
+			if !s.needsCall(command.Kind, time.Now()) {
 				c.server.count.repeated.Add(1)
 				return
 			}
 			s.wanted = command.Kind == protocol.Subscribe
-			s.queued++
-			q.touched = []touch{{s, command.Kind}}
+			s.queuedCommands++
+			q.changes = []subscriptionChange{{s, command.Kind}}
 		}
 	}
 	c.enqueue(q)
 }
 
-// admits reports whether there may be one subscription more, which keeps so many
-// bytes.
-func (c *Connection) admits(bytes int) bool {
-	if c.overLimit(bytes) != "" {
+// admitSubscription reports whether the limits allow one more subscription with
+// that many bytes of identifier. It counts a rejection. c.mu is held.
+func (c *Connection) admitSubscription(bytes int) bool {
+	if c.exceededLimit(bytes) != "" {
 		c.subscriptions.purge(time.Now())
 	}
-	limit := c.overLimit(bytes)
+	limit := c.exceededLimit(bytes)
 	if limit != "" {
-		c.server.refused.Add(limit)
+		c.server.subscriptionsRejected.Add(limit)
 	}
 	return limit == ""
 }
 
-// overLimit names the limit that one subscription more would be over.
-func (c *Connection) overLimit(bytes int) string {
+// exceededLimit names the limit that one more subscription would exceed, or "".
+func (c *Connection) exceededLimit(bytes int) string {
 	count, relayedBytes := c.upstream.Subscriptions()
-	count, bytes = count+c.subscriptions.len(), bytes+c.subscriptions.bytes()+relayedBytes
+	count += c.subscriptions.count()
+	bytes += c.subscriptions.bytes() + relayedBytes
 	switch limits := &c.server.limits; {
 	case count >= limits.Subscriptions:
 		return "subscriptions_per_connection"
@@ -174,67 +186,71 @@ func (c *Connection) overLimit(bytes int) string {
 	return ""
 }
 
-// deliverTo takes a broadcast to a stream's block, which runs in Rails.
-func (c *Connection) deliverTo(s *subscription, stream, payload string) {
+// deliverToBlock queues a broadcast for a stream's block, which runs in Rails.
+func (c *Connection) deliverToBlock(s *subscription, stream, payload string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ended || !s.live {
+	if c.closed || !s.live {
 		return
 	}
 	limits := &c.server.limits
-	if len(c.calls) >= limits.Commands || c.payloads > 0 && c.payloads+len(payload) > limits.Socket.PendingBytes {
-		go c.Slow() // Rails runs its blocks more slowly than broadcasts come
+	tooLong := c.payloadBytes > 0 && c.payloadBytes+len(payload) > limits.Socket.PendingBytes
+	if tooLong || len(c.calls) >= limits.Commands {
+		go c.Slow() // broadcasts arrive faster than Rails runs the block
 		return
 	}
-	c.enqueue(queuedCall{call: rpc.Call{Do: rpc.Deliver, Channel: s.identifier, Stream: stream, Payload: payload}})
+	c.enqueue(queuedCall{call: rpc.Call{
+		Do: rpc.Deliver, Channel: s.identifier, Stream: stream, Payload: payload,
+	}})
 }
 
-// remote obeys a message on the connection's internal stream.
-func (c *Connection) remote(payload []byte) {
+// remoteDisconnect handles a message on the connection's internal stream.
+func (c *Connection) remoteDisconnect(payload []byte) {
 	if d, ok := protocol.ParseRemote(payload); ok {
-		c.server.met(askedBy(payload), 1)
-		go c.end("remote_disconnect", &d)
+		c.server.countDisconnected(requestOf(payload), 1)
+		go c.disconnect("remote_disconnect", &d)
 	}
 }
 
-// Slow gives up a browser that does not keep up. It may come back.
-func (c *Connection) Slow() {
-	c.end("slow", &protocol.Disconnect{Reason: protocol.ServerRestart, Reconnect: true})
-}
+// Slow closes the connection of a browser that does not keep up. The browser may
+// reconnect.
+func (c *Connection) Slow() { c.disconnect("slow", serverRestart) }
 
-// End ends the connection of a browser that is gone, or need not be told.
+// End closes the connection of a browser that is gone, or that gets no disconnect
+// frame.
 func (c *Connection) End(reason string, with *socket.Ending) {
 	c.mu.Lock()
-	if !c.ended {
-		c.ending = with
+	if !c.closed {
+		c.clientEnding = with
 	}
 	c.mu.Unlock()
-	c.end(reason, nil)
+	c.disconnect(reason, nil)
 }
 
-// end ends the connection, once. With a disconnect, the browser is told.
-// Whoever ends it, Rails is told too, after what the browser said before.
-func (c *Connection) end(reason string, d *protocol.Disconnect) {
+// disconnect closes the connection; only the first call counts. The browser gets
+// the frame of d, if any. Rails runs the disconnect callbacks after the commands
+// that the browser sent before.
+func (c *Connection) disconnect(reason string, d *protocol.Disconnect) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ended {
+	if c.closed {
 		return
 	}
 	c.countStale(-1)
-	c.ended = true
-	if d != nil && c.tells(d) {
+	c.closed = true
+	if d != nil && c.sendsFrame(d) {
 		c.socket.Send(socket.Text(d.Frame()))
 	}
 	if c.socket.SendClose(websocket.CloseNormalClosure, "") {
 		c.socket.AbortUnlessAnswered()
 	}
 
-	c.synced()
+	c.callSyncs()
 	c.socket.StopPings()
 	if c.claims != nil {
 		c.server.tokens.remove(c)
 	}
-	for _, m := range c.internal {
+	for _, m := range c.internalStreams {
 		c.server.hub.Leave(m)
 	}
 	for _, s := range c.subscriptions.all() {
@@ -243,36 +259,39 @@ func (c *Connection) end(reason string, d *protocol.Disconnect) {
 		}
 		s.stopTimers()
 		for _, m := range s.streams {
-			c.server.hub.Leave(m) // the names stay: Rails must be told which there were
+			c.server.hub.Leave(m) // s keeps the names: the close call lists them
 		}
 	}
-	c.forgetDeliveries()
-	c.room.signal()
-	if c.beating != nil {
-		c.beating.Stop()
+	c.dropQueuedDeliveries()
+	c.space.signal()
+	if c.heartbeat != nil {
+		c.heartbeat.Stop()
 	}
-	c.server.count.ended(reason)
-	c.debug("connection ended", "reason", reason)
+	c.server.count.closed(reason)
+	c.debug("connection closed", "reason", reason)
 	if c.upstream != nil {
 		c.upstream.Close()
 		if c.upstream.Whole() {
-			return // the app hears of the end itself
+			return // the app runs its callbacks when the upstream closes
 		}
 	}
-	if c.taken.Load() {
+	if c.takenOver.Load() {
 		c.calls = nil
 	}
-	c.callNext() // if a call is under way, Rails is told after it
+	c.callNext() // makes the close call, if no other is in flight
 }
 
-// tells reports whether the browser is told why it is disconnected. A client from
-// before Rails 6 does not know the frame and may not survive it (npm's of 5.2 throws).
-// It comes back whenever its connection ends, as natively, where nothing is said
-// when a server stops. One that offers no sub-protocol is taken for such a one;
-// npm's own cannot be told apart. That it must stay away nothing else can tell.
-// A remote disconnect is Rails' word, which it gives to everybody.
-func (c *Connection) tells(d *protocol.Disconnect) bool {
-	return !d.Reconnect || !c.server.silent && (c.protocol != "" || d.Reason == protocol.Remote)
+// sendsFrame reports whether the browser gets a disconnect frame. Clients from
+// before Rails 6 do not know the frame and may not survive it (npm's of 5.2
+// throws); they reconnect after any close. A client that offers no sub-protocol is
+// taken for one of these. npm's offers one, hence SkipDisconnectFrames. Nothing but
+// the frame can tell a browser not to reconnect, and Rails sends the frame of a
+// remote disconnect to every client.
+func (c *Connection) sendsFrame(d *protocol.Disconnect) bool {
+	if !d.Reconnect {
+		return true
+	}
+	return !c.server.skipDisconnectFrames && (c.protocol != "" || d.Reason == protocol.Remote)
 }
 
 func (c *Connection) debug(message string, args ...any) {
@@ -281,9 +300,8 @@ func (c *Connection) debug(message string, args ...any) {
 	}
 }
 
-// log is made when it is needed: most connections never log. The name is what
-// Rails' log has after "Registered connection", so that both can be read
-// together.
+// log returns a logger with the connection's id and its name in Rails' log, where
+// it follows "Registered connection". Most connections never log, so none keeps one.
 func (c *Connection) log() *slog.Logger {
 	return c.server.log.With("connection", c.id, "name", c.name)
 }

@@ -267,7 +267,7 @@ func TestServer_AnswersTheHandshakeWithWhatRailsMiddlewareAnswered(t *testing.T)
 
 // Clients from before Rails 6 know no disconnect frame.
 func TestServer_TellsNothingToClientsThatDoNotKnowTheFrame(t *testing.T) {
-	w := newWorld(t, func(s *setup) { s.silent = true })
+	w := newWorld(t, func(s *setup) { s.skipDisconnectFrames = true })
 	known := w.welcomed()
 	known.send(`{"command":"message","identifier":"a","data":"1"}`)
 	known.expect(message("a", "1"))
@@ -489,7 +489,7 @@ func TestConnection_TellsOtherNodesOfWhatComesLate(t *testing.T) {
 		c := w.server.connections["n:1"]
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		return !c.changed
+		return !c.recordChanged
 	})
 }
 

@@ -1,13 +1,13 @@
-// Package cable is the server: what is between a browser's socket and Rails, and
-// what joins a connection to its streams.
+// Package cable is the server between browsers' sockets and Rails. It opens
+// connections, carries their commands to Rails and joins them to their streams.
 //
-// In come handshakes (Server.ServeHTTP), the texts of browsers
-// (Connection.Receive) and what Rails answers (Connection.apply). Out go calls
-// to Rails, frames to sockets, and members to the hub. Methods stand in the
-// order in which a connection lives: opening, connection, calls, apply, closer.
+// In come handshakes (Server.ServeHTTP), browsers' messages (Connection.Receive)
+// and Rails' answers (Connection.applyResult). Out go calls to Rails, frames to
+// sockets, and members to the hub. To follow a connection through its life, read
+// opening.go, connection.go, calls.go, apply.go and closer.go, in this order.
 //
-// Who may come in is left to package admission, bytes to package socket,
-// broadcasts to package hub, channels that the app keeps for itself to package
-// relay, and how Rails is asked to package rpc. docs/architecture.md walks
-// through all of them.
+// Package admission decides which handshakes to accept, package socket moves
+// bytes, package hub delivers broadcasts, package relay passes channels through
+// to the app's own Action Cable, and package rpc calls Rails.
+// docs/architecture.md walks through all of them.
 package cable

@@ -5,28 +5,25 @@ import (
 	"maps"
 	"slices"
 	"time"
-
-	"github.com/catenary-cable/catenary/protocol"
 )
 
-// Drain tells every browser to come back, elsewhere or later, and returns when
-// Rails knows of every end, or with ctx's error and the number of those of
-// which it does not. From its beginning no handshake is let in.
+// Drain stops accepting handshakes and has every browser reconnect, to another node
+// or later. It returns when Rails has run all disconnect callbacks, or when ctx ends,
+// with ctx's error and the number of connections whose callbacks have not run.
 //
-// Browsers are told one by one, so that Rails can open those who come back: at
-// the pace at which it has opened them lately, or faster if over, the time
-// that there is for it, is too short for that. Until it is told, a browser
-// notices nothing.
+// It disconnects browsers one by one, so that Rails can open them again: at the pace
+// at which Rails has lately opened connections, or faster if that takes longer than
+// over. A browser notices nothing until its turn.
 func (s *Server) Drain(ctx context.Context, over time.Duration) (left int, err error) {
 	open := s.stopAdmitting()
-	telling, stop := context.WithCancel(ctx)
+	disconnecting, stop := context.WithCancel(ctx)
 	defer stop()
-	defer context.AfterFunc(s.context, stop)() // nobody is read any more
-	spread(telling, len(open), s.drainEvery(len(open), over), func(i int) {
-		open[i].end("server_restart", &protocol.Disconnect{Reason: protocol.ServerRestart, Reconnect: true})
+	defer context.AfterFunc(s.context, stop)() // after that, no socket is read
+	stagger(disconnecting, len(open), s.drainInterval(len(open), over), func(i int) {
+		open[i].disconnect("server_restart", serverRestart)
 	})
 	select {
-	case <-s.empty:
+	case <-s.drained:
 		return 0, nil
 	case <-ctx.Done():
 		s.mu.Lock()
@@ -35,35 +32,36 @@ func (s *Server) Drain(ctx context.Context, over time.Duration) (left int, err e
 	}
 }
 
-// stopAdmitting refuses handshakes from now on, those too that are under way,
-// and returns the connections that there are.
+// stopAdmitting rejects all further handshakes, also those in flight, and returns
+// the open connections.
 func (s *Server) stopAdmitting() []*Connection {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.draining = true
 	open := slices.Collect(maps.Values(s.connections))
-	s.checkEmpty()
-	s.hurry()
+	s.checkDrained()
+	s.stopServing()
 	return open
 }
 
-// drainEvery is the time from telling one browser to telling the next: what Rails
-// needs to open a connection, as if it could open only one at a time. What it
-// can do beyond that is left for their subscribes, and for the web.
-func (s *Server) drainEvery(browsers int, over time.Duration) time.Duration {
+// drainInterval is the time from one disconnect to the next: what Rails takes to
+// open a connection, as if it opened only one at a time. Its other capacity is left
+// for subscribes and the web.
+func (s *Server) drainInterval(browsers int, over time.Duration) time.Duration {
 	every := s.backend.OpenTook()
-	if every == 0 { // all were passed through
-		every = lostEvery
+	if every == 0 { // Rails has opened none: all are passed through
+		every = lossInterval
 	}
 	return min(every, over/time.Duration(max(browsers, 1)))
 }
 
-// spread does something n times, once every so often, and what is left at once
-// when ctx ends.
-func spread(ctx context.Context, n int, every time.Duration, do func(int)) {
+// stagger calls do n times, one every so often. When ctx ends it makes the remaining
+// calls at once.
+func stagger(ctx context.Context, n int, every time.Duration, do func(int)) {
 	begin := time.Now()
 	for i := range n {
-		if wait := time.Until(begin.Add(time.Duration(i) * every)); wait > 0 {
+		wait := time.Until(begin.Add(time.Duration(i) * every))
+		if wait > 0 {
 			select {
 			case <-time.After(wait):
 			case <-ctx.Done():

@@ -27,7 +27,7 @@ func TestDrain_TellsASmallCrowdAtRailsPaceAndABigOneInTheTimeThereIs(t *testing.
 		synctest.Test(t, func(t *testing.T) {
 			begin := time.Now()
 			var told []time.Duration
-			spread(t.Context(), c.browsers, min(c.every, c.over/time.Duration(c.browsers)), func(i int) {
+			stagger(t.Context(), c.browsers, min(c.every, c.over/time.Duration(c.browsers)), func(i int) {
 				if i != len(told) {
 					t.Errorf("%d comes after %d", i, len(told))
 				}
@@ -45,7 +45,7 @@ func TestDrain_TellsTheRestAtOnceIfTheTimeIsOver(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 95*time.Millisecond)
 		defer cancel()
 		begin, told := time.Now(), []time.Duration{}
-		spread(ctx, 1000, 10*time.Millisecond, func(int) { told = append(told, time.Since(begin)) })
+		stagger(ctx, 1000, 10*time.Millisecond, func(int) { told = append(told, time.Since(begin)) })
 		if len(told) != 1000 || slices.Max(told) != 95*time.Millisecond {
 			t.Errorf("%d were told, the last after %v", len(told), slices.Max(told))
 		}
@@ -63,10 +63,10 @@ func TestDrain_TakesItsPaceFromWhatRailsNeedsToOpenAConnection(t *testing.T) {
 	for range 5 {
 		w.welcomed()
 	}
-	if every := w.server.drainEvery(5, time.Hour); every < 50*time.Millisecond {
+	if every := w.server.drainInterval(5, time.Hour); every < 50*time.Millisecond {
 		t.Errorf("one every %v, though Rails needs 50 ms for each", every)
 	}
-	if every := w.server.drainEvery(5, 50*time.Millisecond); every != 10*time.Millisecond {
+	if every := w.server.drainInterval(5, 50*time.Millisecond); every != 10*time.Millisecond {
 		t.Errorf("one every %v does not fit", every)
 	}
 }

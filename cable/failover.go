@@ -8,55 +8,58 @@ import (
 	"sync"
 
 	"github.com/catenary-cable/catenary/cable/lease"
-	"github.com/catenary-cable/catenary/protocol"
 	"github.com/catenary-cable/catenary/rpc"
 )
 
-// What follows is for a node that dies: the others make its close calls, and
-// a node that did not die after all learns of it. See package lease.
+// If a node dies, other nodes make its close calls from the records that it left in
+// Redis. If it did not die after all, it closes its connections. See package lease.
 
-// report says that others would have to know something new. c.mu is held.
-func (c *Connection) report() {
-	if c.changed {
-		c.changed = false
+// reportChange has the lease write the connection's record again, if what another
+// node would need has changed. c.mu is held.
+func (c *Connection) reportChange() {
+	if c.recordChanged {
+		c.recordChanged = false
 		c.server.lease.Changed(c.id)
 	}
 }
 
-// Record is the full close call, behind the name of the process that may still
-// hold the objects.
+// Record appends the full close call, on the line after the id of the process that
+// holds the objects. It returns nil if there is nothing to close in Rails.
 func (s *Server) Record(to []byte, id string) []byte {
 	s.mu.Lock()
 	c := s.connections[id]
 	s.mu.Unlock()
-	if c == nil || c.taken.Load() {
+	if c == nil || c.takenOver.Load() {
 		return nil
 	}
 	c.mu.Lock()
-	home, unknown, whole := c.home, c.isUnknownToRails(), c.upstream.Whole()
+	process, unknown, whole := c.process, c.isUnknownToRails(), c.upstream.Whole()
 	c.mu.Unlock()
-	if unknown || whole { // no call has been made for it: there is nothing to end
+	if unknown || whole {
 		return nil
 	}
-	if home != nil {
-		to = append(to, home.ID...)
+	if process != nil {
+		to = append(to, process.ID...)
 	}
-	call := rpc.Call{Connection: c.id, Do: rpc.Close} // no version: nobody else can have a later one
-	c.fill(&call, home)
+	call := rpc.Call{Connection: c.id, Do: rpc.Close} // without a version: no node has a later one
+	c.fill(&call, process)
 	return call.AppendTo(append(to, '\n'))
 }
 
-// Close tells Rails of the ends of another node's connections, and returns those
-// of which it may know now: they must not be told again.
-func (s *Server) Close(ctx context.Context, records []lease.Record) (told []string, err error) {
+// Close has Rails run the disconnect callbacks of another node's connections. It
+// returns those whose callbacks have run or may have run: they must not run again.
+func (s *Server) Close(ctx context.Context, records []lease.Record) (done []string, err error) {
 	var mu sync.Mutex
 	var calls sync.WaitGroup
 	for _, record := range records {
-		home, text, _ := bytes.Cut(record.Text, []byte("\n"))
-		call := rpc.Call{Connection: record.Connection, Do: rpc.Close, Encoded: text, Home: s.backend.Process(string(home))}
-		if s.restart.Reconnect && call.Home == nil && len(home) > 0 { // as natively, if node and process die together
+		process, text, _ := bytes.Cut(record.Text, []byte("\n"))
+		call := rpc.Call{
+			Connection: record.Connection, Do: rpc.Close, Encoded: text, Home: s.backend.Process(string(process)),
+		}
+		if s.restart.Reconnect && call.Home == nil && len(process) > 0 {
+			// The process died with the node: as without catenary, no callbacks run.
 			mu.Lock()
-			told = append(told, record.Connection)
+			done = append(done, record.Connection)
 			mu.Unlock()
 			continue
 		}
@@ -66,22 +69,22 @@ func (s *Server) Close(ctx context.Context, records []lease.Record) (told []stri
 			defer mu.Unlock()
 			switch {
 			case errors.Is(failure, rpc.ErrNotSent):
-				err = fmt.Errorf("telling Rails of the ends of another node's connections: %w", failure)
+				err = fmt.Errorf("running the disconnect callbacks of another node: %w", failure)
 				return
 			case failure != nil:
 				s.closer.lost.Add("may_have_run", "connection", call.Connection, "error", failure)
 			case result.Error != nil:
-				s.log.Warn("Rails could not run the callbacks of an end", "connection", call.Connection, "error", result.Error)
+				s.log.Warn("Rails could not run disconnect callbacks", "connection", call.Connection, "error", result.Error)
 			}
-			told = append(told, call.Connection)
+			done = append(done, call.Connection)
 		})
 	}
 	calls.Wait()
-	return told, err
+	return done, err
 }
 
-// Taken ends all connections: we were believed to be dead. Rails knows already
-// of the ends of those that are named.
+// Taken closes all connections: another node has taken this one over. It has run the
+// disconnect callbacks of those with the given ids.
 func (s *Server) Taken(ids []string) {
 	s.mu.Lock()
 	all := make([]*Connection, 0, len(s.connections))
@@ -90,12 +93,12 @@ func (s *Server) Taken(ids []string) {
 	}
 	for _, id := range ids {
 		if c := s.connections[id]; c != nil {
-			c.taken.Store(true)
+			c.takenOver.Store(true)
 		}
 	}
 	s.mu.Unlock()
 	for _, c := range all {
-		c.end("taken_over", &protocol.Disconnect{Reason: protocol.ServerRestart, Reconnect: true})
+		c.disconnect("taken_over", serverRestart)
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"github.com/catenary-cable/catenary/rpc"
 )
 
-// describe turns the browser's request into what Rails is told of it.
+// describe returns the browser's request as Rails gets it.
 func describe(r *http.Request) *rpc.Request {
 	scheme := "http"
 	if r.TLS != nil {
@@ -29,9 +29,9 @@ func describe(r *http.Request) *rpc.Request {
 	return d
 }
 
-// answer answers the handshake with what Rails' middleware has answered.
+// answer sends the browser what Rails' middleware has answered to the handshake.
 func answer(w http.ResponseWriter, result *rpc.Result) {
-	if result.Status < 200 || result.Status > 599 { // net/http would panic, or go on waiting
+	if result.Status < 200 || result.Status > 599 { // net/http would panic, or not end the response
 		http.Error(w, http.StatusText(http.StatusBadGateway), http.StatusBadGateway)
 		return
 	}
@@ -46,7 +46,7 @@ func answer(w http.ResponseWriter, result *rpc.Result) {
 	w.Write([]byte(result.Body))
 }
 
-// location is where an answer sends the browser, or "".
+// location returns the Location header of an answer, or "".
 func location(result *rpc.Result) string {
 	for _, header := range result.Headers {
 		if strings.EqualFold(header[0], "Location") {

@@ -193,12 +193,12 @@ type world struct {
 
 // setup is what a test may change about its server.
 type setup struct {
-	limits    Limits
-	restart   Restart
-	admission admission.Options
-	compress  bool
-	silent    bool
-	relay     *relay.Relay
+	limits               Limits
+	restart              Restart
+	admission            admission.Options
+	compress             bool
+	skipDisconnectFrames bool
+	relay                *relay.Relay
 }
 
 var testLimits = Limits{
@@ -225,7 +225,7 @@ func newWorld(t *testing.T, change ...func(*setup)) *world {
 	w.hub = hub.New(w.source, log)
 	w.server, err = NewServer(Options{
 		Backend: client, Hub: w.hub, Node: "n", Limits: with.limits, Restart: with.restart, Log: log,
-		Admission: admission.New(with.admission), Compress: with.compress, Silent: with.silent, Relay: with.relay,
+		Admission: admission.New(with.admission), Compress: with.compress, SkipDisconnectFrames: with.skipDisconnectFrames, Relay: with.relay,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -91,17 +91,17 @@ func TestLimits_CommandsThatWaitAreBoundedInBytes(t *testing.T) {
 	w.eventually("the queue is full", func() bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if c.waiting > 2*4096 {
-			t.Fatalf("%d bytes wait", c.waiting)
+		if c.commandBytes > 2*4096 {
+			t.Fatalf("%d bytes wait", c.commandBytes)
 		}
-		return c.room.made != nil
+		return c.space.made != nil
 	})
 	close(release)
 	for n := range texts {
 		b.expect(message(strings.Repeat("x", 1000), fmt.Sprint(n)))
 	}
-	if c.mu.Lock(); c.waiting != 0 {
-		t.Errorf("in the end %d bytes wait", c.waiting)
+	if c.mu.Lock(); c.commandBytes != 0 {
+		t.Errorf("in the end %d bytes wait", c.commandBytes)
 	}
 	c.mu.Unlock()
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/catenary-cable/catenary/rpc"
 )
 
-// ServeHTTP opens a connection. Rails is asked before the 101, so that what
-// its middleware answers can be the handshake's answer.
+// ServeHTTP opens a connection. It calls Rails before it sends the 101, so that
+// it can answer the handshake with what the app's middleware answers.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !s.admission.CheckRequest(w, r, s.relay.TakesAll()) {
 		return
@@ -36,9 +36,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	began := time.Now()
-	settled := func(outcome string) {
-		if c.identities == nil { // else Rails is not asked
-			s.settled(outcome, time.Since(began))
+	done := func(outcome string) {
+		if c.identities == nil { // otherwise Rails was not called
+			s.handshakeDone(outcome, time.Since(began))
 		}
 	}
 	opened, err := c.open(r.Context())
@@ -46,40 +46,41 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case err == errAbandoned:
 		s.admission.Rejected.Add("rails_unavailable", "error", err)
 		admission.Unavailable(w)
-		settled("unavailable")
+		done("unavailable")
 		return
 	case err != nil:
-		s.settleOpening(c, false)
-		s.admission.Rejected.Add(unavailability(err), "error", err)
+		s.finishOpening(c, false)
+		s.admission.Rejected.Add(unavailableReason(err), "error", err)
 		admission.Unavailable(w)
-		settled("unavailable")
+		done("unavailable")
 		return
 	case !opened.Opened():
-		s.settleOpening(c, false)
+		s.finishOpening(c, false)
 		s.admission.RefusedByRails(r, opened.Status, location(opened), opened.Body)
 		answer(w, opened)
-		settled("refused")
+		done("refused")
 		return
 	}
-	if stopping := s.settleOpening(c, true); stopping {
+	stopping := s.finishOpening(c, true)
+	if stopping {
 		c.socket.Close()
-		c.end("server_restart", nil)
+		c.disconnect("server_restart", nil)
 		s.admission.Rejected.Count("stopping")
 		admission.Unavailable(w)
-		settled("unavailable")
+		done("unavailable")
 		return
 	}
 	err = c.upgrade(w, r)
 	if err != nil {
-		c.end("browser_lost", nil)
-		settled("lost")
+		c.disconnect("browser_lost", nil)
+		done("lost")
 		return
 	}
 	s.count.opened.Add(1)
-	settled("opened")
+	done("opened")
 	c.start(opened)
-	if c.openedTooLate() {
-		c.lose(railsRestarted)
+	if c.lostItsProcess() {
+		c.disconnectInTurn(railsRestarted)
 	}
 }
 
@@ -102,7 +103,7 @@ func (c *Connection) upgrade(w http.ResponseWriter, r *http.Request) error {
 	return c.socket.Upgrade(w, r, c.protocol)
 }
 
-// open asks Rails whether the connection may be, by running its connect.
+// open has Rails run the app's connect and returns its answer.
 func (c *Connection) open(ctx context.Context) (*rpc.Result, error) {
 	if c.upstream != nil {
 		protocol, opened, err := c.upstream.Open(ctx)
@@ -112,33 +113,36 @@ func (c *Connection) open(ctx context.Context) (*rpc.Result, error) {
 		return opened, err
 	}
 	if c.identities != nil {
-		return c.assumed(), nil
+		return c.openedByToken(), nil
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, c.server.limits.OpenWait, errUnreachable)
 	defer cancel()
 	c.server.admission.Asking()
 	defer c.server.admission.Answered()
-	opened, err := c.ask(ctx)
+	opened, err := c.callOpen(ctx)
 	if err == errAbandoned {
 		return nil, err
 	}
 	if err != nil {
-		return nil, fmt.Errorf("asking Rails to open a connection: %w", err)
+		return nil, fmt.Errorf("opening a connection in Rails: %w", err)
 	}
 	c.name = opened.ID
 	return opened, nil
 }
 
-// errAbandoned says that Rails still opens a connection for which nobody waits
-// any more: once it has, it is told of its end.
-var errAbandoned = errors.New("Rails has not opened the connection in time (backend.open_timeout), or its browser has gone meanwhile")
+// errAbandoned means that Rails is still running the app's connect when the
+// handshake ends. After connect, Rails runs the disconnect callbacks.
+var errAbandoned = errors.New(
+	"Rails did not open the connection in time (backend.open_timeout), or its browser left")
 
-func (c *Connection) ask(ctx context.Context) (*rpc.Result, error) {
+// callOpen makes the open call. It returns errAbandoned if ctx ends after the call
+// was sent.
+func (c *Connection) callOpen(ctx context.Context) (*rpc.Result, error) {
 	s := c.server
 	s.mu.Lock()
 	s.handshakes[c.id] = c
 	s.mu.Unlock()
-	c.calling = true // nobody else has the connection yet
+	c.callInFlight = true // no lock: no other goroutine uses the connection yet
 	answers := make(chan rpc.Answer, 1)
 	pending, err := s.backend.Do(rpc.Call{
 		Connection: c.id, Do: rpc.Open, Request: c.request, Protocol: c.protocol, Context: ctx,
@@ -146,19 +150,20 @@ func (c *Connection) ask(ctx context.Context) (*rpc.Result, error) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.abandoned {
-			c.openedInVain(a)
+			c.openedAbandoned(a)
 			return
 		}
 		if a.Err == nil && a.Result.Error == nil {
-			c.noteObjects(a.Process, a.Result)
+			c.noteProcess(a.Process, a.Result)
 		}
-		if a.Err == nil { // what has come before belongs before, and what comes later after
-			a.Result.Ops, c.backlog = append(c.backlog, a.Result.Ops...), nil
+		if a.Err == nil { // early ops precede those of the result, later ones follow
+			a.Result.Ops = append(c.earlyOps, a.Result.Ops...)
+			c.earlyOps = nil
 		}
 		answers <- a
 	})
 	if err != nil {
-		c.calling = false
+		c.callInFlight = false
 		return nil, err
 	}
 	var a rpc.Answer
@@ -187,30 +192,32 @@ func (c *Connection) ask(ctx context.Context) (*rpc.Result, error) {
 		return nil, a.Err
 	}
 	c.mu.Lock()
-	c.calling = false
+	c.callInFlight = false
 	c.mu.Unlock()
 	return a.Result, nil
 }
 
-// abandon gives up a connection that Rails is still opening: it counts until Rails
-// knows of its end.
+// abandon closes a connection that Rails is still opening. The server counts it
+// until Rails has run its disconnect callbacks.
 func (c *Connection) abandon() {
-	c.server.settleOpening(c, true)
+	c.server.finishOpening(c, true)
 	c.socket.Close()
-	c.end("open_timeout", nil)
+	c.disconnect("open_timeout", nil)
 }
 
-// openedInVain has Rails close what it has opened too late. c.mu is held.
-func (c *Connection) openedInVain(a rpc.Answer) {
+// openedAbandoned has Rails run the disconnect callbacks of an abandoned
+// connection after its connect. c.mu is held.
+func (c *Connection) openedAbandoned(a rpc.Answer) {
 	if a.Err == nil && a.Result.Opened() {
-		c.noteObjects(a.Process, a.Result)
+		c.noteProcess(a.Process, a.Result)
 	}
-	c.calling = false
+	c.callInFlight = false
 	c.callNext()
 }
 
-// unavailability is why Rails could not be asked about a handshake.
-func unavailability(err error) string {
+// unavailableReason returns the reason for which a handshake is rejected that
+// could not be put to Rails.
+func unavailableReason(err error) string {
 	if errors.Is(err, rpc.ErrBusy) {
 		return "rails_busy"
 	}

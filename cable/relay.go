@@ -7,15 +7,15 @@ import (
 	"github.com/catenary-cable/catenary/protocol"
 )
 
-// passThrough takes a command to the app's own Action Cable if it belongs there.
-// c.mu is held.
-func (c *Connection) passThrough(command protocol.Command, text []byte) (taken bool) {
+// passThrough sends a command to the app's own Action Cable, and reports whether the
+// command belongs there. c.mu is held.
+func (c *Connection) passThrough(command protocol.Command, text []byte) bool {
 	if !c.server.relay.Takes(command) {
 		return false
 	}
 	if c.upstream == nil {
 		if command.Kind != protocol.Subscribe {
-			return true // of nothing: Rails only writes a line to its log
+			return true // nothing to send: Rails would only log it
 		}
 		c.upstream = c.newUpstream()
 	}
@@ -35,11 +35,11 @@ func (c *Connection) newUpstream() *relay.Upstream {
 type relayed Connection
 
 func (r *relayed) Send(text string)            { (*Connection)(r).socket.SendText(text) }
-func (r *relayed) Admit(bytes int) bool        { return (*Connection)(r).admits(bytes) }
+func (r *relayed) Admit(bytes int) bool        { return (*Connection)(r).admitSubscription(bytes) }
 func (r *relayed) Close(code int, text string) { (*Connection)(r).socket.AnswerClose(code, text) }
 func (r *relayed) Gone()                       { (*Connection)(r).server.remove((*Connection)(r)) }
 func (r *relayed) Log() *slog.Logger           { return (*Connection)(r).log() }
 
-func (r *relayed) End(reason string, d *protocol.Disconnect) { (*Connection)(r).end(reason, d) }
+func (r *relayed) End(reason string, d *protocol.Disconnect) { (*Connection)(r).disconnect(reason, d) }
 
 var _ relay.Browser = (*relayed)(nil)

@@ -12,95 +12,101 @@ import (
 	"github.com/catenary-cable/catenary/protocol"
 )
 
-// revoke obeys what came on the stream of revocations.
+// revoke handles a message on the stream of revocations.
 func (s *Server) revoke(payload []byte) {
-	one, reason := s.revocations.Verify(payload)
+	revocation, reason := s.revocations.Verify(payload)
 	if reason != "" {
-		s.log.Warn("a request to disconnect is not obeyed", "reason", reason)
+		s.log.Warn("request to disconnect ignored", "reason", reason)
 		return
 	}
 	var found []*Connection
-	for key, value := range map[string]string{"sub ": one.Subject, "jti ": one.ID} {
+	for key, value := range map[string]string{"sub ": revocation.Subject, "jti ": revocation.ID} {
 		if value != "" {
 			found = append(found, s.tokens.find(key+value)...)
 		}
 	}
-	s.log.Info("connections are disconnected as asked", "connections", len(found))
-	s.met(one.Asked, len(found))
-	go func() { // ending takes locks that the hub may be waited for under
+	s.log.Info("connections disconnected on request", "connections", len(found))
+	s.countDisconnected(revocation.Asked, len(found))
+	d := &protocol.Disconnect{Reason: protocol.Remote, Reconnect: revocation.Reconnect}
+	go func() { // disconnect takes locks under which others wait for the hub
 		for _, c := range found {
-			c.end("remote_disconnect", &protocol.Disconnect{Reason: protocol.Remote, Reconnect: one.Reconnect})
+			c.disconnect("remote_disconnect", d)
 		}
 	}()
 }
 
-// RemoteDisconnect is what Rails publishes for
-// ActionCable.server.remote_connections.where(…).disconnect. identifiers are
-// the values of what the connection is identified by: Global IDs
-// ("gid://app/User/7") or texts (actioncable/lib/action_cable/connection/identification.rb).
-// asked is who wants to know how many there were, or "": Rails passes over it.
-func RemoteDisconnect(identifiers []string, reconnect bool, asked string) (stream string, payload []byte) {
+// RemoteDisconnect returns what Rails publishes for
+// ActionCable.server.remote_connections.where(…).disconnect. identifiers are the
+// values by which the connection is identified: Global IDs ("gid://app/User/7") or
+// texts (actioncable/lib/action_cable/connection/identification.rb). request names
+// where nodes report how many connections they have closed, see
+// DisconnectCountStream; "": nowhere. Rails ignores it.
+func RemoteDisconnect(identifiers []string, reconnect bool, request string) (stream string, payload []byte) {
 	var identities []token.Identity
 	for _, identifier := range identifiers {
-		identities = append(identities, token.Identity{Value: identifier, Record: strings.HasPrefix(identifier, "gid://")})
+		isRecord := strings.HasPrefix(identifier, "gid://")
+		identities = append(identities, token.Identity{Value: identifier, Record: isRecord})
 	}
 	message := map[string]any{"type": "disconnect", "reconnect": reconnect}
-	if asked != "" {
-		message["asked"] = asked
+	if request != "" {
+		message["asked"] = request
 	}
 	payload, _ = json.Marshal(message)
-	return internalStream + token.ConnectionIdentifier(identities), payload
+	return internalStreamPrefix + token.ConnectionIdentifier(identities), payload
 }
 
-// tokenExpired is the reason that a browser is told at its token's "exp".
+// tokenExpired is the reason that a browser gets when its token's "exp" is reached.
 const tokenExpired = "token_expired"
 
-// connectionsByToken are the connections that came with a token: by whose it is,
-// so that they can be found, and by when it expires. One ticker serves them all.
+// connectionsByToken finds connections by the subject and the id of their tokens,
+// and disconnects them when their tokens expire.
 type connectionsByToken struct {
-	mu     sync.Mutex
-	by     map[string][]*Connection           // "sub 7", "jti 0b1e"
-	expire map[int64]map[*Connection]struct{} // by Unix second
-	done   int64                              // the last second that has been seen to
+	mu       sync.Mutex
+	byKey    map[string][]*Connection           // "sub 7", "jti 0b1e"
+	byExpiry map[int64]map[*Connection]struct{} // by Unix second
+	checked  int64                              // Unix second up to which expired has returned all
 }
 
 func (t *connectionsByToken) init() {
-	t.by, t.expire, t.done = map[string][]*Connection{}, map[int64]map[*Connection]struct{}{}, time.Now().Unix()
+	t.byKey = map[string][]*Connection{}
+	t.byExpiry = map[int64]map[*Connection]struct{}{}
+	t.checked = time.Now().Unix()
 }
 
-// add is called once, with c.mu held and c not ended.
+// add is called once for a connection, which is open. c.mu is held.
 func (t *connectionsByToken) add(c *Connection) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, key := range c.tokenKeys() {
-		t.by[key] = append(t.by[key], c)
+		t.byKey[key] = append(t.byKey[key], c)
 	}
 	if c.claims.Expires.IsZero() {
 		return
 	}
-	c.expires = max(c.claims.Expires.Unix(), t.done+1)
-	if t.expire[c.expires] == nil {
-		t.expire[c.expires] = map[*Connection]struct{}{}
+	c.expires = max(c.claims.Expires.Unix(), t.checked+1)
+	if t.byExpiry[c.expires] == nil {
+		t.byExpiry[c.expires] = map[*Connection]struct{}{}
 	}
-	t.expire[c.expires][c] = struct{}{}
+	t.byExpiry[c.expires][c] = struct{}{}
 }
 
 func (t *connectionsByToken) remove(c *Connection) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, key := range c.tokenKeys() {
-		left := slices.DeleteFunc(t.by[key], func(other *Connection) bool { return other == c })
-		if t.by[key] = left; len(left) == 0 {
-			delete(t.by, key)
+		left := slices.DeleteFunc(t.byKey[key], func(other *Connection) bool { return other == c })
+		if len(left) == 0 {
+			delete(t.byKey, key)
+		} else {
+			t.byKey[key] = left
 		}
 	}
-	delete(t.expire[c.expires], c)
-	if len(t.expire[c.expires]) == 0 {
-		delete(t.expire, c.expires)
+	delete(t.byExpiry[c.expires], c)
+	if len(t.byExpiry[c.expires]) == 0 {
+		delete(t.byExpiry, c.expires)
 	}
 }
 
-// tokenKeys are the keys under which a connection can be found.
 func (c *Connection) tokenKeys() (keys []string) {
 	if c.claims.Subject != "" {
 		keys = append(keys, "sub "+c.claims.Subject)
@@ -114,11 +120,11 @@ func (c *Connection) tokenKeys() (keys []string) {
 func (t *connectionsByToken) find(key string) []*Connection {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return slices.Clone(t.by[key])
+	return slices.Clone(t.byKey[key])
 }
 
-// run ends connections whose token has expired. A browser with a fresh token
-// comes back, one without is refused then.
+// run disconnects connections whose token has expired. Their browsers reconnect: with
+// a fresh token they are accepted, with the old one rejected.
 func (t *connectionsByToken) run(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -127,34 +133,35 @@ func (t *connectionsByToken) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			t.endExpired(now)
+			t.disconnectExpired(now)
 		}
 	}
 }
 
-func (t *connectionsByToken) endExpired(now time.Time) {
+func (t *connectionsByToken) disconnectExpired(now time.Time) {
 	for _, c := range t.expired(now.Unix()) {
-		c.end(tokenExpired, &protocol.Disconnect{Reason: tokenExpired, Reconnect: true})
+		c.disconnect(tokenExpired, &protocol.Disconnect{Reason: tokenExpired, Reconnect: true})
 	}
 }
 
-func (t *connectionsByToken) expired(now int64) (gone []*Connection) {
+// expired returns the connections whose tokens have expired since the last call.
+func (t *connectionsByToken) expired(now int64) (expired []*Connection) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if now-t.done > 60 { // the clock has been set
-		for second, crowd := range t.expire {
+	if now-t.checked > 60 { // the clock has been set, or the machine was suspended
+		for second, connections := range t.byExpiry {
 			if second < now {
-				for c := range crowd {
-					gone = append(gone, c)
+				for c := range connections {
+					expired = append(expired, c)
 				}
 			}
 		}
 	}
-	for second := max(t.done+1, now-60); second <= now; second++ {
-		for c := range t.expire[second] {
-			gone = append(gone, c)
+	for second := max(t.checked+1, now-60); second <= now; second++ {
+		for c := range t.byExpiry[second] {
+			expired = append(expired, c)
 		}
 	}
-	t.done = max(t.done, now)
-	return gone
+	t.checked = max(t.checked, now)
+	return expired
 }

@@ -36,8 +36,8 @@ func TestConnectionsByToken_ExpireInTheirSecond(t *testing.T) {
 		at(10*time.Second, soon)
 		at(11 * time.Second)
 		at(49*time.Hour, later) // no second was seen for long
-		if len(h.by) != 0 || len(h.expire) != 0 {
-			t.Errorf("something is left: %v %v", h.by, h.expire)
+		if len(h.byKey) != 0 || len(h.byExpiry) != 0 {
+			t.Errorf("something is left: %v %v", h.byKey, h.byExpiry)
 		}
 	})
 }

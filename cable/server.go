@@ -21,15 +21,14 @@ import (
 	"github.com/catenary-cable/catenary/cable/relay"
 	"github.com/catenary-cable/catenary/cable/socket"
 	"github.com/catenary-cable/catenary/cable/stats"
-	"github.com/catenary-cable/catenary/protocol"
 	"github.com/catenary-cable/catenary/rpc"
 )
 
-// Options are what a Server needs. All of it belongs to the caller.
+// Options configure a Server. The caller runs and closes what they contain.
 type Options struct {
 	Backend *rpc.Client
 	Hub     *hub.Hub
-	Node    string // our name among others, also in connections' ids
+	Node    string // this node's name, unique among nodes; connection ids start with it
 	Limits  Limits
 	Restart Restart
 	Ping    time.Duration // between pings; 0: socket.BeatInterval
@@ -37,70 +36,76 @@ type Options struct {
 
 	Admission *admission.Admission
 	Compress  bool         // long messages, for browsers that offer permessage-deflate
-	Silent    bool         // browsers that should come back are not told why they must, see Connection.tells
-	Relay     *relay.Relay // nil: nothing is left to the app's own Action Cable
-	Secret    string       // signs what nodes ask of each other, see token.Revocation
+	Relay     *relay.Relay // nil: no channel is passed through to the app's own Action Cable
+	Secret    string       // shared by all nodes, signs token.Revocation
 
-	// Lease has other nodes run our callbacks if we are killed. Its caller runs
-	// it, with the server as its connections; nil: nobody does.
+	// SkipDisconnectFrames closes the connections of browsers that should
+	// reconnect without a disconnect frame, see Connection.sendsFrame.
+	SkipDisconnectFrames bool
+
+	// Lease lets other nodes run this node's disconnect callbacks if it is killed.
+	// The caller runs it with the server as its lease.Connections. nil: no node does.
 	Lease *lease.Lease
 
-	// Publish broadcasts as the app would; nil: nobody is told how many a request
-	// to disconnect has met.
+	// Publish broadcasts as the app would. It reports how many connections a
+	// remote disconnect has closed. nil: nothing is reported.
 	Publish func(ctx context.Context, stream string, payload []byte) error
 
-	// HandshakeSettled is told of every handshake about which Rails was asked,
-	// and how long that took: opened, refused (by Rails), unavailable (Rails)
-	// or lost (the browser has gone). It may be nil.
-	HandshakeSettled func(outcome string, took time.Duration)
+	// HandshakeDone is called after every handshake that was put to Rails, with
+	// the time that it took. The outcome is opened, refused (by Rails),
+	// unavailable (Rails) or lost (the browser is gone). It may be nil.
+	HandshakeDone func(outcome string, took time.Duration)
 }
 
-// Server accepts connections and knows those that are open. It is the
-// handler of the cable's path.
+// Server accepts connections and holds the open ones. It is the HTTP handler of
+// the cable's path.
 type Server struct {
 	backend *rpc.Client
 	hub     *hub.Hub
 	node    string
 	limits  Limits
 	restart Restart
-	silent  bool
 	log     *slog.Logger
 	sockets *socket.Sockets
 
-	admission *admission.Admission
-	relay     *relay.Relay
-	verifier  atomic.Pointer[turbo.Verifier]                                 // nil: Turbo's streams are Rails' affair
-	publish   func(ctx context.Context, stream string, payload []byte) error // may be nil
-	answers   met
-	settled   func(outcome string, took time.Duration)
-	throttled *stats.ThrottledCounter // commands, by limit
-	refused   *stats.ThrottledCounter // subscriptions, by limit
-	badNames  *stats.ThrottledCounter // of Turbo's streams
-	raised    *stats.ThrottledCounter // exceptions in connect
+	admission            *admission.Admission
+	relay                *relay.Relay                   // may be nil
+	verifier             atomic.Pointer[turbo.Verifier] // nil: Rails verifies Turbo's streams
+	handshakeDone        func(outcome string, took time.Duration)
+	skipDisconnectFrames bool
+
+	publish          func(ctx context.Context, stream string, payload []byte) error // may be nil
+	disconnectCounts disconnectCounts
+
+	commandsThrottled     *stats.ThrottledCounter // by limit
+	subscriptionsRejected *stats.ThrottledCounter // by limit
+	badStreamNames        *stats.ThrottledCounter // Turbo's signed stream names that did not verify
+	connectRaised         *stats.ThrottledCounter // exceptions in the app's connect
 
 	tokens      connectionsByToken
 	revocations token.Revocations
 	lease       *lease.Lease // may be nil
 	closer      closer
-	pace        pace // of those whose objects are lost
+	pacer       pacer // staggers disconnects after lost state
 	count       counters
-	unseen      sync.Once // warns that Rails' restarts are not noticed
-	serial      atomic.Int64
-	short       atomic.Bool     // of memory
-	context     context.Context // of all calls; ended last
-	cancel      context.CancelFunc
-	patience    context.Context // of what may wait as long as nobody stops us
-	hurry       context.CancelFunc
+
+	warnRestarts sync.Once // logs that restarts of Rails cannot be noticed
+	serial       atomic.Int64
+	memoryShort  atomic.Bool
+	context      context.Context // of all calls; cancelled last
+	cancel       context.CancelFunc
+	serving      context.Context // of optional waits; cancelled when draining begins
+	stopServing  context.CancelFunc
 
 	mu          sync.Mutex
-	connections map[string]*Connection // by id, until Rails knows of their end
-	handshakes  map[string]*Connection // by id, those about which Rails is asked
-	opening     int                    // handshakes under way
+	connections map[string]*Connection // by id, until Rails has run their disconnect callbacks
+	handshakes  map[string]*Connection // by id, while Rails runs their connect
+	opening     int                    // handshakes in flight
 	draining    bool
-	empty       chan struct{} // closed when draining and the last is gone
+	drained     chan struct{} // closed when draining and no connection is left
 }
 
-// NewServer makes a server; Run makes it work.
+// NewServer returns a server; Run makes it work.
 func NewServer(o Options) (*Server, error) {
 	throttled := stats.NewThrottledCounter("a browser's commands are slowed down", o.Log,
 		"commands_per_second", "pending_commands")
@@ -111,61 +116,66 @@ func NewServer(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		backend: o.Backend, hub: o.Hub, node: o.Node, limits: o.Limits, restart: o.Restart, silent: o.Silent, log: o.Log, sockets: sockets,
-		admission: o.Admission, relay: o.Relay, throttled: throttled,
-		refused: stats.NewThrottledCounter("subscriptions are refused", o.Log,
+		backend: o.Backend, hub: o.Hub, node: o.Node, limits: o.Limits, restart: o.Restart,
+		log: o.Log, sockets: sockets, admission: o.Admission, relay: o.Relay, publish: o.Publish,
+		handshakeDone: o.HandshakeDone, skipDisconnectFrames: o.SkipDisconnectFrames,
+		commandsThrottled: throttled,
+		subscriptionsRejected: stats.NewThrottledCounter("subscriptions rejected", o.Log,
 			"subscriptions_per_connection", "subscription_bytes"),
-		badNames:    stats.NewThrottledCounter("signed names of Turbo's streams are rejected", o.Log),
-		raised:      stats.NewThrottledCounter("the app's connect raises an exception, see Rails' log", o.Log),
-		revocations: token.Revocations{Secret: o.Secret}, lease: o.Lease,
-		connections: map[string]*Connection{}, handshakes: map[string]*Connection{}, empty: make(chan struct{}),
+		badStreamNames: stats.NewThrottledCounter("signed names of Turbo's streams rejected", o.Log),
+		connectRaised:  stats.NewThrottledCounter("the app's connect raised an exception, see Rails' log", o.Log),
+		revocations:    token.Revocations{Secret: o.Secret},
+		lease:          o.Lease,
+		connections:    map[string]*Connection{},
+		handshakes:     map[string]*Connection{},
+		drained:        make(chan struct{}),
+	}
+	if s.handshakeDone == nil {
+		s.handshakeDone = func(string, time.Duration) {}
 	}
 	s.tokens.init()
-	s.closer = closer{server: s, lost: stats.NewThrottledCounter("ends did not reach Rails", o.Log)}
-	s.count.ends = map[string]int64{}
-	for _, reason := range endings {
-		s.count.ends[reason] = 0
-	}
-	s.publish = o.Publish
-	s.settled = o.HandshakeSettled
-	if s.settled == nil {
-		s.settled = func(string, time.Duration) {}
-	}
+	s.closer.server = s
+	s.closer.lost = stats.NewThrottledCounter("failed to deliver disconnect callbacks", o.Log)
+	s.count.init()
 	s.context, s.cancel = context.WithCancel(context.Background())
-	s.patience, s.hurry = context.WithCancel(s.context)
+	s.serving, s.stopServing = context.WithCancel(s.context)
 	return s, nil
 }
 
-// Run keeps the connections alive until ctx ends.
+// Run serves connections until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
 	defer s.cancel()
 	if s.admission.ChecksTokens() {
-		defer s.hub.Leave(s.hub.Listen(token.RevocationStream, s.revoke))
+		revocations := s.hub.Listen(token.RevocationStream, s.revoke)
+		defer s.hub.Leave(revocations)
 	}
 	go s.tokens.run(ctx)
-	var asking sync.WaitGroup
-	defer asking.Wait()
-	asking.Go(func() { s.backend.Run(ctx, (*backend)(s)) })
+	var backend sync.WaitGroup
+	defer backend.Wait()
+	backend.Go(func() { s.backend.Run(ctx, (*railsHandler)(s)) })
 	return s.sockets.Run(ctx)
 }
 
-// admit makes sure that there is room for one connection more.
-func (s *Server) admit(address netip.Addr) (err error) {
-	err = s.admission.AdmitHandshake(address)
+// admit takes a place for one more connection, or returns why there is none.
+func (s *Server) admit(address netip.Addr) error {
+	err := s.admission.AdmitHandshake(address)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			s.admission.ReleaseHandshake(address)
-		}
-	}()
+	err = s.beginOpening()
+	if err != nil {
+		s.admission.ReleaseHandshake(address)
+	}
+	return err
+}
+
+func (s *Server) beginOpening() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.draining {
-		return errors.New("the server is being stopped")
+		return errors.New("catenary is stopping")
 	}
-	if s.short.Load() {
+	if s.memoryShort.Load() {
 		return &admission.OverLimit{Limit: "memory", Status: http.StatusServiceUnavailable}
 	}
 	if len(s.connections)+s.opening >= s.limits.Connections {
@@ -175,9 +185,10 @@ func (s *Server) admit(address netip.Addr) (err error) {
 	return nil
 }
 
-// settleOpening ends a handshake, of which a connection may have come. It
-// reports whether the server is being stopped: then Drain does not know of it.
-func (s *Server) settleOpening(c *Connection, opened bool) (stopping bool) {
+// finishOpening gives back the place of a handshake, or to the connection that it
+// has opened. It reports whether the server is stopping: then Drain has not seen
+// the connection.
+func (s *Server) finishOpening(c *Connection, opened bool) (stopping bool) {
 	if !opened {
 		s.admission.ReleaseHandshake(c.address)
 	}
@@ -188,57 +199,61 @@ func (s *Server) settleOpening(c *Connection, opened bool) (stopping bool) {
 	if opened {
 		s.connections[c.id] = c
 	}
-	s.checkEmpty()
+	s.checkDrained()
 	return s.draining
 }
 
-// RefuseForMemory answers new handshakes with 503, or no longer. Those who are
-// here stay.
-func (s *Server) RefuseForMemory(refuse bool) { s.short.Store(refuse) }
+// RejectForMemory starts or stops answering new handshakes with 503. Open
+// connections stay.
+func (s *Server) RejectForMemory(reject bool) { s.memoryShort.Store(reject) }
 
-// ShedBacklog ends the connections of the browsers that keep up least, and of
-// those for which most waits for Rails. It returns how many.
-func (s *Server) ShedBacklog() (ended int) { return s.sockets.Shed() + s.shedCalls() }
+// ShedBacklog closes the connections of the slowest browsers and those with the
+// most bytes waiting for Rails. It returns how many it has closed.
+func (s *Server) ShedBacklog() (closed int) { return s.sockets.Shed() + s.shedCalls() }
 
-// shedCalls ends half of the connections for which much waits for Rails, those
-// with the most before others.
-func (s *Server) shedCalls() (ended int) {
-	var most []*Connection
+// shedCalls closes half of the connections with many bytes waiting for Rails, the
+// largest first.
+func (s *Server) shedCalls() (closed int) {
+	var largest []*Connection
 	bytes := map[*Connection]int{}
 	for _, c := range s.all() {
-		if held := c.held(); held > socket.WriteBytes {
-			most, bytes[c] = append(most, c), held
+		waiting := c.waitingBytes()
+		if waiting > socket.WriteBytes {
+			largest = append(largest, c)
+			bytes[c] = waiting
 		}
 	}
-	slices.SortFunc(most, func(a, b *Connection) int { return cmp.Compare(bytes[b], bytes[a]) })
-	most = most[:(len(most)+1)/2]
-	for _, c := range most {
-		c.end("memory", &protocol.Disconnect{Reason: protocol.ServerRestart, Reconnect: true})
+	slices.SortFunc(largest, func(a, b *Connection) int { return cmp.Compare(bytes[b], bytes[a]) })
+	largest = largest[:(len(largest)+1)/2]
+	for _, c := range largest {
+		c.disconnect("memory", serverRestart)
 	}
-	return len(most)
+	return len(largest)
 }
 
-// remove forgets a connection, of whose end Rails knows.
+// remove forgets a closed connection after Rails has run its disconnect callbacks.
 func (s *Server) remove(c *Connection) {
 	s.admission.ReleaseHandshake(c.address)
 	defer s.lease.Changed(c.id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.connections, c.id)
-	s.checkEmpty()
+	s.checkDrained()
 }
 
-func (s *Server) checkEmpty() {
-	if s.draining && s.opening == 0 && len(s.connections) == 0 {
-		select {
-		case <-s.empty:
-		default:
-			close(s.empty)
-		}
+// checkDrained wakes Drain when no connection is left. s.mu is held.
+func (s *Server) checkDrained() {
+	if !s.draining || s.opening > 0 || len(s.connections) > 0 {
+		return
+	}
+	select {
+	case <-s.drained:
+	default:
+		close(s.drained)
 	}
 }
 
-// find returns a connection by its id, one that is being opened too, or nil.
+// find returns the connection with an id, open or opening, or nil.
 func (s *Server) find(id string) *Connection {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -248,36 +263,36 @@ func (s *Server) find(id string) *Connection {
 	return s.handshakes[id]
 }
 
-// all returns the connections that there are.
+// all returns the open connections.
 func (s *Server) all() []*Connection {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Collect(maps.Values(s.connections))
 }
 
-// backend is what the server does with what Rails does by itself.
-type backend Server
+// railsHandler handles what Rails sends besides answers to calls.
+type railsHandler Server
 
-func (b *backend) Effects(connection string, ops []rpc.Op) {
-	if c := (*Server)(b).find(connection); c != nil {
-		c.effects(ops)
+func (h *railsHandler) Effects(connection string, ops []rpc.Op) {
+	if c := (*Server)(h).find(connection); c != nil {
+		c.applyEffects(ops)
 	}
 }
 
-func (b *backend) Sync(connection string, done func()) {
-	if c := (*Server)(b).find(connection); c != nil {
+func (h *railsHandler) Sync(connection string, done func()) {
+	if c := (*Server)(h).find(connection); c != nil {
 		c.sync(done)
 		return
 	}
 	done()
 }
 
-func (b *backend) Keep(connection string, from *rpc.Process, kept rpc.Kept) {
-	if c := (*Server)(b).find(connection); c != nil {
-		c.handedOver(from, kept)
+func (h *railsHandler) Keep(connection string, from *rpc.Process, kept rpc.Kept) {
+	if c := (*Server)(h).find(connection); c != nil {
+		c.receiveState(from, kept)
 	}
 }
 
-func (b *backend) Gone(p *rpc.Process) { (*Server)(b).processGone(p.ID) }
+func (h *railsHandler) Gone(p *rpc.Process) { (*Server)(h).processGone(p.ID) }
 
-var _ rpc.Handler = (*backend)(nil)
+var _ rpc.Handler = (*railsHandler)(nil)

@@ -6,71 +6,74 @@ import (
 	"github.com/catenary-cable/catenary/rpc"
 )
 
-// Rails' objects live in a Rails process, and we hold their state for the day
-// on which that process is gone. Writing the state costs Rails as much as
-// running a command, so it hands it over when it has nothing else to do, and
-// with the end of each call says whether we have it all. A process that dies
-// before takes the state with it: then the browser must reconnect, as it
-// natively would.
+// A connection's objects live in one Rails process. catenary keeps a copy of their
+// state, so that another process can rebuild them when that one is gone. Dumping
+// the state costs Rails as much as a command, so the process hands it over when it
+// is idle; each result says whether catenary has the latest. If the process dies
+// before it hands over, the browser must reconnect, as it does without catenary.
 
-var errLost = errors.New("the Rails process that held the latest state is gone")
+var errStateLost = errors.New("the Rails process that held the latest state is gone")
 
-// noteObjects notes where a call that has run has left the connection's objects,
-// and what it says of their state. It must run before anything that Rails says
-// later. c.mu is held.
-func (c *Connection) noteObjects(at *rpc.Process, result *rpc.Result) {
-	if at == nil && c.server.restart.Reconnect {
-		c.server.unseen.Do(func() {
-			c.server.log.Warn("backend.restart: reconnect has no effect while calls go by POST, which does not tell Rails' processes apart")
+// noteProcess notes which process holds the objects after a call, and whether
+// catenary has their latest state. It must run before anything that Rails sends
+// after the result is applied. c.mu is held.
+func (c *Connection) noteProcess(p *rpc.Process, result *rpc.Result) {
+	if p == nil && c.server.restart.Reconnect {
+		c.server.warnRestarts.Do(func() {
+			c.server.log.Warn("backend.restart: reconnect has no effect while calls go by POST, " +
+				"which does not tell Rails' processes apart")
 		})
 	}
-	if c.home != at {
-		c.changed = true
+	if c.process != p {
+		c.recordChanged = true
 	}
-	c.home, c.version = at, result.Version
+	c.process, c.version = p, result.Version
 	if result.Tags != nil {
 		c.tags = result.Tags
 	}
-	c.keep(result.State, result.Kept)
+	c.keepState(result.State, result.Kept)
 }
 
-// keep notes the connection's own state, and whether we have all of it. c.mu is held.
-func (c *Connection) keep(state string, all bool) {
+// keepState notes the connection's own state, if it is new, and whether all state
+// is the latest. c.mu is held.
+func (c *Connection) keepState(state string, latest bool) {
 	if state != "" {
-		c.state, c.changed = state, true
+		c.state, c.recordChanged = state, true
 	}
 	c.countStale(-1)
-	c.stale = !all
+	c.stale = !latest
 	c.countStale(1)
 }
 
-// countStale counts only those that have not ended. c.mu is held.
+// countStale adds to the number of stale connections. Closed ones do not count.
+// c.mu is held.
 func (c *Connection) countStale(by int64) {
-	if c.stale && !c.ended {
+	if c.stale && !c.closed {
 		c.server.count.stale.Add(by)
 	}
 }
 
-// handedOver takes the state that we lacked.
-func (c *Connection) handedOver(from *rpc.Process, kept rpc.Kept) {
+// receiveState takes the latest state from the process, unless there has been
+// another call since.
+func (c *Connection) receiveState(from *rpc.Process, kept rpc.Kept) {
 	defer c.warn(kept.Warnings)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.home != from || c.version != kept.Version {
-		return // there has been a call since
+	if c.process != from || c.version != kept.Version {
+		return
 	}
-	c.keep(kept.State, true)
+	c.keepState(kept.State, true)
 	for identifier, outcome := range kept.Channels {
 		if s := c.subscriptions.find(identifier); s != nil && outcome != nil && outcome.State != "" {
-			s.state, c.changed = outcome.State, true
+			s.state, c.recordChanged = outcome.State, true
 		}
 	}
 	if c.started {
-		c.report()
+		c.reportChange()
 	}
 }
 
-// warn passes on what Rails warns of.
+// warn logs and counts Rails' warnings.
 func (c *Connection) warn(warnings []string) {
 	for _, warning := range warnings {
 		c.log().Warn("warning from Rails", "warning", warning)

@@ -9,53 +9,57 @@ import (
 	"github.com/catenary-cable/catenary/protocol"
 )
 
-// Stats are the server's numbers. What is no number of now counts from the
-// start. docs/metrics.md says what each means to an operator.
+// Stats are the server's numbers. docs/metrics.md says what each means to an operator.
 type Stats struct {
-	Connections   int // now; those too of whose end Rails has yet to hear
-	Handshakes    int // now under way
-	Subscriptions int // now, that stand
-	Stale         int // connections of which Rails now has a later state than we
+	// now
+	Connections   int // until Rails has run their disconnect callbacks
+	Handshakes    int // in flight
+	Subscriptions int // that Rails holds or catenary has verified
+	Stale         int // connections whose Rails process has a later state than catenary
 	Draining      bool
+	Backlog       socket.BacklogStats
 
-	Opened          int64
-	RejectedByRails int64             // handshakes
-	Rejected        map[string]int64  // handshakes, without or despite Rails, by reason
-	RailsRejections map[string]int64  // the same, by what Rails answered
-	Guesses         map[string]string // what is behind these; of refusals by "refused_" and the reason
-	Ends            map[string]int64  // of connections, by reason
-
-	SubscriptionsRejected map[string]int64 // by limit
-	Commands              map[string]int64 // by kind
-	Repeated              int64            // of these, subscribes that cost no call
-	Throttled             map[string]int64 // commands, by limit
-
-	DisconnectsLost int64 // close calls that Rails has not answered
-	Warnings        int64 // from Rails
-	Pings           int64
-
-	Backlog socket.BacklogStats
+	// since the start
+	Opened                int64             // connections
+	Ends                  map[string]int64  // connections closed, by reason
+	Rejected              map[string]int64  // handshakes that catenary has rejected, by reason
+	RejectedByRails       int64             // handshakes
+	RailsRejections       map[string]int64  // the same by reason, guessed from Rails' answer
+	Guesses               map[string]string // likely causes, by reason; "refused_" and reason for RailsRejections
+	SubscriptionsRejected map[string]int64  // by limit
+	Commands              map[string]int64  // by kind
+	Repeated              int64             // of these, subscribes that needed no call
+	Throttled             map[string]int64  // commands, by limit
+	DisconnectsLost       int64             // close calls that Rails did not run, or may not have run
+	Warnings              int64             // from Rails
+	Pings                 int64
 }
 
-// Stats may be called as often as one likes: it locks nothing for long.
+// Stats returns the numbers. It holds no lock for long.
 func (s *Server) Stats() Stats {
 	sockets := s.sockets.Stats()
 	stats := Stats{
-		Subscriptions: int(s.count.subscriptions.Load()), Stale: int(s.count.stale.Load()),
+		Subscriptions: int(s.count.subscriptions.Load()),
+		Stale:         int(s.count.stale.Load()),
+		Backlog:       sockets.Backlog,
 
-		Opened: s.count.opened.Load(), RejectedByRails: s.admission.Refused.Sum(),
-		Rejected: s.admission.Rejected.Counts(), Ends: s.count.ending(),
-		RailsRejections: s.admission.Refused.Counts(), Guesses: s.admission.Rejected.Guesses(),
-
-		SubscriptionsRejected: s.refused.Counts(), Throttled: s.throttled.Counts(),
-		Repeated: s.count.repeated.Load() + s.relay.Repeated(), Commands: map[string]int64{},
-
-		DisconnectsLost: s.closer.lost.Sum(), Warnings: s.count.warnings.Load(), Pings: sockets.Pings,
-
-		Backlog: sockets.Backlog,
+		Opened:                s.count.opened.Load(),
+		Ends:                  s.count.closedByReason(),
+		Rejected:              s.admission.Rejected.Counts(),
+		RejectedByRails:       s.admission.Refused.Sum(),
+		RailsRejections:       s.admission.Refused.Counts(),
+		Guesses:               s.admission.Rejected.Guesses(),
+		SubscriptionsRejected: s.subscriptionsRejected.Counts(),
+		Commands:              map[string]int64{},
+		Repeated:              s.count.repeated.Load() + s.relay.Repeated(),
+		Throttled:             s.commandsThrottled.Counts(),
+		DisconnectsLost:       s.closer.lost.Sum(),
+		Warnings:              s.count.warnings.Load(),
+		Pings:                 sockets.Pings,
 	}
 	for kind, name := range [...]string{
-		protocol.Unknown: "unknown", protocol.Subscribe: "subscribe", protocol.Unsubscribe: "unsubscribe", protocol.Perform: "message",
+		protocol.Unknown: "unknown", protocol.Subscribe: "subscribe",
+		protocol.Unsubscribe: "unsubscribe", protocol.Perform: "message",
 	} {
 		stats.Commands[name] = s.count.commands[kind].Load()
 	}
@@ -68,36 +72,44 @@ func (s *Server) Stats() Stats {
 	return stats
 }
 
-// counters are what the server has seen since it started.
+// counters are what the server counts itself.
 type counters struct {
-	opened        atomic.Int64
-	subscriptions atomic.Int64    // now, that stand
+	opened        atomic.Int64    // connections
+	subscriptions atomic.Int64    // now
 	commands      [4]atomic.Int64 // by protocol.Kind
-	repeated      atomic.Int64    // subscribes that cost no call
+	repeated      atomic.Int64    // subscribes that needed no call
 	warnings      atomic.Int64    // from Rails
 	stale         atomic.Int64    // connections, now
 
 	mu   sync.Mutex
-	ends map[string]int64 // by reason
+	ends map[string]int64 // connections closed, by reason
 }
 
-// endings are the reasons why connections end.
-var endings = [...]string{
+// endReasons are the reasons for which connections are closed.
+var endReasons = [...]string{
 	"browser_closed", "browser_lost", "message_too_long", "protocol_error", "slow", // the browser
 	"connect_failed", "open_timeout", "rails_closed", "rails_failed", "state_lost", railsRestarted, // Rails
 	"remote_disconnect", tokenExpired, "server_restart", // an operator
 	"taken_over",             // another node
 	"memory",                 // catenary
-	"app_closed", "app_lost", // what is passed through
+	"app_closed", "app_lost", // the app's own Action Cable
 }
 
-func (c *counters) ended(reason string) {
+// init starts every reason at zero, so that Prometheus sees the first event of each.
+func (c *counters) init() {
+	c.ends = map[string]int64{}
+	for _, reason := range endReasons {
+		c.ends[reason] = 0
+	}
+}
+
+func (c *counters) closed(reason string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ends[reason]++
 }
 
-func (c *counters) ending() map[string]int64 {
+func (c *counters) closedByReason() map[string]int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return maps.Clone(c.ends)

@@ -7,42 +7,41 @@ import (
 	"github.com/catenary-cable/catenary/protocol"
 )
 
-// subscription is what we know of one identifier on one connection. Whether
-// the browser may subscribe is decided when its command arrives (wanted),
-// while Rails' view (live) follows when the command has run: so a repeated
+// subscription is one identifier on one connection. wanted follows the browser's
+// commands as they arrive, live follows Rails as the commands run. So a repeated
 // subscribe never reaches Rails, however slow the first one is. c.mu guards it.
 type subscription struct {
 	connection *Connection
 	identifier string
 
-	wanted   bool      // the browser's last command was a subscribe
-	queued   int       // commands about it that Rails has not answered
-	live     bool      // Rails holds it, or it is verified
-	verified bool      // here, and Rails knows nothing of it: see Connection.verify
-	rejected bool      // in the call that is being applied
-	excess   bool      // Rails holds it, and it is over a limit: see Connection.standing
-	unknown  time.Time // until then, subscribing again is not worth a call
+	wanted         bool      // the browser's last command was a subscribe
+	queuedCommands int       // subscribes and unsubscribes that Rails has not answered
+	live           bool      // Rails holds it, or verify has confirmed it
+	verified       bool      // by catenary, and unknown to Rails: see Connection.verify
+	rejected       bool      // by the channel, in the result that is being applied
+	overLimit      bool      // Rails holds it although it is over a limit
+	unknownUntil   time.Time // Rails knows no such channel: until then, no subscribe is a call
 
-	state   string        // Rails' own, see docs/rpc.md
-	streams []*hub.Member // by name
-	waiting int           // streams not yet acknowledged
-	confirm []byte        // the confirmation, held back until waiting is 0
-	timers  []*timer      // in Rails' order
+	state          string        // opaque, see docs/rpc.md
+	streams        []*hub.Member // in no order
+	pendingStreams int           // of these, those not yet live
+	confirmation   []byte        // frame to send when pendingStreams is 0
+	timers         []*timer      // in Rails' order
 }
 
-// unknownFor is how long a subscribe to something that is no channel is
-// remembered: clients repeat it twice a second forever.
-const unknownFor = 5 * time.Second
+// unknownChannelTTL is how long a subscribe to an unknown channel is not repeated
+// in Rails. Clients repeat it twice a second, forever.
+const unknownChannelTTL = 5 * time.Second
 
-// setLive notes whether Rails holds it. At the connection's end all are counted
-// off.
+// setLive notes whether Rails holds the subscription. disconnect subtracts those of
+// the connection from the count.
 func (s *subscription) setLive(live bool) {
 	if s.live == live {
 		return
 	}
-	s.live, s.connection.changed = live, true
+	s.live, s.connection.recordChanged = live, true
 	switch count := &s.connection.server.count.subscriptions; {
-	case s.connection.ended:
+	case s.connection.closed:
 	case live:
 		count.Add(1)
 	default:
@@ -50,26 +49,28 @@ func (s *subscription) setLive(live bool) {
 	}
 }
 
-// follow starts a stream; token is nil for a plain one.
+// follow joins a stream. token is nil for a stream without a block.
 func (s *subscription) follow(name string, token *string) {
-	if s.excess || s.find(name) >= 0 {
+	if s.overLimit || s.findStream(name) >= 0 {
 		return
 	}
 	c := s.connection
 	m := &hub.Member{Socket: &c.socket, Subscriber: s, Token: token}
 	if token != nil {
-		m.Callback = func(payload string) { c.deliverTo(s, name, payload) }
+		m.Callback = func(payload string) { c.deliverToBlock(s, name, payload) }
 	}
-	s.streams, c.changed = append(s.streams, m), true
-	if !c.server.hub.Join(name, s.identifier, m) {
-		s.waiting, m.Waiting = s.waiting+1, true // Live needs c.mu, so it comes later
-		c.pending++
+	s.streams, c.recordChanged = append(s.streams, m), true
+	live := c.server.hub.Join(name, s.identifier, m)
+	if !live { // Live takes c.mu, so it cannot have run before this
+		m.Waiting = true
+		s.pendingStreams++
+		c.pendingStreams++
 	}
 }
 
-// unfollow stops a stream.
+// unfollow leaves a stream.
 func (s *subscription) unfollow(name string) {
-	i := s.find(name)
+	i := s.findStream(name)
 	if i < 0 {
 		return
 	}
@@ -77,10 +78,10 @@ func (s *subscription) unfollow(name string) {
 	last := len(s.streams) - 1
 	s.streams[i] = s.streams[last]
 	s.streams[last] = nil
-	s.streams, s.connection.changed = s.streams[:last], true
+	s.streams, s.connection.recordChanged = s.streams[:last], true
 }
 
-func (s *subscription) find(name string) int {
+func (s *subscription) findStream(name string) int {
 	for i, m := range s.streams {
 		if m.Stream() == name {
 			return i
@@ -91,51 +92,54 @@ func (s *subscription) find(name string) int {
 
 func (s *subscription) leave(m *hub.Member) {
 	s.connection.server.hub.Leave(m)
-	s.waited(m)
+	s.notPending(m)
 }
 
-// waited notes that a stream is not waited for any more.
-func (s *subscription) waited(m *hub.Member) {
-	if m.Waiting {
-		m.Waiting = false
-		s.waiting--
-		s.connection.pending--
-		if s.connection.pending == 0 {
-			s.connection.synced()
-		}
+// notPending takes a stream that is live, or left, off the pending ones.
+func (s *subscription) notPending(m *hub.Member) {
+	if !m.Waiting {
+		return
+	}
+	m.Waiting = false
+	s.pendingStreams--
+	s.connection.pendingStreams--
+	if s.connection.pendingStreams == 0 {
+		s.connection.callSyncs()
 	}
 }
 
-// leaveAll stops all streams and timers and forgets a confirmation not yet sent.
+// leaveAll leaves all streams, stops all timers and drops an unsent confirmation.
 func (s *subscription) leaveAll() {
 	s.stopTimers()
 	for _, m := range s.streams {
 		s.leave(m)
 	}
-	s.streams, s.confirm = nil, nil
+	s.streams, s.confirmation = nil, nil
 }
 
 // Live is called by the hub when a stream is live.
 func (s *subscription) Live(m *hub.Member) {
 	s.connection.mu.Lock()
 	defer s.connection.mu.Unlock()
-	s.waited(m)
-	s.sendConfirm()
+	s.notPending(m)
+	s.sendConfirmation()
 }
 
-func (s *subscription) sendConfirm() {
-	if s.waiting == 0 && s.confirm != nil && !s.excess {
-		s.connection.socket.Send(s.confirm)
-		s.confirm = nil
+// sendConfirmation sends the confirmation, if there is one, when every stream is live.
+func (s *subscription) sendConfirmation() {
+	if s.pendingStreams == 0 && s.confirmation != nil && !s.overLimit {
+		s.connection.socket.Send(s.confirmation)
+		s.confirmation = nil
 	}
 }
 
-// wants reports whether a subscribe is worth a call to Rails.
-func (s *subscription) wants(kind protocol.Kind, now time.Time) bool {
-	return kind != protocol.Subscribe || !s.wanted && now.After(s.unknown)
+// needsCall reports whether Rails must see a command. It need not see a repeated
+// subscribe, nor one to a channel that it does not know.
+func (s *subscription) needsCall(kind protocol.Kind, now time.Time) bool {
+	return kind != protocol.Subscribe || !s.wanted && now.After(s.unknownUntil)
 }
 
-// forgettable reports that nothing is known of it that a new one would not know.
+// forgettable reports whether the subscription is no different from a new one.
 func (s *subscription) forgettable(now time.Time) bool {
-	return !s.wanted && !s.live && s.queued == 0 && now.After(s.unknown)
+	return !s.wanted && !s.live && s.queuedCommands == 0 && now.After(s.unknownUntil)
 }

@@ -5,16 +5,14 @@ import (
 	"time"
 )
 
-// subscriptions are those of one connection, in the order in which the browser
-// asked for them. Most connections have a few, which are looked through;
-// those with many get a map.
+// subscriptions are those of one connection, in the order of their subscribes.
+// Most connections have a few and search the list; those with many get an index.
 type subscriptions struct {
 	list  []*subscription
-	index map[string]*subscription
+	index map[string]*subscription // by identifier; nil up to maxUnindexed
 }
 
-// few is how many are looked through.
-const few = 8
+const maxUnindexed = 8
 
 func (s *subscriptions) find(identifier string) *subscription {
 	if s.index != nil {
@@ -32,7 +30,7 @@ func (s *subscriptions) add(one *subscription) {
 	s.list = append(s.list, one)
 	if s.index != nil {
 		s.index[one.identifier] = one
-	} else if len(s.list) > few {
+	} else if len(s.list) > maxUnindexed {
 		s.index = make(map[string]*subscription, len(s.list))
 		for _, one := range s.list {
 			s.index[one.identifier] = one
@@ -45,7 +43,7 @@ func (s *subscriptions) remove(one *subscription) {
 	delete(s.index, one.identifier)
 }
 
-// purge removes those of which nothing need be known.
+// purge removes the forgettable ones.
 func (s *subscriptions) purge(now time.Time) {
 	for _, one := range slices.Clone(s.list) {
 		if one.forgettable(now) {
@@ -55,10 +53,9 @@ func (s *subscriptions) purge(now time.Time) {
 }
 
 func (s *subscriptions) all() []*subscription { return s.list }
-func (s *subscriptions) len() int             { return len(s.list) }
+func (s *subscriptions) count() int           { return len(s.list) }
 
-// bytes are those of the identifiers. It is asked when one more is to come, which
-// costs a call.
+// bytes sums up the identifiers. It is linear, but each subscribe costs a call anyway.
 func (s *subscriptions) bytes() (sum int) {
 	for _, one := range s.list {
 		sum += len(one.identifier)

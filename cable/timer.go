@@ -6,22 +6,26 @@ import (
 	"github.com/catenary-cable/catenary/rpc"
 )
 
-// timer is one of a channel's periodic timers, as in Rails'
-// actioncable/lib/action_cable/channel/periodic_timers.rb, or the heartbeat of
-// a connection. Its block runs in Rails; the time is kept here. A tick is left
-// out while the last one is under way. c.mu guards it.
+// timer is a channel's periodic timer, as in Rails'
+// actioncable/lib/action_cable/channel/periodic_timers.rb, or the heartbeat of a
+// connection. catenary keeps the time, Rails runs the block. A tick is skipped
+// while the last one is queued or runs. c.mu guards it.
 type timer struct {
 	*time.Timer
-	underway bool
+	inFlight bool
 }
 
-// shortest bounds how often an app may have us call.
-const shortest = 50 * time.Millisecond
+// minInterval bounds how often an app's timer can cause a call.
+const minInterval = 50 * time.Millisecond
 
-// setTimers starts the timers that Rails lists, in seconds, once.
+func interval(seconds float64) time.Duration {
+	return max(time.Duration(seconds*float64(time.Second)), minInterval)
+}
+
+// setTimers starts the timers that Rails lists, in seconds, unless they run already.
 func (s *subscription) setTimers(intervals []float64) {
 	for i := len(s.timers); i < len(intervals); i++ {
-		every := max(time.Duration(intervals[i]*float64(time.Second)), shortest)
+		every := interval(intervals[i])
 		t := &timer{}
 		s.timers = append(s.timers, t)
 		t.Timer = time.AfterFunc(every, func() { s.tick(i, t, every) })
@@ -32,38 +36,13 @@ func (s *subscription) tick(i int, t *timer, every time.Duration) {
 	c := s.connection
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ended || i >= len(s.timers) || s.timers[i] != t {
+	if c.closed || i >= len(s.timers) || s.timers[i] != t {
 		return
 	}
 	t.Reset(every)
-	if !t.underway {
-		t.underway = true
+	if !t.inFlight {
+		t.inFlight = true
 		c.enqueue(queuedCall{call: rpc.Call{Do: rpc.Tick, Channel: s.identifier, Timer: i}, tick: t})
-	}
-}
-
-// setBeat starts the heartbeat of an app that has changed it, once. The pings
-// are sent all the same, by the sockets. c.mu is held.
-func (c *Connection) setBeat(seconds float64) {
-	if seconds <= 0 || c.beating != nil || c.ended {
-		return
-	}
-	every := max(time.Duration(seconds*float64(time.Second)), shortest)
-	t := &timer{}
-	c.beating = t
-	t.Timer = time.AfterFunc(every, func() { c.beat(t, every) })
-}
-
-func (c *Connection) beat(t *timer, every time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.ended {
-		return
-	}
-	t.Reset(every)
-	if !t.underway {
-		t.underway = true
-		c.enqueue(queuedCall{call: rpc.Call{Do: rpc.Beat}, tick: t})
 	}
 }
 
@@ -72,4 +51,29 @@ func (s *subscription) stopTimers() {
 		t.Stop()
 	}
 	s.timers = nil
+}
+
+// startHeartbeat has Rails run the beat of an app that overrides it, unless it does
+// already. The sockets send their pings regardless. c.mu is held.
+func (c *Connection) startHeartbeat(seconds float64) {
+	if seconds <= 0 || c.heartbeat != nil || c.closed {
+		return
+	}
+	every := interval(seconds)
+	t := &timer{}
+	c.heartbeat = t
+	t.Timer = time.AfterFunc(every, func() { c.beat(t, every) })
+}
+
+func (c *Connection) beat(t *timer, every time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
+	t.Reset(every)
+	if !t.inFlight {
+		t.inFlight = true
+		c.enqueue(queuedCall{call: rpc.Call{Do: rpc.Beat}, tick: t})
+	}
 }

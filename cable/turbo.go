@@ -8,20 +8,19 @@ import (
 	"github.com/catenary-cable/catenary/protocol"
 )
 
-// Turbo's streams can be verified here. Rails then knows nothing of such a
-// subscription: not one command about it is a call, and no call tells of it.
+// catenary can verify the signed names of Turbo's streams itself. Rails never sees
+// such a subscription: no command about it is a call, and no call mentions it.
 
-// VerifyStreams has subscriptions to Turbo's streams answered without Rails from
-// now on. nil: Rails answers; subscriptions that stand are not touched.
+// VerifyStreams has subscriptions to Turbo's streams answered without Rails from now
+// on. With nil, Rails answers new ones; existing ones stay as they are.
 func (s *Server) VerifyStreams(v *turbo.Verifier) { s.verifier.Store(v) }
 
-// verify takes a command about a stream of Turbo's, and reports false if it is
-// for Rails: so are those about a subscription that Rails has been asked for.
-// c.mu is held.
+// verify handles a command about one of Turbo's streams. It returns false if Rails
+// must see the command; so it does if Rails holds the subscription. c.mu is held.
 func (c *Connection) verify(command protocol.Command) bool {
 	if s := c.subscriptions.find(command.Identifier); s != nil {
 		if s.verified {
-			c.again(s, command.Kind)
+			c.repeatVerified(s, command.Kind)
 		}
 		return s.verified
 	}
@@ -34,13 +33,13 @@ func (c *Connection) verify(command protocol.Command) bool {
 		return false
 	}
 	if command.Kind != protocol.Subscribe {
-		return true // Rails logs that there is no such subscription
+		return true // Rails would only log that there is no such subscription
 	}
 	stream, ok := verifier.Verify(signed, time.Now())
 	if !ok {
-		c.server.badNames.Add("bad signature, or its time is over")
+		c.server.badStreamNames.Add("bad signature or expired")
 	}
-	if !ok || !c.admits(len(command.Identifier)) {
+	if !ok || !c.admitSubscription(len(command.Identifier)) {
 		c.socket.SendText(string(protocol.Reject(command.Identifier)))
 		return true
 	}
@@ -48,14 +47,14 @@ func (c *Connection) verify(command protocol.Command) bool {
 	s.verified, s.wanted = true, true
 	s.setLive(true)
 	s.follow(stream, nil)
-	s.confirm = socket.Text(protocol.Confirm(s.identifier))
-	s.sendConfirm()
+	s.confirmation = socket.Text(protocol.Confirm(s.identifier))
+	s.sendConfirmation()
 	return true
 }
 
-// again takes a further command about a verified subscription. Turbo's channel
-// has no actions.
-func (c *Connection) again(s *subscription, kind protocol.Kind) {
+// repeatVerified handles a further command about a verified subscription. Turbo's
+// channel has no actions.
+func (c *Connection) repeatVerified(s *subscription, kind protocol.Kind) {
 	switch kind {
 	case protocol.Subscribe:
 		c.server.count.repeated.Add(1)

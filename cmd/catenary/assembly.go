@@ -205,7 +205,7 @@ func (a *assembly) open() error {
 	admission := admission.New(a.edge)
 	a.server, err = cable.NewServer(cable.Options{
 		Backend: a.backend, Hub: a.hub, Node: node(), Limits: limits(cfg), Restart: restart(cfg), Ping: cfg.Ping.Interval, Log: a.log, Secret: a.backend.Secret(),
-		Admission: admission, Compress: cfg.Compression, Silent: !cfg.DisconnectFrames, Relay: passThrough, HandshakeSettled: a.meters.handshake, Lease: lease,
+		Admission: admission, Compress: cfg.Compression, SkipDisconnectFrames: !cfg.DisconnectFrames, Relay: passThrough, HandshakeDone: a.meters.handshake, Lease: lease,
 		Publish: a.source.Publish,
 	})
 	if err != nil {

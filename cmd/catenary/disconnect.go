@@ -91,9 +91,9 @@ func (d disconnection) run(ctx context.Context, to publisher, listen listener, s
 		return found, err
 	}
 	asked := rand.Text()
-	answers := make(chan cable.Met, 100)
-	live, leave := listen(cable.MetStream(asked), func(payload []byte) {
-		var one cable.Met
+	answers := make(chan cable.DisconnectCount, 100)
+	live, leave := listen(cable.DisconnectCountStream(asked), func(payload []byte) {
+		var one cable.DisconnectCount
 		if json.Unmarshal(payload, &one) == nil {
 			select {
 			case answers <- one:

@@ -111,7 +111,7 @@ func (b *memoryBound) look() (used int64) {
 func (b *memoryBound) turn(short bool) {
 	if b.short != short {
 		b.short = short
-		b.server.RefuseForMemory(short)
+		b.server.RejectForMemory(short)
 	}
 }
 

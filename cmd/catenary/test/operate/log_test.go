@@ -64,7 +64,7 @@ func TestLog_TellsADay(t *testing.T) {
 	}
 	awaits("broadcasts arrive again")
 	b.Close()
-	awaits("connection ended")
+	awaits("connection closed")
 	node.Process.Stop(t)
 
 	source := sourceText(t)

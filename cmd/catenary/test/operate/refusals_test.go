@@ -19,7 +19,7 @@ func TestLog_SaysWhyHandshakesAreRefused(t *testing.T) {
 		{"/cable", []string{"Host: app.example", "Origin: https://app.example"}, []string{"reason=origin", "status=404", "host=app.example", "origin=https://app.example", "scheme=http ", "X-Forwarded-Proto: https"}},
 		{"/cable", []string{"Host: app.example", "Origin: http://elsewhere.example"}, []string{"reason=origin", "origin=http://elsewhere.example", "pass on Host"}},
 		{"/cable", []string{"Upgrade: (none)", "Connection: (none)"}, []string{"reason=no_upgrade", "proxy_http_version 1.1"}},
-		{"/cable?mode=raise", nil, []string{"raises an exception", "reason=connect_failed", "connection=n-"}},
+		{"/cable?mode=raise", nil, []string{"raised an exception", "reason=connect_failed", "connection=n-"}},
 	} {
 		e.Connect(0, refused.path, refused.changes...)
 		err := e.Nodes[0].Process.WaitFor(func() (err error) {
