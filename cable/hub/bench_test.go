@@ -12,8 +12,8 @@ import (
 	"github.com/catenary-cable/catenary/protocol"
 )
 
-// crowdOf is a stream with n browsers that throw away what they get.
-func crowdOf(b *testing.B, n, identifiers int) *stream {
+// streamWith returns a stream with n browsers that discard what they get.
+func streamWith(b *testing.B, n, identifiers int) *stream {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
@@ -49,7 +49,7 @@ func BenchmarkDeliver(b *testing.B) {
 	payload := []byte(`{"author":"ada","body":"the wire hangs over the rails","at":"2026-11-23T20:00:00.000Z"}`)
 	for _, c := range []struct{ browsers, identifiers, batch int }{{100, 1, 1}, {1000, 1, 1}, {1000, 1, 16}, {1000, 1000, 1}} {
 		b.Run(fmt.Sprintf("browsers=%d/identifiers=%d/batch=%d", c.browsers, c.identifiers, c.batch), func(b *testing.B) {
-			s := crowdOf(b, c.browsers, c.identifiers)
+			s := streamWith(b, c.browsers, c.identifiers)
 			b.ReportAllocs()
 			for b.Loop() {
 				for range c.batch {
@@ -62,14 +62,14 @@ func BenchmarkDeliver(b *testing.B) {
 	}
 }
 
-// The whole way of a broadcast, from its arrival to the last write, without
-// what the kernel does with it: the browsers' sockets are shut.
+// A broadcast from its arrival to the last write, without
+// the kernel's work: the sockets are closed.
 func BenchmarkHub(b *testing.B) {
 	payload := []byte(`{"author":"ada","body":"the wire hangs over the rails","at":"2026-11-23T20:00:00.000Z"}`)
 	for _, browsers := range []int{1, 100} {
 		b.Run(fmt.Sprintf("browsers=%d", browsers), func(b *testing.B) {
 			h := New(idle{}, slog.New(slog.DiscardHandler))
-			to := shut(b)
+			to := closedSocket(b)
 			for range browsers {
 				h.Join("room", "a", &Member{Socket: to})
 			}
@@ -86,7 +86,7 @@ func BenchmarkHub(b *testing.B) {
 }
 
 func BenchmarkPing(b *testing.B) {
-	s := crowdOf(b, 1000, 1)
+	s := streamWith(b, 1000, 1)
 	turns := socket.Turns{Lock: &s.mu}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,7 +97,7 @@ func BenchmarkPing(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*1000), "ns/ping")
 }
 
-// Coming and going costs the same however many streams there are.
+// Joining and leaving costs the same however many streams there are.
 func BenchmarkJoinAndLeave(b *testing.B) {
 	for _, streams := range []int{1, 10_000} {
 		b.Run(fmt.Sprintf("streams=%d", streams), func(b *testing.B) {
@@ -116,11 +116,11 @@ func BenchmarkJoinAndLeave(b *testing.B) {
 	}
 }
 
-// Whoever comes does not wait for a crowd to be served.
+// A member that joins does not wait until a large stream is delivered.
 func BenchmarkJoinBesideDelivery(b *testing.B) {
 	payload := []byte(`{"body":"the wire hangs over the rails"}`)
 	h := New(idle{}, slog.New(slog.DiscardHandler))
-	s := crowdOf(b, 2000, 1)
+	s := streamWith(b, 2000, 1)
 	h.shard("room").streams["room"] = s
 	stop, ended := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -135,7 +135,7 @@ func BenchmarkJoinBesideDelivery(b *testing.B) {
 			}
 		}
 	}()
-	to := shut(b)
+	to := closedSocket(b)
 	longest := time.Duration(0)
 	for b.Loop() {
 		began := time.Now()
@@ -149,11 +149,11 @@ func BenchmarkJoinBesideDelivery(b *testing.B) {
 	<-ended
 }
 
-// What the status page asks for once a second, while somebody watches.
+// The status page calls it once a second while it is open.
 func BenchmarkStreamsByTraffic(b *testing.B) {
 	h := New(idle{}, slog.New(slog.DiscardHandler))
 	for i := range 100_000 {
-		h.Join(fmt.Sprint("stream ", i), "x", &Member{Socket: &socket.Socket{}, Subscriber: nobody{}})
+		h.Join(fmt.Sprint("stream ", i), "x", &Member{Socket: &socket.Socket{}, Subscriber: ignoring{}})
 	}
 	for b.Loop() {
 		h.StreamsByTraffic(10)

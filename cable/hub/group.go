@@ -5,17 +5,16 @@ import (
 	"github.com/catenary-cable/catenary/protocol"
 )
 
-// group is the members of a stream with the same identifier. They get the same
-// bytes.
+// group is the members of a stream with the same identifier. They get the same bytes.
 type group struct {
 	identifier string
 	head       []byte // protocol.MessageHead
-	at         int32  // place in stream.groups
-	deflates   bool   // the members have agreed to compressed frames
+	place      int32  // in stream.groups
+	deflates   bool   // the members' frames are compressed
 	socket.Set
 }
 
-// groupKey is what tells groups of a stream apart.
+// groupKey identifies a group of a stream.
 type groupKey struct {
 	identifier string
 	deflates   bool
@@ -23,9 +22,10 @@ type groupKey struct {
 
 func (g *group) key() groupKey { return groupKey{g.identifier, g.deflates} }
 
-// manyGroups is where looking through the groups costs more than a map.
-const manyGroups = 8
+// maxUnindexed is the most groups for which a search is cheaper than a map.
+const maxUnindexed = 8
 
+// group finds the group with a key, or adds one.
 func (s *stream) group(key groupKey) *group {
 	if s.index != nil {
 		if g := s.index[key]; g != nil {
@@ -40,12 +40,12 @@ func (s *stream) group(key groupKey) *group {
 	}
 	g := &group{
 		identifier: key.identifier, deflates: key.deflates,
-		head: protocol.MessageHead(key.identifier), at: int32(len(s.groups)),
+		head: protocol.MessageHead(key.identifier), place: int32(len(s.groups)),
 	}
 	s.groups = append(s.groups, g)
 	if s.index != nil {
 		s.index[key] = g
-	} else if len(s.groups) > manyGroups {
+	} else if len(s.groups) > maxUnindexed {
 		s.index = make(map[groupKey]*group, len(s.groups))
 		for _, g := range s.groups {
 			s.index[g.key()] = g
@@ -56,25 +56,31 @@ func (s *stream) group(key groupKey) *group {
 
 func (s *stream) removeGroup(g *group) {
 	last := len(s.groups) - 1
-	s.groups[last].at = g.at
-	s.groups[g.at] = s.groups[last]
+	s.groups[last].place = g.place
+	s.groups[g.place] = s.groups[last]
 	s.groups[last] = nil
 	s.groups = s.groups[:last]
 	delete(s.index, g.key())
 }
 
-// deliver turns the payloads into frames, once, and writes them to every member.
+// frameOverhead is the longest head of a WebSocket text frame plus MessageTail, in bytes.
+const frameOverhead = 11
+
+// deliver turns payloads into frames, once, and writes them to every member. About
+// socket.WriteBytes of frames share a write.
 func (g *group) deliver(batch [][]byte, turns *socket.Turns) {
 	for len(batch) > 0 {
 		size, n := 0, 0
 		for n < len(batch) && (n == 0 || size < socket.WriteBytes) {
-			size += len(g.head) + len(batch[n]) + 11
+			size += len(g.head) + len(batch[n]) + frameOverhead
 			n++
 		}
 		frames := make([]byte, 0, size)
 		for _, payload := range batch[:n] {
 			frames = socket.AppendTextHead(frames, len(g.head)+len(payload)+1)
-			frames = append(append(append(frames, g.head...), payload...), protocol.MessageTail)
+			frames = append(frames, g.head...)
+			frames = append(frames, payload...)
+			frames = append(frames, protocol.MessageTail)
 		}
 		if g.deflates {
 			frames = socket.Deflate(frames)

@@ -18,22 +18,24 @@ func (idle) Subscribe(_ string, acknowledged func())               { acknowledge
 func (idle) Unsubscribe(string)                                    {}
 func (idle) Ready() error                                          { return nil }
 
-// held is a source that acknowledges when the test says so.
-type held struct {
+// delaying is a source that acknowledges when the test calls release.
+type delaying struct {
 	idle
 	waiting []func()
 }
 
-func (h *held) Subscribe(_ string, acknowledged func()) { h.waiting = append(h.waiting, acknowledged) }
+func (d *delaying) Subscribe(_ string, acknowledged func()) {
+	d.waiting = append(d.waiting, acknowledged)
+}
 
-func (h *held) release() {
-	for _, acknowledged := range h.waiting {
+func (d *delaying) release() {
+	for _, acknowledged := range d.waiting {
 		acknowledged()
 	}
 }
 
-// shut is a socket that drops what it is sent.
-func shut(t testing.TB) *socket.Socket {
+// closedSocket drops all frames.
+func closedSocket(t testing.TB) *socket.Socket {
 	t.Helper()
 	all, err := socket.NewSockets(socket.Options{})
 	if err != nil {
@@ -45,12 +47,12 @@ func shut(t testing.TB) *socket.Socket {
 	return s
 }
 
-// nobody need not be told when a stream is live.
-type nobody struct{}
+// ignoring is a subscriber that does nothing when a stream is live.
+type ignoring struct{}
 
-func (nobody) Live(*Member) {}
+func (ignoring) Live(*Member) {}
 
-// teller counts how often it was told.
-type teller int
+// counting is a subscriber that counts how often a stream is reported live.
+type counting int
 
-func (t *teller) Live(*Member) { *t++ }
+func (c *counting) Live(*Member) { *c++ }

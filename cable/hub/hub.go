@@ -10,26 +10,25 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// shards is how many streams can be delivered side by side. A stream always
-// belongs to the same shard, which keeps its order.
+// shards is how many streams can be delivered to in parallel. A stream always belongs
+// to the same shard, which keeps its broadcasts in order.
 const shards = 16
 
-// Hub brings every broadcast to the sockets that stream it. The first
-// member of a stream subscribes to it at the source, the last to leave
-// unsubscribes, as in Rails'
-// actioncable/lib/action_cable/subscription_adapter/subscriber_map.rb.
+// Hub delivers every broadcast to the members of its stream. The first member of a
+// stream subscribes to it at the source, the last one to leave unsubscribes, as in
+// Rails' actioncable/lib/action_cable/subscription_adapter/subscriber_map.rb.
 type Hub struct {
-	source  Source
-	dropped *stats.ThrottledCounter // broadcasts, by reason
-	seed    maphash.Seed
-	before  func(bytes int) // may be nil
-	shards  [shards]shard
+	source      Source
+	dropped     *stats.ThrottledCounter // broadcasts, by reason
+	seed        maphash.Seed
+	onBroadcast func(bytes int) // may be nil
+	shards      [shards]shard
 }
 
-// New makes a hub; Run makes it work.
+// New returns a hub; Run makes it work.
 func New(source Source, log *slog.Logger) *Hub {
 	h := &Hub{
-		source: source, seed: maphash.MakeSeed(), dropped: stats.NewThrottledCounter("broadcasts are dropped", log),
+		source: source, seed: maphash.MakeSeed(), dropped: stats.NewThrottledCounter("broadcasts dropped", log),
 	}
 	for i := range h.shards {
 		h.shards[i].init()
@@ -40,9 +39,9 @@ func New(source Source, log *slog.Logger) *Hub {
 // Ready returns why broadcasts do not arrive now, or nil.
 func (h *Hub) Ready() error { return h.source.Ready() }
 
-// Before has f called before each broadcast is taken in, with its bytes. While
-// it does not return, none is. It is set before Run.
-func (h *Hub) Before(f func(bytes int)) { h.before = f }
+// OnBroadcast sets a function that is called with the bytes of each broadcast before it
+// is queued. While it blocks, the source waits. Call OnBroadcast before Run.
+func (h *Hub) OnBroadcast(f func(bytes int)) { h.onBroadcast = f }
 
 // Run reads the source and delivers until ctx ends.
 func (h *Hub) Run(ctx context.Context) error {
@@ -62,11 +61,11 @@ func (h *Hub) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// deliver hands a broadcast to its stream's shard. It waits if that shard has
-// fallen far behind, so that memory stays bounded.
+// deliver queues a broadcast for its stream's shard. It blocks while the shard's queue
+// is over queueBytes, so that memory stays bounded.
 func (h *Hub) deliver(name string, payload []byte) {
-	if h.before != nil {
-		h.before(len(payload))
+	if h.onBroadcast != nil {
+		h.onBroadcast(len(payload))
 	}
 	shard := h.shard(name)
 	if s := shard.find(name); s != nil {
@@ -74,10 +73,9 @@ func (h *Hub) deliver(name string, payload []byte) {
 	}
 }
 
-// Join makes m a member of a stream under identifier ("" with a callback). It
-// reports whether the stream is live; if not, m.Subscriber is told when it is.
-// While the source is in trouble it is asked anew: a stream that was live may
-// not be heard now.
+// Join makes m a member of a stream under an identifier ("" with a callback). It reports
+// whether the stream is live; if not, m.Subscriber is told when it is. While the source
+// is not ready, Join subscribes again and does not trust what was live before.
 func (h *Hub) Join(name, identifier string, m *Member) (live bool) {
 	shard := h.shard(name)
 	shard.mu.Lock()
@@ -88,21 +86,22 @@ func (h *Hub) Join(name, identifier string, m *Member) (live bool) {
 		s = &stream{name: name}
 		shard.streams[name] = s
 		h.subscribe(shard, s)
-	case h.source.Ready() != nil && s.doubt():
+	case h.source.Ready() != nil && s.resetLive():
 		h.subscribe(shard, s)
 	}
 	return s.add(identifier, m)
 }
 
 func (h *Hub) subscribe(shard *shard, s *stream) {
-	asked := time.Now()
+	began := time.Now()
 	h.source.Subscribe(s.name, func() {
-		shard.subscribed(time.Since(asked))
+		shard.countSubscribe(time.Since(began))
 		s.acknowledge()
 	})
 }
 
-// Leave ends a membership, once. Nothing is delivered to it afterwards.
+// Leave ends a membership; only the first call counts. Nothing is delivered to the member
+// afterwards.
 func (h *Hub) Leave(m *Member) {
 	s := m.stream
 	shard := h.shard(s.name)
@@ -114,8 +113,8 @@ func (h *Hub) Leave(m *Member) {
 	}
 }
 
-// Listen calls f with every payload of one of our own streams, until the member
-// leaves.
+// Listen calls f with every payload of one of catenary's own streams, until the returned
+// member leaves.
 func (h *Hub) Listen(name string, f func(payload []byte)) *Member {
 	m := &Member{Callback: func(payload string) { f([]byte(payload)) }}
 	h.Join(name, "", m)

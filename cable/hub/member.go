@@ -2,22 +2,22 @@ package hub
 
 import "github.com/catenary-cable/catenary/cable/socket"
 
-// Subscriber is told when a stream that its member has joined is live.
+// Subscriber is notified when a stream that its member has joined is live.
 type Subscriber interface {
 	Live(m *Member)
 }
 
-// Member is one membership in a stream. Its owner keeps it in order to leave.
+// Member is one membership in a stream. Its owner keeps it to leave the stream.
 //
-// Token and Waiting are the owner's alone. They stand here because a Member
-// costs 64 bytes with or without them, and there are as many as subscriptions.
+// The hub does not use Token and Waiting. They belong to the owner and are here because
+// they fit into the 64 bytes that a Member takes anyway.
 type Member struct {
 	Socket     *socket.Socket       // gets the frames
-	Callback   func(payload string) // called instead: a stream with a block, or one of our own
-	Subscriber Subscriber           // nil for one of our own streams
-	Token      *string              // Rails' name for the stream's block; nil for a plain stream
+	Callback   func(payload string) // gets the payload instead: for a stream's block, or catenary's own streams
+	Subscriber Subscriber           // nil for catenary's own streams
+	Token      *string              // Rails' name for the stream's block; nil: no block
 
-	place   int32 // in the group, or among the callbacks
+	place   int32 // in group, or in the stream's callbacks
 	left    bool
 	Waiting bool // for the stream to be live
 

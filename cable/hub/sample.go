@@ -11,14 +11,15 @@ type Delivery struct {
 	Took    time.Duration // until the last write
 }
 
-// sample tells of one broadcast in so many.
-type sample struct {
-	oneIn int // 0: none
-	tell  func(Delivery)
-	since int // broadcasts since the last that was told of
+// sampler reports one broadcast in oneIn.
+type sampler struct {
+	oneIn  int // 0: none
+	report func(Delivery)
+	since  int // broadcasts since the last report
 }
 
-func (s *sample) take(shard *shard, batch []delivery) {
+// add may report the last broadcast of a batch.
+func (s *sampler) add(shard *shard, batch []delivery) {
 	if s.oneIn == 0 {
 		return
 	}
@@ -31,18 +32,18 @@ func (s *sample) take(shard *shard, batch []delivery) {
 	d.stream.mu.Lock()
 	members := d.stream.subscriptions
 	d.stream.mu.Unlock()
-	if members > 0 { // else it is one of our own
-		s.tell(Delivery{
+	if members > 0 { // otherwise it is one of catenary's own streams
+		s.report(Delivery{
 			Stream: d.stream.name, Bytes: len(d.payload), Members: members,
 			Arrived: shard.started.Add(d.arrived), Took: d.stream.delivered - d.arrived,
 		})
 	}
 }
 
-// Sample has tell told of one broadcast in so many. It comes before Run; tell
-// must not block.
-func (h *Hub) Sample(oneIn int, tell func(Delivery)) {
+// Sample has one broadcast in oneIn, of each shard, passed to report, which must not
+// block. Call Sample before Run.
+func (h *Hub) Sample(oneIn int, report func(Delivery)) {
 	for i := range h.shards {
-		h.shards[i].sample = sample{oneIn: oneIn, tell: tell}
+		h.shards[i].sampler = sampler{oneIn: oneIn, report: report}
 	}
 }

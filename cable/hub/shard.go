@@ -7,31 +7,31 @@ import (
 	"github.com/catenary-cable/catenary/cable/stats"
 )
 
-// shardBytes is how much may wait for one shard before the source waits.
-const shardBytes = 16 << 20
+// queueBytes is how many bytes a shard queues before the source must wait.
+const queueBytes = 16 << 20
 
-// shard holds a part of the streams, and delivers for them in one goroutine, but
-// for those with a crowd.
+// shard holds a part of the streams and delivers to them in one goroutine. A large
+// stream gets a goroutine of its own while it has deliveries.
 type shard struct {
 	mu      sync.Mutex
 	streams map[string]*stream
 
 	queue struct {
 		sync.Mutex
-		arrived, room sync.Cond
-		waiting       []delivery
-		bytes         int
-		stopped       bool
+		arrived, space sync.Cond
+		waiting        []delivery
+		bytes          int // in waiting and in all batches
+		stopped        bool
 	}
 
-	crowds sync.WaitGroup // goroutines of streams
+	serving sync.WaitGroup // goroutines of large streams
 
-	started time.Time // what times are told from
-	seen    struct {
+	started time.Time // all other times count from here
+	counts  struct {
 		sync.Mutex
-		Stats // but for Streams
+		Stats // except Streams
 	}
-	sample sample // guarded by seen
+	sampler sampler // guarded by counts
 }
 
 // delivery is a broadcast on its way to its stream.
@@ -43,7 +43,7 @@ type delivery struct {
 
 func (s *shard) init() {
 	s.streams, s.started = map[string]*stream{}, time.Now()
-	s.queue.arrived.L, s.queue.room.L = &s.queue, &s.queue
+	s.queue.arrived.L, s.queue.space.L = &s.queue, &s.queue
 }
 
 func (s *shard) find(name string) *stream {
@@ -52,13 +52,14 @@ func (s *shard) find(name string) *stream {
 	return s.streams[name]
 }
 
+// push queues a broadcast. It blocks while the queue is full.
 func (s *shard) push(to *stream, payload []byte) {
 	arrived := time.Since(s.started)
 	q := &s.queue
 	q.Lock()
 	defer q.Unlock()
-	for q.bytes > shardBytes && !q.stopped {
-		q.room.Wait()
+	for q.bytes > queueBytes && !q.stopped {
+		q.space.Wait()
 	}
 	q.waiting = append(q.waiting, delivery{to, payload, arrived})
 	q.bytes += len(payload)
@@ -71,13 +72,14 @@ func (s *shard) stop() {
 	defer q.Unlock()
 	q.stopped = true
 	q.arrived.Broadcast()
-	q.room.Broadcast()
+	q.space.Broadcast()
 }
 
-// run delivers what waits. All that came for a stream in the meantime goes out
-// together: under load, one write carries many broadcasts.
+// run delivers until stop is called and the queue is empty. It takes all that is queued
+// at once and delivers what belongs to the same stream together, so under load one write
+// carries many broadcasts.
 func (s *shard) run(dropped *stats.ThrottledCounter) {
-	defer s.crowds.Wait()
+	defer s.serving.Wait()
 	var batch []delivery
 	var order []*stream
 	q := &s.queue
@@ -94,7 +96,7 @@ func (s *shard) run(dropped *stats.ThrottledCounter) {
 		q.Unlock()
 
 		order = order[:0]
-		here := batch[:0] // of small streams
+		small := batch[:0]
 		for _, d := range batch {
 			if s.handOver(d, dropped) {
 				continue
@@ -103,74 +105,75 @@ func (s *shard) run(dropped *stats.ThrottledCounter) {
 				order = append(order, d.stream)
 			}
 			d.stream.batch = append(d.stream.batch, d.payload)
-			here = append(here, d)
+			small = append(small, d)
 		}
-		s.deliver(order, here, dropped)
+		s.deliver(order, small, dropped)
 		clear(order)
 		clear(batch)
 	}
 }
 
-// deliver delivers to each of the streams what is in its batch.
-func (s *shard) deliver(order []*stream, batch []delivery, dropped *stats.ThrottledCounter) {
-	if len(batch) == 0 {
+// deliver delivers the batch of each stream. deliveries are the same broadcasts, in the
+// order of their arrival.
+func (s *shard) deliver(streams []*stream, deliveries []delivery, dropped *stats.ThrottledCounter) {
+	if len(deliveries) == 0 {
 		return
 	}
-	deliveries, invalid, bytes := 0, 0, 0
-	now := batch[len(batch)-1].arrived
-	for _, stream := range order {
-		d, i := stream.deliver(now, dropped)
-		deliveries, invalid = deliveries+d, invalid+i
+	frames, invalid, bytes := 0, 0, 0
+	now := deliveries[len(deliveries)-1].arrived
+	for _, stream := range streams {
+		f, i := stream.deliver(now, dropped)
+		frames += f
+		invalid += i
 		stream.delivered = time.Since(s.started)
 	}
-	for _, d := range batch {
+	for _, d := range deliveries {
 		bytes += len(d.payload)
 	}
-	s.see(batch, deliveries, invalid)
+	s.count(deliveries, frames, invalid)
 	q := &s.queue
 	q.Lock()
 	q.bytes -= bytes
-	q.room.Broadcast()
+	q.space.Broadcast()
 	q.Unlock()
 }
 
-// crowd is how many members a stream must have to be delivered to by a goroutine of
-// its own, as long as there is something: the shard's other streams do not wait for
-// so many writes.
-const crowd = 512
+// largeStream is how many subscriptions a stream may have before it gets a goroutine of
+// its own, so that the shard's other streams do not wait for its writes.
+const largeStream = 512
 
-// handOver gives a delivery to the goroutine of a stream with a crowd, and reports
-// false if it has none. Only run calls it.
+// handOver gives a delivery to the goroutine of a large stream. It returns false if run
+// must deliver it. Only run calls it.
 func (s *shard) handOver(d delivery, dropped *stats.ThrottledCounter) bool {
 	q := &s.queue
-	if d.stream.busy.Load() {
+	if d.stream.served.Load() {
 		q.Lock()
-		busy := d.stream.busy.Load()
-		if busy {
-			d.stream.behind = append(d.stream.behind, d)
+		served := d.stream.served.Load()
+		if served {
+			d.stream.waiting = append(d.stream.waiting, d)
 		}
 		q.Unlock()
-		if busy {
+		if served {
 			return true
 		}
 	}
-	if len(d.stream.batch) > 0 || !d.stream.crowded() { // as it has begun, it goes on
+	if len(d.stream.batch) > 0 || !d.stream.isLarge() { // what run has begun, it finishes
 		return false
 	}
-	d.stream.busy.Store(true)
-	d.stream.behind = append(d.stream.behind, d)
-	s.crowds.Go(func() { s.serve(d.stream, dropped) })
+	d.stream.served.Store(true)
+	d.stream.waiting = append(d.stream.waiting, d)
+	s.serving.Go(func() { s.serve(d.stream, dropped) })
 	return true
 }
 
-// serve delivers to one stream until nothing is left.
+// serve delivers to one large stream until nothing is waiting.
 func (s *shard) serve(to *stream, dropped *stats.ThrottledCounter) {
 	q := &s.queue
 	for {
 		q.Lock()
-		batch := to.behind
-		to.behind = nil
-		to.busy.Store(len(batch) > 0)
+		batch := to.waiting
+		to.waiting = nil
+		to.served.Store(len(batch) > 0)
 		q.Unlock()
 		if len(batch) == 0 {
 			return
@@ -182,21 +185,20 @@ func (s *shard) serve(to *stream, dropped *stats.ThrottledCounter) {
 	}
 }
 
-// see counts a batch.
-func (s *shard) see(batch []delivery, deliveries, invalid int) {
-	s.seen.Lock()
-	defer s.seen.Unlock()
-	s.seen.Broadcasts += int64(len(batch))
-	s.seen.Deliveries += int64(deliveries)
-	s.seen.Invalid += int64(invalid)
+func (s *shard) count(batch []delivery, frames, invalid int) {
+	s.counts.Lock()
+	defer s.counts.Unlock()
+	s.counts.Broadcasts += int64(len(batch))
+	s.counts.Deliveries += int64(frames)
+	s.counts.Invalid += int64(invalid)
 	for _, d := range batch {
-		s.seen.Latencies.Add(d.stream.delivered - d.arrived)
+		s.counts.Latencies.Add(d.stream.delivered - d.arrived)
 	}
-	s.sample.take(s, batch)
+	s.sampler.add(s, batch)
 }
 
-func (s *shard) subscribed(took time.Duration) {
-	s.seen.Lock()
-	defer s.seen.Unlock()
-	s.seen.Subscribes.Add(took)
+func (s *shard) countSubscribe(took time.Duration) {
+	s.counts.Lock()
+	defer s.counts.Unlock()
+	s.counts.Subscribes.Add(took)
 }

@@ -4,11 +4,11 @@ import "github.com/catenary-cable/catenary/cable/stats"
 
 // Stats are the hub's numbers. All but Streams count from the start.
 type Stats struct {
-	Streams    int             // now, our own too
-	Broadcasts int64           // that came for one of them
-	Invalid    int64           // of these, dropped as Rails does: no JSON
+	Streams    int             // now, with members here, catenary's own included
+	Broadcasts int64           // received for one of them
+	Invalid    int64           // of these, dropped because of invalid JSON, as in Rails
 	Deliveries int64           // frames handed to sockets
-	Latencies  stats.Latencies // of a broadcast, from its arrival here to its last write
+	Latencies  stats.Latencies // of a broadcast, from its arrival to its last write
 	Subscribes stats.Latencies // of a stream, from its first member to the source's acknowledgement
 }
 
@@ -27,9 +27,9 @@ func (h *Hub) Stats() (sum Stats) {
 		shard.mu.Lock()
 		sum.Streams += len(shard.streams)
 		shard.mu.Unlock()
-		shard.seen.Lock()
-		sum.add(&shard.seen.Stats)
-		shard.seen.Unlock()
+		shard.counts.Lock()
+		sum.add(&shard.counts.Stats)
+		shard.counts.Unlock()
 	}
 	return sum
 }

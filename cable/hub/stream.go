@@ -12,29 +12,29 @@ import (
 	"github.com/catenary-cable/catenary/cable/stats"
 )
 
-// stream is a name to which broadcasts are published, and who gets them.
+// stream is a name to which broadcasts are published, and its members.
 type stream struct {
 	name string
 
-	// of whoever delivers alone, the shard's goroutine or the stream's own
-	batch     [][]byte      // what to deliver next
-	walk      []*group      // those that are delivered to
-	delivered time.Duration // when the last batch was, since the shard's start
+	// owned by the goroutine that delivers: the shard's, or serve
+	batch      [][]byte      // payloads to deliver next
+	delivering []*group      // copy of groups, while deliver runs
+	delivered  time.Duration // end of the last delivery, since the shard's start
 
-	busy   atomic.Bool // it has a goroutine of its own, which delivers
-	behind []delivery  // to that; guarded by the shard's queue
+	served  atomic.Bool // a goroutine runs serve
+	waiting []delivery  // for serve; guarded by the shard's queue
 
 	mu            sync.Mutex
-	live          bool
-	waiting       []*Member           // for live
-	groups        []*group            // one an identifier, or two
-	index         map[groupKey]*group // of groups, once they are many
+	live          bool                // the source has acknowledged it
+	pending       []*Member           // to notify when it is live
+	groups        []*group            // one per identifier, two if some members' frames are compressed
+	index         map[groupKey]*group // of groups; nil up to maxUnindexed
 	callbacks     []*Member
-	subscriptions int // of the members; the others are our own
+	subscriptions int // members with a Subscriber; the others are catenary's own
 	traffic       traffic
 }
 
-// add reports whether the stream is live.
+// add adds a member and reports whether the stream is live.
 func (s *stream) add(identifier string, m *Member) (live bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -50,19 +50,19 @@ func (s *stream) add(identifier string, m *Member) (live bool) {
 		m.group.Add(m.Socket, &m.place)
 	}
 	if !s.live && m.Subscriber != nil {
-		s.waiting = append(s.waiting, m)
+		s.pending = append(s.pending, m)
 	}
 	return s.live
 }
 
-// remove returns how many members are left.
+// remove removes a member and reports whether groups or callbacks are left: 0 means none.
 func (s *stream) remove(m *Member) (left int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m.left = true
 	if m.Subscriber != nil {
 		s.subscriptions--
-		s.forgetLeft()
+		s.prunePending()
 	}
 	if m.Callback != nil {
 		last := len(s.callbacks) - 1
@@ -79,96 +79,99 @@ func (s *stream) remove(m *Member) (left int) {
 	return len(s.groups) + len(s.callbacks)
 }
 
-// forgetLeft removes from those who wait the many that have left: Redis may be away
-// for long, or never let us hear the stream.
-func (s *stream) forgetLeft() {
-	if len(s.waiting) > 2*s.subscriptions+fewLeft {
-		s.waiting = slices.DeleteFunc(s.waiting, func(m *Member) bool { return m.left })
+// prunePending removes members that have left, when they are the majority. Redis may be
+// away for long, or never acknowledge the stream.
+func (s *stream) prunePending() {
+	if len(s.pending) > 2*s.subscriptions+keptPending {
+		s.pending = slices.DeleteFunc(s.pending, func(m *Member) bool { return m.left })
 	}
 }
 
-const fewLeft = 8
+const keptPending = 8
 
-func (s *stream) crowded() bool {
+func (s *stream) isLarge() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.subscriptions > crowd
+	return s.subscriptions > largeStream
 }
 
-// doubt has a live stream wait for another acknowledgement; it reports false if
-// one is outstanding.
-func (s *stream) doubt() (live bool) {
+// resetLive has the stream wait for a new acknowledgement. It returns false if the stream
+// waits for one already.
+func (s *stream) resetLive() (wasLive bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	live, s.live = s.live, false
-	return live
+	wasLive, s.live = s.live, false
+	return wasLive
 }
 
-// acknowledge tells who waits that the stream is live.
+// acknowledge makes the stream live and notifies pending members.
 func (s *stream) acknowledge() {
 	s.mu.Lock()
 	s.live = true
-	waiting := s.waiting
-	s.waiting = nil
+	pending := s.pending
+	s.pending = nil
 	s.mu.Unlock()
-	for _, m := range waiting {
+	for _, m := range pending {
 		m.Subscriber.Live(m)
 	}
 }
 
-// deliver sends the batch, which was there by now, to every member. A frame is
-// built once for all members under the same identifier. It returns how many
-// frames were handed to sockets, and how many payloads were no JSON. Members
-// come and go meanwhile; who comes gets the next batch.
-func (s *stream) deliver(now time.Duration, dropped *stats.ThrottledCounter) (deliveries, invalid int) {
+// deliver sends the batch to every member. It builds a frame once for all members with
+// the same identifier. It returns how many frames it has handed to sockets and how many
+// payloads were invalid JSON. Members may join and leave meanwhile; those that join get
+// the next batch.
+func (s *stream) deliver(now time.Duration, dropped *stats.ThrottledCounter) (frames, invalid int) {
 	batch := s.batch
 	s.batch = nil
 	s.mu.Lock()
-	callbacks := append([]*Member(nil), s.callbacks...)
+	callbacks := slices.Clone(s.callbacks)
 	if len(s.groups) > 0 {
-		plain := batch
+		messages := batch
 		for _, payload := range batch {
 			if !valid(payload) {
-				dropped.Add("no JSON", "stream", s.name, "bytes", len(payload))
-				plain = only(batch, valid)
+				dropped.Add("invalid JSON", "stream", s.name, "bytes", len(payload))
+				messages = onlyValid(batch)
 				break
 			}
 		}
-		s.walk = append(s.walk, s.groups...)
+		s.delivering = append(s.delivering, s.groups...)
 		turns := socket.Turns{Lock: &s.mu}
-		for _, g := range s.walk {
-			deliveries += len(plain) * g.Len()
-			g.deliver(plain, &turns)
+		for _, g := range s.delivering {
+			frames += len(messages) * g.Len()
+			g.deliver(messages, &turns)
 		}
-		clear(s.walk)
-		s.walk = s.walk[:0]
-		invalid = len(batch) - len(plain)
+		clear(s.delivering)
+		s.delivering = s.delivering[:0]
+		invalid = len(batch) - len(messages)
 	}
-	s.traffic.add(now, len(batch), deliveries+len(batch)*len(callbacks))
+	s.traffic.add(now, len(batch), frames+len(batch)*len(callbacks))
 	s.mu.Unlock()
-	// Callbacks may come back to the hub, so they run without the lock.
+	// Callbacks may call the hub, so they run without the lock.
 	if len(callbacks) > 0 {
 		for _, payload := range batch {
-			text := string(payload) // one for all, however many have to wait
+			text := string(payload) // one copy for all callbacks
 			for _, m := range callbacks {
 				m.Callback(text)
 			}
 		}
 	}
-	if cap(batch) <= 64 {
+	if cap(batch) <= maxReusedBatch {
 		clear(batch)
 		s.batch = batch[:0]
 	}
-	return deliveries, invalid
+	return frames, invalid
 }
 
-// valid reports whether a payload can stand in a frame as it is: Rails drops,
-// with a line in the log, what Ruby cannot parse.
+// maxReusedBatch is the capacity up to which a stream keeps its batch for the next one.
+const maxReusedBatch = 64
+
+// valid reports whether a payload can be part of a frame. Rails drops, and logs, what
+// Ruby cannot parse.
 func valid(payload []byte) bool { return json.Valid(payload) && utf8.Valid(payload) }
 
-func only(batch [][]byte, keep func([]byte) bool) (kept [][]byte) {
+func onlyValid(batch [][]byte) (kept [][]byte) {
 	for _, payload := range batch {
-		if keep(payload) {
+		if valid(payload) {
 			kept = append(kept, payload)
 		}
 	}

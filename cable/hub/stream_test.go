@@ -8,31 +8,31 @@ import (
 	"unsafe"
 )
 
-// Redis may be away for long, or never let us hear a stream.
-func TestStream_ForgetsWhoLeavesBeforeItIsLive(t *testing.T) {
-	source, told, to := &held{}, new(teller), shut(t)
+// Redis may be away for long, or never acknowledge a stream.
+func TestStream_ForgetsMembersThatLeaveBeforeItIsLive(t *testing.T) {
+	source, live, to := &delaying{}, new(counting), closedSocket(t)
 	h := New(source, slog.New(slog.DiscardHandler))
-	if h.Join("room", "chat room", &Member{Socket: to, Subscriber: told}) {
+	if h.Join("room", "chat room", &Member{Socket: to, Subscriber: live}) {
 		t.Fatal("the stream is live before the source has acknowledged it")
 	}
 	for range 100 {
-		m := &Member{Socket: to, Subscriber: nobody{}}
+		m := &Member{Socket: to, Subscriber: ignoring{}}
 		h.Join("room", "chat2 room", m)
 		h.Leave(m)
 	}
-	if n := len(h.shard("room").find("room").waiting); n > 20 {
-		t.Errorf("%d wait, of whom all but one have left", n)
+	if n := len(h.shard("room").find("room").pending); n > 20 {
+		t.Errorf("%d members are pending, and all but one have left", n)
 	}
 	source.release()
-	if *told != 1 {
-		t.Errorf("whoever stays was told %d times that the stream is live", *told)
+	if *live != 1 {
+		t.Errorf("the remaining member was notified %d times that the stream is live", *live)
 	}
 }
 
-// Nobody waits for a delivery, and nobody's place is mixed up by it.
-func TestStream_MembersComeAndGoWhileItDelivers(t *testing.T) {
+// Joining and leaving does not wait for a delivery, and does not mix up the places of members.
+func TestStream_MembersJoinAndLeaveWhileItDelivers(t *testing.T) {
 	h := New(idle{}, slog.New(slog.DiscardHandler))
-	to := shut(t)
+	to := closedSocket(t)
 	var stay []*Member
 	for i := range 1000 {
 		m := &Member{Socket: to}
@@ -40,9 +40,9 @@ func TestStream_MembersComeAndGoWhileItDelivers(t *testing.T) {
 		stay = append(stay, m)
 	}
 	s := h.shard("room").find("room")
-	var coming sync.WaitGroup
+	var joining sync.WaitGroup
 	for n := range 4 {
-		coming.Go(func() {
+		joining.Go(func() {
 			for i := range 2000 {
 				one, other := &Member{Socket: to}, &Member{Socket: to}
 				h.Join("room", fmt.Sprint(i%3), one)
@@ -52,11 +52,11 @@ func TestStream_MembersComeAndGoWhileItDelivers(t *testing.T) {
 			}
 		})
 	}
-	gone := make(chan struct{})
-	go func() { coming.Wait(); close(gone) }()
+	done := make(chan struct{})
+	go func() { joining.Wait(); close(done) }()
 	for delivering := true; delivering; {
 		select {
-		case <-gone:
+		case <-done:
 			delivering = false
 		default:
 		}
@@ -74,51 +74,51 @@ func TestStream_MembersComeAndGoWhileItDelivers(t *testing.T) {
 	}
 }
 
-// However long a crowd takes, another stream of the same shard does not wait for it, and each keeps its order.
-func TestStream_DoesNotWaitForACrowdBesideIt(t *testing.T) {
+// However long a large stream takes, another stream of the same shard does not wait for it, and each keeps its order.
+func TestStream_DoesNotWaitForALargeOneBesideIt(t *testing.T) {
 	h := New(idle{}, slog.New(slog.DiscardHandler))
-	to := shut(t)
-	for range crowd + 1 {
-		h.Join("crowd", "a", &Member{Socket: to, Subscriber: nobody{}})
+	to := closedSocket(t)
+	for range largeStream + 1 {
+		h.Join("large", "a", &Member{Socket: to, Subscriber: ignoring{}})
 	}
 	other := "0"
-	for n := 0; h.shard(other) != h.shard("crowd"); n++ {
+	for n := 0; h.shard(other) != h.shard("large"); n++ {
 		other = fmt.Sprint(n)
 	}
-	release, heard, beside := make(chan bool), make(chan string, 10), make(chan string, 10)
-	h.Join("crowd", "", &Member{Callback: func(payload string) { <-release; heard <- payload }, Subscriber: nobody{}})
-	h.Join(other, "", &Member{Callback: func(payload string) { beside <- payload }, Subscriber: nobody{}})
-	shard, ended := h.shard("crowd"), make(chan struct{})
+	release, large, small := make(chan bool), make(chan string, 10), make(chan string, 10)
+	h.Join("large", "", &Member{Callback: func(payload string) { <-release; large <- payload }, Subscriber: ignoring{}})
+	h.Join(other, "", &Member{Callback: func(payload string) { small <- payload }, Subscriber: ignoring{}})
+	shard, ended := h.shard("large"), make(chan struct{})
 	go func() { shard.run(h.dropped); close(ended) }()
 	for n := range 3 {
-		h.deliver("crowd", []byte(fmt.Sprint(n)))
+		h.deliver("large", []byte(fmt.Sprint(n)))
 		h.deliver(other, []byte(fmt.Sprint(n)))
-		if got := <-beside; got != fmt.Sprint(n) {
+		if got := <-small; got != fmt.Sprint(n) {
 			t.Errorf("the other stream got %s", got)
 		}
 	}
 	close(release)
 	for n := range 3 {
-		if got := <-heard; got != fmt.Sprint(n) {
-			t.Errorf("the crowd got %s", got)
+		if got := <-large; got != fmt.Sprint(n) {
+			t.Errorf("the large stream got %s", got)
 		}
 	}
 	shard.stop()
 	<-ended
 	if shard.queue.bytes != 0 {
-		t.Errorf("%d bytes wait in the end", shard.queue.bytes)
+		t.Errorf("%d bytes are queued in the end", shard.queue.bytes)
 	}
 	if n := h.Stats().Broadcasts; n != 6 {
 		t.Errorf("%d broadcasts are counted", n)
 	}
 }
 
-// Each of many blocks gets the payload, which may be long, and wait long.
-func TestStream_HasOneTextForAllBlocks(t *testing.T) {
+// Each of many blocks gets the payload, which may be long and wait long.
+func TestStream_SharesOneCopyOfAPayloadAmongAllBlocks(t *testing.T) {
 	h := New(idle{}, slog.New(slog.DiscardHandler))
 	var texts []string
 	for range 3 {
-		h.Join("room", "chat room", &Member{Callback: func(payload string) { texts = append(texts, payload) }, Subscriber: nobody{}})
+		h.Join("room", "chat room", &Member{Callback: func(payload string) { texts = append(texts, payload) }, Subscriber: ignoring{}})
 	}
 	s := h.shard("room").find("room")
 	s.batch = [][]byte{[]byte(`{"a":1}`)}
@@ -128,7 +128,7 @@ func TestStream_HasOneTextForAllBlocks(t *testing.T) {
 	}
 	for _, text := range texts[1:] {
 		if unsafe.StringData(text) != unsafe.StringData(texts[0]) {
-			t.Error("one has a copy of its own")
+			t.Error("a block has a copy of its own")
 		}
 	}
 }

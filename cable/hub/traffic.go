@@ -6,68 +6,70 @@ import (
 	"time"
 )
 
-// trafficSpan is the time over which a stream's traffic is told.
+// trafficSpan is the time over which a stream's rate is averaged.
 const trafficSpan = 10 * time.Second
 
-// traffic counts a stream's deliveries in the span that lasts and in the one
-// before it, so that their pace can be told at any time and to anybody, with
-// nothing kept for those who ask. Times are the shard's. The stream's mu guards
-// it, which a delivery holds anyway.
+// traffic counts a stream's deliveries in the current span and the one before. That is
+// enough for a rate at any time, without a timer. Times count from the shard's start.
+// The stream's mu guards it, which deliver holds anyway.
 type traffic struct {
-	span             time.Duration // number of the span that lasts
-	lasting, before  int64         // deliveries, to a block too
-	deliveries, came int64         // since the stream has members; came: broadcasts
+	span              time.Duration // number of the current span
+	current, previous int64         // deliveries in these spans, callbacks included
+
+	deliveries, broadcasts int64 // since the stream's first member
 }
 
 func (t *traffic) add(now time.Duration, broadcasts, deliveries int) {
-	t.turn(now)
-	t.lasting += int64(deliveries)
+	t.advance(now)
+	t.current += int64(deliveries)
 	t.deliveries += int64(deliveries)
-	t.came += int64(broadcasts)
+	t.broadcasts += int64(broadcasts)
 }
 
-func (t *traffic) turn(now time.Duration) {
+// advance begins a new span if the current one is over.
+func (t *traffic) advance(now time.Duration) {
 	span := now / trafficSpan
 	switch {
-	case span <= t.span: // times of arrival may lag
+	case span <= t.span: // also if now is a time of arrival and lags
 		return
 	case span == t.span+1:
-		t.before = t.lasting
+		t.previous = t.current
 	default:
-		t.before = 0
+		t.previous = 0
 	}
-	t.span, t.lasting = span, 0
+	t.span, t.current = span, 0
 }
 
-// pace is deliveries a second: those of the span that lasts, and as much of the
-// one before it as makes it whole.
-func (t *traffic) pace(now time.Duration) float64 {
-	t.turn(now)
+// rate is deliveries per second over the last trafficSpan: those of the current span and
+// a proportional part of the previous one.
+func (t *traffic) rate(now time.Duration) float64 {
+	t.advance(now)
 	passed := float64(now-t.span*trafficSpan) / float64(trafficSpan)
-	return (float64(t.lasting) + float64(t.before)*(1-min(max(passed, 0), 1))) / trafficSpan.Seconds()
+	share := 1 - min(max(passed, 0), 1)
+	return (float64(t.current) + float64(t.previous)*share) / trafficSpan.Seconds()
 }
 
 // StreamStats are one stream's numbers.
 type StreamStats struct {
-	Name       string // as the app has chosen it: it may be long, and hold anything
-	Members    int    // subscriptions
-	Broadcasts int64  // since it has members
-	Deliveries int64  // the same
-	Pace       float64
+	Name       string  // any text of any length: the app chooses it
+	Members    int     // subscriptions
+	Broadcasts int64   // since its first member
+	Deliveries int64   // since its first member
+	Rate       float64 // deliveries per second
 }
 
-// StreamsByTraffic are the streams of the app that stand out.
+// StreamsByTraffic are the app's streams that stand out.
 type StreamsByTraffic struct {
-	All     int           // how many there are
-	Busiest []StreamStats // by pace, then by deliveries
+	All     int           // how many streams the app has
+	Busiest []StreamStats // by rate, then by deliveries
 	Largest []StreamStats // by members
 }
 
-// StreamsByTraffic looks at every stream, and returns the first n of each
-// order. It costs less than a microsecond a stream.
+// StreamsByTraffic looks at every stream and returns the first n of each order. It costs
+// less than a microsecond per stream.
 func (h *Hub) StreamsByTraffic(n int) (found StreamsByTraffic) {
 	busiest := func(a, b StreamStats) int {
-		return cmp.Or(cmp.Compare(b.Pace, a.Pace), cmp.Compare(b.Deliveries, a.Deliveries), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(b.Rate, a.Rate), cmp.Compare(b.Deliveries, a.Deliveries), cmp.Compare(a.Name, b.Name))
 	}
 	largest := func(a, b StreamStats) int {
 		return cmp.Or(cmp.Compare(b.Members, a.Members), cmp.Compare(a.Name, b.Name))
@@ -84,7 +86,7 @@ func (h *Hub) StreamsByTraffic(n int) (found StreamsByTraffic) {
 		now := time.Since(shard.started)
 		for _, s := range streams {
 			stats := s.stats(now)
-			if stats.Members == 0 { // one of our own
+			if stats.Members == 0 { // one of catenary's own
 				continue
 			}
 			found.All++
@@ -98,10 +100,10 @@ func (h *Hub) StreamsByTraffic(n int) (found StreamsByTraffic) {
 func (s *stream) stats(now time.Duration) StreamStats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return StreamStats{s.name, s.subscriptions, s.traffic.came, s.traffic.deliveries, s.traffic.pace(now)}
+	return StreamStats{s.name, s.subscriptions, s.traffic.broadcasts, s.traffic.deliveries, s.traffic.rate(now)}
 }
 
-// insert keeps the first n in order.
+// insert adds s to the first n of an order, if it is one of them.
 func insert(first []StreamStats, n int, s StreamStats, order func(a, b StreamStats) int) []StreamStats {
 	if len(first) == n && (n == 0 || order(s, first[n-1]) >= 0) {
 		return first

@@ -168,7 +168,7 @@ func (a *assembly) hear() (err error) {
 	if a.tracer != nil {
 		a.hub.Sample(cfg.Telemetry.BroadcastsOneIn, a.tracer.Broadcast)
 	}
-	a.hub.Before(func(bytes int) {
+	a.hub.OnBroadcast(func(bytes int) {
 		if bound := a.bound.Load(); bound != nil {
 			bound.take(bytes)
 		}

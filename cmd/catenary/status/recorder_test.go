@@ -35,7 +35,7 @@ func (p *program) streams(int) hub.StreamsByTraffic {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.looked++
-	return hub.StreamsByTraffic{All: 1, Busiest: []hub.StreamStats{{Name: "a\x1b[2Jb", Members: 3, Pace: 5}}}
+	return hub.StreamsByTraffic{All: 1, Busiest: []hub.StreamStats{{Name: "a\x1b[2Jb", Members: 3, Rate: 5}}}
 }
 
 // started runs a recorder under virtual time, for as long as the test does.

@@ -71,7 +71,7 @@ func processes(stats []rpc.ProcessStats) []Process {
 func shown(streams []hub.StreamStats) []Stream {
 	found := make([]Stream, len(streams))
 	for i, s := range streams {
-		found[i] = Stream{Name: Printable(StreamName(s.Name)), Members: s.Members, Pace: s.Pace, Deliveries: s.Deliveries}
+		found[i] = Stream{Name: Printable(StreamName(s.Name)), Members: s.Members, Pace: s.Rate, Deliveries: s.Deliveries}
 		if raw := Printable(s.Name); raw != found[i].Name {
 			found[i].Raw = raw
 		}
