@@ -7,12 +7,11 @@ import (
 	"unicode/utf8"
 )
 
-// Kind is what a browser asks for.
+// Kind is the kind of a browser's command.
 type Kind uint8
 
-// The commands of the protocol. Unknown covers everything else, from a command
-// that does not exist to text that is no JSON: what becomes of it is for
-// Rails to say.
+// The commands of the protocol. Unknown is everything else, from a command that does
+// not exist to invalid JSON: Rails decides what to do with it.
 const (
 	Unknown Kind = iota
 	Subscribe
@@ -20,16 +19,16 @@ const (
 	Perform // "message" on the wire
 )
 
-// Command is as much of a browser's text as the server must understand.
+// Command is the part of a browser's message that the server must understand.
 type Command struct {
 	Kind       Kind
 	Identifier string // decoded; "" if there is none
 }
 
-// ParseCommand reads a browser's text. Keys are compared exactly and the last
-// of equal keys counts, as in Ruby; encoding/json alone would accept
-// "Command" too. What Ruby's versions read differently, or more leniently than
-// Go, is Unknown: then Rails' answer tells what it was.
+// ParseCommand parses a browser's message. As in Ruby, keys are case-sensitive and the
+// last of equal keys counts; encoding/json alone would accept "Command" too. What Ruby
+// versions parse differently from each other, or less strictly than Go, is Unknown:
+// then Rails' answer shows what it was.
 func ParseCommand(text []byte) Command {
 	if !json.Valid(text) {
 		return Command{}
@@ -44,8 +43,8 @@ func ParseCommand(text []byte) Command {
 			identifier = value
 		}
 	})
-	name, read := unquote(identifier)
-	if !read {
+	name, ok := unquote(identifier)
+	if !ok {
 		return Command{}
 	}
 	c := Command{Identifier: string(name)}
@@ -61,9 +60,9 @@ func ParseCommand(text []byte) Command {
 	return c
 }
 
-// unquote decodes a JSON string; it reports false for anything else, and for half
-// a surrogate pair, of which each JSON library makes something else.
-func unquote(value []byte) (text []byte, read bool) {
+// unquote decodes a JSON string. It returns false for any other value, and for an
+// unpaired surrogate, which every JSON library decodes differently.
+func unquote(value []byte) (text []byte, ok bool) {
 	if len(value) == 0 || value[0] != '"' {
 		return nil, false
 	}
@@ -77,13 +76,13 @@ func unquote(value []byte) (text []byte, read bool) {
 	return []byte(s), true
 }
 
-// UnsubscribeCommand is what a browser says to unsubscribe.
+// UnsubscribeCommand returns the message with which a browser unsubscribes.
 func UnsubscribeCommand(identifier string) string {
 	return `{"command":"unsubscribe","identifier":` + string(Quote(identifier)) + `}`
 }
 
-// eachMember calls f with every key and value of the object at the top of
-// valid JSON, as they are written.
+// eachMember calls f with every key and value, undecoded, of the top-level object of
+// valid JSON.
 func eachMember(text []byte, f func(key, value []byte)) {
 	at := skipSpace(text, 0)
 	if text[at] != '{' {
@@ -96,10 +95,12 @@ func eachMember(text []byte, f func(key, value []byte)) {
 		}
 		at = skipValue(text, start)
 		key := text[start:at]
-		start = skipSpace(text, skipSpace(text, at)+1) // over the colon
+		colon := skipSpace(text, at)
+		start = skipSpace(text, colon+1)
 		at = skipValue(text, start)
 		f(key, text[start:at])
-		if at = skipSpace(text, at); text[at] == '}' {
+		at = skipSpace(text, at)
+		if text[at] == '}' {
 			return
 		}
 	}
@@ -112,7 +113,7 @@ func skipSpace(text []byte, at int) int {
 	return at
 }
 
-// skipValue returns the place behind the value of valid JSON that starts at at.
+// skipValue returns the index after the JSON value that starts at at.
 func skipValue(text []byte, at int) int {
 	depth := 0
 	for {
@@ -128,8 +129,8 @@ func skipValue(text []byte, at int) int {
 		case '}', ']':
 			depth--
 		case ',', ':':
-		default: // a number or a word, up to what may follow it
-			for at+1 < len(text) && !ends(text[at+1]) {
+		default: // a number, true, false or null
+			for at+1 < len(text) && !endsLiteral(text[at+1]) {
 				at++
 			}
 		}
@@ -141,6 +142,6 @@ func skipValue(text []byte, at int) int {
 	}
 }
 
-func ends(c byte) bool {
+func endsLiteral(c byte) bool {
 	return c == ',' || c == '}' || c == ']' || c == ' ' || c == '\t' || c == '\n' || c == '\r'
 }

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-func TestCommand_IsReadAsRubyReadsIt(t *testing.T) {
+func TestCommand_IsParsedAsInRuby(t *testing.T) {
 	chat := `{"channel":"ChatChannel"}`
 	for text, want := range map[string]Command{
 		`{"command":"subscribe","identifier":"{\"channel\":\"ChatChannel\"}"}`:                                                             {Subscribe, chat},
@@ -45,7 +45,7 @@ func TestFrames_AreRailsBytes(t *testing.T) {
 	}
 }
 
-func TestRemoteDisconnect_ReconnectsUnlessToldNotTo(t *testing.T) {
+func TestRemoteDisconnect_ReconnectsUnlessItForbidsIt(t *testing.T) {
 	for payload, want := range map[string]Disconnect{
 		`{"type":"disconnect"}`:                   {Remote, true},
 		`{"type":"disconnect","reconnect":true}`:  {Remote, true},
@@ -62,7 +62,7 @@ func TestRemoteDisconnect_ReconnectsUnlessToldNotTo(t *testing.T) {
 	}
 }
 
-func TestNegotiate_TakesTheFirstThatWeSpeakInTheBrowsersOrder(t *testing.T) {
+func TestNegotiate_TakesTheFirstKnownInTheBrowsersOrder(t *testing.T) {
 	for offer, want := range map[string]string{
 		"actioncable-v1-json, actioncable-unsupported":          V1JSON,
 		"foo ,  actioncable-v1-json,bar":                        V1JSON,
@@ -84,7 +84,7 @@ func FuzzParseCommand(f *testing.F) {
 		var object map[string]json.RawMessage
 		if json.Unmarshal(text, &object) != nil {
 			if got != (Command{}) {
-				t.Fatalf("%q is no object, but read as %+v", text, got)
+				t.Fatalf("%q is not an object, but was parsed as %+v", text, got)
 			}
 			return
 		}
@@ -93,7 +93,7 @@ func FuzzParseCommand(f *testing.F) {
 			json.Unmarshal(raw, &identifier)
 		}
 		if strings.ContainsRune(identifier, utf8.RuneError) && got == (Command{}) {
-			return // Rails says what it is
+			return // Rails decides what it is
 		}
 		if got.Identifier != identifier {
 			t.Fatalf("%q: identifier %q, want %q", text, got.Identifier, identifier)
@@ -101,7 +101,7 @@ func FuzzParseCommand(f *testing.F) {
 	})
 }
 
-// Whoever publishes on a connection's internal stream can end it, and nothing else.
+// A message on the internal stream can disconnect the browser and do nothing else.
 func FuzzParseRemote(f *testing.F) {
 	f.Add([]byte(`{"type":"disconnect","reconnect":false}`))
 	f.Add([]byte(`{"type":"disconnect","reconnect":null}`))

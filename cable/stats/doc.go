@@ -1,9 +1,7 @@
-// Package stats counts what happens in the other packages: how long things
-// took, and what was refused and why.
+// Package stats counts events for the other packages: how long things took, and what was
+// rejected for which reason.
 //
-// In comes one call for each event, out go plain numbers when somebody asks
-// for them. Neither type runs anything by itself.
+// In comes one call per event, out go plain numbers on request. Nothing runs by itself.
 //
-// What the numbers mean, and under which names operators see them, is left to
-// the packages that count and to docs/metrics.md.
+// docs/metrics.md says what the numbers mean and under which names operators see them.
 package stats

@@ -2,7 +2,7 @@ package stats
 
 import "time"
 
-// bounds are the upper bounds of the buckets in which latencies are counted.
+// bounds are the upper bounds of the buckets.
 var bounds = [...]time.Duration{
 	100 * time.Microsecond, 250 * time.Microsecond, 500 * time.Microsecond,
 	time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond,
@@ -11,11 +11,11 @@ var bounds = [...]time.Duration{
 	time.Second, 2500 * time.Millisecond, 5 * time.Second, 10 * time.Second,
 }
 
-// Latencies is a histogram of durations. It is plain numbers: adding one costs
-// a few nanoseconds, so that none has to be left out. Callers do the locking.
+// Latencies is a histogram of durations. It is plain numbers, so that adding a duration
+// costs a few nanoseconds. The caller locks.
 type Latencies struct {
 	Sum    time.Duration
-	counts [len(bounds) + 1]uint64 // the last bucket is for those longer than all bounds
+	counts [len(bounds) + 1]uint64 // by bucket; the last one is above all bounds
 }
 
 // Add counts one duration.
@@ -36,8 +36,8 @@ func (l *Latencies) AddAll(other *Latencies) {
 	l.Sum += other.Sum
 }
 
-// Buckets returns how many durations were at most as long as each bound, in
-// seconds, and how many there are.
+// Buckets returns how many durations are at most each bound, in seconds, and how many
+// there are in all.
 func (l *Latencies) Buckets() (upTo map[float64]uint64, all uint64) {
 	upTo = make(map[float64]uint64, len(bounds))
 	for i, bound := range bounds {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-func TestLatencies_AreCountedUpToTheirBounds(t *testing.T) {
+func TestLatencies_AreCountedByBucket(t *testing.T) {
 	var one, sum Latencies
 	for _, took := range []time.Duration{0, 100 * time.Microsecond, time.Millisecond + 1, time.Minute} {
 		one.Add(took)

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// logInterval is how often a ThrottledCounter logs one kind of event, however
-// often browsers cause it.
+// logInterval is the least time between two log lines about one kind of event. Browsers
+// may cause the events as often as they like.
 const logInterval = time.Minute
 
-// ThrottledCounter counts what browsers are refused, by kind, and logs each
-// kind at most once a minute.
+// ThrottledCounter counts events by kind and logs each kind at most once a minute. It is
+// safe for concurrent use.
 type ThrottledCounter struct {
 	message string
 	log     *slog.Logger
@@ -29,30 +29,31 @@ type logged struct {
 	since int64
 }
 
-// NewThrottledCounter returns a counter that logs message. The kinds start at
-// zero, so that whoever watches the counts sees the first event of each.
+// NewThrottledCounter returns a counter that logs message. The given kinds start at zero,
+// so that Prometheus sees the first event of each.
 func NewThrottledCounter(message string, log *slog.Logger, kinds ...string) *ThrottledCounter {
-	c := &ThrottledCounter{message: message, log: log, counts: map[string]int64{}, guesses: map[string]string{}, logged: map[[2]string]logged{}}
+	c := &ThrottledCounter{
+		message: message, log: log,
+		counts: map[string]int64{}, guesses: map[string]string{}, logged: map[[2]string]logged{},
+	}
 	for _, kind := range kinds {
 		c.counts[kind] = 0
 	}
 	return c
 }
 
-// Count counts an event without logging it: it is normal, or is logged
-// elsewhere.
+// Count counts an event without logging it.
 func (c *ThrottledCounter) Count(kind string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.counts[kind]++
 }
 
-// Add counts an event and logs it at most once a minute, with args as further
-// attributes.
+// Add counts an event and logs it at most once a minute, with args as attributes.
 func (c *ThrottledCounter) Add(kind string, args ...any) { c.AddGuess(kind, "", args...) }
 
-// AddGuess counts an event and logs it, with a guess of what is behind it. Each
-// guess of a kind is logged at most once a minute; there must be few.
+// AddGuess counts an event and logs it with its likely cause. Each guess about a kind is
+// logged at most once a minute; callers must use few different ones.
 func (c *ThrottledCounter) AddGuess(kind, guess string, args ...any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -82,7 +83,7 @@ func (c *ThrottledCounter) Counts() map[string]int64 {
 	return maps.Clone(c.counts)
 }
 
-// Guesses returns the latest guess of each kind that has one.
+// Guesses returns the latest guess about each kind that has one.
 func (c *ThrottledCounter) Guesses() map[string]string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -90,10 +91,10 @@ func (c *ThrottledCounter) Guesses() map[string]string {
 }
 
 // Sum returns the count of all kinds together.
-func (t *ThrottledCounter) Sum() (sum int64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, count := range t.counts {
+func (c *ThrottledCounter) Sum() (sum int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, count := range c.counts {
 		sum += count
 	}
 	return sum

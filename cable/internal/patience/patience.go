@@ -1,6 +1,6 @@
-// Package patience says how long the tests of this folder wait for what they
-// need: one generous deadline, which CATENARY_TEST_PATIENCE, a factor, stretches
-// on a slow machine. Only tests import it.
+// Package patience is how long the tests below cable wait for what they need: one
+// generous deadline, which CATENARY_TEST_PATIENCE, a factor, stretches on a slow machine.
+// Only tests import it.
 package patience
 
 import (
@@ -29,7 +29,7 @@ func factor() float64 {
 	return f
 }
 
-// Eventually waits until holds returns true.
+// Eventually waits until holds returns true. It fails the test after Deadline.
 func Eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(Deadline); ; time.Sleep(5 * time.Millisecond) {
