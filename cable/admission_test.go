@@ -28,7 +28,7 @@ func signed(t *testing.T, expires time.Time) string {
 	return text
 }
 
-// checkingTokens asks browsers for a token.
+// checkingTokens has the server require a token.
 func checkingTokens(t *testing.T) func(*setup) {
 	t.Helper()
 	v, err := token.New(token.Options{Places: token.Places{Query: "token", Subprotocol: token.RawSubprotocol}, Secret: tokenSecret, Log: slog.New(slog.DiscardHandler)})
@@ -38,7 +38,7 @@ func checkingTokens(t *testing.T) func(*setup) {
 	return func(s *setup) { s.admission.Tokens = v }
 }
 
-// dial makes a handshake with changes to its headers.
+// dial makes a handshake. It returns a nil browser if the handshake is rejected.
 func (w *world) dial(query string, header http.Header, subprotocols ...string) (*browser, *http.Response) {
 	dialer := websocket.Dialer{Subprotocols: append([]string{"actioncable-v1-json", "actioncable-unsupported"}, subprotocols...)}
 	ws, response, err := dialer.Dial(w.url+query, header)
@@ -52,7 +52,7 @@ func (w *world) dial(query string, header http.Header, subprotocols ...string) (
 	return &browser{w.T, ws}, response
 }
 
-func TestServer_EndsABadTokenAtTheEdge(t *testing.T) {
+func TestServer_RejectsABadTokenWithoutRails(t *testing.T) {
 	w := newWorld(t, checkingTokens(t))
 	for _, query := range []string{"", "?token=" + signed(t, time.Now().Add(-time.Hour))} {
 		b, _ := w.dial(query, nil)
@@ -68,7 +68,7 @@ func TestServer_EndsABadTokenAtTheEdge(t *testing.T) {
 	}
 }
 
-func TestServer_TakesAGoodTokenToRails(t *testing.T) {
+func TestServer_PassesAGoodTokenToRails(t *testing.T) {
 	w := newWorld(t, checkingTokens(t))
 	text := signed(t, time.Now().Add(time.Hour))
 	b, response := w.dial("", nil, text)
@@ -81,14 +81,14 @@ func TestServer_TakesAGoodTokenToRails(t *testing.T) {
 	}
 }
 
-func TestServer_SendsAnExpiredTokensBrowserForAnother(t *testing.T) {
+func TestServer_DisconnectsABrowserWhoseTokenExpires(t *testing.T) {
 	w := newWorld(t, checkingTokens(t))
 	b, _ := w.dial("?token="+signed(t, time.Now().Add(time.Hour)), nil)
 	b.expect(`{"type":"welcome"}`)
 	w.server.tokens.disconnectExpired(time.Now().Add(time.Hour))
 	b.expect(`{"type":"disconnect","reason":"token_expired","reconnect":true}`)
 	b.expectClose(1000)
-	w.eventually("nothing is left of the holder", func() bool {
+	w.eventually("the connection is forgotten", func() bool {
 		h := &w.server.tokens
 		h.mu.Lock()
 		defer h.mu.Unlock()
@@ -96,7 +96,7 @@ func TestServer_SendsAnExpiredTokensBrowserForAnother(t *testing.T) {
 	})
 }
 
-func TestServer_RefusesOtherOriginsAtTheEdge(t *testing.T) {
+func TestServer_RejectsOtherOriginsWithoutRails(t *testing.T) {
 	origins, err := admission.ParseOrigins([]string{"http://good.example", `/\Ahttps:\/\/.*\.good\.example\z/`})
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +115,7 @@ func TestServer_RefusesOtherOriginsAtTheEdge(t *testing.T) {
 		}
 	}
 	if n := len(w.rails.made(rpc.Open)); n != 2 {
-		t.Errorf("Rails was asked %d times", n)
+		t.Errorf("Rails was called %d times", n)
 	}
 }
 
@@ -127,7 +127,7 @@ func TestServer_LimitsConnectionsOfOneAddress(t *testing.T) {
 		t.Errorf("got %s", response.Status)
 	}
 	one.ws.Close()
-	w.eventually("there is room again", func() bool {
+	w.eventually("another connection is accepted", func() bool {
 		b, _ := w.dial("", nil)
 		return b != nil
 	})
@@ -137,7 +137,7 @@ func TestServer_LimitsConnectionsOfOneAddress(t *testing.T) {
 	}
 }
 
-func TestServer_SlowsCommandsAndDropsNone(t *testing.T) {
+func TestServer_ThrottlesCommandsAndDropsNone(t *testing.T) {
 	w := newWorld(t, func(s *setup) { s.limits.Socket.CommandRate, s.limits.Socket.CommandBurst = 100, 20 })
 	b := w.welcomed()
 	b.subscribe("echo")
@@ -153,7 +153,7 @@ func TestServer_SlowsCommandsAndDropsNone(t *testing.T) {
 	}
 }
 
-func TestServer_KeepsNoPlaceOfABrowserTurnedAway(t *testing.T) {
+func TestServer_FreesThePlaceOfARejectedBrowser(t *testing.T) {
 	w := newWorld(t, checkingTokens(t), func(s *setup) { s.admission.Limits.ConnectionsPerAddress, s.limits.Connections = 1, 1 })
 	for range 3 {
 		w.eventually("the place is free", func() bool {
@@ -164,6 +164,6 @@ func TestServer_KeepsNoPlaceOfABrowserTurnedAway(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience.Deadline)
 	defer cancel()
 	if left, err := w.server.Drain(ctx, 0); err != nil {
-		t.Errorf("%d are left: %v", left, err)
+		t.Errorf("%d connections are left: %v", left, err)
 	}
 }

@@ -18,7 +18,7 @@ import (
 const module = "github.com/catenary-cable/catenary/"
 
 // floors are our packages. Each imports only packages of the floors below its
-// own. The commands stand on top of them.
+// own. The commands are on top.
 var floors = [][]string{
 	{"cable"},
 	{"cable/hub", "cable/relay"},
@@ -71,7 +71,7 @@ func TestArchitecture_ImportsRunDownwardsOnly(t *testing.T) {
 		}
 		floor := floorOf(folder)
 		if floor < 0 {
-			t.Errorf("%s stands on no floor: add it to the list", folder)
+			t.Errorf("%s is on no floor: add it to the list", folder)
 			continue
 		}
 		for name, file := range files {
@@ -79,14 +79,14 @@ func TestArchitecture_ImportsRunDownwardsOnly(t *testing.T) {
 				imported, _ := strconv.Unquote(spec.Path.Value)
 				ours, isOurs := strings.CutPrefix(imported, module)
 				if isOurs && ours != folder && floorOf(ours) <= floor {
-					t.Errorf("%s/%s imports %s, which does not stand below it", folder, name, ours)
+					t.Errorf("%s/%s imports %s, which is not on a lower floor", folder, name, ours)
 				}
 			}
 		}
 	}
 }
 
-func TestArchitecture_PackagesAreSmallAndSayWhatTheyAreFor(t *testing.T) {
+func TestArchitecture_PackagesAreSmallAndDocumented(t *testing.T) {
 	for folder, files := range sources(t) {
 		if folder != "cable" && !strings.HasPrefix(folder, "cable/") {
 			continue
@@ -113,8 +113,8 @@ var (
 	row      = regexp.MustCompile("(?m)^\\| `((?:cable|rpc)[a-z/]*)` \\|([^|]*)\\|")
 )
 
-// What docs/architecture.md names is in the tree.
-func TestArchitecture_IsAsItsPageSays(t *testing.T) {
+// docs/architecture.md names only what exists, and every package.
+func TestArchitecture_MatchesItsPage(t *testing.T) {
 	text, err := os.ReadFile("../docs/architecture.md")
 	if err != nil {
 		t.Fatal(err)
@@ -143,7 +143,7 @@ func TestArchitecture_IsAsItsPageSays(t *testing.T) {
 		}
 	}
 	if named < 40 {
-		t.Errorf("only %d names were found: does the page still have them in backticks?", named)
+		t.Errorf("found only %d names: does the page still have them in backticks?", named)
 	}
 	var packages []string
 	for _, m := range row.FindAllStringSubmatch(string(text), -1) {
@@ -156,7 +156,7 @@ func TestArchitecture_IsAsItsPageSays(t *testing.T) {
 	}
 	for folder := range tree {
 		if (folder == "cable" || strings.HasPrefix(folder, "cable/")) && !strings.Contains(folder, "/internal/") && !slices.Contains(packages, folder) {
-			t.Errorf("the page does not have %s", folder)
+			t.Errorf("the page does not list %s", folder)
 		}
 	}
 }

@@ -6,17 +6,17 @@ import (
 	"testing"
 )
 
-func TestQueues_AreCountedWhileTheyLast(t *testing.T) {
+func TestBacklog_CountsQueuesWhileTheyLast(t *testing.T) {
 	w := newWorld(t, func(s *setup) { s.limits.Socket.PendingBytes = 64 << 20 })
 	b := w.welcomed()
 	b.subscribe("chat room")
 	b.expect(confirmed("chat room"))
 	if queues := w.server.Stats().Backlog; queues.Browsers != 0 || queues.Bytes != 0 {
-		t.Errorf("before there is one: %+v", queues)
+		t.Errorf("before a queue exists: %+v", queues)
 	}
 	payload := func(i int) string { return fmt.Sprintf(`[%d,"%s"]`, i, strings.Repeat("x", 60<<10)) }
 	sent := 0
-	for ; w.server.Stats().Backlog.Bytes < 1<<20; sent++ { // the kernel takes the first of it
+	for ; w.server.Stats().Backlog.Bytes < 1<<20; sent++ { // the kernel buffers the first messages
 		w.source.publish <- [2]string{"room", payload(sent)}
 	}
 	if browsers := w.server.Stats().Backlog.Browsers; browsers != 1 {
@@ -25,7 +25,7 @@ func TestQueues_AreCountedWhileTheyLast(t *testing.T) {
 	for i := range sent {
 		b.expect(message("chat room", payload(i)))
 	}
-	w.eventually("the queue is gone", func() bool {
+	w.eventually("the queue is empty", func() bool {
 		queues := w.server.Stats().Backlog
 		_, lasted := queues.Lasted.Buckets()
 		return queues.Browsers == 0 && queues.Bytes == 0 && lasted > 0 && queues.Lasted.Sum > 0

@@ -13,7 +13,7 @@ import (
 
 func compressed(s *setup) { s.compress = true }
 
-// compressing connects as a browser that compresses all that it says.
+// compressing connects as a browser that compresses all its messages.
 func (w *world) compressing() *browser {
 	w.Helper()
 	dialer := websocket.Dialer{Subprotocols: []string{"actioncable-v1-json"}, EnableCompression: true, ReadBufferSize: 1 << 16}
@@ -27,7 +27,7 @@ func (w *world) compressing() *browser {
 	return b
 }
 
-// agreed is the answer to an offer.
+// agreed returns the extension with which the server answers an offer.
 func (w *world) agreed(offer string) string {
 	w.Helper()
 	r := httptest.NewRequest("GET", "http"+strings.TrimPrefix(w.url, "ws"), nil)
@@ -45,7 +45,7 @@ func (w *world) agreed(offer string) string {
 	return response.Header.Get("Sec-WebSocket-Extensions")
 }
 
-func TestDeflate_IsAgreedToOnlyIfItIsWantedHereAndThere(t *testing.T) {
+func TestDeflate_IsNegotiatedOnlyIfBothSidesWantIt(t *testing.T) {
 	const agreed = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 	if got := newWorld(t).agreed("permessage-deflate"); got != "" {
 		t.Errorf("by default: %q", got)
@@ -65,8 +65,8 @@ func TestDeflate_IsAgreedToOnlyIfItIsWantedHereAndThere(t *testing.T) {
 	}
 }
 
-// Long and short, both ways, beside a browser that wants none of it.
-func TestDeflate_ChangesNothingThatIsSaid(t *testing.T) {
+// Long and short messages, both ways, beside a browser without compression.
+func TestDeflate_ChangesNoMessage(t *testing.T) {
 	w := newWorld(t, compressed)
 	all := []*browser{w.compressing(), w.compressing(), w.welcomed()}
 	for _, one := range all {
@@ -91,11 +91,11 @@ func TestDeflate_ChangesNothingThatIsSaid(t *testing.T) {
 	w.eventually("each variant has a group", func() bool { return w.hub.Stats().Deliveries == 12 })
 }
 
-// A bomb counts as what it becomes.
-func TestDeflate_BombsAreDefused(t *testing.T) {
+// The limit on messages applies to what a compressed message inflates to.
+func TestDeflate_BombsAreRejected(t *testing.T) {
 	w := newWorld(t, compressed)
 	b := w.compressing()
-	b.send(strings.Repeat(" ", 4096)) // as long as a message may be
+	b.send(strings.Repeat(" ", 4096)) // the limit
 	b.subscribe("room")
 	b.expect(confirmed("room"))
 	b.send(strings.Repeat(" ", 4097))

@@ -14,21 +14,21 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-func TestConnection_ConfirmsOnlyOnceTheStreamIsLive(t *testing.T) {
+func TestConnection_ConfirmsOnlyWhenTheStreamIsLive(t *testing.T) {
 	w := newWorld(t)
 	b := w.welcomed()
 	w.source.hold()
 	b.subscribe("chat room")
 	b.subscribe("echo")
-	b.expect(confirmed("echo")) // what streams nothing need not wait
+	b.expect(confirmed("echo")) // no stream, nothing to wait for
 	w.source.release()
 	b.expect(confirmed("chat room"))
 	w.source.publish <- [2]string{"room", `{"x":1}`}
 	b.expect(message("chat room", `{"x":1}`))
 }
 
-// In an outage others may have a stream that nobody hears.
-func TestConnection_ConfirmsInAnOutageOnlyWhatIsHeardAgain(t *testing.T) {
+// In an outage of the source, a stream that was live may no longer be.
+func TestConnection_ConfirmsInAnOutageOnlyWhenTheStreamIsLiveAgain(t *testing.T) {
 	w := newWorld(t)
 	before, during := w.welcomed(), w.welcomed()
 	before.subscribe("a room")
@@ -45,10 +45,10 @@ func TestConnection_ConfirmsInAnOutageOnlyWhatIsHeardAgain(t *testing.T) {
 	during.expect(message("b room", "1"), message("c room", "1"))
 }
 
-func TestConnection_AsksRailsOnceHoweverOftenTheBrowserSubscribes(t *testing.T) {
+func TestConnection_CallsRailsOnceHoweverOftenTheBrowserSubscribes(t *testing.T) {
 	w := newWorld(t)
 	answer := make(chan struct{})
-	w.rails.onCall(func(call asked) map[string]any {
+	w.rails.onCall(func(call railsCall) map[string]any {
 		if call.Do == rpc.Frames {
 			<-answer
 		}
@@ -58,7 +58,7 @@ func TestConnection_AsksRailsOnceHoweverOftenTheBrowserSubscribes(t *testing.T) 
 	for range 5 {
 		b.subscribe("chat room")
 	}
-	w.eventually("all are there before Rails answers the first", func() bool { return w.server.Stats().Commands["subscribe"] == 5 })
+	w.eventually("all have arrived before Rails answers the first", func() bool { return w.server.Stats().Commands["subscribe"] == 5 })
 	close(answer)
 	b.send(`{"command":"message","identifier":"chat room","data":"1"}`)
 	b.expect(confirmed("chat room"), message("chat room", "1"))
@@ -66,11 +66,11 @@ func TestConnection_AsksRailsOnceHoweverOftenTheBrowserSubscribes(t *testing.T) 
 	b.send(`{"command":"message","identifier":"chat room","data":"2"}`)
 	b.expect(message("chat room", "2"))
 	if n := frames(w.rails, "subscribe"); n != 1 {
-		t.Fatalf("Rails was asked %d times", n)
+		t.Fatalf("Rails was called %d times", n)
 	}
 }
 
-func TestConnection_SubscribesAnewAfterAnUnsubscribeStillUnderWay(t *testing.T) {
+func TestConnection_SubscribesAgainWhileAnUnsubscribeIsInFlight(t *testing.T) {
 	w := newWorld(t)
 	b := w.welcomed()
 	b.subscribe("chat room")
@@ -81,7 +81,7 @@ func TestConnection_SubscribesAnewAfterAnUnsubscribeStillUnderWay(t *testing.T) 
 	w.source.publish <- [2]string{"room", `1`}
 	b.expect(message("chat room", `1`))
 	b.send(`{"command":"unsubscribe","identifier":"chat room"}`)
-	w.eventually("the stream is left", func() bool { return !w.source.has("room") })
+	w.eventually("the stream is unsubscribed", func() bool { return !w.source.has("room") })
 }
 
 func TestConnection_EvaluatesARejectedSubscriptionAgainButNotAnUnknownChannel(t *testing.T) {
@@ -93,7 +93,7 @@ func TestConnection_EvaluatesARejectedSubscriptionAgainButNotAnUnknownChannel(t 
 	}
 	b.subscribe("unknown")
 	b.subscribe("echo")
-	b.expect(confirmed("echo")) // and so Rails has answered for the unknown one
+	b.expect(confirmed("echo")) // so Rails has answered for the unknown one
 	for range 2 {
 		b.subscribe("unknown")
 		b.subscribe("echo")
@@ -101,11 +101,11 @@ func TestConnection_EvaluatesARejectedSubscriptionAgainButNotAnUnknownChannel(t 
 	b.send(`{"command":"message","identifier":"echo","data":"1"}`)
 	b.expect(message("echo", "1"))
 	if n := frames(w.rails, "unknown"); n != 1 {
-		t.Fatalf("Rails was asked %d times for a channel that it does not know", n)
+		t.Fatalf("Rails was called %d times for an unknown channel", n)
 	}
 }
 
-func TestConnection_RunsCommandsInOrderAndTakesThoseThatWaitTogether(t *testing.T) {
+func TestConnection_RunsCommandsInOrderAndBatchesQueuedOnes(t *testing.T) {
 	w := newWorld(t)
 	b := w.welcomed()
 	b.subscribe("echo")
@@ -121,12 +121,12 @@ func TestConnection_RunsCommandsInOrderAndTakesThoseThatWaitTogether(t *testing.
 	}
 }
 
-func TestConnection_RepeatsTheCallInFullIfRailsHasForgottenIt(t *testing.T) {
+func TestConnection_RepeatsTheCallInFullIfRailsDoesNotKnowIt(t *testing.T) {
 	w := newWorld(t)
 	b := w.welcomed()
 	b.subscribe("chat room")
 	b.expect(confirmed("chat room"))
-	w.rails.onCall(func(call asked) map[string]any {
+	w.rails.onCall(func(call railsCall) map[string]any {
 		if call.Request == nil {
 			return map[string]any{"need": "state"}
 		}
@@ -141,7 +141,7 @@ func TestConnection_RepeatsTheCallInFullIfRailsHasForgottenIt(t *testing.T) {
 	}
 }
 
-func TestConnection_WaitsForARailsThatIsRestarted(t *testing.T) {
+func TestConnection_WaitsWhileRailsRestarts(t *testing.T) {
 	w := newWorld(t)
 	b := w.welcomed()
 	b.subscribe("echo")
@@ -150,17 +150,17 @@ func TestConnection_WaitsForARailsThatIsRestarted(t *testing.T) {
 	w.rails.CloseClientConnections()
 	w.rails.Listener.Close()
 	b.send(`{"command":"message","identifier":"echo","data":"1"}`)
-	time.Sleep(300 * time.Millisecond) // the outage: nothing depends on its length
+	time.Sleep(300 * time.Millisecond) // the outage, of any length
 	listener := listenOn(t, address)
 	again := &http.Server{Handler: w.rails}
 	go again.Serve(listener)
 	t.Cleanup(func() { again.Close() })
 	b.expect(message("echo", "1"))
 	b.ws.Close()
-	w.eventually("Rails knows of the end", func() bool { return len(w.rails.made(rpc.Close)) == 1 })
+	w.eventually("Rails has run the disconnect callbacks", func() bool { return len(w.rails.made(rpc.Close)) == 1 })
 }
 
-func TestConnection_TellsTheBrowserToReconnectWhenRailsIsGone(t *testing.T) {
+func TestConnection_HasTheBrowserReconnectWhenRailsIsGone(t *testing.T) {
 	w := newWorld(t, func(s *setup) { s.limits.CallWait = 200 * time.Millisecond })
 	b := w.welcomed()
 	w.rails.Listener.Close()
@@ -171,7 +171,7 @@ func TestConnection_TellsTheBrowserToReconnectWhenRailsIsGone(t *testing.T) {
 	w.eventually("the lost close call is counted", func() bool { return w.server.Stats().DisconnectsLost == 1 })
 }
 
-func TestConnection_EndsForEveryBrowserOfTheUserAtARemoteDisconnect(t *testing.T) {
+func TestConnection_ClosesForEveryBrowserOfTheUserAtARemoteDisconnect(t *testing.T) {
 	w := newWorld(t)
 	browsers := []*browser{w.welcomed(), w.welcomed(), w.welcomed()}
 	w.source.publish <- [2]string{"action_cable/user", `{"type":"disconnect","reconnect":false}`}
@@ -179,13 +179,13 @@ func TestConnection_EndsForEveryBrowserOfTheUserAtARemoteDisconnect(t *testing.T
 		b.expect(`{"type":"disconnect","reason":"remote","reconnect":false}`)
 		b.expectClose(websocket.CloseNormalClosure)
 	}
-	w.eventually("Rails knows of every end", func() bool { return len(w.rails.made(rpc.Close)) == 3 })
-	w.eventually("the internal stream is left", func() bool { return !w.source.has("action_cable/user") })
+	w.eventually("Rails has run all disconnect callbacks", func() bool { return len(w.rails.made(rpc.Close)) == 3 })
+	w.eventually("the internal stream is unsubscribed", func() bool { return !w.source.has("action_cable/user") })
 }
 
-func TestConnection_RunsWhatTheBrowserSaidBeforeItLeft(t *testing.T) {
+func TestConnection_RunsCommandsThatTheBrowserSentBeforeItLeft(t *testing.T) {
 	w := newWorld(t)
-	w.rails.onCall(func(call asked) map[string]any {
+	w.rails.onCall(func(call railsCall) map[string]any {
 		time.Sleep(30 * time.Millisecond)
 		return behave(call)
 	})
@@ -193,20 +193,20 @@ func TestConnection_RunsWhatTheBrowserSaidBeforeItLeft(t *testing.T) {
 	b.subscribe("echo")
 	b.send(`{"command":"message","identifier":"echo","data":"1"}`)
 	b.ws.Close()
-	w.eventually("Rails knows of the end", func() bool { return len(w.rails.made(rpc.Close)) == 1 })
+	w.eventually("Rails has run the disconnect callbacks", func() bool { return len(w.rails.made(rpc.Close)) == 1 })
 	if frames(w.rails, "subscribe") != 1 || frames(w.rails, "message") != 1 {
 		t.Fatal("a command was lost")
 	}
 }
 
-func TestConnection_ClosesWithRailsCodesForWhatIsNoMessage(t *testing.T) {
+func TestConnection_ClosesWithRailsCodesForBadMessages(t *testing.T) {
 	for what, c := range map[string]struct {
 		kind int
 		text string
 		code int
 	}{
-		"too long": {websocket.TextMessage, strings.Repeat("x", 5000), websocket.CloseMessageTooBig},
-		"no UTF-8": {websocket.TextMessage, "\xff\xfe", websocket.CloseInvalidFramePayloadData},
+		"too long":      {websocket.TextMessage, strings.Repeat("x", 5000), websocket.CloseMessageTooBig},
+		"invalid UTF-8": {websocket.TextMessage, "\xff\xfe", websocket.CloseInvalidFramePayloadData},
 	} {
 		t.Run(what, func(t *testing.T) {
 			b := newWorld(t).welcomed()
@@ -229,7 +229,7 @@ func TestConnection_IgnoresBinaryMessagesAndAnswersPings(t *testing.T) {
 	}
 }
 
-func TestServer_RefusesMoreSubscriptionsThanItsLimit(t *testing.T) {
+func TestServer_RejectsSubscriptionsOverTheLimit(t *testing.T) {
 	w := newWorld(t)
 	b := w.welcomed()
 	for i := range 10 {
@@ -240,7 +240,7 @@ func TestServer_RefusesMoreSubscriptionsThanItsLimit(t *testing.T) {
 	b.expect(`{"identifier":"echo","type":"reject_subscription"}`)
 }
 
-func TestServer_RefusesMoreConnectionsThanItsLimit(t *testing.T) {
+func TestServer_RejectsConnectionsOverTheLimit(t *testing.T) {
 	w := newWorld(t, func(s *setup) { s.limits.Connections = 1 })
 	w.welcomed()
 	_, response, err := websocket.DefaultDialer.Dial(w.url, nil)
@@ -249,10 +249,10 @@ func TestServer_RefusesMoreConnectionsThanItsLimit(t *testing.T) {
 	}
 }
 
-func TestServer_AnswersTheHandshakeWithWhatRailsMiddlewareAnswered(t *testing.T) {
+func TestServer_AnswersTheHandshakeAsRailsMiddlewareDoes(t *testing.T) {
 	w := newWorld(t)
 	for status, body := range map[int]string{301: "moved", 200: "back soon", 204: ""} {
-		w.rails.onCall(func(asked) map[string]any {
+		w.rails.onCall(func(railsCall) map[string]any {
 			return map[string]any{"status": status, "headers": [][2]string{{"Location", "https://example.test/cable"}}, "body": body}
 		})
 		_, response, err := websocket.DefaultDialer.Dial(w.url, nil)
@@ -265,13 +265,13 @@ func TestServer_AnswersTheHandshakeWithWhatRailsMiddlewareAnswered(t *testing.T)
 	}
 }
 
-// Clients from before Rails 6 know no disconnect frame.
-func TestServer_TellsNothingToClientsThatDoNotKnowTheFrame(t *testing.T) {
+// Clients from before Rails 6 do not know the disconnect frame.
+func TestServer_SendsNoDisconnectFrameToOldClients(t *testing.T) {
 	w := newWorld(t, func(s *setup) { s.skipDisconnectFrames = true })
 	known := w.welcomed()
 	known.send(`{"command":"message","identifier":"a","data":"1"}`)
 	known.expect(message("a", "1"))
-	w.eventually("it is shed", func() bool { c := w.only(); c.Slow(); return c != nil })
+	w.eventually("it is closed as slow", func() bool { c := w.only(); c.Slow(); return c != nil })
 	known.expectClose(websocket.CloseNormalClosure)
 
 	w = newWorld(t)
@@ -284,7 +284,7 @@ func TestServer_TellsNothingToClientsThatDoNotKnowTheFrame(t *testing.T) {
 	unknown.expect(`{"type":"welcome"}`)
 	w.only().Slow()
 	unknown.expectClose(websocket.CloseNormalClosure)
-	for _, reconnect := range []string{"false", "true"} { // Rails tells everybody of a remote disconnect
+	for _, reconnect := range []string{"false", "true"} { // Rails sends this frame to every client
 		ws, _, err = websocket.DefaultDialer.Dial(w.url, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -298,7 +298,7 @@ func TestServer_TellsNothingToClientsThatDoNotKnowTheFrame(t *testing.T) {
 	}
 }
 
-func TestServer_TellsEveryBrowserAndRailsWhenItIsStopped(t *testing.T) {
+func TestServer_DisconnectsEveryBrowserWhenItIsStopped(t *testing.T) {
 	w := newWorld(t)
 	browsers := []*browser{w.welcomed(), w.welcomed()}
 	ctx, cancel := context.WithTimeout(context.Background(), patience.Deadline)
@@ -311,11 +311,11 @@ func TestServer_TellsEveryBrowserAndRailsWhenItIsStopped(t *testing.T) {
 		b.expectClose(websocket.CloseNormalClosure)
 	}
 	if n := len(w.rails.made(rpc.Close)); n != 2 {
-		t.Fatalf("Rails knows of %d ends", n)
+		t.Fatalf("Rails has run the disconnect callbacks of %d connections", n)
 	}
 }
 
-// frames counts the commands that Rails got and that contain word.
+// frames counts the commands with word in them that have reached Rails.
 func frames(r *rails, word string) (n int) {
 	for _, call := range r.made(rpc.Frames) {
 		for _, text := range call.Frames {
@@ -327,18 +327,18 @@ func frames(r *rails, word string) (n int) {
 	return n
 }
 
-// lacking is an app whose results say that the state follows.
-func lacking(call asked) map[string]any {
+// withoutState is an app whose results say that the state follows.
+func withoutState(call railsCall) map[string]any {
 	result := behave(call)
 	delete(result, "state")
 	delete(result, "kept")
 	return result
 }
 
-// What a process hands over is what another one gets, even if it comes right behind the end of the call.
-func TestConnection_TakesTheStateThatRailsHandsOver(t *testing.T) {
+// Another process gets the state that this one hands over, even right after the result of a call.
+func TestConnection_KeepsTheStateThatRailsHandsOver(t *testing.T) {
 	w := newWorld(t)
-	w.rails.onCall(func(call asked) map[string]any {
+	w.rails.onCall(func(call railsCall) map[string]any {
 		link := w.rails.Links()[0]
 		switch call.Do {
 		case rpc.Open:
@@ -354,7 +354,7 @@ func TestConnection_TakesTheStateThatRailsHandsOver(t *testing.T) {
 	b := w.welcomed()
 	b.subscribe("echo")
 	b.expect(confirmed("echo"))
-	w.eventually("the state is here", func() bool { return w.server.Stats().Warnings == 1 })
+	w.eventually("the state has arrived", func() bool { return w.server.Stats().Warnings == 1 })
 	w.rails.onCall(behave)
 	w.restartRails()
 	b.send(`{"command":"message","identifier":"echo","data":"1"}`)
@@ -367,36 +367,36 @@ func TestConnection_TakesTheStateThatRailsHandsOver(t *testing.T) {
 
 func TestConnection_ReconnectsIfTheLatestStateIsLost(t *testing.T) {
 	w := newWorld(t)
-	w.rails.onCall(lacking)
+	w.rails.onCall(withoutState)
 	b := w.welcomed()
 	b.subscribe("echo")
 	b.send(`{"command":"message","identifier":"echo","data":"1"}`)
 	b.expect(confirmed("echo"), message("echo", "1"))
-	w.rails.onCall(func(asked) map[string]any { return map[string]any{"need": "state"} })
+	w.rails.onCall(func(railsCall) map[string]any { return map[string]any{"need": "state"} })
 	b.send(`{"command":"message","identifier":"echo","data":"2"}`)
 	b.expect(`{"type":"disconnect","reason":"server_restart","reconnect":true}`)
 	w.rails.onCall(behave)
 }
 
-// What a browser said before it left is not run either on objects that nobody can rebuild.
-func TestConnection_RunsNothingOfALostStateAfterItsEnd(t *testing.T) {
+// No process can rebuild the objects, so the browser's last commands do not run either.
+func TestConnection_RunsNothingAfterItsStateIsLostAndItIsClosed(t *testing.T) {
 	w := newWorld(t)
-	w.rails.onCall(lacking)
+	w.rails.onCall(withoutState)
 	b := w.welcomed()
 	w.eventually("it is open", func() bool { return w.server.Stats().Stale == 1 })
 	release := make(chan struct{})
-	w.rails.onCall(func(call asked) map[string]any {
+	w.rails.onCall(func(call railsCall) map[string]any {
 		<-release
 		return map[string]any{"need": "state"}
 	})
 	b.subscribe("echo")
 	b.ws.Close()
-	w.eventually("it has ended", func() bool { return w.server.Stats().Ends["browser_closed"]+w.server.Stats().Ends["browser_lost"] == 1 })
+	w.eventually("it is closed", func() bool { return w.server.Stats().Ends["browser_closed"]+w.server.Stats().Ends["browser_lost"] == 1 })
 	close(release)
 	w.eventually("it is gone", func() bool { return w.server.Stats().Connections == 0 })
 	for _, call := range w.rails.made(rpc.Frames) {
 		if call.Request != nil {
-			t.Error("Rails was to rebuild a connection without its state")
+			t.Error("Rails was called to rebuild a connection without its state")
 		}
 	}
 	if stale := w.server.Stats().Stale; stale != 0 {
@@ -404,9 +404,9 @@ func TestConnection_RunsNothingOfALostStateAfterItsEnd(t *testing.T) {
 	}
 }
 
-func TestConnection_SubscribesAfterAnUnsubscribeOfWhatDidNotStand(t *testing.T) {
+func TestConnection_SubscribesAfterAnUnsubscribeOfNothing(t *testing.T) {
 	w := newWorld(t)
-	w.rails.onCall(func(call asked) map[string]any {
+	w.rails.onCall(func(call railsCall) map[string]any {
 		if call.Do == rpc.Frames {
 			time.Sleep(30 * time.Millisecond)
 		}
@@ -416,18 +416,18 @@ func TestConnection_SubscribesAfterAnUnsubscribeOfWhatDidNotStand(t *testing.T) 
 	for i := range 3 {
 		b.send(`{"command":"unsubscribe","identifier":"echo"}`)
 		b.send(`{"command":"unsubscribe","identifier":"echo"}`)
-		w.eventually("they are under way", func() bool { return w.server.Stats().Commands["unsubscribe"] == int64(2*i+2) })
+		w.eventually("they have arrived", func() bool { return w.server.Stats().Commands["unsubscribe"] == int64(2*i+2) })
 		b.subscribe("echo")
 		b.expect(confirmed("echo"))
 	}
 }
 
-func TestConnection_TellsRailsOfTheEndThoughItCouldNotRunACall(t *testing.T) {
+func TestConnection_RunsDisconnectCallbacksAfterAFailedCall(t *testing.T) {
 	w := newWorld(t)
 	b := w.welcomed()
 	b.subscribe("chat room")
 	b.expect(confirmed("chat room"))
-	w.rails.onCall(func(call asked) map[string]any {
+	w.rails.onCall(func(call railsCall) map[string]any {
 		switch {
 		case call.Do != rpc.Frames:
 			return behave(call)
@@ -438,12 +438,12 @@ func TestConnection_TellsRailsOfTheEndThoughItCouldNotRunACall(t *testing.T) {
 	})
 	b.send(`{"command":"message","identifier":"chat room","data":"1"}`)
 	b.expect(`{"type":"disconnect","reason":"server_restart","reconnect":true}`)
-	w.eventually("Rails knows of the end", func() bool { return len(w.rails.made(rpc.Close)) == 1 })
+	w.eventually("Rails has run the disconnect callbacks", func() bool { return len(w.rails.made(rpc.Close)) == 1 })
 }
 
-func TestConnection_ConfirmsIfItsStreamIsStoppedBeforeItWasLive(t *testing.T) {
+func TestConnection_ConfirmsIfItsStreamIsStoppedBeforeItIsLive(t *testing.T) {
 	w := newWorld(t)
-	w.rails.onCall(func(call asked) map[string]any {
+	w.rails.onCall(func(call railsCall) map[string]any {
 		result := behave(call)
 		if call.Do == rpc.Frames && strings.Contains(call.Frames[0], "message") {
 			result["ops"] = []any{[]any{"unsub", "chat room", "room"}, []any{"message", "chat room", 1}}
@@ -454,15 +454,15 @@ func TestConnection_ConfirmsIfItsStreamIsStoppedBeforeItWasLive(t *testing.T) {
 	b := w.welcomed()
 	w.source.hold()
 	b.subscribe("chat room")
-	w.eventually("the stream is asked for", func() bool { return w.source.has("room") })
+	w.eventually("the stream is subscribed", func() bool { return w.source.has("room") })
 	b.send(`{"command":"message","identifier":"chat room","data":"1"}`)
 	b.expect(message("chat room", "1"), confirmed("chat room"))
 }
 
-func TestConnection_SubscribesAnewAfterRailsHasRemovedTheSubscription(t *testing.T) {
+func TestConnection_SubscribesAgainAfterRailsHasRemovedTheSubscription(t *testing.T) {
 	w := newWorld(t)
 	b := w.welcomed()
-	w.rails.onCall(func(call asked) map[string]any {
+	w.rails.onCall(func(call railsCall) map[string]any {
 		result := behave(call)
 		if call.Do == rpc.Frames && strings.Contains(call.Frames[0], "message") { // an action that calls subscriptions.remove_subscription(self)
 			result["channels"] = map[string]any{"echo": nil}
@@ -477,15 +477,15 @@ func TestConnection_SubscribesAnewAfterRailsHasRemovedTheSubscription(t *testing
 	}
 }
 
-// What a thread of Rails' opens later belongs into the record of the connection, too.
-func TestConnection_TellsOtherNodesOfWhatComesLate(t *testing.T) {
+// Streams that a Rails thread opens after the call belong in the connection's record, too.
+func TestConnection_UpdatesItsRecordAfterLateEffects(t *testing.T) {
 	w := newWorld(t)
 	b := w.welcomed()
 	b.subscribe("echo")
 	b.expect(confirmed("echo"))
 	w.rails.Links()[0].Write(`{"conn":"n:1","ops":[["sub","echo","later",null]]}`)
-	w.eventually("the stream is there", func() bool { return w.source.has("later") })
-	w.eventually("its record is to be written anew", func() bool {
+	w.eventually("the stream is subscribed", func() bool { return w.source.has("later") })
+	w.eventually("the change has been reported to the lease", func() bool {
 		c := w.server.connections["n:1"]
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -493,9 +493,9 @@ func TestConnection_TellsOtherNodesOfWhatComesLate(t *testing.T) {
 	})
 }
 
-func TestConnection_CallsTheHeartbeatOfAnAppThatHasChangedIt(t *testing.T) {
+func TestConnection_CallsTheHeartbeatOfAnAppThatOverridesIt(t *testing.T) {
 	w := newWorld(t)
-	w.rails.onCall(func(call asked) map[string]any {
+	w.rails.onCall(func(call railsCall) map[string]any {
 		result := behave(call)
 		if call.Do == rpc.Open {
 			result["beat"] = 0.05
@@ -503,16 +503,16 @@ func TestConnection_CallsTheHeartbeatOfAnAppThatHasChangedIt(t *testing.T) {
 		return result
 	})
 	b := w.welcomed()
-	w.eventually("it beats", func() bool { return len(w.rails.made(rpc.Beat)) >= 3 })
+	w.eventually("the app's beat has run three times", func() bool { return len(w.rails.made(rpc.Beat)) >= 3 })
 	b.ws.Close()
-	w.eventually("Rails knows of the end", func() bool { return len(w.rails.made(rpc.Close)) == 1 })
+	w.eventually("Rails has run the disconnect callbacks", func() bool { return len(w.rails.made(rpc.Close)) == 1 })
 }
 
 func (b *browser) sendClose(payload []byte) {
 	b.ws.WriteControl(websocket.CloseMessage, payload, time.Now().Add(patience.Deadline))
 }
 
-func TestConnection_TellsRailsHowItEnded(t *testing.T) {
+func TestConnection_PassesTheCloseCodeToRails(t *testing.T) {
 	for want, ends := range map[string]func(*browser){
 		`"code":4001,"text":"bye"}`: func(b *browser) { b.sendClose(websocket.FormatCloseMessage(4001, "bye")) },
 		`"code":1000}`:              func(b *browser) { b.sendClose(nil) },
@@ -521,17 +521,17 @@ func TestConnection_TellsRailsHowItEnded(t *testing.T) {
 	} {
 		w := newWorld(t)
 		ends(w.welcomed())
-		w.eventually("Rails knows of the end", func() bool { return len(w.rails.made(rpc.Close)) == 1 })
+		w.eventually("Rails has run the disconnect callbacks", func() bool { return len(w.rails.made(rpc.Close)) == 1 })
 		if text := string(w.rails.made(rpc.Close)[0].Text); !strings.HasSuffix(text, want) {
 			t.Errorf("got %s, want …%s", text, want)
 		}
 	}
 }
 
-func TestConnection_WhoseConnectRaisesIsCountedApart(t *testing.T) {
+func TestConnection_CountsAConnectThatRaisesSeparately(t *testing.T) {
 	for raised, reason := range map[bool]string{true: "connect_failed", false: "rails_closed"} {
 		w := newWorld(t)
-		w.rails.onCall(func(call asked) map[string]any {
+		w.rails.onCall(func(call railsCall) map[string]any {
 			result := map[string]any{"status": 200, "ver": "1", "kept": true}
 			if call.Do == rpc.Open {
 				result["ops"] = []any{[]any{"disconnect", "server_restart", true}}

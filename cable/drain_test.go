@@ -13,7 +13,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-func TestDrain_TellsASmallCrowdAtRailsPaceAndABigOneInTheTimeThereIs(t *testing.T) {
+func TestDrain_StaggersFewBrowsersAtRailsPaceAndManyOverTheGivenTime(t *testing.T) {
 	for _, c := range []struct {
 		browsers     int
 		every, over  time.Duration
@@ -22,7 +22,7 @@ func TestDrain_TellsASmallCrowdAtRailsPaceAndABigOneInTheTimeThereIs(t *testing.
 		{browsers: 1, every: 10 * time.Millisecond, over: time.Minute},
 		{browsers: 20, every: 5 * time.Millisecond, over: time.Minute, first: 5 * time.Millisecond, whole: 95 * time.Millisecond},
 		{browsers: 10_000, every: 5 * time.Millisecond, over: 15 * time.Second, first: 1500 * time.Microsecond, whole: 15*time.Second - 1500*time.Microsecond},
-		{browsers: 100, every: 5 * time.Millisecond}, // there is no time: all at once
+		{browsers: 100, every: 5 * time.Millisecond}, // no time: all at once
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			begin := time.Now()
@@ -34,27 +34,27 @@ func TestDrain_TellsASmallCrowdAtRailsPaceAndABigOneInTheTimeThereIs(t *testing.
 				told = append(told, time.Since(begin))
 			})
 			if len(told) != c.browsers || told[0] != 0 || told[len(told)-1] != c.whole || len(told) > 1 && told[1] != c.first {
-				t.Errorf("of %d browsers, %d were told: after %v … %v", c.browsers, len(told), told[:min(2, len(told))], told[len(told)-1])
+				t.Errorf("of %d browsers, %d had their turn: after %v … %v", c.browsers, len(told), told[:min(2, len(told))], told[len(told)-1])
 			}
 		})
 	}
 }
 
-func TestDrain_TellsTheRestAtOnceIfTheTimeIsOver(t *testing.T) {
+func TestDrain_DisconnectsTheRestAtOnceWhenTheTimeIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 95*time.Millisecond)
 		defer cancel()
 		begin, told := time.Now(), []time.Duration{}
 		stagger(ctx, 1000, 10*time.Millisecond, func(int) { told = append(told, time.Since(begin)) })
 		if len(told) != 1000 || slices.Max(told) != 95*time.Millisecond {
-			t.Errorf("%d were told, the last after %v", len(told), slices.Max(told))
+			t.Errorf("%d had their turn, the last after %v", len(told), slices.Max(told))
 		}
 	})
 }
 
-func TestDrain_TakesItsPaceFromWhatRailsNeedsToOpenAConnection(t *testing.T) {
+func TestDrain_TakesItsPaceFromHowFastRailsOpensConnections(t *testing.T) {
 	w := newWorld(t)
-	w.rails.onCall(func(call asked) map[string]any {
+	w.rails.onCall(func(call railsCall) map[string]any {
 		if call.Do == rpc.Open {
 			time.Sleep(50 * time.Millisecond)
 		}
@@ -71,10 +71,10 @@ func TestDrain_TakesItsPaceFromWhatRailsNeedsToOpenAConnection(t *testing.T) {
 	}
 }
 
-// Who has not been told yet notices nothing, and who comes is sent elsewhere.
-func TestDrain_ServesThoseWhoseTurnHasNotCome(t *testing.T) {
+// A browser notices nothing until its turn, and new handshakes get a 503.
+func TestDrain_ServesBrowsersUntilTheirTurn(t *testing.T) {
 	w := newWorld(t)
-	w.rails.onCall(func(call asked) map[string]any {
+	w.rails.onCall(func(call railsCall) map[string]any {
 		if call.Do == rpc.Open {
 			time.Sleep(200 * time.Millisecond)
 		}
@@ -90,12 +90,12 @@ func TestDrain_ServesThoseWhoseTurnHasNotCome(t *testing.T) {
 		_, err := w.server.Drain(w.Context(), time.Minute)
 		drained <- err
 	}()
-	w.eventually("one has been told", func() bool { return w.server.Stats().Ends["server_restart"] == 1 })
+	w.eventually("one is disconnected", func() bool { return w.server.Stats().Ends["server_restart"] == 1 })
 	w.source.publish <- [2]string{"room", `1`}
 	w.eventually("it is delivered", func() bool { return w.hub.Stats().Broadcasts == 1 })
 	told := int(w.server.Stats().Ends["server_restart"]) // one, unless the machine is slow
 	if response := w.refused(); response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "" {
-		t.Errorf("who comes is answered %v", response)
+		t.Errorf("a new handshake is answered %v", response)
 	}
 	if err := <-drained; err != nil {
 		t.Fatal(err)
@@ -112,16 +112,16 @@ func TestDrain_ServesThoseWhoseTurnHasNotCome(t *testing.T) {
 		}
 	}
 	if heard > 2 || heard < len(browsers)-told {
-		t.Errorf("%d heard what was broadcast after the first had been told, and before %d were", heard, told)
+		t.Errorf("%d browsers got the broadcast, which was published after %d were disconnected", heard, told)
 	}
 }
 
-// Rails had been asked before the signal came. It has run connect, so it must
-// hear of the end too.
-func TestDrain_RefusesAHandshakeThatIsUnderWay(t *testing.T) {
+// Rails got the call before the signal arrived. It has run connect, so it must run
+// the disconnect callbacks too.
+func TestDrain_RejectsAHandshakeInFlight(t *testing.T) {
 	w := newWorld(t)
 	asking, answer := make(chan bool), make(chan bool)
-	w.rails.onCall(func(call asked) map[string]any {
+	w.rails.onCall(func(call railsCall) map[string]any {
 		if call.Do == rpc.Open {
 			close(asking)
 			<-answer
@@ -138,20 +138,20 @@ func TestDrain_RefusesAHandshakeThatIsUnderWay(t *testing.T) {
 		_, err := w.server.Drain(ctx, time.Minute)
 		drained <- err
 	}()
-	w.eventually("it is being stopped", func() bool { return w.server.Stats().Draining })
+	w.eventually("the server is draining", func() bool { return w.server.Stats().Draining })
 	close(answer)
 	if response := <-refused; response == nil || response.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("the handshake was answered %v", response)
 	}
 	if err := <-drained; err != nil {
-		t.Fatal("it does not end:", err)
+		t.Fatal("Drain did not return:", err)
 	}
 	if n := len(w.rails.made(rpc.Close)); n != 1 {
-		t.Errorf("Rails knows of %d ends", n)
+		t.Errorf("Rails has run the disconnect callbacks of %d connections", n)
 	}
 }
 
-// refused makes a handshake that is to be refused, and returns the answer; nil if it is not.
+// refused makes a handshake and returns the answer if it is rejected, or nil.
 func (w *world) refused() *http.Response {
 	ws, response, err := websocket.DefaultDialer.Dial(w.url, nil)
 	if err == nil {

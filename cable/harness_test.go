@@ -24,17 +24,17 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// asked is a call as Rails reads it.
-type asked = rpctest.Call
+// railsCall is a call as it arrives in Rails.
+type railsCall = rpctest.Call
 
-// rails answers calls over a real link as an app would, in a few lines of Go.
-// The real one answers in cmd/catenary's tests.
+// rails is a Rails app in a few lines of Go, which answers calls over a real link.
+// The tests in cmd/catenary use a real app.
 type rails struct {
 	*rpctest.Rails
 
 	mu     sync.Mutex
-	answer func(asked) map[string]any // nil from it: the test answers by itself
-	calls  []asked
+	answer func(railsCall) map[string]any // if it returns nil, the test answers
+	calls  []railsCall
 }
 
 func newRails(t *testing.T) *rails {
@@ -44,10 +44,10 @@ func newRails(t *testing.T) *rails {
 		r.calls = append(r.calls, call)
 		answer := r.answer
 		r.mu.Unlock()
-		go func() { // as a worker of Rails' would
+		go func() { // like a Rails worker
 			result := answer(call)
 			if result == nil {
-				return // the test has answered
+				return // the test answers
 			}
 			text, _ := json.Marshal(result)
 			l.End(call, string(text))
@@ -56,8 +56,8 @@ func newRails(t *testing.T) *rails {
 	return r
 }
 
-// made returns the calls so far, of one kind.
-func (r *rails) made(do string) (calls []asked) {
+// made returns the calls of one kind so far.
+func (r *rails) made(do string) (calls []railsCall) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, call := range r.calls {
@@ -68,15 +68,15 @@ func (r *rails) made(do string) (calls []asked) {
 	return calls
 }
 
-func (r *rails) onCall(answer func(asked) map[string]any) {
+func (r *rails) onCall(answer func(railsCall) map[string]any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.answer = answer
 }
 
-// behave is an app whose channels stream what their identifier says, reject if
-// it says so, and echo.
-func behave(call asked) map[string]any {
+// behave is an app whose channels do what their identifiers say: "chat room" streams
+// room, "reject …" rejects, "unknown …" does not exist. Actions echo their data.
+func behave(call railsCall) map[string]any {
 	result := map[string]any{"status": 200, "ver": "1", "state": "s", "kept": true}
 	ops, channels := []any{}, map[string]any{}
 	switch call.Do {
@@ -112,19 +112,21 @@ func behave(call asked) map[string]any {
 	return result
 }
 
-// memory is a hub.Source in the test's hands.
-type memory struct {
+// testSource is a hub.Source that the test controls.
+type testSource struct {
 	mu      sync.Mutex
-	away    error
-	held    bool // acknowledgements wait for release
+	away    error // of Ready
+	held    bool  // acknowledgements wait for release
 	waiting []func()
 	streams map[string]bool
 	publish chan [2]string
 }
 
-func newMemory() *memory { return &memory{streams: map[string]bool{}, publish: make(chan [2]string)} }
+func newTestSource() *testSource {
+	return &testSource{streams: map[string]bool{}, publish: make(chan [2]string)}
+}
 
-func (m *memory) Run(ctx context.Context, deliver func(string, []byte)) error {
+func (m *testSource) Run(ctx context.Context, deliver func(string, []byte)) error {
 	for {
 		select {
 		case p := <-m.publish:
@@ -135,7 +137,7 @@ func (m *memory) Run(ctx context.Context, deliver func(string, []byte)) error {
 	}
 }
 
-func (m *memory) Subscribe(stream string, acknowledged func()) {
+func (m *testSource) Subscribe(stream string, acknowledged func()) {
 	m.mu.Lock()
 	m.streams[stream] = true
 	held := m.held
@@ -148,24 +150,29 @@ func (m *memory) Subscribe(stream string, acknowledged func()) {
 	}
 }
 
-func (m *memory) Unsubscribe(stream string) {
+func (m *testSource) Unsubscribe(stream string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.streams, stream)
 }
 
-func (m *memory) Ready() error {
+func (m *testSource) Ready() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.away
 }
 
-// leave is an outage, until release.
-func (m *memory) leave() { m.hold(); m.mu.Lock(); m.away = errors.New("it is away"); m.mu.Unlock() }
+// leave starts an outage, which release ends.
+func (m *testSource) leave() {
+	m.hold()
+	m.mu.Lock()
+	m.away = errors.New("the source is away")
+	m.mu.Unlock()
+}
 
-func (m *memory) hold() { m.mu.Lock(); m.held = true; m.mu.Unlock() }
+func (m *testSource) hold() { m.mu.Lock(); m.held = true; m.mu.Unlock() }
 
-func (m *memory) release() {
+func (m *testSource) release() {
 	m.mu.Lock()
 	waiting := m.waiting
 	m.away, m.held, m.waiting = nil, false, nil
@@ -175,23 +182,23 @@ func (m *memory) release() {
 	}
 }
 
-func (m *memory) has(stream string) bool {
+func (m *testSource) has(stream string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.streams[stream]
 }
 
-// world is a server with everything around it.
+// world is a server with its app, its source of broadcasts and its hub.
 type world struct {
 	*testing.T
 	rails  *rails
-	source *memory
+	source *testSource
 	hub    *hub.Hub
 	server *Server
 	url    string
 }
 
-// setup is what a test may change about its server.
+// setup is what a test may change.
 type setup struct {
 	limits               Limits
 	restart              Restart
@@ -208,8 +215,8 @@ var testLimits = Limits{
 	Connections: 2000, Subscriptions: 10, SubscriptionBytes: 1 << 12, Commands: 100, OpenWait: patience.Deadline, CallWait: patience.Deadline,
 }
 
-// newWorld starts a server that ends with the test, and without leaving
-// anything behind.
+// newWorld starts a server. At the end of the test it drains and stops it, and fails
+// the test if a connection is left.
 func newWorld(t *testing.T, change ...func(*setup)) *world {
 	with := setup{limits: testLimits}
 	for _, f := range change {
@@ -217,7 +224,7 @@ func newWorld(t *testing.T, change ...func(*setup)) *world {
 	}
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	with.admission.Log = log
-	w := &world{T: t, rails: newRails(t), source: newMemory()}
+	w := &world{T: t, rails: newRails(t), source: newTestSource()}
 	client, err := rpc.NewClient(rpc.Options{URL: w.rails.URL, Secret: "x", Node: "n", Timeout: patience.Deadline, Queue: 5000, Log: log})
 	if err != nil {
 		t.Fatal(err)
@@ -240,7 +247,7 @@ func newWorld(t *testing.T, change ...func(*setup)) *world {
 		grace, done := context.WithTimeout(context.Background(), patience.Deadline)
 		defer done()
 		if left, err := w.server.Drain(grace, 0); err != nil {
-			t.Errorf("%d connections are left after the end: %v", left, err)
+			t.Errorf("%d connections are left: %v", left, err)
 		}
 		cancel()
 		running.Wait()
@@ -250,7 +257,7 @@ func newWorld(t *testing.T, change ...func(*setup)) *world {
 	return w
 }
 
-// browser is a client. Pings are not shown to it.
+// browser is a client that skips pings.
 type browser struct {
 	*testing.T
 	ws *websocket.Conn
@@ -268,7 +275,7 @@ func (w *world) browser() *browser {
 	return b
 }
 
-// only is the one connection that there is.
+// only returns the server's one connection.
 func (w *world) only() (c *Connection) {
 	for _, c = range w.server.all() {
 	}
@@ -331,7 +338,7 @@ func message(identifier, json string) string {
 	return `{"identifier":"` + identifier + `","message":` + json + `}`
 }
 
-// eventually waits for what happens behind the browser's back.
+// eventually waits for something that the browser does not see.
 func (w *world) eventually(what string, holds func() bool) {
 	w.Helper()
 	patience.Eventually(w, what, holds)

@@ -25,9 +25,8 @@ func listenOn(t *testing.T, address string) net.Listener {
 	return listener
 }
 
-// Broadcasts take the direct way into the socket until it is full, then the
-// queue, then the direct way again. A browser that reads in jerks makes
-// them change often; an inversion between the two would show here.
+// Broadcasts go straight to the socket until it is full, then to the queue, then straight
+// to the socket again. A browser that reads in bursts makes the server switch often.
 func TestBroadcasts_ArriveInOrderWhileTheSocketFillsAndEmpties(t *testing.T) {
 	w := newWorld(t, func(s *setup) { s.limits.Socket.PendingBytes = 256 << 20 })
 	b := w.welcomed()
@@ -48,7 +47,7 @@ func TestBroadcasts_ArriveInOrderWhileTheSocketFillsAndEmpties(t *testing.T) {
 	}
 }
 
-func TestBroadcasts_ReachEveryoneOnceWhileOthersComeAndGo(t *testing.T) {
+func TestBroadcasts_ArriveOnceWhileOthersConnectAndLeave(t *testing.T) {
 	w := newWorld(t)
 	stays := w.welcomed()
 	stays.subscribe("chat room")
@@ -70,7 +69,7 @@ func TestBroadcasts_ReachEveryoneOnceWhileOthersComeAndGo(t *testing.T) {
 	<-done
 }
 
-func TestBroadcasts_PassASlowBrowserByAndItMayComeBack(t *testing.T) {
+func TestBroadcasts_CloseASlowBrowserAndReachAQuickOne(t *testing.T) {
 	w := newWorld(t, func(s *setup) { s.limits.Socket.PendingBytes = 64 << 10 })
 	slow, quick := w.welcomed(), w.welcomed()
 	for _, b := range []*browser{slow, quick} {
@@ -89,11 +88,11 @@ func TestBroadcasts_PassASlowBrowserByAndItMayComeBack(t *testing.T) {
 		quick.expect(message("chat room", payload))
 	}
 	if !given() {
-		t.Fatal("the slow browser was never given up")
+		t.Fatal("the slow browser was never disconnected")
 	}
 }
 
-// A broadcast that is longer than all that may wait is no reason to give up who reads it.
+// A broadcast longer than pending_bytes does not disconnect a browser that reads it.
 func TestBroadcasts_OfAnyLengthReachABrowserThatReads(t *testing.T) {
 	w := newWorld(t, func(s *setup) { s.limits.Socket.PendingBytes = 64 << 10 })
 	b := w.welcomed()
@@ -108,7 +107,7 @@ func TestBroadcasts_OfAnyLengthReachABrowserThatReads(t *testing.T) {
 	b.expect(message("chat room", "1"))
 }
 
-func TestBroadcasts_ThatAreNoJSONAreDropped(t *testing.T) {
+func TestBroadcasts_WithInvalidJSONAreDropped(t *testing.T) {
 	w := newWorld(t)
 	b := w.welcomed()
 	b.subscribe("chat room")
@@ -120,7 +119,7 @@ func TestBroadcasts_ThatAreNoJSONAreDropped(t *testing.T) {
 	b.expect(message("chat room", ` 12345678901234567890123 `))
 }
 
-func TestBroadcasts_GoToEachIdentifierOfAStream(t *testing.T) {
+func TestBroadcasts_ReachEachIdentifierOfAStream(t *testing.T) {
 	w := newWorld(t, func(s *setup) { s.limits.Subscriptions = 100 })
 	b := w.welcomed()
 	want := map[string]bool{}
@@ -147,9 +146,9 @@ func TestBroadcasts_GoToEachIdentifierOfAStream(t *testing.T) {
 	}
 }
 
-// A thread of Rails' that has opened a stream and then broadcasts is let go once
-// the stream is live, so that the browser hears itself.
-func TestSync_WaitsForTheStreamsOfItsConnectionAndForNoOthers(t *testing.T) {
+// A Rails thread that has opened a stream and then broadcasts to it waits until the stream is
+// live, so that its own browser gets the broadcast.
+func TestSync_WaitsOnlyForTheStreamsOfItsConnection(t *testing.T) {
 	w := newWorld(t)
 	comes, stays := w.welcomed(), w.welcomed()
 	stays.subscribe("chat news")
@@ -158,7 +157,7 @@ func TestSync_WaitsForTheStreamsOfItsConnectionAndForNoOthers(t *testing.T) {
 	link := w.rails.Links()[0]
 	w.source.hold()
 	comes.subscribe("chat room")
-	w.eventually("the stream is asked for", func() bool { return w.source.has("room") })
+	w.eventually("the stream is subscribed", func() bool { return w.source.has("room") })
 	said := func(frame string) bool { return slices.Contains(link.Said(), frame) }
 	for _, connection := range []string{opens[0].Connection, opens[1].Connection, "n:unknown"} {
 		link.Write(`{"sync":` + fmt.Sprint(len(connection)*100+int(connection[len(connection)-1])) + `,"conn":"` + connection + `"}`)
@@ -166,19 +165,19 @@ func TestSync_WaitsForTheStreamsOfItsConnectionAndForNoOthers(t *testing.T) {
 	number := func(connection string) string {
 		return fmt.Sprintf(`{"synced":%d}`, len(connection)*100+int(connection[len(connection)-1]))
 	}
-	w.eventually("the others are let go", func() bool {
+	w.eventually("the others are synced", func() bool {
 		return said(number("n:unknown")) && (said(number(opens[0].Connection)) != said(number(opens[1].Connection)))
 	})
 	w.source.release()
 	comes.expect(confirmed("chat room"))
-	w.eventually("all are let go", func() bool { return said(number(opens[0].Connection)) && said(number(opens[1].Connection)) })
+	w.eventually("all are synced", func() bool { return said(number(opens[0].Connection)) && said(number(opens[1].Connection)) })
 }
 
-// What Rails does while it opens a connection, with the end of connect, and right after it is seen in that order, though
-// all of it may be here before the 101 is sent.
-func TestOpening_EffectsAreSeenInTheOrderInWhichTheyHappened(t *testing.T) {
+// Effects during connect, at its end and right after it reach the browser in that order, though all may arrive before
+// the 101 is sent.
+func TestOpening_AppliesEffectsInTheirOrder(t *testing.T) {
 	w := newWorld(t)
-	w.rails.onCall(func(call asked) map[string]any {
+	w.rails.onCall(func(call railsCall) map[string]any {
 		if call.Do != rpc.Open {
 			return behave(call)
 		}
@@ -195,10 +194,10 @@ func TestOpening_EffectsAreSeenInTheOrderInWhichTheyHappened(t *testing.T) {
 	}
 }
 
-// A connect that ends in the very moment in which nobody waits for it any more is followed by disconnect, too.
-func TestOpening_ThatEndsJustWhenItIsGivenUpIsClosed(t *testing.T) {
+// If connect ends just when open_timeout expires, the disconnect callbacks run, too.
+func TestOpening_ThatEndsAtItsTimeoutIsClosed(t *testing.T) {
 	w := newWorld(t, func(s *setup) { s.limits.OpenWait = 20 * time.Millisecond })
-	w.rails.onCall(func(call asked) map[string]any {
+	w.rails.onCall(func(call railsCall) map[string]any {
 		if call.Do == rpc.Open {
 			time.Sleep(20 * time.Millisecond)
 		}
@@ -209,18 +208,18 @@ func TestOpening_ThatEndsJustWhenItIsGivenUpIsClosed(t *testing.T) {
 			ws.Close()
 		}
 	}
-	w.eventually("nobody is left", func() bool { return w.server.Stats().Connections == 0 })
+	w.eventually("no connection is left", func() bool { return w.server.Stats().Connections == 0 })
 	if opens, closes := len(w.rails.made(rpc.Open)), len(w.rails.made(rpc.Close)); opens != closes {
 		t.Errorf("%d connections were opened, %d closed", opens, closes)
 	}
 }
 
-// What waits for a block is bounded in bytes, as what waits for a socket, and is given up when memory is short.
-func TestBroadcasts_ForABlockThatIsBusyAreBoundedInBytes(t *testing.T) {
+// The bytes that wait for a stream's block are bounded, and ShedBacklog frees them.
+func TestBroadcasts_QueuedForABusyBlockAreBoundedInBytes(t *testing.T) {
 	w := newWorld(t, func(s *setup) { s.limits.Socket.PendingBytes = 300_000 })
-	w.rails.onCall(func(call asked) map[string]any {
+	w.rails.onCall(func(call railsCall) map[string]any {
 		if call.Do == rpc.Deliver {
-			return nil // without end
+			return nil // never answered
 		}
 		result := behave(call)
 		if call.Do == rpc.Frames {
@@ -237,24 +236,24 @@ func TestBroadcasts_ForABlockThatIsBusyAreBoundedInBytes(t *testing.T) {
 	}
 	b := subscribed()
 	long := `"` + strings.Repeat("x", 100_000) + `"`
-	for range 5 { // one is under way, three wait
+	for range 5 { // one in flight, three queued
 		w.source.publish <- [2]string{"room", long}
 	}
 	b.expect(`{"type":"disconnect","reason":"server_restart","reconnect":true}`)
-	w.eventually("it is slow", func() bool { return w.server.Stats().Ends["slow"] == 1 })
+	w.eventually("it is closed as slow", func() bool { return w.server.Stats().Ends["slow"] == 1 })
 
 	b = subscribed()
 	w.source.publish <- [2]string{"room", long}
-	w.eventually("memory is made", func() bool { return w.server.ShedBacklog() == 1 })
+	w.eventually("it is shed", func() bool { return w.server.ShedBacklog() == 1 })
 	b.expect(`{"type":"disconnect","reason":"server_restart","reconnect":true}`)
-	w.rails.Cut() // else Rails is never told of the ends
+	w.rails.Cut() // otherwise the close calls wait forever
 }
 
-// A broadcast is a call for each connection whose stream has a block: who is busy holds up nobody else, and gets it afterwards.
-func TestBroadcasts_ForBlocksWaitOnlyForTheirOwnConnection(t *testing.T) {
+// A broadcast is one call for each connection whose stream has a block. A busy connection delays no other.
+func TestBroadcasts_ForABlockWaitOnlyForItsConnection(t *testing.T) {
 	w := newWorld(t)
 	release := make(chan bool)
-	w.rails.onCall(func(call asked) map[string]any {
+	w.rails.onCall(func(call railsCall) map[string]any {
 		result := behave(call)
 		switch {
 		case call.Do == rpc.Deliver:

@@ -17,8 +17,8 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// puma is the app's own Action Cable in a few lines of Go: it confirms what it
-// is asked for, or not, and echoes. The real one is in cmd/catenary's tests.
+// puma is the app's own Action Cable in a few lines of Go. It confirms or rejects
+// subscriptions and echoes messages. The tests in cmd/catenary use the real one.
 type puma struct {
 	*httptest.Server
 
@@ -26,7 +26,7 @@ type puma struct {
 	requests []*http.Request
 	heard    []string
 	open     []*websocket.Conn
-	refuse   int // the status of a refusal; 0: none
+	refuse   int // status with which to reject handshakes; 0: accept
 	mute     bool
 }
 
@@ -81,7 +81,7 @@ func (p *puma) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// lose ends every connection without a word, as a Puma that is stopped does.
+// lose drops every connection without a close frame, like a Puma that is killed.
 func (p *puma) lose() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -91,7 +91,7 @@ func (p *puma) lose() {
 	p.open = nil
 }
 
-// say sends a text on the newest connection.
+// say sends a message on the newest connection.
 func (p *puma) say(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -137,13 +137,13 @@ func perform(identifier, data string) string {
 	return `{"command":"message","identifier":"` + identifier + `","data":"` + data + `"}`
 }
 
-func TestPassThrough_TakesOnlyItsChannelsToTheAppsOwnActionCable(t *testing.T) {
+func TestPassThrough_SendsOnlyItsChannelsToTheAppsOwnActionCable(t *testing.T) {
 	w, p := passing(t, "GraphChannel")
 	b := w.welcomed()
 	b.subscribe("echo")
 	b.expect(confirmed("echo"))
 	if p.dials() != 0 {
-		t.Fatal("an upstream was opened that nobody needs")
+		t.Fatal("an upstream was opened for another channel")
 	}
 	for range 3 {
 		b.subscribe(graph)
@@ -162,10 +162,10 @@ func TestPassThrough_TakesOnlyItsChannelsToTheAppsOwnActionCable(t *testing.T) {
 	b.subscribe(graph)
 	b.expect(confirmed(graph))
 	if p.dials() != 1 || p.said("subscribe") != 5 || frames(w.rails, "Graph") != 0 {
-		t.Fatalf("%d upstreams, the app heard %q", p.dials(), p.heard)
+		t.Fatalf("%d upstreams, the app got %q", p.dials(), p.heard)
 	}
 	b.ws.Close()
-	w.eventually("the app hears of the end", func() bool { return len(w.rails.made("close")) == 1 })
+	w.eventually("the close call is made", func() bool { return len(w.rails.made("close")) == 1 })
 }
 
 func TestPassThrough_ResumesItsSubscriptionsWhenTheAppIsRestarted(t *testing.T) {
@@ -175,12 +175,12 @@ func TestPassThrough_ResumesItsSubscriptionsWhenTheAppIsRestarted(t *testing.T) 
 	b.expect(confirmed("echo"))
 	b.subscribe(graph)
 	b.expect(confirmed(graph))
-	p.set(func() { p.refuse = http.StatusBadGateway }) // the proxy before a Puma that is starting
+	p.set(func() { p.refuse = http.StatusBadGateway }) // a proxy before a Puma that starts
 	p.lose()
-	w.eventually("the loss is noticed", func() bool { return p.dials() > 1 })
+	w.eventually("the upstream is dialled again", func() bool { return p.dials() > 1 })
 	b.send(perform(graph, "1"))
 	b.send(perform("echo", "2"))
-	b.expect(message("echo", "2")) // the rest of the connection lives on
+	b.expect(message("echo", "2")) // the rest of the connection is not affected
 	p.set(func() { p.refuse = 0 })
 	b.expect(message(graph, "1"))
 	p.say(`{"identifier":"` + graph + `","message":3}`)
@@ -190,26 +190,26 @@ func TestPassThrough_ResumesItsSubscriptionsWhenTheAppIsRestarted(t *testing.T) 
 	}
 }
 
-func TestPassThrough_SendsWhatTheBrowserSaidOnlyWhenTheSubscriptionStandsAgain(t *testing.T) {
+func TestPassThrough_SendsMessagesOnlyWhenTheSubscriptionIsConfirmedAgain(t *testing.T) {
 	w, p := passing(t, "GraphChannel")
 	b := w.welcomed()
 	b.subscribe(graph)
 	b.expect(confirmed(graph))
 	p.set(func() { p.mute = true })
 	p.lose()
-	w.eventually("the app is asked again", func() bool { return p.said(`"subscribe"`) == 2 })
+	w.eventually("the subscribe is sent again", func() bool { return p.said(`"subscribe"`) == 2 })
 	b.send(perform(graph, "1"))
 	b.subscribe("echo")
-	b.expect(confirmed("echo")) // and so the message has come
+	b.expect(confirmed("echo")) // so the message has arrived
 	if p.said(`"message"`) != 0 {
-		t.Fatal("a message came before its subscription stood")
+		t.Fatal("a message was sent before its subscription was confirmed")
 	}
 	p.set(func() { p.mute = false })
 	p.say(confirmed(graph))
 	b.expect(message(graph, "1"))
 }
 
-func TestPassThrough_TellsTheBrowserToReconnectWhenTheAppStaysAway(t *testing.T) {
+func TestPassThrough_HasTheBrowserReconnectWhenTheAppStaysAway(t *testing.T) {
 	w, p := passing(t, "GraphChannel")
 	w.server.limits.CallWait = 300 * time.Millisecond
 	b := w.welcomed()
@@ -255,7 +255,7 @@ func TestPassThrough_PassesOnTheAppsDisconnect(t *testing.T) {
 	}
 }
 
-func TestPassThrough_GivesTheAppTheBrowsersHandshake(t *testing.T) {
+func TestPassThrough_PassesOnTheBrowsersHandshake(t *testing.T) {
 	w, p := passing(t, relay.All)
 	header := http.Header{"Cookie": {"_session=1; user=2"}, "Origin": {"http://shop.example"}, "User-Agent": {"Netscape"}, "Host": {"shop.example:81"}, "X-Forwarded-For": {"192.0.2.1"}, "X-Forwarded-Proto": {"https"}}
 	dialer := websocket.Dialer{Subprotocols: []string{"actioncable-v1-json", "actioncable-unsupported"}}
@@ -278,15 +278,15 @@ func TestPassThrough_GivesTheAppTheBrowsersHandshake(t *testing.T) {
 	}
 }
 
-func TestPassThrough_RelaysAWholeConnectionWithoutAskingTheGem(t *testing.T) {
+func TestPassThrough_RelaysAWholeConnectionWithoutTheGem(t *testing.T) {
 	w, p := passing(t, relay.All)
 	b := w.browser()
 	b.expect(welcome)
 	b.subscribe(graph)
-	b.subscribe(graph) // a proxy has no opinion
+	b.subscribe(graph) // passed on, although repeated
 	b.expect(confirmed(graph), confirmed(graph))
 	b.send(`{"what":"ever"}`)
-	w.eventually("the app hears what is no command", func() bool { return p.said("what") == 1 })
+	w.eventually("the app gets a message that is not a command", func() bool { return p.said("what") == 1 })
 	p.say(`{"hello":1}`)
 	b.expect(`{"hello":1}`)
 	p.say(`{"type":"disconnect","reason":"unauthorized","reconnect":false}`)
@@ -294,7 +294,7 @@ func TestPassThrough_RelaysAWholeConnectionWithoutAskingTheGem(t *testing.T) {
 	b.expect(`{"type":"disconnect","reason":"unauthorized","reconnect":false}`)
 	b.expectClose(websocket.CloseNormalClosure)
 	if len(w.rails.made("open"))+len(w.rails.made("close")) != 0 {
-		t.Fatal("something else than a proxy")
+		t.Fatal("the gem was called")
 	}
 
 	lost := w.browser()
@@ -304,7 +304,7 @@ func TestPassThrough_RelaysAWholeConnectionWithoutAskingTheGem(t *testing.T) {
 	lost.expectClose(websocket.CloseNormalClosure)
 }
 
-func TestPassThrough_AnswersTheHandshakeWithTheAppsRefusal(t *testing.T) {
+func TestPassThrough_PassesOnTheAppsRejection(t *testing.T) {
 	w, p := passing(t, relay.All)
 	for _, status := range []int{http.StatusForbidden, http.StatusOK} {
 		p.set(func() { p.refuse = status })
@@ -318,11 +318,11 @@ func TestPassThrough_AnswersTheHandshakeWithTheAppsRefusal(t *testing.T) {
 	}
 }
 
-func TestPassThrough_TellsTheAppWhatTheBrowserSaidBeforeItLeft(t *testing.T) {
+func TestPassThrough_SendsMessagesFromBeforeTheBrowserLeft(t *testing.T) {
 	w, p := passing(t, relay.All)
 	b := w.browser()
 	b.expect(welcome)
-	// What a browser has not read when it closes makes its TCP drop what it has sent: the ping after the welcome, or answers.
+	// If a browser closes with unread data (the ping after the welcome, or answers), its TCP drops what it has sent.
 	if _, text, err := b.ws.ReadMessage(); err != nil || !strings.Contains(string(text), "ping") {
 		t.Fatalf("got %s (%v), want a ping", text, err)
 	}
@@ -332,7 +332,7 @@ func TestPassThrough_TellsTheAppWhatTheBrowserSaidBeforeItLeft(t *testing.T) {
 	}
 	b.ws.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(1001, ""))
 	b.ws.Close()
-	w.eventually("the app has heard all", func() bool { return p.said("message") == 50 })
+	w.eventually("the app has got all messages", func() bool { return p.said("message") == 50 })
 }
 
 func TestPassThrough_ReachesAnAppOnAUnixSocket(t *testing.T) {
@@ -353,7 +353,7 @@ func TestPassThrough_ReachesAnAppOnAUnixSocket(t *testing.T) {
 	b.expect(confirmed(graph))
 }
 
-func TestPassThrough_HoldsABrowserUpThatSaysMoreThanTheAppTakes(t *testing.T) {
+func TestPassThrough_ThrottlesABrowserThatSendsMoreThanTheAppTakes(t *testing.T) {
 	w, p := passing(t, "GraphChannel")
 	w.server.limits.Socket.PendingBytes = 2000
 	b := w.welcomed()
@@ -361,7 +361,7 @@ func TestPassThrough_HoldsABrowserUpThatSaysMoreThanTheAppTakes(t *testing.T) {
 	b.expect(confirmed(graph))
 	p.set(func() { p.refuse = http.StatusBadGateway })
 	p.lose()
-	w.eventually("the loss is noticed", func() bool { return p.dials() > 1 })
+	w.eventually("the upstream is dialled again", func() bool { return p.dials() > 1 })
 	for range 100 {
 		b.send(perform(graph, `\"`+strings.Repeat("x", 100)+`\"`))
 	}
@@ -374,7 +374,7 @@ func TestPassThrough_HoldsABrowserUpThatSaysMoreThanTheAppTakes(t *testing.T) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.upstream.Queued() > 2000+300 {
-			t.Errorf("%d bytes wait", c.upstream.Queued())
+			t.Errorf("%d bytes are queued", c.upstream.Queued())
 		}
 		return c.upstream.Queued() >= 2000
 	})

@@ -26,16 +26,16 @@ func (w *world) subscribers(n int) (browsers []*browser) {
 	return browsers
 }
 
-// restartRails waits until catenary knows the new process, and no other.
+// restartRails restarts Rails and waits until catenary is linked to the new process only.
 func (w *world) restartRails() {
 	w.rails.Restart()
-	w.eventually("the new process is there", func() bool {
+	w.eventually("the new process is linked", func() bool {
 		all := w.server.backend.Processes()
 		return len(all) == 1 && all[0].ID == w.rails.Name
 	})
 }
 
-func TestRestart_KeepsBrowsersUnlessItIsToldOtherwise(t *testing.T) {
+func TestRestart_KeepsBrowsersByDefault(t *testing.T) {
 	w := newWorld(t)
 	browsers := w.subscribers(3)
 	w.restartRails()
@@ -45,8 +45,8 @@ func TestRestart_KeepsBrowsersUnlessItIsToldOtherwise(t *testing.T) {
 	}
 }
 
-// The process that they come back to has never seen them: nothing of them runs there.
-func TestRestart_SendsBrowsersBackAndRunsNothingOfThemElsewhere(t *testing.T) {
+// The new process has never seen these browsers, so none of their callbacks run there.
+func TestRestart_ReconnectsBrowsersAndRunsNoCallbacksElsewhere(t *testing.T) {
 	w := newWorld(t, reconnecting)
 	browsers := w.subscribers(5)
 	w.rails.Restart()
@@ -57,10 +57,10 @@ func TestRestart_SendsBrowsersBackAndRunsNothingOfThemElsewhere(t *testing.T) {
 	w.eventually("they are gone", func() bool { return w.server.Stats().Connections == 0 })
 	stats := w.server.Stats()
 	if stats.Ends[railsRestarted] != 5 || stats.DisconnectsLost != 0 {
-		t.Errorf("%d ended because of the restart, and %d ends count as lost", stats.Ends[railsRestarted], stats.DisconnectsLost)
+		t.Errorf("%d were closed because of the restart, and %d disconnects count as lost", stats.Ends[railsRestarted], stats.DisconnectsLost)
 	}
 	if n := len(w.rails.made(rpc.Close)); n != 0 {
-		t.Errorf("%d ends were told to a process that knows nothing of them", n)
+		t.Errorf("the new process got %d close calls", n)
 	}
 	w.subscribers(1)
 }
@@ -68,7 +68,7 @@ func TestRestart_SendsBrowsersBackAndRunsNothingOfThemElsewhere(t *testing.T) {
 func TestRestart_RunsNoCommandElsewhere(t *testing.T) {
 	w := newWorld(t, reconnecting)
 	waiting, release := make(chan bool), make(chan bool)
-	w.rails.onCall(func(call asked) map[string]any {
+	w.rails.onCall(func(call railsCall) map[string]any {
 		if call.Do == rpc.Frames && strings.Contains(call.Frames[0], "message") {
 			waiting <- true
 			<-release
@@ -80,21 +80,21 @@ func TestRestart_RunsNoCommandElsewhere(t *testing.T) {
 	b.send(`{"command":"message","identifier":"chat room","data":"1"}`)
 	<-waiting
 	b.send(`{"command":"unsubscribe","identifier":"chat room"}`)
-	w.eventually("it waits", func() bool { return w.server.Stats().Commands["unsubscribe"] == 1 })
+	w.eventually("the unsubscribe is queued", func() bool { return w.server.Stats().Commands["unsubscribe"] == 1 })
 	w.rails.Restart()
 	close(release)
 	b.expect(comeBack)
 	w.eventually("it is gone", func() bool { return w.server.Stats().Connections == 0 })
 	for _, call := range w.rails.made(rpc.Frames) {
 		if strings.Contains(call.Frames[0], "unsubscribe") {
-			t.Errorf("the new process was asked to %s", call.Frames[0])
+			t.Errorf("the new process got %s", call.Frames[0])
 		}
 	}
 }
 
-// A process that says that it goes, and has handed over what it had, may stay after all: until it is gone nobody is
-// told who asks nothing of it.
-func TestRestart_LeavesThoseAloneWhoseProcessStays(t *testing.T) {
+// A process that has announced its stop and handed over its state may stay after all. Its browsers reconnect only
+// when it is gone.
+func TestRestart_KeepsBrowsersWhoseProcessStays(t *testing.T) {
 	w := newWorld(t, reconnecting)
 	b := w.subscribers(1)[0]
 	link := w.rails.Links()[0]
@@ -103,15 +103,15 @@ func TestRestart_LeavesThoseAloneWhoseProcessStays(t *testing.T) {
 	}
 	b.send(`{"command":"message","identifier":"chat room","data":"1"}`)
 	b.expect(message("chat room", "1"))
-	w.rails.Cut() // the link alone
-	w.eventually("there is another", func() bool { return w.server.backend.LinksOpened() == 2 })
+	w.rails.Cut() // only the link
+	w.eventually("another link is open", func() bool { return w.server.backend.LinksOpened() == 2 })
 	b.send(`{"command":"message","identifier":"chat room","data":"2"}`)
 	b.expect(message("chat room", "2"))
 }
 
-func TestRestart_TellsOneAfterTheOtherAtThePaceAtWhichRailsOpens(t *testing.T) {
+func TestRestart_StaggersReconnectsAtThePaceAtWhichRailsOpens(t *testing.T) {
 	w := newWorld(t, reconnecting)
-	w.rails.onCall(func(call asked) map[string]any {
+	w.rails.onCall(func(call railsCall) map[string]any {
 		if call.Do == rpc.Open {
 			time.Sleep(100 * time.Millisecond)
 		}
@@ -120,14 +120,14 @@ func TestRestart_TellsOneAfterTheOtherAtThePaceAtWhichRailsOpens(t *testing.T) {
 	w.subscribers(4)
 	w.rails.Restart()
 	began := time.Now()
-	w.eventually("all have been told", func() bool { return w.server.Stats().Ends[railsRestarted] == 4 })
+	w.eventually("all are disconnected", func() bool { return w.server.Stats().Ends[railsRestarted] == 4 })
 	if took := time.Since(began); took < 300*time.Millisecond {
-		t.Errorf("they were told within %v, though Rails needs 100 ms for each", took)
+		t.Errorf("they were disconnected within %v, though Rails needs 100 ms for each", took)
 	}
 }
 
-// Who has no Rails to come back to stays, and hears what is broadcast.
-func TestRestart_WaitsForAProcessToComeBackTo(t *testing.T) {
+// While no Rails process is linked, browsers stay and get broadcasts.
+func TestRestart_WaitsForANewProcess(t *testing.T) {
 	w := newWorld(t, reconnecting)
 	b := w.subscribers(1)[0]
 	w.rails.Listener.Close()
@@ -145,10 +145,10 @@ func TestRestart_WaitsForAProcessToComeBackTo(t *testing.T) {
 	b.expect(comeBack)
 }
 
-// The handshake's answer has come, and then the process goes before the server knows the connection.
-func TestRestart_SendsBackWhoWasJustBeingOpened(t *testing.T) {
+// The process dies after it has answered the handshake and before the server has registered the connection.
+func TestRestart_ReconnectsABrowserThatWasJustBeingOpened(t *testing.T) {
 	w := newWorld(t, reconnecting)
-	w.rails.onCall(func(call asked) map[string]any {
+	w.rails.onCall(func(call railsCall) map[string]any {
 		if call.Do != rpc.Open {
 			return behave(call)
 		}
@@ -164,8 +164,8 @@ func TestRestart_SendsBackWhoWasJustBeingOpened(t *testing.T) {
 	b.expect(comeBack)
 }
 
-// Another node and its Rails have died together: no other process knows of these browsers.
-func TestRestart_RunsNoCallbacksOfAnotherNodesElsewhere(t *testing.T) {
+// Another node and its Rails process died together: no other process has seen these browsers.
+func TestRestart_RunsNoCallbacksForAnotherNodeElsewhere(t *testing.T) {
 	w := newWorld(t, reconnecting)
 	w.subscribers(1)
 	told, err := w.server.Close(t.Context(), []lease.Record{
@@ -173,9 +173,9 @@ func TestRestart_RunsNoCallbacksOfAnotherNodesElsewhere(t *testing.T) {
 		{Connection: "m:2", Text: []byte(w.rails.Name + "\n" + `{"conn":"m:2","do":"close"}`)},
 	})
 	if err != nil || len(told) != 2 {
-		t.Errorf("%v of them are settled: %v", told, err)
+		t.Errorf("%v are done: %v", told, err)
 	}
 	if closes := w.rails.made(rpc.Close); len(closes) != 1 || closes[0].Connection != "m:2" {
-		t.Errorf("Rails was told of %v", closes)
+		t.Errorf("Rails got the close calls %v", closes)
 	}
 }

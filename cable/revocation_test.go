@@ -35,7 +35,7 @@ func TestConnectionsByToken_ExpireInTheirSecond(t *testing.T) {
 		at(9 * time.Second)
 		at(10*time.Second, soon)
 		at(11 * time.Second)
-		at(49*time.Hour, later) // no second was seen for long
+		at(49*time.Hour, later) // the machine was suspended
 		if len(h.byKey) != 0 || len(h.byExpiry) != 0 {
 			t.Errorf("something is left: %v %v", h.byKey, h.byExpiry)
 		}

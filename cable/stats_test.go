@@ -37,13 +37,13 @@ func TestStats_CountWhatBrowsersDo(t *testing.T) {
 	streams := w.hub.Stats().Streams
 
 	b.send(`{"command":"unsubscribe","identifier":"room stream"}`)
-	w.eventually("an unsubscribe is counted off", func() bool { return w.server.Stats().Subscriptions == 1 })
+	w.eventually("an unsubscribe is subtracted", func() bool { return w.server.Stats().Subscriptions == 1 })
 	a.ws.Close()
-	w.eventually("an end counts its subscriptions off", func() bool {
+	w.eventually("a disconnect subtracts its subscriptions", func() bool {
 		stats := w.server.Stats()
 		return stats.Subscriptions == 0 && stats.Connections == 1 && stats.Ends["browser_lost"] == 1
 	})
 	if left := w.hub.Stats().Streams; left >= streams {
-		t.Errorf("%d streams, before the end %d", left, streams)
+		t.Errorf("%d streams, before the disconnect %d", left, streams)
 	}
 }
