@@ -113,7 +113,7 @@ func TestMetrics_AreThoseThatAreDocumented(t *testing.T) {
 		}
 	}
 	for name, heading := range map[string]string{
-		"catenary_connections_ended_total": "## Why connections end", "catenary_handshakes_rejected_total": "## Why handshakes are rejected",
+		"catenary_connections_ended_total": "## Why connections are closed", "catenary_handshakes_rejected_total": "## Why handshakes are rejected",
 	} {
 		if got, want := reasons(s, name), documentedReasons(t, heading); !slices.Equal(got, want) {
 			t.Errorf("%s has reason\n%v\nand docs/metrics.md\n%v", name, got, want)
