@@ -26,15 +26,15 @@ func TestDrain_StaggersFewBrowsersAtRailsPaceAndManyOverTheGivenTime(t *testing.
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			begin := time.Now()
-			var told []time.Duration
+			var turns []time.Duration
 			stagger(t.Context(), c.browsers, min(c.every, c.over/time.Duration(c.browsers)), func(i int) {
-				if i != len(told) {
-					t.Errorf("%d comes after %d", i, len(told))
+				if i != len(turns) {
+					t.Errorf("%d comes after %d", i, len(turns))
 				}
-				told = append(told, time.Since(begin))
+				turns = append(turns, time.Since(begin))
 			})
-			if len(told) != c.browsers || told[0] != 0 || told[len(told)-1] != c.whole || len(told) > 1 && told[1] != c.first {
-				t.Errorf("of %d browsers, %d had their turn: after %v … %v", c.browsers, len(told), told[:min(2, len(told))], told[len(told)-1])
+			if len(turns) != c.browsers || turns[0] != 0 || turns[len(turns)-1] != c.whole || len(turns) > 1 && turns[1] != c.first {
+				t.Errorf("of %d browsers, %d had their turn: after %v … %v", c.browsers, len(turns), turns[:min(2, len(turns))], turns[len(turns)-1])
 			}
 		})
 	}
@@ -44,10 +44,10 @@ func TestDrain_DisconnectsTheRestAtOnceWhenTheTimeIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 95*time.Millisecond)
 		defer cancel()
-		begin, told := time.Now(), []time.Duration{}
-		stagger(ctx, 1000, 10*time.Millisecond, func(int) { told = append(told, time.Since(begin)) })
-		if len(told) != 1000 || slices.Max(told) != 95*time.Millisecond {
-			t.Errorf("%d had their turn, the last after %v", len(told), slices.Max(told))
+		begin, turns := time.Now(), []time.Duration{}
+		stagger(ctx, 1000, 10*time.Millisecond, func(int) { turns = append(turns, time.Since(begin)) })
+		if len(turns) != 1000 || slices.Max(turns) != 95*time.Millisecond {
+			t.Errorf("%d had their turn, the last after %v", len(turns), slices.Max(turns))
 		}
 	})
 }
@@ -93,26 +93,26 @@ func TestDrain_ServesBrowsersUntilTheirTurn(t *testing.T) {
 	w.eventually("one is disconnected", func() bool { return w.server.Stats().Ends["server_restart"] == 1 })
 	w.source.publish <- [2]string{"room", `1`}
 	w.eventually("it is delivered", func() bool { return w.hub.Stats().Broadcasts == 1 })
-	told := int(w.server.Stats().Ends["server_restart"]) // one, unless the machine is slow
+	disconnected := int(w.server.Stats().Ends["server_restart"]) // one, unless the machine is slow
 	if response := w.refused(); response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "" {
 		t.Errorf("a new handshake is answered %v", response)
 	}
 	if err := <-drained; err != nil {
 		t.Fatal(err)
 	}
-	heard := 0
+	received := 0
 	for _, b := range browsers {
 		got, err := b.next()
 		if got == message("chat room", `1`) {
-			heard++
+			received++
 			got, err = b.next()
 		}
 		if got != `{"type":"disconnect","reason":"server_restart","reconnect":true}` {
 			t.Errorf("%s %v", got, err)
 		}
 	}
-	if heard > 2 || heard < len(browsers)-told {
-		t.Errorf("%d browsers got the broadcast, which was published after %d were disconnected", heard, told)
+	if received > 2 || received < len(browsers)-disconnected {
+		t.Errorf("%d browsers got the broadcast, which was published after %d were disconnected", received, disconnected)
 	}
 }
 

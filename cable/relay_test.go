@@ -24,7 +24,7 @@ type puma struct {
 
 	mu       sync.Mutex
 	requests []*http.Request
-	heard    []string
+	received    []string
 	open     []*websocket.Conn
 	refuse   int // status with which to reject handshakes; 0: accept
 	mute     bool
@@ -67,7 +67,7 @@ func (p *puma) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		json.Unmarshal(text, &f)
 		identifier, _ := json.Marshal(f.Identifier)
 		p.mu.Lock()
-		p.heard = append(p.heard, string(text))
+		p.received = append(p.received, string(text))
 		switch {
 		case p.mute:
 		case f.Command == "message":
@@ -103,7 +103,7 @@ func (p *puma) set(f func()) { p.mu.Lock(); f(); p.mu.Unlock() }
 func (p *puma) said(part string) (n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, text := range p.heard {
+	for _, text := range p.received {
 		if strings.Contains(text, part) {
 			n++
 		}
@@ -162,7 +162,7 @@ func TestPassThrough_SendsOnlyItsChannelsToTheAppsOwnActionCable(t *testing.T) {
 	b.subscribe(graph)
 	b.expect(confirmed(graph))
 	if p.dials() != 1 || p.said("subscribe") != 5 || frames(w.rails, "Graph") != 0 {
-		t.Fatalf("%d upstreams, the app got %q", p.dials(), p.heard)
+		t.Fatalf("%d upstreams, the app got %q", p.dials(), p.received)
 	}
 	b.ws.Close()
 	w.eventually("the close call is made", func() bool { return len(w.rails.made("close")) == 1 })

@@ -168,12 +168,12 @@ func TestRestart_ReconnectsABrowserThatWasJustBeingOpened(t *testing.T) {
 func TestRestart_RunsNoCallbacksForAnotherNodeElsewhere(t *testing.T) {
 	w := newWorld(t, reconnecting)
 	w.subscribers(1)
-	told, err := w.server.Close(t.Context(), []lease.Record{
+	done, err := w.server.Close(t.Context(), []lease.Record{
 		{Connection: "m:1", Text: []byte("b-gone\n" + `{"conn":"m:1","do":"close"}`)},
 		{Connection: "m:2", Text: []byte(w.rails.Name + "\n" + `{"conn":"m:2","do":"close"}`)},
 	})
-	if err != nil || len(told) != 2 {
-		t.Errorf("%v are done: %v", told, err)
+	if err != nil || len(done) != 2 {
+		t.Errorf("%v are done: %v", done, err)
 	}
 	if closes := w.rails.made(rpc.Close); len(closes) != 1 || closes[0].Connection != "m:2" {
 		t.Errorf("Rails got the close calls %v", closes)

@@ -10,25 +10,25 @@ import (
 
 func TestConnectionsByToken_ExpireInTheirSecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var h connectionsByToken
-		h.init()
+		var tokens connectionsByToken
+		tokens.init()
 		start := time.Now()
 		add := func(after time.Duration) *Connection {
 			c := &Connection{claims: &token.Claims{Subject: "7", Expires: start.Add(after)}}
-			h.add(c)
+			tokens.add(c)
 			return c
 		}
-		past, soon, later, gone := add(-time.Hour), add(10*time.Second), add(48*time.Hour), add(10*time.Second)
-		h.remove(gone)
+		past, soon, later, removed := add(-time.Hour), add(10*time.Second), add(48*time.Hour), add(10*time.Second)
+		tokens.remove(removed)
 		at := func(after time.Duration, want ...*Connection) {
 			t.Helper()
 			time.Sleep(time.Until(start.Add(after)))
-			got := h.expired(time.Now().Unix())
+			got := tokens.expired(time.Now().Unix())
 			if len(got) != len(want) || len(got) > 0 && got[0] != want[0] {
 				t.Errorf("after %v: got %v, want %v", after, got, want)
 			}
 			for _, c := range got {
-				h.remove(c)
+				tokens.remove(c)
 			}
 		}
 		at(1*time.Second, past)
@@ -36,8 +36,8 @@ func TestConnectionsByToken_ExpireInTheirSecond(t *testing.T) {
 		at(10*time.Second, soon)
 		at(11 * time.Second)
 		at(49*time.Hour, later) // the machine was suspended
-		if len(h.byKey) != 0 || len(h.byExpiry) != 0 {
-			t.Errorf("something is left: %v %v", h.byKey, h.byExpiry)
+		if len(tokens.byKey) != 0 || len(tokens.byExpiry) != 0 {
+			t.Errorf("something is left: %v %v", tokens.byKey, tokens.byExpiry)
 		}
 	})
 }

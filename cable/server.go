@@ -107,7 +107,7 @@ type Server struct {
 
 // NewServer returns a server; Run makes it work.
 func NewServer(o Options) (*Server, error) {
-	throttled := stats.NewThrottledCounter("a browser's commands are slowed down", o.Log,
+	throttled := stats.NewThrottledCounter("browser's commands throttled", o.Log,
 		"commands_per_second", "pending_commands")
 	sockets, err := socket.NewSockets(socket.Options{
 		Limits: o.Limits.Socket, Ping: o.Ping, Compress: o.Compress, Throttled: throttled,

@@ -74,7 +74,7 @@ func (h *Hub) deliver(name string, payload []byte) {
 }
 
 // Join makes m a member of a stream under an identifier ("" with a callback). It reports
-// whether the stream is live; if not, m.Subscriber is told when it is. While the source
+// whether the stream is live; if not, m.Subscriber.Live is called when it is. While the source
 // is not ready, Join subscribes again and does not trust what was live before.
 func (h *Hub) Join(name, identifier string, m *Member) (live bool) {
 	shard := h.shard(name)
