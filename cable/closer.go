@@ -64,7 +64,7 @@ func (cl *closer) call(c *Connection) {
 		Connection: c.id, Do: rpc.Close, Version: c.version, Home: c.process,
 		Fill: c.fill, Until: time.Now().Add(cl.server.limits.CallWait), Code: websocket.CloseNormalClosure,
 	}
-	if e := c.clientEnding; e != nil {
+	if e := c.browserEnding; e != nil {
 		call.Code, call.Text, call.Failed = e.Code, e.Text, e.Failed
 	}
 	_, err := cl.server.backend.Do(call, func(a rpc.Answer) { cl.answered(c, a) })

@@ -36,7 +36,7 @@ type Connection struct {
 
 	socket socket.Socket
 
-	upstream *relay.Upstream // to the app's own Action Cable; nil: no channel is passed through
+	upstream *relay.Upstream // to the app's own Action Cable; nil: nothing is passed through yet
 
 	expires int64 // Unix second; guarded by server.tokens
 
@@ -44,19 +44,19 @@ type Connection struct {
 
 	mu              sync.Mutex     // guards the rest
 	closed          bool           // disconnect has run
-	clientEnding    *socket.Ending // how the browser's side closed; nil: catenary closed it
+	browserEnding   *socket.Ending // how the browser's side closed; nil: catenary closed it
 	disconnecting   bool           // disconnectInTurn has scheduled its disconnect
 	welcomed        bool
 	heartbeat       *timer // calls the app's own beat; nil: the app does not override it
 	subscriptions   subscriptions
 	internalStreams []*hub.Member // for remote disconnects
 
-	// commands on their way to Rails
+	// calls to Rails
 	calls         []queuedCall
 	commandBytes  int         // of browser's commands in calls
 	payloadBytes  int         // of broadcasts in calls
 	inFlightBytes int         // of the call in flight
-	callInFlight  bool        // true for good after the close call
+	callInFlight  bool        // stays true from the close call on
 	space         spaceSignal // in calls, for the reader of the socket
 
 	// what catenary keeps of Rails' objects
@@ -221,7 +221,7 @@ func (c *Connection) Slow() { c.disconnect("slow", serverRestart) }
 func (c *Connection) End(reason string, with *socket.Ending) {
 	c.mu.Lock()
 	if !c.closed {
-		c.clientEnding = with
+		c.browserEnding = with
 	}
 	c.mu.Unlock()
 	c.disconnect(reason, nil)

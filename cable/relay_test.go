@@ -24,7 +24,7 @@ type puma struct {
 
 	mu       sync.Mutex
 	requests []*http.Request
-	received    []string
+	received []string
 	open     []*websocket.Conn
 	refuse   int // status with which to reject handshakes; 0: accept
 	mute     bool
