@@ -50,7 +50,7 @@ func (p *pacer) delay(now time.Time) time.Duration {
 
 // callFailed disconnects a connection whose call could not be run.
 func (c *Connection) callFailed(err error) {
-	if errors.Is(err, errProcessGone) { // sooner than reconnectBrowsersOf, whose browsers take turns
+	if errors.Is(err, errProcessGone) { // without waiting for reconnectBrowsersOf
 		c.disconnectInTurn(railsRestarted)
 		return
 	}
