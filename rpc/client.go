@@ -223,7 +223,7 @@ func (c *Client) goes(l *link, how string) error {
 	defer c.mu.Unlock()
 	switch how {
 	case "began":
-		l.phase = going
+		l.phase = stopping
 		l.outbox = append(l.outbox, outgoing{text: `{"heard":"going"}`})
 		l.signal()
 	case "handed":

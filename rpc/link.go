@@ -48,7 +48,7 @@ type phase int
 
 const (
 	staying phase = iota
-	going         // no further call is sent
+	stopping      // no further call is sent
 	handed        // its connections may move
 )
 

@@ -320,7 +320,7 @@ func TestLink_AProcessThatGoesIsSentNoMoreAndItsConnectionsMoveOnceItHasHandedTh
 	}
 	link.Write(`{"going":"revoked"}`)
 	await(t, "it stays", func() bool {
-		return !slices.ContainsFunc(client.Processes(), func(p rpc.ProcessStats) bool { return p.Going })
+		return !slices.ContainsFunc(client.Processes(), func(p rpc.ProcessStats) bool { return p.Stopping })
 	})
 	if _, err := client.Call(t.Context(), rpc.Call{Connection: "3", Do: rpc.Frames, Version: "1", Home: home, Fill: fill}); err != nil || at[len(at)-1] != "3 at a full false" {
 		t.Error(err, at)

@@ -28,7 +28,7 @@ type ProcessStats struct {
 	InFlight    int // calls that it has
 	Waiting     int // calls that wait for it
 	Since       time.Time
-	Going       bool // it is about to end
+	Stopping    bool // Rails sent going: it accepts no further calls
 }
 
 // Processes tells of all processes with a link, in order of their age.
@@ -39,7 +39,7 @@ func (c *Client) Processes() []ProcessStats {
 	for i, l := range c.links {
 		stats[i] = ProcessStats{
 			ID: l.process.ID, Index: l.hello.index(), Count: l.hello.Count, Workers: l.hello.Workers, Connections: l.process.connections,
-			InFlight: len(l.calls), Waiting: len(l.waiting.here) + len(l.waiting.leaving), Since: l.since, Going: l.phase != staying,
+			InFlight: len(l.calls), Waiting: len(l.waiting.here) + len(l.waiting.leaving), Since: l.since, Stopping: l.phase != staying,
 		}
 	}
 	return stats
