@@ -55,7 +55,7 @@ func (cl *closer) tellOnceCertain() {
 // held.
 func (cl *closer) tell(c *Connection) {
 	if c.taken.Load() {
-		cl.server.backend.Left(c.home)
+		cl.server.backend.ConnectionLeft(c.home)
 		go cl.server.remove(c)
 		return
 	}

@@ -51,7 +51,7 @@ func (s *Server) stopAdmitting() []*Connection {
 // needs to open a connection, as if it could open only one at a time. What it
 // can do beyond that is left for their subscribes, and for the web.
 func (s *Server) drainEvery(browsers int, over time.Duration) time.Duration {
-	every := s.backend.OpenTook()
+	every := s.backend.OpenLatency()
 	if every == 0 { // all were passed through
 		every = lostEvery
 	}

@@ -103,7 +103,7 @@ var errRestarted = errors.New("the Rails process that had the connection is gone
 // soon as there is one that they can come back to, and no faster than it can
 // open them.
 func (s *Server) sendBack(process string) {
-	if !s.backend.Await(s.context) || s.backend.Process(process) != nil { // only its link was cut
+	if !s.backend.WaitForProcess(s.context) || s.backend.Process(process) != nil { // only its link was cut
 		return
 	}
 	var gone []*Connection

@@ -132,7 +132,7 @@ func TestLink_HandsOnEffectsInTheOrderInWhichRailsSendsThem(t *testing.T) {
 	if got := strings.Join(h.all(), ", "); got != "mine send 1, other send 2, sync mine, kept third s x" {
 		t.Error(got)
 	}
-	await(t, "synced", func() bool { return slices.Contains(rails.Links()[0].Said(), `{"synced":7}`) })
+	await(t, "synced", func() bool { return slices.Contains(rails.Links()[0].Controls(), `{"synced":7}`) })
 }
 
 func TestLink_IsOpenedToEveryProcessAndNewConnectionsGoWhereThereAreFewest(t *testing.T) {
@@ -305,7 +305,7 @@ func TestLink_AProcessThatGoesIsSentNoMoreAndItsConnectionsMoveOnceItHasHandedTh
 	fill := func(c *rpc.Call, _ *rpc.Process) error { c.Request = json.RawMessage("{}"); return nil }
 	link := a.Links()[0]
 	link.Write(`{"going":"began"}`)
-	await(t, "heard", func() bool { return slices.Contains(link.Said(), `{"heard":"going"}`) })
+	await(t, "heard", func() bool { return slices.Contains(link.Controls(), `{"heard":"going"}`) })
 	answers := make(chan rpc.Answer, 2)
 	client.Do(rpc.Call{Connection: "1", Do: rpc.Frames, Version: "1", Home: home, Fill: fill}, func(a rpc.Answer) { answers <- a })
 	if _, err := client.Call(t.Context(), rpc.Call{Connection: "2", Do: rpc.Open}); err != nil {
@@ -421,7 +421,7 @@ func TestLink_AProcessBehindTwoAddressesGetsOne(t *testing.T) {
 		go func() {
 			defer close(ended)
 			address := strings.TrimPrefix(rails.URL, "http://")
-			client.RunBy(ctx, &heard{}, address, address)
+			client.RunWith(ctx, &heard{}, address, address)
 		}()
 		if _, err := client.Call(ctx, rpc.Call{Do: rpc.Open, Connection: "a"}); err != nil {
 			t.Error(err)
@@ -507,7 +507,9 @@ func TestPost_AnOpenWaitsForARailsThatIsNotThereYet(t *testing.T) {
 	client, _ := linked(t, "http://"+address, func(o *rpc.Options) { o.Transport = rpc.Post })
 	answers := make(chan rpc.Answer, 1)
 	client.Do(rpc.Call{Connection: "1", Do: rpc.Open}, func(a rpc.Answer) { answers <- a })
-	await(t, "it was tried in vain", func() bool { return strings.Contains(client.NotSent(errors.New("x")).Error(), "connecting to Rails") })
+	await(t, "it was tried in vain", func() bool {
+		return strings.Contains(client.NotSentError(errors.New("x")).Error(), "connecting to Rails")
+	})
 	listener, err = net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
@@ -595,7 +597,7 @@ func TestLink_TellsWhetherRailsCouldBroadcast(t *testing.T) {
 	for number, answer := range []string{`{"published":1}`, `{"published":2,"failed":"no gem"}`} {
 		go func() { answers <- client.Broadcast(t.Context(), p, "room", []byte(`"word"`)) }()
 		asked := fmt.Sprintf(`{"publish":"room","message":"\"word\"","number":%d}`, number+1)
-		await(t, asked, func() bool { return slices.Contains(rails.Links()[0].Said(), asked) })
+		await(t, asked, func() bool { return slices.Contains(rails.Links()[0].Controls(), asked) })
 		rails.Links()[0].Write(answer)
 		err := <-answers
 		if failed := new(rpc.PublishError); number == 0 && err != nil || number == 1 && (!errors.As(err, &failed) || failed.Reason != "no gem") {
@@ -603,7 +605,7 @@ func TestLink_TellsWhetherRailsCouldBroadcast(t *testing.T) {
 		}
 	}
 	go func() { answers <- client.Broadcast(t.Context(), p, "room", nil) }()
-	await(t, "a third question", func() bool { return len(rails.Links()[0].Said()) >= 3 })
+	await(t, "a third question", func() bool { return len(rails.Links()[0].Controls()) >= 3 })
 	rails.Links()[0].Close()
 	if err := <-answers; !errors.Is(err, rpc.ErrGone) {
 		t.Errorf("at the end of the link: %v", err)

@@ -1,6 +1,6 @@
 package rpc
 
-// Ops, the effects of a call.
+// Kinds of Op, each with the fields that it uses (docs/rpc.md, "Effects").
 const (
 	OpSend     = "send"     // Frame
 	OpConfirm  = "confirm"  // Identifier, Frame
@@ -8,11 +8,11 @@ const (
 	OpSub      = "sub"      // Identifier, Stream, Token
 	OpUnsub    = "unsub"    // Identifier, Stream
 	OpInternal = "internal" // Stream
-	OpClose    = "close"
-	OpDrop     = "drop" // Identifier
+	OpClose    = "close"    // Frame, if a backend sent disconnect
+	OpDrop     = "drop"     // Identifier
 )
 
-// Op is one effect. Which fields it has depends on its Kind.
+// Op is one effect of a call on its connection.
 type Op struct {
 	Kind       string
 	Identifier string

@@ -43,7 +43,7 @@ func TestProbe_MeetsAProcess(t *testing.T) {
 
 func TestProbe_SaysWhyCallsGoByPOST(t *testing.T) {
 	for status, reason := range map[int]string{
-		http.StatusUpgradeRequired: "a proxy between", http.StatusNotImplemented: "rack.hijack", http.StatusNotFound: "answers POST /_catenary and no upgrade",
+		http.StatusUpgradeRequired: "a proxy between", http.StatusNotImplemented: "rack.hijack", http.StatusNotFound: "answers POST /_catenary but no upgrade",
 	} {
 		backend := postOnly(t, status)
 		found, err := probe(t, backend, rpc.Auto)
@@ -51,7 +51,7 @@ func TestProbe_SaysWhyCallsGoByPOST(t *testing.T) {
 			t.Errorf("%d: %+v, %v", status, found, err)
 		}
 		if _, err := probe(t, backend, rpc.Link); err == nil {
-			t.Errorf("%d: there is no link, and it does not say so", status)
+			t.Errorf("%d: an error was expected", status)
 		}
 		if found, err := probe(t, backend, rpc.Post); err != nil || found.Transport != rpc.Post {
 			t.Errorf("%d: %+v, %v", status, found, err)

@@ -1,7 +1,7 @@
 package rpc
 
-// Trace is a call that is being traced; its zero value is one that is not.
+// Trace is a trace of one call. The zero value traces nothing.
 type Trace struct {
-	Parent string            // the traceparent with which the app goes on with the trace
-	End    func(Observation) // called once, with what became of the call
+	Parent string            // the call's traceparent, with which the app continues the trace
+	End    func(Observation) // called once, with the call's outcome
 }
