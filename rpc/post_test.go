@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// backend is Rails in a few lines.
+// backend returns a client of a server that answers POSTs.
 func backend(t *testing.T, answer http.HandlerFunc, change ...func(*Options)) *Client {
 	t.Helper()
 	server := httptest.NewServer(answer)
@@ -45,7 +45,7 @@ func fine(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, `{"v":1,"process":"b","results":[{"status":200}]}`)
 }
 
-func TestCall_IsSignedAsTheContractSays(t *testing.T) {
+func TestCall_IsSignedAsTheProtocolSays(t *testing.T) {
 	var problem atomic.Value
 	client := backend(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -62,11 +62,11 @@ func TestCall_IsSignedAsTheContractSays(t *testing.T) {
 		t.Fatal(err)
 	}
 	if problem.Load() != nil {
-		t.Fatal("refused: ", problem.Load())
+		t.Fatal("wrongly signed: ", problem.Load())
 	}
 }
 
-func TestRequest_IsJSONWhateverIsInIt(t *testing.T) {
+func TestRequest_IsValidJSONWhateverItContains(t *testing.T) {
 	token := "t\u2028"
 	call := Call{
 		Connection: "n:1", Do: Frames, Version: "7", Frames: []string{"\x00\"\\\n", "plain", "é\xff"},
@@ -95,7 +95,7 @@ func TestRequest_IsJSONWhateverIsInIt(t *testing.T) {
 	}
 }
 
-func TestReply_IsReadInAllItsParts(t *testing.T) {
+func TestReply_IsParsedInAllItsParts(t *testing.T) {
 	reply, err := parseReply([]byte(` {"v":1, "process":"b", "unknown":{"a":[1,"}"]}, "results":[
 		{"need":"state"},
 		{"status":200,"ver":"2","state":"s","tags":["t"],"id":"i","warnings":["w"],"error":{"kind":"lost","message":"m"},
@@ -120,10 +120,10 @@ func TestReply_IsReadInAllItsParts(t *testing.T) {
 	}
 }
 
-func TestReply_ThatIsWrongIsAnError(t *testing.T) {
+func TestReply_ThatIsInvalidIsAnError(t *testing.T) {
 	for _, text := range []string{``, `{`, `{"results":[{"ops":[["nonsense"]]}]}`, `{"results":[{"ops":[["send"]]}]}`, `{"results":[{"status":"x"}]}`} {
 		if _, err := parseReply([]byte(text)); err == nil {
-			t.Errorf("%q was read", text)
+			t.Errorf("%q was accepted", text)
 		}
 	}
 }
@@ -136,7 +136,7 @@ func FuzzReply(f *testing.F) {
 	})
 }
 
-func TestCall_SaysWhatIsWrongAndWhatToDo(t *testing.T) {
+func TestCall_ErrorsSayWhatIsWrongAndWhatToDo(t *testing.T) {
 	for status, want := range map[int]string{403: "the same CATENARY_SECRET", 404: "add the gem catenary-rails", 400: "the same version", 502: "point backend.url at Puma"} {
 		client := backend(t, func(w http.ResponseWriter, r *http.Request) { http.Error(w, "because", status) })
 		if _, err := client.Call(t.Context(), Call{}); err == nil || !strings.Contains(err.Error(), want) || errors.Is(err, ErrNotSent) {
@@ -166,7 +166,7 @@ func TestCall_IsBoundedInTimeAndLength(t *testing.T) {
 	}
 }
 
-func TestPost_TakesSeveralWaitingCallsInOrderAndNoMoreWaitThanMay(t *testing.T) {
+func TestPost_CarriesSeveralQueuedCallsInOrderAndTheQueueIsBounded(t *testing.T) {
 	requests := make(chan []string, 10)
 	client := backend(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -200,11 +200,11 @@ func TestPost_TakesSeveralWaitingCallsInOrderAndNoMoreWaitThanMay(t *testing.T) 
 		}
 	}
 	if together := <-requests; strings.Join(together, "") != "12345" {
-		t.Errorf("together travelled %v", together)
+		t.Errorf("one request had %v", together)
 	}
 }
 
-func TestCall_ThatGivesUpWaitingIsNotMade(t *testing.T) {
+func TestCall_IsNotMadeAfterItsContextEnded(t *testing.T) {
 	release := make(chan struct{})
 	var made atomic.Int32
 	client := backend(t, func(w http.ResponseWriter, r *http.Request) { made.Add(1); <-release; fine(w, r) },
@@ -225,7 +225,7 @@ func TestCall_ThatGivesUpWaitingIsNotMade(t *testing.T) {
 	}
 }
 
-func TestPost_KeepsItsConnections(t *testing.T) {
+func TestPost_ReusesItsConnections(t *testing.T) {
 	var opened atomic.Int32
 	server := httptest.NewUnstartedServer(http.HandlerFunc(fine))
 	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
@@ -259,7 +259,7 @@ func TestPost_KeepsThePathOfTheBackendAndAcceptsInterimAnswers(t *testing.T) {
 	}
 }
 
-func TestPost_MakesACallInFullOnceTheProcessDoesNotKnowIt(t *testing.T) {
+func TestPost_RepeatsACallInFullForAProcessThatLacksTheState(t *testing.T) {
 	var bodies []string
 	client := backend(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -296,7 +296,7 @@ func TestCall_GoesOverAUnixSocketToo(t *testing.T) {
 	}
 }
 
-func TestBackendURL_ThatIsWrongSaysWhatToWrite(t *testing.T) {
+func TestBackendURL_ErrorsSayWhatToWrite(t *testing.T) {
 	for _, url := range []string{"", "localhost:3000", "ftp://x", "http://", "unix:", "http://[::1"} {
 		if _, err := NewClient(Options{URL: url}); err == nil || !strings.Contains(err.Error(), "backend.url") {
 			t.Errorf("%q: %v", url, err)
@@ -318,14 +318,14 @@ func BenchmarkCall(b *testing.B) {
 	}
 }
 
-func TestClient_TriesAllSecretsBeforeItSaysThatTheyAreWrong(t *testing.T) {
+func TestClient_TriesAllSecretsBeforeItReportsThatTheyAreWrong(t *testing.T) {
 	var asked atomic.Int32
 	answer := func(w http.ResponseWriter, r *http.Request) {
 		asked.Add(1)
 		body, _ := io.ReadAll(r.Body)
 		signed := fmt.Sprintf("v1\n%s\n%s\n%s", r.Header.Get("Catenary-Time"), r.Header.Get("Catenary-Nonce"), body)
 		if !proves(newSigner("right").key, r.Header.Get("Catenary-Signature"), signed) {
-			http.NotFound(w, r) // as an app does that is not on this machine
+			http.NotFound(w, r) // as an app on another machine does
 			return
 		}
 		io.WriteString(w, `{"v":1,"process":"b","results":[],"settings":{}}`)
