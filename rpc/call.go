@@ -50,9 +50,9 @@ type Call struct {
 	// Home is the process that holds the connection's objects; nil: none does, or it is not known.
 	Home *Process
 
-	// Fill makes the call a full one for the process that gets it (nil: a POST), because its home is
-	// gone or lost the objects. An error fails the call. It runs without the Client's lock. nil: the
-	// call is full already.
+	// Fill makes the call a full one for the process that gets it (nil: a POST), because its home
+	// is gone or lost the objects. An error fails the call. It runs without the Client's lock. nil:
+	// the call is full already.
 	Fill func(call *Call, at *Process) error
 
 	// Until is how long the call may wait to be sent; zero: forever.

@@ -6,8 +6,8 @@ import (
 )
 
 // cursor walks through JSON that is known to be valid. It parses Rails' results: there is one for
-// every command of every browser, and reflection would cost more than the rest of the call. It skips
-// a value that has another type than the one asked for.
+// every command of every browser, and reflection would cost more than the rest of the call. It
+// skips a value that has another type than the one asked for.
 type cursor struct {
 	text []byte
 	at   int

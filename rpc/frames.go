@@ -37,11 +37,12 @@ func (m *frameMAC) next(text []byte) []byte {
 	return m.mac.Sum(m.sum[:0])
 }
 
-// beginFrame appends room for the length of a frame. The caller appends the JSON and calls endFrame.
+// beginFrame appends room for the length of a frame. The caller appends the JSON and calls
+// endFrame.
 func beginFrame(b []byte) []byte { return append(b, 0, 0, 0, 0) }
 
-// endFrame completes the frame that begins at start, with a MAC unless m is nil. If the frame is too
-// long, it returns b without it.
+// endFrame completes the frame that begins at start, with a MAC unless m is nil. If the frame is
+// too long, it returns b without it.
 func endFrame(b []byte, start int, m *frameMAC) ([]byte, error) {
 	text := b[start+4:]
 	if len(text) > frameLimit {

@@ -103,7 +103,8 @@ func fine(l *rpctest.Link, call rpctest.Call) { l.End(call, `{"status":200,"ver"
 func TestLink_CarriesCallsAndTheirResults(t *testing.T) {
 	for _, frames := range []string{"plain", "mac"} {
 		rails := rpctest.New(t, "secret", func(l *rpctest.Link, call rpctest.Call) {
-			l.End(call, fmt.Sprintf(`{"status":200,"ver":"1","ops":[["send",%q]]}`, call.Connection+" "+strings.Join(call.Frames, " ")))
+			frame := call.Connection + " " + strings.Join(call.Frames, " ")
+			l.End(call, fmt.Sprintf(`{"status":200,"ver":"1","ops":[["send",%q]]}`, frame))
 		}, func(r *rpctest.Rails) { r.Frames = frames })
 		client, _ := linked(t, rails.URL)
 		for i := range 100 {
@@ -180,9 +181,11 @@ func TestLink_ABusyProcessDelaysOnlyItsOwnConnections(t *testing.T) {
 	home := client.Process(a.Name)
 	answers := make(chan rpc.Answer, 100)
 	for i := range 40 { // more than are sent ahead
-		client.Do(rpc.Call{Connection: fmt.Sprint(i), Do: rpc.Frames, Frames: []string{"slow"}, Home: home}, func(a rpc.Answer) { answers <- a })
+		call := rpc.Call{Connection: fmt.Sprint(i), Do: rpc.Frames, Frames: []string{"slow"}, Home: home}
+		client.Do(call, func(a rpc.Answer) { answers <- a })
 	}
-	if _, err := client.Call(t.Context(), rpc.Call{Connection: "idle", Do: rpc.Frames, Home: client.Process(b.Name)}); err != nil {
+	idle := rpc.Call{Connection: "idle", Do: rpc.Frames, Home: client.Process(b.Name)}
+	if _, err := client.Call(t.Context(), idle); err != nil {
 		t.Error(err)
 	}
 	await(t, "the process stalls", func() bool { return client.Stalled(home) })
@@ -264,7 +267,8 @@ func TestLink_WhenItClosesCallsThatMayHaveRunFailAndTheOthersMove(t *testing.T) 
 	fill := func(c *rpc.Call, _ *rpc.Process) error { c.Request = json.RawMessage("{}"); return nil }
 	answers := make(chan rpc.Answer, 10)
 	for i := range 10 {
-		client.Do(rpc.Call{Connection: fmt.Sprint(i), Do: rpc.Frames, Version: "1", Home: home, Fill: fill}, func(a rpc.Answer) { answers <- a })
+		call := rpc.Call{Connection: fmt.Sprint(i), Do: rpc.Frames, Version: "1", Home: home, Fill: fill}
+		client.Do(call, func(a rpc.Answer) { answers <- a })
 	}
 	await(t, "four calls", func() bool { mu.Lock(); defer mu.Unlock(); return len(ran) == 4 })
 	first.Cut()
@@ -310,7 +314,8 @@ func TestLink_AStoppingProcessGetsNoCallsAndItsConnectionsMoveAfterTheHandover(t
 	link.Write(`{"going":"began"}`)
 	await(t, "the answer to going", func() bool { return slices.Contains(link.Controls(), `{"heard":"going"}`) })
 	answers := make(chan rpc.Answer, 2)
-	client.Do(rpc.Call{Connection: "1", Do: rpc.Frames, Version: "1", Home: home, Fill: fill}, func(a rpc.Answer) { answers <- a })
+	call := rpc.Call{Connection: "1", Do: rpc.Frames, Version: "1", Home: home, Fill: fill}
+	client.Do(call, func(a rpc.Answer) { answers <- a })
 	if _, err := client.Call(t.Context(), rpc.Call{Connection: "2", Do: rpc.Open}); err != nil {
 		t.Error(err)
 	}
@@ -325,7 +330,8 @@ func TestLink_AStoppingProcessGetsNoCallsAndItsConnectionsMoveAfterTheHandover(t
 	await(t, "it runs again", func() bool {
 		return !slices.ContainsFunc(client.Processes(), func(p rpc.ProcessStats) bool { return p.Stopping })
 	})
-	if _, err := client.Call(t.Context(), rpc.Call{Connection: "3", Do: rpc.Frames, Version: "1", Home: home, Fill: fill}); err != nil || at[len(at)-1] != "3 at a full false" {
+	call = rpc.Call{Connection: "3", Do: rpc.Frames, Version: "1", Home: home, Fill: fill}
+	if _, err := client.Call(t.Context(), call); err != nil || at[len(at)-1] != "3 at a full false" {
 		t.Error(err, at)
 	}
 }
@@ -339,7 +345,8 @@ func TestLink_AfterByeCallsWithoutAResultRunElsewhere(t *testing.T) {
 	client, _ := linked(t, balance(t, []*rpctest.Rails{a, b}))
 	await(t, "two links", func() bool { return len(client.Processes()) == 2 })
 	fill := func(c *rpc.Call, _ *rpc.Process) error { c.Request = json.RawMessage("{}"); return nil }
-	if _, err := client.Call(t.Context(), rpc.Call{Connection: "1", Do: rpc.Frames, Version: "1", Home: client.Process(a.Name), Fill: fill}); err != nil {
+	call := rpc.Call{Connection: "1", Do: rpc.Frames, Version: "1", Home: client.Process(a.Name), Fill: fill}
+	if _, err := client.Call(t.Context(), call); err != nil {
 		t.Error(err)
 	}
 }
@@ -393,7 +400,8 @@ func BenchmarkLink(b *testing.B) {
 	frames := []string{`{"command":"message","identifier":"{\"channel\":\"ChatChannel\",\"room\":1}","data":"{\"body\":\"hello\",\"action\":\"speak\"}"}`}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := client.Call(b.Context(), rpc.Call{Connection: "n:1", Do: rpc.Frames, Version: "1", Frames: frames, Home: home}); err != nil {
+		call := rpc.Call{Connection: "n:1", Do: rpc.Frames, Version: "1", Frames: frames, Home: home}
+		if _, err := client.Call(b.Context(), call); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -439,7 +447,9 @@ func TestLink_AProcessBehindTwoAddressesGetsOneLink(t *testing.T) {
 }
 
 func TestLink_QueuedCallsFailAsNotSentWhenTheClientStops(t *testing.T) {
-	client, err := rpc.NewClient(rpc.Options{URL: "http://127.0.0.1:1", Secret: "secret", Node: "n", Timeout: patience, Queue: 10})
+	client, err := rpc.NewClient(rpc.Options{
+		URL: "http://127.0.0.1:1", Secret: "secret", Node: "n", Timeout: patience, Queue: 10,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -463,7 +473,10 @@ func TestLink_ClosesOfAnotherNodesConnectionsDoNotCountAsOurs(t *testing.T) {
 	client, _ := linked(t, rails.URL)
 	await(t, "a link", func() bool { return len(client.Processes()) == 1 })
 	for i := range 3 {
-		call := rpc.Call{Connection: fmt.Sprint(i), Do: rpc.Close, Home: client.Process(rails.Name), Encoded: []byte(`{"conn":"x","do":"close"}`)}
+		call := rpc.Call{
+			Connection: fmt.Sprint(i), Do: rpc.Close, Home: client.Process(rails.Name),
+			Encoded: []byte(`{"conn":"x","do":"close"}`),
+		}
 		if _, err := client.Call(t.Context(), call); err != nil {
 			t.Fatal(err)
 		}
@@ -474,7 +487,10 @@ func TestLink_ClosesOfAnotherNodesConnectionsDoNotCountAsOurs(t *testing.T) {
 }
 
 func TestPost_CallsAreNotRetriedAfterTheClientHasStopped(t *testing.T) {
-	client, err := rpc.NewClient(rpc.Options{URL: "http://127.0.0.1:1", Secret: "secret", Node: "n", Transport: rpc.Post, Timeout: patience, Queue: 10})
+	client, err := rpc.NewClient(rpc.Options{
+		URL: "http://127.0.0.1:1", Secret: "secret", Node: "n",
+		Transport: rpc.Post, Timeout: patience, Queue: 10,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -527,8 +543,9 @@ func TestPost_AnOpenWaitsUntilRailsIsUp(t *testing.T) {
 	}
 }
 
-// A broadcast is one call for each connection whose stream has a block, and a restart one close for each connection. Both may
-// exceed Options.Queue: none is dropped, and they do not count towards the limit for commands.
+// A broadcast is one call for each connection whose stream has a block, and a restart one close for
+// each connection. Both may exceed Options.Queue: none is dropped, and they do not count towards
+// the limit for commands.
 func TestLink_BroadcastsAndClosesAreNotBoundedByTheQueue(t *testing.T) {
 	release := make(chan bool)
 	rails := rpctest.New(t, "secret", func(l *rpctest.Link, call rpctest.Call) {
@@ -542,7 +559,8 @@ func TestLink_BroadcastsAndClosesAreNotBoundedByTheQueue(t *testing.T) {
 	const connections, window = 50, 4
 	answers := make(chan rpc.Answer, 3*connections)
 	ask := func(do string) error {
-		_, err := client.Do(rpc.Call{Connection: "x", Do: do, Home: client.Process(rails.Name)}, func(a rpc.Answer) { answers <- a })
+		call := rpc.Call{Connection: "x", Do: do, Home: client.Process(rails.Name)}
+		_, err := client.Do(call, func(a rpc.Answer) { answers <- a })
 		return err
 	}
 	for i := range connections {
@@ -583,10 +601,13 @@ func TestLink_AnAppWithoutTheGemIsDialledLessAndLessOftenUntilItRestarts(t *test
 	if posts != 1 {
 		t.Errorf("it tried POST %d times", posts)
 	}
-	if pauses := client.Pauses(append(slices.Repeat([]error{unknown}, 20), refused, unknown)...); pauses[20] > time.Second || pauses[21] > 2*time.Second {
+	pauses = client.Pauses(append(slices.Repeat([]error{unknown}, 20), refused, unknown)...)
+	if pauses[20] > time.Second || pauses[21] > 2*time.Second {
 		t.Errorf("after a restart it pauses for %v", pauses[20:])
 	}
-	if pauses := client.Pauses(slices.Repeat([]error{&rpc.StatusError{Status: http.StatusBadGateway}}, 20)...); pauses[19] > 5*time.Second {
+	badGateway := &rpc.StatusError{Status: http.StatusBadGateway}
+	pauses = client.Pauses(slices.Repeat([]error{badGateway}, 20)...)
+	if pauses[19] > 5*time.Second {
 		t.Errorf("while a proxy waits for Rails it pauses for %v", pauses[19])
 	}
 }

@@ -27,6 +27,12 @@ type Observation struct {
 	Took    time.Duration // from then to the answer
 }
 
+// Trace is a trace of one call. The zero value traces nothing.
+type Trace struct {
+	Parent string            // the call's traceparent, with which the app continues the trace
+	End    func(Observation) // called once, with the call's outcome
+}
+
 // observe reports a call's outcome. c.mu may be held.
 func (c *Client) observe(p *Pending, result *Result, err error, now time.Time) {
 	o := Observation{Do: p.call.Do, Outcome: outcome(result, err)}

@@ -53,7 +53,8 @@ func TestCalls_AreObservedWithTheirOutcomes(t *testing.T) {
 		}
 	}
 
-	unknown := Call{Connection: "n:1", Do: Frames, Version: "1", Frames: []string{"unknown"}, Fill: func(c *Call, _ *Process) error { c.Frames = []string{"fine"}; return nil }}
+	fill := func(c *Call, _ *Process) error { c.Frames = []string{"fine"}; return nil }
+	unknown := Call{Connection: "n:1", Do: Frames, Version: "1", Frames: []string{"unknown"}, Fill: fill}
 	client.Call(t.Context(), unknown)
 	last(Frames, Answered)
 	mu.Lock()

@@ -28,7 +28,10 @@ func backend(t *testing.T, answer http.HandlerFunc, change ...func(*Options)) *C
 	t.Helper()
 	server := httptest.NewServer(answer)
 	t.Cleanup(server.Close)
-	o := Options{URL: server.URL, Secret: "secret", Node: "n", Timeout: 2 * time.Second, Concurrency: 3, Queue: 10, ReplyBytes: 1 << 16, Transport: Post}
+	o := Options{
+		URL: server.URL, Secret: "secret", Node: "n", Transport: Post, Timeout: 2 * time.Second,
+		Concurrency: 3, Queue: 10, ReplyBytes: 1 << 16,
+	}
 	for _, f := range change {
 		f(&o)
 	}
@@ -53,12 +56,14 @@ func TestCall_IsSignedAsTheProtocolSays(t *testing.T) {
 		io.WriteString(key, "catenary rpc v1")
 		mac := hmac.New(sha256.New, key.Sum(nil))
 		fmt.Fprintf(mac, "v1\n%s\n%s\n%s", r.Header.Get("Catenary-Time"), r.Header.Get("Catenary-Nonce"), body)
-		if r.Header.Get("Catenary-Signature") != hex.EncodeToString(mac.Sum(nil)) || r.URL.Path != "/_catenary" || r.Method != "POST" {
+		expected := hex.EncodeToString(mac.Sum(nil))
+		if r.Header.Get("Catenary-Signature") != expected || r.URL.Path != "/_catenary" || r.Method != "POST" {
 			problem.Store(fmt.Sprint(r.Method, r.URL, r.Header))
 		}
 		io.WriteString(w, `{"process":"b","results":[{"status":200}]}`)
 	})
-	if _, err := client.Call(t.Context(), Call{Connection: "n:1", Do: Frames, Frames: []string{"{\"é\":\"\\\"\x01\"}"}}); err != nil {
+	call := Call{Connection: "n:1", Do: Frames, Frames: []string{"{\"é\":\"\\\"\x01\"}"}}
+	if _, err := client.Call(t.Context(), call); err != nil {
 		t.Fatal(err)
 	}
 	if problem.Load() != nil {
@@ -68,13 +73,17 @@ func TestCall_IsSignedAsTheProtocolSays(t *testing.T) {
 
 func TestRequest_IsValidJSONWhateverItContains(t *testing.T) {
 	token := "t\u2028"
+	request := &Request{
+		Method: "GET", URL: "http://x/cable?a=1", Headers: [][2]string{{"X", "\xff"}}, IP: "::1",
+	}
 	call := Call{
 		Connection: "n:1", Do: Frames, Version: "7", Frames: []string{"\x00\"\\\n", "plain", "é\xff"},
-		Request: (&Request{Method: "GET", URL: "http://x/cable?a=1", Headers: [][2]string{{"X", "\xff"}}, IP: "::1"}).Encode(),
-		State:   "s", Tags: []string{"a"}, Protocol: "p",
+		Request: request.Encode(), State: "s", Tags: []string{"a"}, Protocol: "p",
 		Channels: []Channel{{"b", "1", map[string]*string{"s": nil}}, {"a", "", map[string]*string{"x": &token}}},
 	}
-	text := appendRequest(nil, "n", []Call{call, {Do: Tick, Channel: "c", Timer: 2}, {Do: Deliver, Channel: "c", Stream: "", Payload: "{}"}})
+	text := appendRequest(nil, "n", []Call{
+		call, {Do: Tick, Channel: "c", Timer: 2}, {Do: Deliver, Channel: "c", Stream: "", Payload: "{}"},
+	})
 	var back struct {
 		Calls []struct {
 			Frames   []string
@@ -137,7 +146,10 @@ func FuzzReply(f *testing.F) {
 }
 
 func TestCall_ErrorsSayWhatIsWrongAndWhatToDo(t *testing.T) {
-	for status, want := range map[int]string{403: "the same CATENARY_SECRET", 404: "add the gem catenary-rails", 400: "the same version", 502: "point backend.url at Puma"} {
+	for status, want := range map[int]string{
+		403: "the same CATENARY_SECRET", 404: "add the gem catenary-rails",
+		400: "the same version", 502: "point backend.url at Puma",
+	} {
 		client := backend(t, func(w http.ResponseWriter, r *http.Request) { http.Error(w, "because", status) })
 		if _, err := client.Call(t.Context(), Call{}); err == nil || !strings.Contains(err.Error(), want) || errors.Is(err, ErrNotSent) {
 			t.Errorf("%d: %v", status, err)
@@ -235,7 +247,9 @@ func TestPost_ReusesItsConnections(t *testing.T) {
 	}
 	server.Start()
 	defer server.Close()
-	client, _ := NewClient(Options{URL: server.URL, Transport: Post, Timeout: time.Second, Concurrency: 2, Queue: 2, ReplyBytes: 1000})
+	client, _ := NewClient(Options{
+		URL: server.URL, Transport: Post, Timeout: time.Second, Concurrency: 2, Queue: 2, ReplyBytes: 1000,
+	})
 	defer client.Close()
 	for i := range 20 {
 		if _, err := client.Call(t.Context(), Call{}); err != nil {
@@ -286,7 +300,9 @@ func TestCall_GoesOverAUnixSocketToo(t *testing.T) {
 	server := &http.Server{Handler: http.HandlerFunc(fine)}
 	go server.Serve(listener)
 	defer server.Close()
-	client, err := NewClient(Options{URL: "unix://" + path, Transport: Post, Timeout: time.Second, Concurrency: 1, ReplyBytes: 1000})
+	client, err := NewClient(Options{
+		URL: "unix://" + path, Transport: Post, Timeout: time.Second, Concurrency: 1, ReplyBytes: 1000,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -307,12 +323,16 @@ func TestBackendURL_ErrorsSayWhatToWrite(t *testing.T) {
 func BenchmarkCall(b *testing.B) {
 	server := httptest.NewServer(http.HandlerFunc(fine))
 	defer server.Close()
-	client, _ := NewClient(Options{URL: server.URL, Transport: Post, Secret: "x", Node: "n", Timeout: time.Second, Concurrency: 4, Queue: 100, ReplyBytes: 1000})
+	client, _ := NewClient(Options{
+		URL: server.URL, Transport: Post, Secret: "x", Node: "n", Timeout: time.Second,
+		Concurrency: 4, Queue: 100, ReplyBytes: 1000,
+	})
 	defer client.Close()
 	frames := []string{`{"command":"message","identifier":"{\"channel\":\"ChatChannel\",\"room\":1}","data":"{\"body\":\"hello\",\"action\":\"speak\"}"}`}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := client.Call(context.Background(), Call{Connection: "n:1", Do: Frames, Version: "1", Frames: frames}); err != nil {
+		call := Call{Connection: "n:1", Do: Frames, Version: "1", Frames: frames}
+		if _, err := client.Call(context.Background(), call); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -17,7 +17,9 @@ import (
 // unused returns a client that does not Run.
 func unused(t *testing.T, url, transport string) *rpc.Client {
 	t.Helper()
-	client, err := rpc.NewClient(rpc.Options{URL: url, Secret: "secret", Node: "n", Transport: transport, Timeout: patience, Queue: 10})
+	client, err := rpc.NewClient(rpc.Options{
+		URL: url, Secret: "secret", Node: "n", Transport: transport, Timeout: patience, Queue: 10,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +45,9 @@ func TestProbe_FindsAProcess(t *testing.T) {
 
 func TestProbe_ReportsWhyCallsGoByPOST(t *testing.T) {
 	for status, reason := range map[int]string{
-		http.StatusUpgradeRequired: "a proxy between", http.StatusNotImplemented: "rack.hijack", http.StatusNotFound: "answers POST /_catenary but no upgrade",
+		http.StatusUpgradeRequired: "a proxy between",
+		http.StatusNotImplemented:  "rack.hijack",
+		http.StatusNotFound:        "answers POST /_catenary but no upgrade",
 	} {
 		backend := postOnly(t, status)
 		found, err := probe(t, backend, rpc.Auto)

@@ -38,6 +38,27 @@ type Result struct {
 // handshake, perhaps with status 200 too (a maintenance page, say).
 func (r *Result) Opened() bool { return r.Error == nil && r.Status == 200 && r.Version != "" }
 
+// Kinds of Op, each with the fields that it uses (docs/rpc.md, "Effects").
+const (
+	OpSend     = "send"     // Frame
+	OpConfirm  = "confirm"  // Identifier, Frame
+	OpReject   = "reject"   // Identifier, Frame
+	OpSub      = "sub"      // Identifier, Stream, Token
+	OpUnsub    = "unsub"    // Identifier, Stream
+	OpInternal = "internal" // Stream
+	OpClose    = "close"    // Frame, if a backend sent disconnect
+	OpDrop     = "drop"     // Identifier
+)
+
+// Op is one effect of a call on its connection.
+type Op struct {
+	Kind       string
+	Identifier string
+	Stream     string
+	Token      *string // nil: a plain stream
+	Frame      string
+}
+
 // ChannelOutcome is one subscription after a call.
 type ChannelOutcome struct {
 	State  string

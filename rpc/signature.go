@@ -67,8 +67,8 @@ func rejected(err error) bool {
 // Secret returns the secret that Rails accepted last; the first one if it has accepted none.
 func (c *Client) Secret() string { return c.signers.current().secret }
 
-// sign adds Catenary-Time, -Nonce and -Signature to header. It signs purpose, time, nonce and parts,
-// joined by newlines, and returns the nonce.
+// sign adds Catenary-Time, -Nonce and -Signature to header. It signs purpose, time, nonce and
+// parts, joined by newlines, and returns the nonce.
 func (s *signer) sign(
 	header http.Header, purpose string, now time.Time, parts ...[]byte,
 ) (nonce string) {

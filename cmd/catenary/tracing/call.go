@@ -11,7 +11,8 @@ import (
 )
 
 // Call starts the trace of a call to Rails, which includes its wait in a queue. The span is part of
-// the trace in ctx, if ctx (nil is allowed) has one. POSTs that only ask for settings are not traced.
+// the trace in ctx, if ctx (nil is allowed) has one. POSTs that only ask for settings are not
+// traced.
 func (t *Tracer) Call(ctx context.Context, call *rpc.Call) rpc.Trace {
 	if ctx == nil {
 		ctx = context.Background()

@@ -12,8 +12,8 @@ import (
 )
 
 // Handshakes traces each handshake that cable serves until it is answered. The span is part of the
-// trace that the request's traceparent names, if there is one. It leaves out the query, where tokens
-// are.
+// trace that the request's traceparent names, if there is one. It leaves out the query, where
+// tokens are.
 func (t *Tracer) Handshakes(cable http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := t.header.Extract(r.Context(), propagation.HeaderCarrier(r.Header))

@@ -1,8 +1,8 @@
-// Package tracing sends traces of handshakes, calls to Rails and some broadcasts to an OpenTelemetry
-// collector, and lets Rails continue them. docs/traces.md lists the spans.
+// Package tracing sends traces of handshakes, calls to Rails and some broadcasts to an
+// OpenTelemetry collector, and lets Rails continue them. docs/traces.md lists the spans.
 //
-// Only this package knows OpenTelemetry. The server and package rpc have hooks, which are nil without
-// a collector.
+// Only this package knows OpenTelemetry. The server and package rpc have hooks, which are nil
+// without a collector.
 package tracing
 
 import (
