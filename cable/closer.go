@@ -56,7 +56,7 @@ func (cl *closer) callWhenCertain() {
 // call makes the close call, unless another node has made it. c.mu is held.
 func (cl *closer) call(c *Connection) {
 	if c.takenOver.Load() {
-		cl.server.backend.Left(c.process)
+		cl.server.backend.ConnectionLeft(c.process)
 		go cl.server.remove(c)
 		return
 	}

@@ -48,7 +48,7 @@ func (s *Server) stopAdmitting() []*Connection {
 // open a connection, as if it opened only one at a time. Its other capacity is left
 // for subscribes and the web.
 func (s *Server) drainInterval(browsers int, over time.Duration) time.Duration {
-	every := s.backend.OpenTook()
+	every := s.backend.OpenLatency()
 	if every == 0 { // Rails has opened none: all are passed through
 		every = lossInterval
 	}

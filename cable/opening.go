@@ -171,7 +171,7 @@ func (c *Connection) callOpen(ctx context.Context) (*rpc.Result, error) {
 	case a = <-answers:
 	case <-ctx.Done():
 		if pending.Withdraw() {
-			return nil, s.backend.NotSent(context.Cause(ctx))
+			return nil, s.backend.NotSentError(context.Cause(ctx))
 		}
 		c.mu.Lock()
 		select {

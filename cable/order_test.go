@@ -158,7 +158,7 @@ func TestSync_WaitsOnlyForTheStreamsOfItsConnection(t *testing.T) {
 	w.source.hold()
 	comes.subscribe("chat room")
 	w.eventually("the stream is subscribed", func() bool { return w.source.has("room") })
-	said := func(frame string) bool { return slices.Contains(link.Said(), frame) }
+	said := func(frame string) bool { return slices.Contains(link.Controls(), frame) }
 	for _, connection := range []string{opens[0].Connection, opens[1].Connection, "n:unknown"} {
 		link.Write(`{"sync":` + fmt.Sprint(len(connection)*100+int(connection[len(connection)-1])) + `,"conn":"` + connection + `"}`)
 	}

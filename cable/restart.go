@@ -101,7 +101,7 @@ var errProcessGone = errors.New("the Rails process of the connection is gone, an
 // reconnectBrowsersOf has the browsers of a process that is gone reconnect, no faster
 // than Rails opens connections. It first waits until Rails can be reached.
 func (s *Server) reconnectBrowsersOf(process string) {
-	if !s.backend.Await(s.context) || s.backend.Process(process) != nil { // only the link was lost
+	if !s.backend.WaitForProcess(s.context) || s.backend.Process(process) != nil { // only the link was lost
 		return
 	}
 	var browsers []*Connection

@@ -5,8 +5,8 @@
     python3 docs/backend.py 3000 &
     catenary --backend-url http://127.0.0.1:3000
 
-A browser comes as ws://127.0.0.1:8080/cable?user=ada. It may subscribe to
-{"channel": "RoomChannel", "room": "7"}, perform "echo" there, and hears what anybody publishes:
+A browser connects to ws://127.0.0.1:8080/cable?user=ada. It can subscribe to
+{"channel": "RoomChannel", "room": "7"} and perform "echo" there. It receives whatever is published:
 
     redis-cli publish room:7 '{"text": "hello"}'
 """
@@ -22,14 +22,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 KEY = hmac.digest(os.environ["CATENARY_SECRET"].encode(), b"catenary rpc v1", "sha256")
-SETTINGS = {"mount_path": "/cable", "threads": 9,  # catenary makes one request less at once
+SETTINGS = {"mount_path": "/cable", "threads": 9,  # catenary keeps one less request in flight
             "cable": {"adapter": "redis", "url": os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")}}
 
 
 # The application.
 
 def connected(request):
-    """Returns the user, or None to refuse the connection."""
+    """Returns the user, or None to reject the connection."""
     return parse_qs(urlsplit(request["url"]).query).get("user", [None])[0]
 
 
@@ -38,7 +38,7 @@ def disconnected(user):
 
 
 def subscribed(params):
-    """Returns the stream that a subscription hears, or None to reject it."""
+    """Returns the stream of a subscription, or None to reject it."""
     if params.get("channel") == "RoomChannel" and params.get("room"):
         return f"room:{params['room']}"
 
@@ -54,8 +54,8 @@ def performed(user, data, state):
 # The contract: one call in, one result out.
 
 class Connection:
-    """One browser. All of it is catenary's to keep, and comes back with a full call: so it may be
-    forgotten at any time, and the next call may go to another process."""
+    """One browser. catenary keeps all of its state and sends it back in a full call, so a process may
+    forget a connection at any time, and the next call may go to another process."""
 
     def __init__(self, call):
         self.user, self.version = call.get("state"), None
@@ -75,14 +75,14 @@ class Connection:
             for frame in call["frames"]:
                 command = json.loads(frame)
                 name = command["identifier"]
-                self.obey(command, name, ops)
+                self.execute(command, name, ops)
                 touched[name] = {"state": json.dumps(self.channels[name])} if name in self.channels else None
         elif call["do"] == "close" and self.user:
             disconnected(self.user)
         self.version = result["ver"] = secrets.token_hex(8)
         return result
 
-    def obey(self, command, name, ops):
+    def execute(self, command, name, ops):
         kind, known = command["command"], name in self.channels
         if kind == "subscribe" and not known:
             stream = subscribed(json_object(name))
@@ -99,9 +99,9 @@ class Connection:
                 ops.append(["message", name, message])
 
 
-CONNECTIONS = {}  # by catenary's name
-NONCES = {}  # of the last minutes, with the times at which they were seen
-LOCK = threading.Lock()  # of both
+CONNECTIONS = {}  # by catenary's name for them
+NONCES = {}  # of the last two minutes, with the times at which they were seen
+LOCK = threading.Lock()  # guards both
 
 
 def run(call):
@@ -115,7 +115,7 @@ def run(call):
         if call["do"] != "close" and "ver" in result:
             CONNECTIONS[name] = connection
         if len(CONNECTIONS) > 10_000:
-            CONNECTIONS.pop(next(iter(CONNECTIONS)))  # the one that has been quiet for longest
+            CONNECTIONS.pop(next(iter(CONNECTIONS)))  # the one that has been idle for longest
     return result
 
 
@@ -132,7 +132,7 @@ class Backend(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self):
-        self.answer(404, {})  # catenary asks for a link, and then knows that there is none
+        self.answer(404, {})  # catenary tries to open a link first
 
     def do_POST(self):
         body = self.rfile.read(max(0, min(int(self.headers.get("Content-Length", 0)), 32 << 20)))

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// average is one of which the latest count most: each takes a tenth of the
-// weight. Who adds at the same time may lose one, which an average can bear.
+// average is an exponential moving average of durations: each new one has a weight of a tenth. Of
+// two concurrent adds one may be lost, which does not matter.
 type average struct{ atomic.Int64 }
 
-func (a *average) add(took time.Duration) {
+func (a *average) add(d time.Duration) {
 	if before := a.Load(); before > 0 {
-		a.Store(before + (int64(took)-before)/10)
+		a.Store(before + (int64(d)-before)/10)
 	} else {
-		a.Store(int64(took))
+		a.Store(int64(d))
 	}
 }

@@ -12,12 +12,12 @@ import (
 	"github.com/catenary-cable/catenary/rpc/rpctest"
 )
 
-// balance is one address for several processes, which take connections in turn.
+// balance returns the URL of a load balancer that gives connections to the processes in turn.
 func balance(t *testing.T, processes []*rpctest.Rails) (url string) {
 	return balanceOf(t, func() []*rpctest.Rails { return processes })
 }
 
-// balanceOf is one for those that there are at the moment.
+// balanceOf is balance for the processes that the function returns at the time.
 func balanceOf(t *testing.T, processes func() []*rpctest.Rails) (url string) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -43,7 +43,7 @@ func balanceOf(t *testing.T, processes func() []*rpctest.Rails) (url string) {
 	return "http://" + listener.Addr().String()
 }
 
-// postOnly is a backend that answers upgrades with status, and POSTs properly.
+// postOnly returns the URL of a backend that answers upgrades with status, and POSTs with success.
 func postOnly(t *testing.T, status int) (url string) {
 	var served atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

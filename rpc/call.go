@@ -8,17 +8,17 @@ import (
 
 // What a call asks Rails to do.
 const (
-	Open    = "open"    // the handshake: run the app's connect
+	Open    = "open"    // run the app's connect for a handshake
 	Frames  = "frames"  // run the browser's commands
 	Tick    = "tick"    // run a channel's periodic timer
-	Beat    = "beat"    // run what the app has made of the heartbeat
+	Beat    = "beat"    // run the app's override of Connection#beat
 	Deliver = "message" // run a stream's block for one broadcast
 	Close   = "close"   // run unsubscribed and disconnect
 )
 
-// Call asks Rails to act on one connection. Field by field it is what
-// docs/rpc.md says; a full call carries Request and what follows it, a short
-// one relies on the objects that the Rails process still holds.
+// Call asks Rails to act on one connection. Its fields are those that docs/rpc.md, "A call",
+// describes. A short call relies on the objects that the Rails process holds; a full one also
+// carries Request and the fields after it.
 type Call struct {
 	Connection string
 	Do         string
@@ -30,46 +30,45 @@ type Call struct {
 	Stream  string // Deliver
 	Payload string // Deliver
 
-	Code   int    // Close: how the WebSocket ended; 0: nobody knows
-	Text   string // Close
-	Failed bool   // Close: the browser broke the WebSocket protocol
+	Code   int    // Close: code of the close frame; 0: not known
+	Text   string // Close: text of the close frame, or what was wrong
+	Failed bool   // Close: the browser violated the WebSocket protocol
 
 	Request  json.RawMessage // nil in a short call; see Request.Encode
 	Protocol string
 	State    string
 	Tags     []string
-	Channels []Channel // in subscription order
+	Channels []Channel // in the order in which they were subscribed
 
-	Identities json.RawMessage // in place of the app's connect; see docs/rpc.md
+	Identities json.RawMessage // instead of running the app's connect
 
-	Encoded []byte // in place of all the rest: what AppendTo has written, perhaps elsewhere
+	// Encoded replaces all fields above: the JSON that AppendTo wrote, perhaps on another node.
+	Encoded []byte
 
-	// What follows is for the Client and never sent.
+	// The fields below are for the Client and are not sent.
 
-	// Home is the process that holds the connection's objects; nil: none, or
-	// none that is known.
+	// Home is the process that holds the connection's objects; nil: none does, or it is not known.
 	Home *Process
 
-	// Fill makes the call a full one for the process that it goes to (nil: by
-	// POST), in case that its home is gone or has lost the objects; an error ends
-	// the call. It runs without any lock of the Client's. nil: the call is full
-	// already.
+	// Fill makes the call a full one for the process that gets it (nil: a POST), because its home
+	// is gone or lost the objects. An error fails the call. It runs without the Client's lock. nil:
+	// the call is full already.
 	Fill func(call *Call, at *Process) error
 
 	// Until is how long the call may wait to be sent; zero: forever.
 	Until time.Time
 
-	// Context holds the parent of the call's trace; nil: it has none.
+	// Context holds the parent of the call's trace; nil: there is none.
 	Context context.Context
 
 	traceparent string
 }
 
-// bounded reports whether Options.Queue bounds the call: ends and broadcasts are
-// as many as there are connections, each of which makes one call at a time.
+// bounded reports whether Options.Queue limits the call. It does not limit closes and broadcasts:
+// dropping them would break connections, and there are no more than one of each per connection.
 func (c *Call) bounded() bool { return c.Do != Close && c.Do != Deliver }
 
-// AppendTo writes the call as Rails gets it.
+// AppendTo appends the call's JSON as Rails gets it.
 func (c *Call) AppendTo(b []byte) []byte { return appendCall(b, c) }
 
 // Request is the browser's HTTP request as it came. URL is absolute.
@@ -80,11 +79,11 @@ type Request struct {
 	IP      string      `json:"ip"`
 }
 
-// Encode writes the request as a call carries it. A connection keeps only
-// this: Rails may have to rebuild its objects from it at any time, and one
-// piece of bytes costs less than the strings it is made of.
+// Encode returns the request's JSON as a call carries it. A connection keeps only this, because
+// Rails may have to rebuild its objects from it at any time, and one slice takes less memory than
+// the strings that it was made from.
 func (r *Request) Encode() json.RawMessage {
-	b, _ := json.Marshal(r) // strings cannot fail
+	b, _ := json.Marshal(r) // strings always marshal
 	return b
 }
 
@@ -92,5 +91,5 @@ func (r *Request) Encode() json.RawMessage {
 type Channel struct {
 	Identifier string
 	State      string
-	Streams    map[string]*string // name to token, nil for a plain stream
+	Streams    map[string]*string // name to token; nil: a plain stream
 }

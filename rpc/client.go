@@ -11,78 +11,78 @@ import (
 	"time"
 )
 
-// Options say where Rails is and how much may be asked of it.
+// Options say where Rails is and how many calls it gets.
 type Options struct {
 	URL         string        // http://127.0.0.1:3000, https://…/path, or unix:/path
 	Secret      string        // CATENARY_SECRET or secret_key_base
-	Secrets     []string      // others that Rails may have instead, tried in turn while it refuses
-	Node        string        // our name
+	Secrets     []string      // others that Rails may have instead, tried in turn if it rejects Secret
+	Node        string        // this node's name
 	Transport   string        // Auto, Link or Post; "": Auto
-	Timeout     time.Duration // silence after which a linked process is gone; from sending a POST to having its answer
+	Timeout     time.Duration // silence after which a linked process is gone; time for a POST's answer
 	Concurrency int           // POSTs in flight at most
-	Queue       int           // calls that may wait
-	ReplyBytes  int64         // the longest answer to a POST that is read; 0: 16 MiB
+	Queue       int           // calls that may wait; closes and broadcasts are not bounded
+	ReplyBytes  int64         // longest answer to a POST; 0: 16 MiB
 	Log         *slog.Logger  // nil: nothing is logged
 
-	Observe func(Observation) // is told of every call; may be nil
+	Observe func(Observation) // called with the outcome of every call; may be nil
 
-	// Trace begins to trace a call, of which ctx may hold the parent; nil: calls
-	// are not traced.
+	// Trace starts a trace of a call, whose parent is in ctx if there is one; nil: calls are not
+	// traced.
 	Trace func(ctx context.Context, call *Call) Trace
 }
 
-// Ways to carry calls.
+// Transports.
 const (
-	Auto = "auto" // over links if they can be had
+	Auto = "auto" // Link if Rails can have links, else Post
 	Link = "link"
 	Post = "post"
 )
 
-// Handler is told what Rails does besides answering. Its methods must not block:
-// everything that the process says waits for them.
+// Handler receives what Rails sends besides answers. Its methods must not block: they run on the
+// reader of the process' link.
 type Handler interface {
-	// Effects happen to a connection while its call runs, or after it.
+	// Effects applies effects to a connection, while a call of it runs or later.
 	Effects(connection string, ops []Op)
-	// Sync calls done, perhaps later, when all streams of the connection are live.
+	// Sync calls done as soon as all streams of the connection are live, perhaps later.
 	Sync(connection string, done func())
-	// Keep takes the state that a result lacked.
+	// Keep stores the state that a result lacked.
 	Keep(connection string, from *Process, kept Kept)
-	// Gone tells that a process has ended. What it held and did not hand over is
-	// lost.
+	// Gone reports that the link to a process has closed. What the process held and had not handed
+	// over is lost.
 	Gone(p *Process)
 }
 
 // Client carries calls to Rails. It is safe for concurrent use.
 type Client struct {
+	// static after construction
 	options Options
 	signers *signers
 	target  target
 	post    *poster
 	log     *slog.Logger
-	handler Handler
-	opening average
 
-	sparing sparing // asks for settings by POST
+	listener Listener // of broadcasts; nil: they arrive in another way. Static once Run has begun
 
-	listener Listener // to broadcasts; nil: they come by another way
+	openLatency     average
+	settingsBackoff settingsBackoff
+	dialling        chan struct{} // holds a token while a finder dials
 
-	dialling chan struct{} // holds one while a finder dials
-
-	mu         sync.Mutex
-	links      []*link // in order of their age
-	posting    bool    // in place of links
-	postReason string  // why, if links were wanted
-	waits      lines   // calls for any process
-	waiting    int     // calls in all lines
-	trouble    error   // why there is no link; nil if there is one, or none was tried
-	settings   *Settings
-	opened     int64         // links, so far
-	changed    chan struct{} // closed when a link comes or goes
-	stopped    bool          // Run has returned
-	closed     bool
+	mu          sync.Mutex
+	handler     Handler // nil: Run has not begun; static afterwards
+	links       []*link // oldest first
+	linksOpened int64
+	linksChange chan struct{} // closed and replaced when a link opens, closes or changes its phase
+	posting     bool          // calls go by POST while there is no link
+	postReason  string        // why, if links were wanted
+	queues      queues        // calls for any process
+	queued      int           // calls in all queues, those of links included
+	unreachable error         // why calls cannot be sent; nil: they can, or none was tried
+	settings    *Settings     // of the process whose link is the latest
+	stopped     bool          // Run has returned
+	closed      bool
 }
 
-// NewClient checks the options; it does not connect.
+// NewClient checks the options. It does not connect.
 func NewClient(o Options) (*Client, error) {
 	t, err := newTarget(o.URL)
 	if err != nil {
@@ -90,7 +90,10 @@ func NewClient(o Options) (*Client, error) {
 	}
 	o.Transport = cmp.Or(o.Transport, Auto)
 	o.ReplyBytes = cmp.Or(o.ReplyBytes, 16<<20)
-	c := &Client{options: o, signers: newSigners(append([]string{o.Secret}, o.Secrets...)), target: t, log: o.Log, posting: o.Transport == Post, changed: make(chan struct{}), dialling: make(chan struct{}, 1)}
+	c := &Client{
+		options: o, signers: newSigners(append([]string{o.Secret}, o.Secrets...)), target: t, log: o.Log,
+		posting: o.Transport == Post, linksChange: make(chan struct{}), dialling: make(chan struct{}, 1),
+	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
@@ -98,11 +101,58 @@ func NewClient(o Options) (*Client, error) {
 	return c, nil
 }
 
-// Do asks for a call, whose answer done is told, in another goroutine; it must
-// not block. With an error, which is ErrNotSent, done is not called: too many calls
-// wait (ErrBusy), or Run has returned.
+// Run keeps a link to every Rails process until ctx ends, and then returns nil. When it returns,
+// queued calls fail with ErrNotSent, as do later ones.
+func (c *Client) Run(ctx context.Context, handler Handler) error {
+	c.mu.Lock()
+	c.handler = handler
+	c.mu.Unlock()
+	var running sync.WaitGroup
+	defer c.stop()
+	defer running.Wait()
+	running.Go(func() { c.attend(ctx) })
+	if c.options.Transport != Post {
+		c.find(ctx, &running)
+	}
+	return nil
+}
+
+// attend pings the links and fails calls that have waited too long.
+func (c *Client) attend(ctx context.Context) {
+	tick := time.NewTicker(stallAfter)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			c.expire(now)
+			c.mu.Lock()
+			c.pumpAll() // a process that stalls now leaves its share to the others
+			links := slices.Clone(c.links)
+			c.mu.Unlock()
+			for _, l := range links {
+				l.ping(now, c.options.Timeout)
+			}
+		}
+	}
+}
+
+var errStopped = errors.New("catenary is stopping")
+
+// stop fails the queued calls, and all later ones.
+func (c *Client) stop() {
+	c.mu.Lock()
+	c.stopped = true
+	c.mu.Unlock()
+	c.failQueued(errStopped, func(*Pending) bool { return true })
+}
+
+// Do makes a call. It calls done with the answer, once and in another goroutine; done must not
+// block. If Do returns an error, it wraps ErrNotSent and done is not called: too many calls wait
+// (ErrBusy), or Run has returned.
 func (c *Client) Do(call Call, done func(Answer)) (*Pending, error) {
-	p := &Pending{client: c, call: call, done: done, asked: time.Now()}
+	p := &Pending{client: c, call: call, done: done, askedAt: time.Now()}
 	if c.options.Trace != nil {
 		p.trace = c.options.Trace(call.Context, &p.call)
 		p.call.traceparent = p.trace.Parent
@@ -110,22 +160,22 @@ func (c *Client) Do(call Call, done func(Answer)) (*Pending, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stopped {
-		err := c.notSentLocked(errStopped)
+		err := c.notSent(errStopped)
 		c.observe(p, nil, err, time.Now())
 		return nil, err
 	}
 	c.enqueue(p)
-	if p.line != nil && call.bounded() && c.waiting > c.options.Queue && c.boundedWaiting() > c.options.Queue {
-		p.line.remove(p)
-		c.waiting--
+	if p.queue != nil && call.bounded() && c.queueFull() {
+		p.queue.remove(p)
+		c.queued--
 		c.observe(p, nil, ErrBusy, time.Now())
 		return nil, ErrBusy
 	}
 	return p, nil
 }
 
-// Call is Do for those who can wait. Of a call that has been sent they wait for
-// the answer even if ctx ends.
+// Call is Do that waits for the answer. If ctx ends, a queued call fails with ErrNotSent; one that
+// has been sent is waited for all the same.
 func (c *Client) Call(ctx context.Context, call Call) (*Result, error) {
 	answers := make(chan Answer, 1)
 	p, err := c.Do(call, func(a Answer) { answers <- a })
@@ -137,24 +187,24 @@ func (c *Client) Call(ctx context.Context, call Call) (*Result, error) {
 		return a.Result, a.Err
 	case <-ctx.Done():
 		if p.Withdraw() {
-			return nil, c.NotSent(context.Cause(ctx))
+			return nil, c.NotSentError(context.Cause(ctx))
 		}
 	}
 	a := <-answers
 	return a.Result, a.Err
 }
 
-// answered ends a call with the result that came over a link, or sends it again
-// in full.
+// answered finishes a call with its result, or sends it again in full if the process lacks the
+// connection's state.
 func (c *Client) answered(l *link, number uint64, result *Result) error {
 	now := time.Now()
 	c.mu.Lock()
 	p := l.release(number)
 	if p == nil {
 		c.mu.Unlock()
-		return fmt.Errorf("the end of call %d, which is not under way", number)
+		return fmt.Errorf("result of call %d, which is not in flight", number)
 	}
-	l.busy = now
+	l.lastProgress = now
 	if result.Need != "" && !p.full && p.call.Fill != nil {
 		p.full = true
 		c.observe(p, result, nil, now)
@@ -164,9 +214,9 @@ func (c *Client) answered(l *link, number uint64, result *Result) error {
 	}
 	var err error
 	if result.Need != "" {
-		err = fmt.Errorf("Rails asks for %q after a full call", result.Need)
+		err = needError(result.Need)
 	}
-	c.settle(l.process, p, result)
+	c.countConnection(l.process, p, result)
 	c.observe(p, result, err, now)
 	c.pump(l)
 	c.mu.Unlock()
@@ -174,290 +224,71 @@ func (c *Client) answered(l *link, number uint64, result *Result) error {
 	return nil
 }
 
-// settle keeps count of where connections are. c.mu is held.
-func (c *Client) settle(at *Process, p *Pending, result *Result) {
-	ran := result != nil && result.Error == nil && result.Need == ""
-	switch {
-	case p.call.Do == Open:
-		if !ran || !result.Opened() {
-			at.connections--
-		}
-	case p.call.Do == Close:
-		if p.call.Home != nil && p.call.Encoded == nil { // else it was another node's
-			p.call.Home.connections--
-		}
-	case ran && p.call.Home != at:
-		at.connections++
-		if p.call.Home != nil {
-			p.call.Home.connections--
-		}
-	}
-}
-
-// finish hands the answer to whoever asked. No lock is held.
-func (p *Pending) finish(a Answer) {
-	if a.Err != nil {
-		a.Result = nil
-	}
-	p.done(a)
-}
-
-// refuse ends a call that cannot be written.
-func (c *Client) refuse(l *link, number uint64, err error) {
+// callFailed finishes a call that could not be written.
+func (c *Client) callFailed(l *link, number uint64, err error) {
 	c.mu.Lock()
 	p := l.release(number)
 	if p == nil {
 		c.mu.Unlock()
 		return
 	}
-	c.settle(l.process, p, nil)
+	c.countConnection(l.process, p, nil)
 	c.observe(p, nil, err, time.Now())
 	c.pump(l)
 	c.mu.Unlock()
 	p.finish(Answer{Err: err})
 }
 
-// goes notes what a process says of its end.
-func (c *Client) goes(l *link, how string) error {
+// NotSentError adds to the reason why a call was withdrawn the reason why it had to wait.
+func (c *Client) NotSentError(reason error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch how {
-	case "began":
-		l.phase = going
-		l.outbox = append(l.outbox, outgoing{text: `{"heard":"going"}`})
-		l.signal()
-	case "handed":
-		l.phase = handed
-		c.moveWaiting(l)
-		c.spread()
-	case "revoked":
-		l.phase = staying
-		c.pump(l)
-	default:
-		return fmt.Errorf("going is %q: is the gem newer than catenary?", how)
-	}
-	c.tellOfChange()
-	return nil
+	return c.notSent(reason)
 }
 
-// tellOfChange wakes the finders. c.mu is held.
-func (c *Client) tellOfChange() {
-	close(c.changed)
-	c.changed = make(chan struct{})
+// notSent is NotSentError with c.mu held.
+func (c *Client) notSent(reason error) error {
+	if errors.Is(reason, ErrNotSent) {
+		return reason
+	}
+	if c.unreachable != nil {
+		return fmt.Errorf("%w: %w: %w", reason, c.unreachable, ErrNotSent)
+	}
+	return fmt.Errorf("%w: %w", reason, ErrNotSent)
 }
 
-// change returns a channel that is closed when a link comes or goes.
-func (c *Client) change() <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.changed
-}
-
-// add begins to use a link, unless there is one to its process.
-func (c *Client) add(l *link) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	known := slices.ContainsFunc(c.links, func(other *link) bool { return other.process.ID == l.process.ID })
-	if known || c.closed {
-		return false
-	}
-	c.links = append(c.links, l)
-	c.opened++
-	c.posting, c.trouble, c.settings = false, nil, l.hello.Settings
-	c.spread()
-	c.tellOfChange()
-	return true
-}
-
-// lost ends a link. Calls that have not run move elsewhere.
-func (c *Client) lost(l *link, reason error, byUs bool) {
-	c.mu.Lock()
-	reason = cmp.Or(l.given, reason)
-	switch {
-	case c.closed || byUs:
-	case reason != nil:
-		c.log.Warn("lost the link to a Rails process", "process", l.process.ID, "error", reason)
-	default:
-		c.log.Info("a Rails process has stopped", "process", l.process.ID)
-	}
-	c.links = slices.DeleteFunc(c.links, func(other *link) bool { return other == l })
-	l.process.link = nil
-	if len(c.links) == 0 {
-		c.trouble = fmt.Errorf("the last link to Rails has ended: %w", cmp.Or(reason, errors.New("the process has stopped")))
-	}
-	now := time.Now()
-	var mayHaveRun []*Pending
-	for number, p := range l.calls {
-		l.release(number)
-		if p.call.Do == Open {
-			l.process.connections--
-		}
-		if p.written && !l.bye {
-			mayHaveRun = append(mayHaveRun, p)
-			continue
-		}
-		p.sent = time.Time{}
-		c.waiting++
-		c.waits.of(p.call.Do).append(p)
-	}
-	c.moveWaiting(l)
-	c.spread()
-	for _, p := range mayHaveRun {
-		c.observe(p, nil, ErrGone, now)
-	}
-	c.tellOfChange()
-	c.mu.Unlock()
-	for _, p := range mayHaveRun {
-		p.finish(Answer{Err: ErrGone})
-	}
-	if c.listener != nil {
-		c.listener.Left(l.process)
-	}
-	c.handler.Gone(l.process)
-}
-
-// giveUp cuts a link.
-func (c *Client) giveUp(l *link, reason error) {
-	c.mu.Lock()
-	l.given = reason
-	c.mu.Unlock()
-	l.conn.Close()
-}
-
-var errStopped = errors.New("catenary is being stopped")
-
-// stop ends the calls that wait.
-func (c *Client) stop() {
-	c.mu.Lock()
-	c.stopped = true
-	c.mu.Unlock()
-	c.endWaiting(errStopped, func(*Pending) bool { return true })
-}
-
-// expire ends the calls that have waited long enough.
-func (c *Client) expire(now time.Time) {
-	c.endWaiting(errors.New("Rails could not be reached in time"), func(p *Pending) bool {
-		return !p.call.Until.IsZero() && !now.Before(p.call.Until)
-	})
-}
-
-// endWaiting ends calls that wait.
-func (c *Client) endWaiting(reason error, which func(*Pending) bool) {
-	now := time.Now()
-	c.mu.Lock()
-	var late []*Pending
-	for _, waiting := range append(c.waits.all(), c.linkLines()...) {
-		late = append(late, waiting.takeOut(which)...)
-	}
-	c.waiting -= len(late)
-	err := c.notSentLocked(reason)
-	for _, p := range late {
-		if p.call.Do == Close {
-			c.settle(nil, p, nil) // its connection is gone all the same
-		}
-		c.observe(p, nil, err, now)
-	}
-	c.mu.Unlock()
-	for _, p := range late {
-		p.finish(Answer{Err: err})
-	}
-}
-
-// boundedWaiting counts the calls that wait and of which only so many may. c.mu is
-// held.
-func (c *Client) boundedWaiting() (n int) {
-	for _, waiting := range append(c.waits.all(), c.linkLines()...) {
-		for _, p := range *waiting {
-			if p.call.bounded() {
-				n++
-			}
-		}
-	}
-	return n
-}
-
-func (c *Client) linkLines() (all []*line) {
-	for _, l := range c.links {
-		all = append(all, l.waiting.all()...)
-	}
-	return all
-}
-
-// NotSent says of a call that was withdrawn why it had to wait.
-func (c *Client) NotSent(reason error) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.notSentLocked(reason)
-}
-
-// notSentLocked adds to an error why there is no link. c.mu is held.
-func (c *Client) notSentLocked(err error) error {
-	if errors.Is(err, ErrNotSent) {
-		return err
-	}
-	if c.trouble != nil {
-		return fmt.Errorf("%w: %w: %w", err, c.trouble, ErrNotSent)
-	}
-	return fmt.Errorf("%w: %w", err, ErrNotSent)
-}
-
-// Settings asks Rails what it is. Over a link it has said so already; otherwise
-// it is asked by POST. Cable is missing unless the way is private.
+// Settings returns the app's settings: those that came with the latest link, or without links those
+// that a POST asks for. It waits up to within. Settings.Cable is nil unless the transport is
+// private.
 func (c *Client) Settings(within time.Duration) (*Settings, error) {
 	for deadline := time.Now().Add(within); ; time.Sleep(10 * time.Millisecond) {
 		c.mu.Lock()
-		settings, trouble, linked, posting := c.settings, c.trouble, len(c.links) > 0, c.posting || c.handler == nil
+		settings, unreachable := c.settings, c.unreachable
+		linked, posting := len(c.links) > 0, c.posting || c.handler == nil
 		c.mu.Unlock()
 		switch {
 		case linked:
 			return settings, nil
 		case posting:
-			return c.sparing.ask(time.Now(), func() (*Settings, error) { return c.post.settings(time.Until(deadline)) })
-		case trouble != nil:
-			return nil, trouble
+			return c.settingsBackoff.ask(time.Now(), func() (*Settings, error) {
+				return c.post.settings(time.Until(deadline))
+			})
+		case unreachable != nil:
+			return nil, unreachable
 		case time.Now().After(deadline):
 			return nil, fmt.Errorf("Rails has not been reached yet: %w", ErrNotSent)
 		}
 	}
 }
 
-// Load tells how many calls are in flight and how many wait.
-func (c *Client) Load() (inFlight, waiting int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, l := range c.links {
-		inFlight += len(l.calls)
-	}
-	return inFlight + c.post.inFlight, c.waiting
-}
-
-// Limit tells how many calls may be in flight now.
-func (c *Client) Limit() (limit int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, l := range c.links {
-		if l.phase == staying {
-			limit += callsPerWorker * l.hello.Workers
-		}
-	}
-	if c.posting {
-		limit += c.post.concurrency
-	}
-	return limit
-}
-
-// SetConcurrency changes how many POSTs may be in flight at most.
+// SetConcurrency changes how many POSTs may be in flight.
 func (c *Client) SetConcurrency(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.post.concurrency = max(n, 1)
 }
 
-// OpenTook tells how long Rails took lately to open a connection, without the
-// wait for a turn; 0 if it has opened none.
-func (c *Client) OpenTook() time.Duration { return time.Duration(c.opening.Load()) }
-
-// Close closes what is idle. It comes after the last call.
+// Close closes links and idle connections. Call it after the last call.
 func (c *Client) Close() {
 	c.mu.Lock()
 	c.closed = true

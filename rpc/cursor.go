@@ -5,16 +5,15 @@ import (
 	"strconv"
 )
 
-// cursor walks over JSON that is known to be valid. Replies are read with it,
-// because they come once for every command of every browser, and reflection
-// would cost more than all the rest of the call. A value of another type than
-// the one asked for is passed over.
+// cursor walks through JSON that is known to be valid. It parses Rails' results: there is one for
+// every command of every browser, and reflection would cost more than the rest of the call. It
+// skips a value that has another type than the one asked for.
 type cursor struct {
 	text []byte
 	at   int
 }
 
-// peek skips white space and tells what comes.
+// peek skips white space and returns the next byte, without consuming it.
 func (c *cursor) peek() byte {
 	for {
 		switch b := c.text[c.at]; b {
@@ -26,7 +25,7 @@ func (c *cursor) peek() byte {
 	}
 }
 
-// object calls f with each key; f must read the value.
+// object calls f with each key of an object; f must consume the value.
 func (c *cursor) object(f func(key string)) {
 	if c.peek() != '{' {
 		c.skip()
@@ -45,7 +44,7 @@ func (c *cursor) object(f func(key string)) {
 	c.at++
 }
 
-// array calls f for each element, which f must read.
+// array calls f for each element of an array; f must consume it.
 func (c *cursor) array(f func()) {
 	if c.peek() != '[' {
 		c.skip()
@@ -60,7 +59,7 @@ func (c *cursor) array(f func()) {
 	c.at++
 }
 
-// string reads a text.
+// string consumes a string; "" if the value has another type.
 func (c *cursor) string() string {
 	raw := c.raw()
 	if raw[0] != '"' {
@@ -76,16 +75,16 @@ func (c *cursor) string() string {
 	return string(raw[1 : len(raw)-1])
 }
 
-// number reads a whole number that is not negative; 0 if it is none.
+// number consumes a whole number; 0 if the value is anything else or negative.
 func (c *cursor) number() uint64 {
 	n, _ := strconv.ParseUint(string(c.raw()), 10, 64)
 	return n
 }
 
-// decode reads what is rare with encoding/json.
+// decode consumes a value with encoding/json, for fields that are rare.
 func (c *cursor) decode(into any) error { return json.Unmarshal(c.raw(), into) }
 
-// raw returns the value as it is written.
+// raw consumes a value and returns its JSON.
 func (c *cursor) raw() []byte {
 	c.peek()
 	start := c.at
@@ -93,7 +92,7 @@ func (c *cursor) raw() []byte {
 	return c.text[start:c.at]
 }
 
-// skip passes over one value.
+// skip consumes one value.
 func (c *cursor) skip() {
 	depth := 0
 	for {

@@ -1,8 +1,8 @@
-// Package rpc asks Rails to run the app's own code, as docs/rpc.md describes it.
+// Package rpc has Rails run the app's own code, over the protocol that docs/rpc.md describes.
 //
-// Calls come in from package cable, results and effects go back to it: over one
-// standing link into every Rails process (link.go; finder.go and upgrade.go open
-// them), or by POST where no link can be had (post.go). The Client decides which
-// process runs a call and when. What effects do to a connection is left to
-// package cable; the gem that answers lives in rpc/rails.
+// Package cable makes calls (Client.Do) and gets back results and effects. Calls travel over a
+// standing link into every Rails process (link.go; finder.go and upgrade.go open links), or by POST
+// where links are impossible (post.go). The client decides which process runs a call, and when
+// (schedule.go). What effects do to a connection is left to package cable; the gem that answers is
+// in rpc/rails.
 package rpc

@@ -8,28 +8,30 @@ import (
 	"time"
 )
 
-// ErrNotSent says that no byte of the call has reached Rails: it may be tried
-// again. Everything else may have run.
-var ErrNotSent = errors.New("the call was not sent")
+// ErrNotSent says that no byte of the call reached Rails: it may be made again. After any other
+// error the call may have run.
+var ErrNotSent = errors.New("call not sent")
 
-// ErrBusy says that as many calls wait as may wait.
-var ErrBusy = fmt.Errorf("too many calls wait for Rails: %w", ErrNotSent)
+// ErrBusy says that Options.Queue calls wait already.
+var ErrBusy = fmt.Errorf("too many calls queued for Rails: %w", ErrNotSent)
 
-// timeoutError is how long Rails has had.
+// timeoutError says how long a POST waited for its answer.
 type timeoutError time.Duration
 
 func (e timeoutError) Error() string {
-	return fmt.Sprintf("Rails has not answered within %v (for calls that is backend.timeout)", time.Duration(e))
+	return fmt.Sprintf("Rails did not answer within %v (backend.timeout, for calls)", time.Duration(e))
 }
 
-// StatusError is an HTTP answer other than 200: the gem is absent, refuses us,
-// or something between us and Rails answered.
+// needError says that Rails asked for state that a full call has already given it.
+func needError(need string) error { return fmt.Errorf("Rails asked for %q after a full call", need) }
+
+// StatusError is an HTTP status other than 200: the gem is absent or rejects catenary, or something
+// between catenary and Rails answered.
 type StatusError struct {
 	Status int
-	Text   string // the gem's own words, for 403 and 400
+	Text   string // first line of the body
 }
 
-// newStatusError keeps the first line of the answer.
 func newStatusError(status int, body []byte) *StatusError {
 	text, _, _ := strings.Cut(strings.TrimSpace(string(body)), "\n")
 	return &StatusError{status, text[:min(len(text), 200)]}
@@ -38,11 +40,17 @@ func newStatusError(status int, body []byte) *StatusError {
 func (e *StatusError) Error() string {
 	switch e.Status {
 	case http.StatusForbidden:
-		return fmt.Sprintf("Rails refuses catenary's calls (403): %s: give both the same CATENARY_SECRET, or let both read the same secret_key_base", e.Text)
+		return fmt.Sprintf("Rails rejected catenary's signature (403): %s: "+
+			"give both the same CATENARY_SECRET, or let both read the same secret_key_base", e.Text)
 	case http.StatusNotFound:
-		return "Rails does not know /_catenary (404): add the gem catenary-rails to the Gemfile (or require it in config/application.rb) and restart; if it is there, the secrets differ, and Rails' log says so; to start without the gem, relay everything to the app's own Action Cable with --pass-through all"
+		return "Rails does not know /_catenary (404): add the gem catenary-rails to the Gemfile " +
+			"(or require it in config/application.rb) and restart; if the gem is there, the secrets differ, " +
+			"as Rails' log says; to start without the gem, relay everything to the app's own Action Cable " +
+			"with --pass-through all"
 	case http.StatusBadRequest:
-		return fmt.Sprintf("Rails does not understand catenary's call (400): %s: use the same version of the gem and of catenary", e.Text)
+		return fmt.Sprintf("Rails does not understand catenary's call (400): %s: "+
+			"use the same version of the gem and of catenary", e.Text)
 	}
-	return fmt.Sprintf("Rails answered /_catenary with status %d: look into Rails' log; if a proxy stands between, point backend.url at Puma itself", e.Status)
+	return fmt.Sprintf("Rails answered /_catenary with status %d: look into Rails' log; "+
+		"if there is a proxy between them, point backend.url at Puma itself", e.Status)
 }

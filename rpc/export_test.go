@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// Stalled reports whether all workers of a process are busy for long.
+// Stalled reports whether all workers of a process have been busy for too long.
 func (c *Client) Stalled(p *Process) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return p.link.stalled(time.Now())
 }
 
-// Pauses are those between dials that fail so, one after the other.
+// Pauses returns the pauses after dials that fail with these errors, one after the other.
 func (c *Client) Pauses(failures ...error) (all []time.Duration) {
 	f := &finder{client: c}
 	for _, err := range failures {
@@ -22,8 +22,8 @@ func (c *Client) Pauses(failures ...error) (all []time.Duration) {
 	return all
 }
 
-// RunBy is Run for a backend with these addresses.
-func (c *Client) RunBy(ctx context.Context, handler Handler, addresses ...string) {
+// RunWith is Run for a backend with these addresses.
+func (c *Client) RunWith(ctx context.Context, handler Handler, addresses ...string) {
 	c.handler = handler
 	defer c.stop()
 	var running sync.WaitGroup

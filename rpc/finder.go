@@ -9,59 +9,49 @@ import (
 	"time"
 )
 
-// Which process takes a connection nobody can choose: Puma's workers accept for
-// themselves, balancers send where they like. So links are found by dialling:
-// quickly while somebody is known or likely to be missing, and now and then for
-// good, since processes come and go without a word.
+// Nobody can choose which process accepts a connection: Puma's workers take them as they like, and
+// so do load balancers. So finders dial until every process has a link: quickly while a process is
+// known or likely to be missing, and every few seconds forever, since processes start unannounced.
 const (
 	quickPause = 10 * time.Millisecond
 	slowPause  = 5 * time.Second
 
-	// mostInVain is how many dials in a row may meet only known processes before
-	// it is enough for now, if nobody is known to be missing.
-	mostInVain = 8
+	// maxDuplicates is how many dials in a row may reach only processes with a link before the
+	// finder slows down, if none is known to be missing.
+	maxDuplicates = 8
 
-	postPause  = 30 * time.Second // between dials while POST does as well
-	withoutGem = 30 * time.Second // between dials of an app that does not know us
-	probePause = 5 * time.Minute  // between looks whether POST does, while Rails does not restart
+	postPause      = 30 * time.Second // between dials while calls go by POST
+	noGemPause     = 30 * time.Second // at most, between dials of an app without the gem
+	postProbePause = 5 * time.Minute  // between attempts to use POST, unless Rails restarts
 
-	turnWait = time.Second // for a dial by another address, which may hang
+	turnWait = time.Second // for a dial of another address, which may hang
 )
 
-// finder opens links by one of the backend's addresses.
+// finder opens links through one of the backend's addresses.
 type finder struct {
 	client  *Client
 	address string
-	running *sync.WaitGroup // of what it starts
-	links   context.Context // of its links, which outlive it: an address that DNS no longer gives closes none
+	running *sync.WaitGroup // of the links that it opens
+	// links is the context of its links. They outlive the finder: an address that DNS no longer
+	// returns closes none.
+	links context.Context
 
-	vain    int           // the latest dials, that have met only known processes
-	failing time.Duration // pause after the latest dial, which has failed
-	probed  time.Time     // when it was last tried whether POST does
+	duplicates   int           // the latest dials in a row that reached only processes with a link
+	failurePause time.Duration // after the latest dial, if it failed
+	postProbedAt time.Time     // when it last tried whether the backend answers a POST
 }
 
-// Run keeps a link to every process of Rails until ctx ends. It tells handler
-// what Rails does. Calls that wait when it returns, and those that come later,
-// are not sent.
-func (c *Client) Run(ctx context.Context, handler Handler) error {
-	c.mu.Lock()
-	c.handler = handler
-	c.mu.Unlock()
-	var running sync.WaitGroup
-	defer c.stop()
-	defer running.Wait()
-	running.Go(func() { c.attend(ctx) })
-	if c.options.Transport == Post {
-		return nil
-	}
+// find runs a finder for each address of the backend until ctx ends.
+func (c *Client) find(ctx context.Context, running *sync.WaitGroup) {
 	finders := map[string]context.CancelFunc{}
 	for ctx.Err() == nil {
 		addresses := c.target.addresses(ctx)
 		for _, address := range addresses {
 			if finders[address] == nil {
-				finding, stop := context.WithCancel(ctx)
+				finderCtx, stop := context.WithCancel(ctx)
 				finders[address] = stop
-				running.Go(func() { (&finder{client: c, address: address, running: &running, links: ctx}).run(finding) })
+				f := &finder{client: c, address: address, running: running, links: ctx}
+				running.Go(func() { f.run(finderCtx) })
 			}
 		}
 		for address, stop := range finders {
@@ -72,7 +62,21 @@ func (c *Client) Run(ctx context.Context, handler Handler) error {
 		}
 		sleep(ctx, slowPause)
 	}
-	return nil
+}
+
+// run dials until ctx ends.
+func (f *finder) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		changed := f.client.nextLinksChange()
+		pause := f.dial(ctx)
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		case <-changed: // where one process starts or stops, others may too
+			f.duplicates, f.failurePause = 0, 0
+			sleep(ctx, quickPause)
+		}
+	}
 }
 
 func sleep(ctx context.Context, d time.Duration) {
@@ -82,79 +86,45 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// run dials until ctx ends.
-func (f *finder) run(ctx context.Context) {
-	for ctx.Err() == nil {
-		changed := f.client.change()
-		pause := f.look(ctx)
-		select {
-		case <-ctx.Done():
-		case <-time.After(pause):
-		case <-changed: // a process has come or gone: others may, too
-			f.vain, f.failing = 0, 0
-			sleep(ctx, quickPause)
-		}
-	}
-}
-
-// attend pings, and gives up what has waited too long.
-func (c *Client) attend(ctx context.Context) {
-	tick := time.NewTicker(stallAfter)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-tick.C:
-			c.expire(now)
-			c.mu.Lock()
-			c.spread()
-			links := append([]*link(nil), c.links...)
-			c.mu.Unlock()
-			for _, l := range links {
-				l.ping(now, c.options.Timeout)
-			}
-		}
-	}
-}
-
-// look dials once, and says when to dial again.
-func (f *finder) look(ctx context.Context) time.Duration {
+// dial tries once to open a link, and returns the pause before the next try.
+func (f *finder) dial(ctx context.Context) time.Duration {
 	c := f.client
-	defer c.takeTurn(ctx)()
-	known, missing := c.known()
+	endTurn := c.takeTurn(ctx)
+	defer endTurn()
+	known, missing := c.knownProcesses()
 	l, err := c.open(ctx, f.address, known)
-	switch noLink := (*noLinkError)(nil); {
+	var noLink *noLinkError
+	switch {
 	case err == nil:
-		f.failing, f.vain = 0, 0
-		if !c.add(l) {
+		f.failurePause, f.duplicates = 0, 0
+		if !c.addLink(l) {
 			l.conn.Close()
 			break
 		}
-		c.log.Info("linked to a Rails process", l.describe()...)
+		c.log.Info("link opened", l.logAttrs()...)
 		if c.listener != nil {
-			c.listener.Came(l.process)
+			c.listener.ProcessReady(l.process)
 		}
-		f.running.Go(func() { c.carry(f.links, l) })
+		f.running.Go(func() { c.runLink(f.links, l) })
 		missing = l.hello.Count > len(known)+1 || l.hello.Count == 0
 	case errors.Is(err, errKnown):
-		f.failing = 0
-		f.vain++
+		f.failurePause = 0
+		f.duplicates++
 	case errors.As(err, &noLink):
-		return c.fallBack(noLink)
+		return c.fallBackToPost(noLink)
 	default:
 		return f.failed(err)
 	}
-	if !missing && f.vain >= mostInVain {
+	if !missing && f.duplicates >= maxDuplicates {
 		return slowPause
 	}
-	return min(quickPause<<min(f.vain/mostInVain, 10), time.Second)
+	return min(quickPause<<min(f.duplicates/maxDuplicates, 10), time.Second)
 }
 
-// takeTurn waits until nobody dials by another address: two dials at once may
-// reach the same process, which neither knows yet, and Rails keeps the later
-// link. What it returns ends the turn.
-func (c *Client) takeTurn(ctx context.Context) (end func()) {
+// takeTurn waits until no other finder dials, for turnWait at most. Two dials at once may reach the
+// same process through two addresses; neither would name it as known, and the gem would close the
+// earlier link. The caller calls endTurn when it has dialled.
+func (c *Client) takeTurn(ctx context.Context) (endTurn func()) {
 	select {
 	case c.dialling <- struct{}{}:
 		return func() { <-c.dialling }
@@ -164,69 +134,57 @@ func (c *Client) takeTurn(ctx context.Context) (end func()) {
 	return func() {}
 }
 
-// carry uses a link until it ends.
-func (c *Client) carry(ctx context.Context, l *link) {
+// runLink uses a link until it closes or ctx ends.
+func (c *Client) runLink(ctx context.Context, l *link) {
 	stop := context.AfterFunc(ctx, func() { l.conn.Close() })
 	defer stop()
 	reason := l.run()
-	c.lost(l, reason, ctx.Err() != nil)
+	c.removeLink(l, reason, ctx.Err() != nil)
 }
 
-// known are the processes with a link, and whether others are known to be
-// missing.
-func (c *Client) known() (ids []string, missing bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	count := 0
-	for _, l := range c.links {
-		ids = append(ids, l.process.ID)
-		count = max(count, l.hello.Count)
-	}
-	return ids, len(ids) == 0 || len(ids) < count
-}
-
-// failed notes why there is no link.
+// failed notes why a dial failed, and returns the pause before the next.
 func (f *finder) failed(err error) time.Duration {
 	c := f.client
 	c.mu.Lock()
 	if len(c.links) == 0 {
-		c.trouble = err
+		c.unreachable = err
 	}
 	c.mu.Unlock()
 	first, longest := 50*time.Millisecond, slowPause
-	var answer *StatusError
-	answered := errors.As(err, &answer)
+	var status *StatusError
+	answered := errors.As(err, &status)
 	switch {
 	case !answered: // Rails is starting, perhaps with the gem
 		longest = time.Second
-		f.probed = time.Time{}
-	case answer.Status == http.StatusNotFound: // each dial is an error in Rails' log
-		first, longest = time.Second, withoutGem
+		f.postProbedAt = time.Time{}
+	case status.Status == http.StatusNotFound: // each dial is an error in Rails' log
+		first, longest = time.Second, noGemPause
 	}
-	f.failing = min(max(2*f.failing, first), longest)
-	if answered && c.options.Transport == Auto && time.Since(f.probed) > probePause {
-		f.probed = time.Now()
+	f.failurePause = min(max(2*f.failurePause, first), longest)
+	if answered && c.options.Transport == Auto && time.Since(f.postProbedAt) > postProbePause {
+		f.postProbedAt = time.Now()
 		if reason := c.reasonToPost(err); reason != "" {
-			return c.fallBack(&noLinkError{reason})
+			return c.fallBackToPost(&noLinkError{reason})
 		}
 	}
-	return f.failing
+	return f.failurePause
 }
 
-// fallBack has calls go by POST from now on, unless there are links.
-func (c *Client) fallBack(reason *noLinkError) time.Duration {
+// fallBackToPost sends calls by POST from now on, unless there is a link or Transport is Link. It
+// returns the pause before the next dial.
+func (c *Client) fallBackToPost(noLink *noLinkError) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case len(c.links) > 0:
 	case c.options.Transport == Link:
-		c.trouble = reason
+		c.unreachable = noLink
 	case !c.posting:
-		c.posting, c.postReason = true, reason.reason
-		c.tellOfChange()
-		c.log.Warn("calls go to Rails by POST: effects of threads and jobs after a command are lost, and broadcasts overtake what was transmitted before them",
-			"reason", reason.reason)
-		c.spread()
+		c.posting, c.postReason = true, noLink.reason
+		c.signalLinksChange()
+		c.log.Warn("no link available, sending calls to Rails by POST: effects after a call are lost, "+
+			"and broadcasts overtake what the same command transmitted", "reason", noLink.reason)
+		c.pumpAll()
 	}
 	return postPause
 }

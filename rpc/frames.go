@@ -11,17 +11,16 @@ import (
 	"io"
 )
 
-// frameLimit is the longest frame, in bytes; docs/rpc.md names it.
+// frameLimit is the longest JSON of a frame, in bytes; part of the protocol.
 const frameLimit = 32 << 20
 
-// keptBuffer is how much memory a link keeps for the next frame.
+// keptBuffer is the most memory, in bytes, that a link keeps for the next frame.
 const keptBuffer = 256 << 10
 
-// frameMAC proves one direction's frames to be the other end's, each in its
-// place. nil: the frames are plain.
+// frameMAC authenticates the frames of one direction and their order.
 type frameMAC struct {
 	mac    hash.Hash
-	number [8]byte // of the next frame
+	number [8]byte // of the next frame, from 0
 	sum    [sha256.Size]byte
 }
 
@@ -29,8 +28,8 @@ func newFrameMAC(linkKey []byte, sender string) *frameMAC {
 	return &frameMAC{mac: hmac.New(sha256.New, mac(linkKey, sender))}
 }
 
-// of returns the MAC of the next frame, valid until the next call.
-func (m *frameMAC) of(text []byte) []byte {
+// next returns the MAC of the next frame. It is valid until the next call.
+func (m *frameMAC) next(text []byte) []byte {
 	m.mac.Reset()
 	m.mac.Write(m.number[:])
 	m.mac.Write(text)
@@ -38,19 +37,20 @@ func (m *frameMAC) of(text []byte) []byte {
 	return m.mac.Sum(m.sum[:0])
 }
 
-// beginFrame leaves room for the length of a frame, whose text the caller
-// appends before it calls endFrame.
+// beginFrame appends room for the length of a frame. The caller appends the JSON and calls
+// endFrame.
 func beginFrame(b []byte) []byte { return append(b, 0, 0, 0, 0) }
 
-// endFrame completes the frame that begins at start.
+// endFrame completes the frame that begins at start, with a MAC unless m is nil. If the frame is
+// too long, it returns b without it.
 func endFrame(b []byte, start int, m *frameMAC) ([]byte, error) {
 	text := b[start+4:]
 	if len(text) > frameLimit {
-		return b[:start], fmt.Errorf("the frame has %d bytes, and at most %d are allowed", len(text), frameLimit)
+		return b[:start], fmt.Errorf("frame of %d bytes exceeds the limit of %d", len(text), frameLimit)
 	}
 	binary.BigEndian.PutUint32(b[start:], uint32(len(text)))
 	if m != nil {
-		b = append(b, m.of(text)...)
+		b = append(b, m.next(text)...)
 	}
 	return b, nil
 }
@@ -58,13 +58,13 @@ func endFrame(b []byte, start int, m *frameMAC) ([]byte, error) {
 // frameReader reads the frames of one link.
 type frameReader struct {
 	from   *bufio.Reader
-	mac    *frameMAC // nil: plain
+	mac    *frameMAC // nil: frames are plain
 	buffer []byte
 }
 
-var errForged = errors.New("a frame has a wrong MAC")
+var errForged = errors.New("wrong MAC on a frame")
 
-// next returns the text of the next frame, valid until the next call.
+// next returns the JSON of the next frame. It is valid until the next call.
 func (r *frameReader) next() ([]byte, error) {
 	var head [4]byte
 	if _, err := io.ReadFull(r.from, head[:]); err != nil {
@@ -72,7 +72,7 @@ func (r *frameReader) next() ([]byte, error) {
 	}
 	length := int(binary.BigEndian.Uint32(head[:]))
 	if length > frameLimit {
-		return nil, fmt.Errorf("a frame announces %d bytes, and at most %d are allowed", length, frameLimit)
+		return nil, fmt.Errorf("announced frame of %d bytes exceeds the limit of %d", length, frameLimit)
 	}
 	if cap(r.buffer) > keptBuffer && length < keptBuffer {
 		r.buffer = nil
@@ -87,14 +87,14 @@ func (r *frameReader) next() ([]byte, error) {
 		if _, err := io.ReadFull(r.from, sum[:]); err != nil {
 			return nil, fmt.Errorf("in the middle of a frame: %w", err)
 		}
-		if !hmac.Equal(sum[:], r.mac.of(text)) {
+		if !hmac.Equal(sum[:], r.mac.next(text)) {
 			return nil, errForged
 		}
 	}
 	return text, nil
 }
 
-// read takes memory only as bytes arrive: an announced length proves nothing.
+// read reads length bytes into b. It grows b only as bytes arrive: the length may be a lie.
 func (r *frameReader) read(b []byte, length int) ([]byte, error) {
 	for len(b) < length {
 		chunk := min(length-len(b), 64<<10)

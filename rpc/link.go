@@ -1,7 +1,6 @@
 package rpc
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,167 +9,118 @@ import (
 	"time"
 )
 
-// link is the standing connection into one Rails process. Its reader acts on
-// what comes, in order; its writer sends what the client has assigned to it.
+// link is the standing connection into one Rails process. One goroutine writes the calls that the
+// client assigns to it; another reads frames and acts on them in order. Client.open makes it.
 type link struct {
+	// static after the upgrade
 	client  *Client
 	process *Process
 	conn    net.Conn
-	reader  frameReader
 	mac     *frameMAC // of our frames; nil: plain
 	hello   hello
-	since   time.Time
-	heard   atomic.Int64 // Unix nanoseconds of the last frame from Rails
-	pings   int          // of the client's ticker alone, as is pinged
-	pinged  time.Time    // when it was asked last
+	since   time.Time // when it was opened
 
-	wake  chan struct{} // told when there is something to write
-	ended chan struct{} // closed when reading has ended
+	reader frameReader // owned by readAll
 
-	published  uint64                  // number of the latest broadcast that we asked for; guarded by the client's mu
-	publishing map[uint64]chan<- error // those that Rails has not answered; guarded by the client's mu
+	lastFrame atomic.Int64 // Unix nanoseconds of the last frame from Rails
+
+	pings    int       // owned by Client.attend, as is lastPing
+	lastPing time.Time // when the last ping was sent
+
+	wake         chan struct{} // holds one token while outbox is not empty
+	readingEnded chan struct{} // closed when readAll has returned
 
 	// guarded by the client's mu
-	phase   phase
-	given   error               // why we have cut it
-	bye     bool                // what has no end by now has not run
-	waiting lines               // of calls that must come here
-	calls   map[uint64]*Pending // assigned to it, and without an end
-	opening int                 // of these, opens
-	number  uint64              // of the last one
-	turn    int
-	outbox  []outgoing
-	busy    time.Time // since when it has as many calls as workers, or the last end since
+	phase         phase
+	abortReason   error               // why catenary closed the link, if it did
+	bye           bool                // Rails has sent bye: calls without a result have not run
+	queues        queues              // calls that must go to this process
+	calls         map[uint64]*Pending // assigned and without a result, by number
+	opens         int                 // of calls, those that open a connection
+	lastNumber    uint64              // of the last call assigned
+	turn          int                 // see Client.next
+	outbox        []outgoing          // frames for the writer
+	lastProgress  time.Time           // when all workers became busy, or of a later result
+	publishNumber uint64              // of the last Broadcast
+	publishing    map[uint64]chan<- error
 }
 
-// phase is how far a process has gone.
+// phase says whether a process accepts calls.
 type phase int
 
 const (
-	staying phase = iota
-	going         // no further call is sent
-	handed        // its connections may move
+	running    phase = iota
+	stopping         // Rails sent going: began; no further calls are sent
+	handedOver       // Rails sent going: handed; its connections may move to other processes
 )
 
-// outgoing is a frame to be written.
+// outgoing is a frame for the writer: a call, or ready-made JSON.
 type outgoing struct {
-	call   *Pending
-	number uint64
-	text   string // if there is no call
-}
-
-// hello is what a process tells of itself.
-type hello struct {
-	Process  string    `json:"process"`
-	Workers  int       `json:"workers"`
-	Index    *int      `json:"index"` // of Puma's worker; nil: it has none
-	Count    int       `json:"count"` // of Puma's workers; 0: not known
-	Settings *Settings `json:"settings"`
-}
-
-// index is that of Puma's worker, or -1.
-func (h *hello) index() int {
-	if h.Index == nil {
-		return -1
-	}
-	return *h.Index
-}
-
-// describe is the process as the log shows it.
-func (l *link) describe() []any {
-	about := []any{"process", l.process.ID, "workers", l.hello.Workers}
-	if l.hello.Index != nil {
-		about = append(about, "puma_worker", *l.hello.Index, "puma_workers", l.hello.Count)
-	}
-	return about
+	call   *Pending // nil: json is sent
+	number uint64   // of the call
+	json   string
 }
 
 const (
-	writeWait = 10 * time.Second // for Rails to take what is written
+	writeWait = 10 * time.Second // for the kernel to take one batch of frames
 
-	pingAfter = 5 * time.Second // of silence
+	pingAfter = 5 * time.Second // without a frame from Rails; also the pause between pings
 
-	// stallAfter is how long all workers of a process may be busy with the same
-	// calls before newcomers go elsewhere.
+	// stallAfter is how long all workers of a process may be busy without a result before calls
+	// that any process can run go to others.
 	stallAfter = 250 * time.Millisecond
 
-	// callsPerWorker are sent ahead, so that none of them waits for us.
+	// callsPerWorker is how many calls may be in flight for each worker, so that a worker that has
+	// finished one finds the next already there.
 	callsPerWorker = 4
 )
 
 var (
-	// ErrGone says that the process has gone that had the call, which may have run.
+	// ErrGone says that the Rails process that had a call is gone. The call may have run.
 	ErrGone = errors.New("the Rails process is gone, and the call may have run")
 
-	errSilent = errors.New("the process answers no ping")
+	errNoPong = errors.New("the process stopped answering pings")
 )
 
-// run carries calls until the link ends, and returns why.
-func (l *link) run() error {
-	writing := make(chan error, 1)
-	go func() { writing <- l.writeAll() }()
-	reading := l.readAll()
-	close(l.ended)
-	l.conn.Close()
-	if writing := <-writing; writing != nil {
-		return writing // which has ended the reading
-	}
-	return reading
-}
-
-// send writes a frame of text after all that has been assigned so far.
-func (l *link) send(text string) {
-	l.client.mu.Lock()
-	defer l.client.mu.Unlock()
-	l.outbox = append(l.outbox, outgoing{text: text})
-	l.signal()
-}
-
-func (l *link) signal() {
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
-}
-
-// hasRoom reports whether one call more may be sent. The client's mu is held.
+// hasRoom reports whether the link can take one more call. The client's mu is held.
 func (l *link) hasRoom() bool {
-	return l.phase == staying && len(l.calls) < callsPerWorker*l.hello.Workers
+	return l.phase == running && len(l.calls) < callsPerWorker*l.hello.Workers
 }
 
-// mayOpen reports whether an open may be among the calls: these take as long as
-// the app's connect, and others must not wait behind too many of them.
-func (l *link) mayOpen() bool { return l.opening < l.hello.Workers }
+// canOpen reports whether the link can take a call that opens a connection. One takes as long as
+// the app's connect, so they fill at most the workers, and not what is sent ahead. The client's mu
+// is held.
+func (l *link) canOpen() bool { return l.opens < l.hello.Workers }
 
-// stalled reports whether all workers have been busy with the same calls for a
-// while. The client's mu is held.
+// stalled reports whether all workers have been busy for stallAfter without a result. The client's
+// mu is held.
 func (l *link) stalled(now time.Time) bool {
-	return len(l.calls) >= l.hello.Workers && now.Sub(l.busy) > stallAfter
+	return len(l.calls) >= l.hello.Workers && now.Sub(l.lastProgress) > stallAfter
 }
 
-// assign gives the link a call. The client's mu is held.
+// assign gives the link a call to send. The client's mu is held.
 func (l *link) assign(p *Pending, now time.Time) {
-	if p.sent.IsZero() {
-		p.sent = now
+	if p.sentAt.IsZero() {
+		p.sentAt = now
 	}
 	p.written = false
 	if p.call.Fill != nil && p.call.Home != l.process {
 		p.full = true
 	}
-	l.number++
-	l.calls[l.number] = p
+	l.lastNumber++
+	l.calls[l.lastNumber] = p
 	if p.call.Do == Open {
-		l.opening++
+		l.opens++
 		l.process.connections++
 	}
 	if len(l.calls) == l.hello.Workers {
-		l.busy = now
+		l.lastProgress = now
 	}
-	l.outbox = append(l.outbox, outgoing{call: p, number: l.number})
-	l.signal()
+	l.enqueue(outgoing{call: p, number: l.lastNumber})
 }
 
-// release forgets an assigned call. The client's mu is held.
+// release forgets an assigned call, and returns it; nil if there is no call of that number. The
+// client's mu is held.
 func (l *link) release(number uint64) *Pending {
 	p := l.calls[number]
 	if p == nil {
@@ -178,18 +128,51 @@ func (l *link) release(number uint64) *Pending {
 	}
 	delete(l.calls, number)
 	if p.call.Do == Open {
-		l.opening--
+		l.opens--
 	}
 	return p
 }
 
+// send sends a frame after everything that is in the outbox.
+func (l *link) send(frame string) {
+	l.client.mu.Lock()
+	defer l.client.mu.Unlock()
+	l.enqueueFrame(frame)
+}
+
+// enqueueFrame is send with the client's mu held.
+func (l *link) enqueueFrame(frame string) { l.enqueue(outgoing{json: frame}) }
+
+func (l *link) enqueue(o outgoing) {
+	l.outbox = append(l.outbox, o)
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run carries calls until the link closes, and returns why it did; nil if Rails said bye.
+func (l *link) run() error {
+	writing := make(chan error, 1)
+	go func() { writing <- l.writeAll() }()
+	readErr := l.readAll()
+	close(l.readingEnded)
+	l.conn.Close()
+	writeErr := <-writing
+	if writeErr != nil {
+		return writeErr // it closed the connection, and so ended the reading
+	}
+	return readErr
+}
+
+// writeAll writes what is in the outbox, in batches, until reading has ended.
 func (l *link) writeAll() error {
 	var batch []outgoing
 	var buffer []byte
 	for {
 		select {
 		case <-l.wake:
-		case <-l.ended:
+		case <-l.readingEnded:
 			return nil
 		}
 		l.client.mu.Lock()
@@ -200,11 +183,12 @@ func (l *link) writeAll() error {
 		}
 		buffer = buffer[:0]
 		ends := make([]int, len(batch))
-		for i, one := range batch {
-			buffer = l.appendOutgoing(buffer, one)
+		for i, o := range batch {
+			buffer = l.appendOutgoing(buffer, o)
 			ends[i] = len(buffer)
 		}
-		if err := l.write(buffer, batch, ends); err != nil {
+		err := l.write(buffer, batch, ends)
+		if err != nil {
 			l.conn.Close()
 			return err
 		}
@@ -212,7 +196,28 @@ func (l *link) writeAll() error {
 	}
 }
 
-// write notes which calls have left as a whole: those may run.
+// appendOutgoing appends a frame. A call that cannot be sent appends nothing and fails.
+func (l *link) appendOutgoing(b []byte, o outgoing) []byte {
+	start := len(b)
+	b = beginFrame(b)
+	if o.call == nil {
+		b, _ = endFrame(append(b, o.json...), start, l.mac) // short enough: ours
+		return b
+	}
+	err := o.call.fill(l.process)
+	if err == nil {
+		b = appendNumbered(b, o.number, &o.call.call)
+		b, err = endFrame(b, start, l.mac)
+	}
+	if err != nil {
+		l.client.callFailed(l, o.number, err)
+		return b[:start]
+	}
+	return b
+}
+
+// write writes a batch, whose frames end at ends, and notes which calls the kernel took in full:
+// only those may run.
 func (l *link) write(buffer []byte, batch []outgoing, ends []int) error {
 	if len(buffer) == 0 {
 		return nil
@@ -221,45 +226,18 @@ func (l *link) write(buffer []byte, batch []outgoing, ends []int) error {
 	n, err := l.conn.Write(buffer)
 	l.client.mu.Lock()
 	defer l.client.mu.Unlock()
-	for i, one := range batch {
-		if one.call != nil {
-			one.call.written = ends[i] <= n
+	for i, o := range batch {
+		if o.call != nil {
+			o.call.written = ends[i] <= n
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("writing calls: %w", err)
+		return fmt.Errorf("writing to Rails: %w", err)
 	}
 	return nil
 }
 
-// appendOutgoing appends nothing for a call that cannot be sent, which it ends.
-func (l *link) appendOutgoing(b []byte, one outgoing) []byte {
-	start := len(b)
-	b = beginFrame(b)
-	if one.call == nil {
-		b, _ = endFrame(append(b, one.text...), start, l.mac)
-		return b
-	}
-	err := one.call.fill(l.process)
-	if err == nil {
-		b = appendNumbered(b, one.number, &one.call.call)
-		b, err = endFrame(b, start, l.mac)
-	}
-	if err != nil {
-		l.client.refuse(l, one.number, err)
-		return b[:start]
-	}
-	return b
-}
-
-// fill makes the call a full one for that process, if it must be.
-func (p *Pending) fill(at *Process) error {
-	if !p.full {
-		return nil
-	}
-	return p.call.Fill(&p.call, at)
-}
-
+// readAll acts on frames until the link closes.
 func (l *link) readAll() error {
 	for {
 		text, err := l.reader.next()
@@ -272,65 +250,16 @@ func (l *link) readAll() error {
 			}
 			return fmt.Errorf("reading from Rails: %w", err)
 		}
-		l.heard.Store(time.Now().UnixNano())
-		if err := l.take(text); err != nil {
+		l.lastFrame.Store(time.Now().UnixNano())
+		err = l.receive(text)
+		if err != nil {
 			return fmt.Errorf("reading from Rails: %w", err)
 		}
 	}
 }
 
-// incoming is a frame from Rails.
-type incoming struct {
-	kind       string // the key that says what it is
-	number     uint64
-	connection string
-	going      string
-	text       string // of listening, broadcast and missed
-	payload    string // of broadcast
-	failed     string // of published: why it could not be
-	result     Result
-}
-
-func parseIncoming(text []byte) (f incoming, err error) {
-	if !json.Valid(text) {
-		return f, errors.New("a frame is invalid JSON")
-	}
-	c := &cursor{text: text}
-	c.object(func(key string) {
-		switch key {
-		case "call", "end", "sync", "pong", "published":
-			f.kind, f.number = key, c.number()
-		case "conn":
-			f.connection = c.string()
-			if f.kind == "" {
-				f.kind = key
-			}
-		case "kept":
-			if f.kind == "" {
-				f.kind, f.connection = key, c.string()
-			} else {
-				err = errors.Join(err, f.result.parse(c, key))
-			}
-		case "going":
-			f.kind, f.going = key, c.string()
-		case "listening", "broadcast", "missed":
-			f.kind, f.text = key, c.string()
-		case "message":
-			f.payload = c.string()
-		case "failed":
-			f.failed = c.string()
-		case "bye", "hello":
-			f.kind = key
-			c.skip()
-		default:
-			err = errors.Join(err, f.result.parse(c, key))
-		}
-	})
-	return f, err
-}
-
-// take acts on one frame.
-func (l *link) take(text []byte) error {
+// receive acts on one frame. An error closes the link.
+func (l *link) receive(text []byte) error {
 	f, err := parseIncoming(text)
 	if err != nil {
 		return err
@@ -344,7 +273,7 @@ func (l *link) take(text []byte) error {
 		p := l.calls[f.number]
 		l.client.mu.Unlock()
 		if p == nil {
-			return fmt.Errorf("effects of call %d, which is not under way", f.number)
+			return fmt.Errorf("effects of call %d, which is not in flight", f.number)
 		}
 		handler.Effects(p.call.Connection, f.result.Ops)
 	case "conn":
@@ -353,47 +282,58 @@ func (l *link) take(text []byte) error {
 		handler.Sync(f.connection, func() { l.send(fmt.Sprintf(`{"synced":%d}`, f.number)) })
 	case "kept":
 		handler.Keep(f.connection, l.process, Kept{
-			Version: f.result.Version, State: f.result.State, Channels: f.result.Channels, Warnings: f.result.Warnings,
+			Version: f.result.Version, State: f.result.State,
+			Channels: f.result.Channels, Warnings: f.result.Warnings,
 		})
 	case "going":
-		if err := l.client.goes(l, f.going); err != nil {
+		err := l.client.processStopping(l, f.going)
+		if err != nil {
 			return err
 		}
-		l.tellListener(&f)
+		l.notifyListener(&f)
 	case "bye":
 		l.client.mu.Lock()
 		l.bye = true
 		l.client.mu.Unlock()
 	case "listening", "broadcast", "missed":
-		l.tellListener(&f)
+		l.notifyListener(&f)
 	case "published":
-		l.hasPublished(&f)
-	case "pong":
+		l.published(&f)
+	case "pong": // lastFrame has been set
 	default:
-		return fmt.Errorf("a frame of an unknown kind: is the gem newer than catenary?")
+		return errors.New("unknown frame: is the gem newer than catenary?")
 	}
 	return nil
 }
 
-// ping asks an idle process whether it lives, and gives it up if it has been
-// silent for too long.
-func (l *link) ping(now time.Time, patience time.Duration) {
-	silent := now.Sub(time.Unix(0, l.heard.Load()))
-	if silent < pingAfter {
+// ping pings a process that has sent nothing for pingAfter, and aborts the link after a silence of
+// timeout.
+func (l *link) ping(now time.Time, timeout time.Duration) {
+	silence := now.Sub(time.Unix(0, l.lastFrame.Load()))
+	if silence < pingAfter {
 		return
 	}
-	if silent > patience && !l.inDevelopment() {
-		l.client.giveUp(l, errSilent)
+	if silence > timeout && !l.inDevelopment() {
+		l.abort(errNoPong)
 		return
 	}
-	if now.Sub(l.pinged) < pingAfter {
+	if now.Sub(l.lastPing) < pingAfter {
 		return
 	}
-	l.pings, l.pinged = l.pings+1, now
+	l.pings++
+	l.lastPing = now
 	l.send(fmt.Sprintf(`{"ping":%d}`, l.pings))
 }
 
-// inDevelopment says that silence proves nothing: a debugger stops all threads.
+// inDevelopment reports whether silence proves nothing: a debugger stops all threads.
 func (l *link) inDevelopment() bool {
 	return l.hello.Settings != nil && l.hello.Settings.Environment == "development"
+}
+
+// abort closes the link for a reason of ours, which the log then names.
+func (l *link) abort(reason error) {
+	l.client.mu.Lock()
+	l.abortReason = reason
+	l.client.mu.Unlock()
+	l.conn.Close()
 }

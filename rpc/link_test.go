@@ -23,26 +23,26 @@ import (
 // patience is how long a test waits for what must come.
 const patience = time.Minute
 
-// heard keeps what a handler is told.
-type heard struct {
-	mu   sync.Mutex
-	what []string
-	sync func(done func())
+// recorder is a handler that records what it is called with.
+type recorder struct {
+	mu     sync.Mutex
+	events []string
+	sync   func(done func())
 }
 
-func (h *heard) note(format string, args ...any) {
+func (h *recorder) note(format string, args ...any) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.what = append(h.what, fmt.Sprintf(format, args...))
+	h.events = append(h.events, fmt.Sprintf(format, args...))
 }
 
-func (h *heard) Effects(connection string, ops []rpc.Op) {
+func (h *recorder) Effects(connection string, ops []rpc.Op) {
 	for _, op := range ops {
 		h.note("%s %s %s", connection, op.Kind, op.Frame)
 	}
 }
 
-func (h *heard) Sync(connection string, done func()) {
+func (h *recorder) Sync(connection string, done func()) {
 	h.note("sync %s", connection)
 	if h.sync != nil {
 		h.sync(done)
@@ -51,19 +51,20 @@ func (h *heard) Sync(connection string, done func()) {
 	done()
 }
 
-func (h *heard) Keep(connection string, _ *rpc.Process, kept rpc.Kept) {
+func (h *recorder) Keep(connection string, _ *rpc.Process, kept rpc.Kept) {
 	h.note("kept %s %s %s", connection, kept.State, kept.Channels["a"].State)
 }
 
-func (h *heard) Gone(*rpc.Process) { h.note("gone") }
+func (h *recorder) Gone(*rpc.Process) { h.note("gone") }
 
-func (h *heard) all() []string {
+func (h *recorder) all() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return slices.Clone(h.what)
+	return slices.Clone(h.events)
 }
 
-func linked(t *testing.T, url string, change ...func(*rpc.Options)) (*rpc.Client, *heard) {
+// linked returns a client that runs until the test ends, and its handler.
+func linked(t *testing.T, url string, change ...func(*rpc.Options)) (*rpc.Client, *recorder) {
 	t.Helper()
 	o := rpc.Options{URL: url, Secret: "secret", Node: "n", Timeout: patience, Queue: 1000}
 	for _, f := range change {
@@ -73,7 +74,7 @@ func linked(t *testing.T, url string, change ...func(*rpc.Options)) (*rpc.Client
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &heard{}
+	h := &recorder{}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -86,21 +87,24 @@ func linked(t *testing.T, url string, change ...func(*rpc.Options)) (*rpc.Client
 	return client, h
 }
 
+// await polls until something has happened, and fails the test if it does not within patience.
 func await(t *testing.T, what string, happened func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !happened(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("in vain awaited: %s", what)
+			t.Fatalf("did not happen: %s", what)
 		}
 	}
 }
 
+// fine answers any call with success.
 func fine(l *rpctest.Link, call rpctest.Call) { l.End(call, `{"status":200,"ver":"1"}`) }
 
 func TestLink_CarriesCallsAndTheirResults(t *testing.T) {
 	for _, frames := range []string{"plain", "mac"} {
 		rails := rpctest.New(t, "secret", func(l *rpctest.Link, call rpctest.Call) {
-			l.End(call, fmt.Sprintf(`{"status":200,"ver":"1","ops":[["send",%q]]}`, call.Connection+" "+strings.Join(call.Frames, " ")))
+			frame := call.Connection + " " + strings.Join(call.Frames, " ")
+			l.End(call, fmt.Sprintf(`{"status":200,"ver":"1","ops":[["send",%q]]}`, frame))
 		}, func(r *rpctest.Rails) { r.Frames = frames })
 		client, _ := linked(t, rails.URL)
 		for i := range 100 {
@@ -117,7 +121,7 @@ func TestLink_CarriesCallsAndTheirResults(t *testing.T) {
 	}
 }
 
-func TestLink_HandsOnEffectsInTheOrderInWhichRailsSendsThem(t *testing.T) {
+func TestLink_PassesOnEffectsInTheOrderInWhichRailsSendsThem(t *testing.T) {
 	rails := rpctest.New(t, "secret", func(l *rpctest.Link, call rpctest.Call) {
 		l.Write(fmt.Sprintf(`{"call":%d,"ops":[["send","1"]]}`, call.Number))
 		l.Write(`{"conn":"other","ops":[["send","2"]]}`)
@@ -132,10 +136,10 @@ func TestLink_HandsOnEffectsInTheOrderInWhichRailsSendsThem(t *testing.T) {
 	if got := strings.Join(h.all(), ", "); got != "mine send 1, other send 2, sync mine, kept third s x" {
 		t.Error(got)
 	}
-	await(t, "synced", func() bool { return slices.Contains(rails.Links()[0].Said(), `{"synced":7}`) })
+	await(t, "synced", func() bool { return slices.Contains(rails.Links()[0].Controls(), `{"synced":7}`) })
 }
 
-func TestLink_IsOpenedToEveryProcessAndNewConnectionsGoWhereThereAreFewest(t *testing.T) {
+func TestLink_IsOpenedToEveryProcessAndNewConnectionsGoToTheOneWithTheFewest(t *testing.T) {
 	workers := func() []*rpctest.Rails {
 		var all []*rpctest.Rails
 		for range 4 {
@@ -161,7 +165,7 @@ func TestLink_IsOpenedToEveryProcessAndNewConnectionsGoWhereThereAreFewest(t *te
 	}
 }
 
-func TestLink_ABusyProcessHoldsUpOnlyItsOwn(t *testing.T) {
+func TestLink_ABusyProcessDelaysOnlyItsOwnConnections(t *testing.T) {
 	release := make(chan struct{})
 	answer := func(l *rpctest.Link, call rpctest.Call) {
 		if len(call.Frames) > 0 && call.Frames[0] == "slow" {
@@ -177,12 +181,14 @@ func TestLink_ABusyProcessHoldsUpOnlyItsOwn(t *testing.T) {
 	home := client.Process(a.Name)
 	answers := make(chan rpc.Answer, 100)
 	for i := range 40 { // more than are sent ahead
-		client.Do(rpc.Call{Connection: fmt.Sprint(i), Do: rpc.Frames, Frames: []string{"slow"}, Home: home}, func(a rpc.Answer) { answers <- a })
+		call := rpc.Call{Connection: fmt.Sprint(i), Do: rpc.Frames, Frames: []string{"slow"}, Home: home}
+		client.Do(call, func(a rpc.Answer) { answers <- a })
 	}
-	if _, err := client.Call(t.Context(), rpc.Call{Connection: "idle", Do: rpc.Frames, Home: client.Process(b.Name)}); err != nil {
+	idle := rpc.Call{Connection: "idle", Do: rpc.Frames, Home: client.Process(b.Name)}
+	if _, err := client.Call(t.Context(), idle); err != nil {
 		t.Error(err)
 	}
-	await(t, "a process that stalls", func() bool { return client.Stalled(home) })
+	await(t, "the process stalls", func() bool { return client.Stalled(home) })
 	for i := range 20 {
 		if _, err := client.Call(t.Context(), rpc.Call{Connection: fmt.Sprintf("new %d", i), Do: rpc.Open}); err != nil {
 			t.Error(err)
@@ -196,7 +202,7 @@ func TestLink_ABusyProcessHoldsUpOnlyItsOwn(t *testing.T) {
 	}
 }
 
-func TestLink_WhoIsHereGoesBeforeWhoComesButNotAlways(t *testing.T) {
+func TestLink_EstablishedConnectionsGoBeforeNewOnesButNotAlways(t *testing.T) {
 	var mu sync.Mutex
 	var order []string
 	release := make(chan struct{})
@@ -217,28 +223,28 @@ func TestLink_WhoIsHereGoesBeforeWhoComesButNotAlways(t *testing.T) {
 	for range 4 { // fill what is sent ahead
 		calls.Go(func() { client.Call(t.Context(), rpc.Call{Connection: "first", Do: rpc.Frames, Home: home}) })
 	}
-	await(t, "four calls under way", func() bool { inFlight, _ := client.Load(); return inFlight == 4 })
+	await(t, "four calls are in flight", func() bool { inFlight, _ := client.Load(); return inFlight == 4 })
 	for i := range 40 {
 		calls.Go(func() { client.Call(t.Context(), rpc.Call{Connection: fmt.Sprint("o", i), Do: rpc.Open}) })
 		calls.Go(func() { client.Call(t.Context(), rpc.Call{Connection: fmt.Sprint("f", i), Do: rpc.Frames, Home: home}) })
 	}
-	await(t, "80 calls that wait", func() bool { _, waiting := client.Load(); return waiting == 80 })
+	await(t, "80 calls wait", func() bool { _, waiting := client.Load(); return waiting == 80 })
 	close(release)
 	calls.Wait()
-	here, coming := 0, 0
+	commands, opens := 0, 0
 	for _, do := range order[:40] {
 		if do == rpc.Open {
-			coming++
+			opens++
 		} else {
-			here++
+			commands++
 		}
 	}
-	if here <= coming || coming == 0 {
-		t.Errorf("of the first 40 calls %d were of those who are here, %d of those who come", here, coming)
+	if commands <= opens || opens == 0 {
+		t.Errorf("of the first 40 calls %d were commands and %d opens", commands, opens)
 	}
 }
 
-func TestLink_WhenItEndsWhatMayHaveRunIsNeverRunAgainAndTheRestMoves(t *testing.T) {
+func TestLink_WhenItClosesCallsThatMayHaveRunFailAndTheOthersMove(t *testing.T) {
 	var mu sync.Mutex
 	ran := map[string]int{}
 	var first *rpctest.Rails
@@ -261,7 +267,8 @@ func TestLink_WhenItEndsWhatMayHaveRunIsNeverRunAgainAndTheRestMoves(t *testing.
 	fill := func(c *rpc.Call, _ *rpc.Process) error { c.Request = json.RawMessage("{}"); return nil }
 	answers := make(chan rpc.Answer, 10)
 	for i := range 10 {
-		client.Do(rpc.Call{Connection: fmt.Sprint(i), Do: rpc.Frames, Version: "1", Home: home, Fill: fill}, func(a rpc.Answer) { answers <- a })
+		call := rpc.Call{Connection: fmt.Sprint(i), Do: rpc.Frames, Version: "1", Home: home, Fill: fill}
+		client.Do(call, func(a rpc.Answer) { answers <- a })
 	}
 	await(t, "four calls", func() bool { mu.Lock(); defer mu.Unlock(); return len(ran) == 4 })
 	first.Cut()
@@ -283,10 +290,10 @@ func TestLink_WhenItEndsWhatMayHaveRunIsNeverRunAgainAndTheRestMoves(t *testing.
 			t.Errorf("call %s ran %d times", name, times)
 		}
 	}
-	await(t, "the handler hears of it", func() bool { return slices.Contains(h.all(), "gone") })
+	await(t, "the handler is told", func() bool { return slices.Contains(h.all(), "gone") })
 }
 
-func TestLink_AProcessThatGoesIsSentNoMoreAndItsConnectionsMoveOnceItHasHandedThemOver(t *testing.T) {
+func TestLink_AStoppingProcessGetsNoCallsAndItsConnectionsMoveAfterTheHandover(t *testing.T) {
 	var mu sync.Mutex
 	var at []string
 	answer := func(name string) func(*rpctest.Link, rpctest.Call) {
@@ -305,9 +312,10 @@ func TestLink_AProcessThatGoesIsSentNoMoreAndItsConnectionsMoveOnceItHasHandedTh
 	fill := func(c *rpc.Call, _ *rpc.Process) error { c.Request = json.RawMessage("{}"); return nil }
 	link := a.Links()[0]
 	link.Write(`{"going":"began"}`)
-	await(t, "heard", func() bool { return slices.Contains(link.Said(), `{"heard":"going"}`) })
+	await(t, "the answer to going", func() bool { return slices.Contains(link.Controls(), `{"heard":"going"}`) })
 	answers := make(chan rpc.Answer, 2)
-	client.Do(rpc.Call{Connection: "1", Do: rpc.Frames, Version: "1", Home: home, Fill: fill}, func(a rpc.Answer) { answers <- a })
+	call := rpc.Call{Connection: "1", Do: rpc.Frames, Version: "1", Home: home, Fill: fill}
+	client.Do(call, func(a rpc.Answer) { answers <- a })
 	if _, err := client.Call(t.Context(), rpc.Call{Connection: "2", Do: rpc.Open}); err != nil {
 		t.Error(err)
 	}
@@ -319,15 +327,16 @@ func TestLink_AProcessThatGoesIsSentNoMoreAndItsConnectionsMoveOnceItHasHandedTh
 		t.Error(got)
 	}
 	link.Write(`{"going":"revoked"}`)
-	await(t, "it stays", func() bool {
-		return !slices.ContainsFunc(client.Processes(), func(p rpc.ProcessStats) bool { return p.Going })
+	await(t, "it runs again", func() bool {
+		return !slices.ContainsFunc(client.Processes(), func(p rpc.ProcessStats) bool { return p.Stopping })
 	})
-	if _, err := client.Call(t.Context(), rpc.Call{Connection: "3", Do: rpc.Frames, Version: "1", Home: home, Fill: fill}); err != nil || at[len(at)-1] != "3 at a full false" {
+	call = rpc.Call{Connection: "3", Do: rpc.Frames, Version: "1", Home: home, Fill: fill}
+	if _, err := client.Call(t.Context(), call); err != nil || at[len(at)-1] != "3 at a full false" {
 		t.Error(err, at)
 	}
 }
 
-func TestLink_AfterByeWhatHasNoEndHasNotRun(t *testing.T) {
+func TestLink_AfterByeCallsWithoutAResultRunElsewhere(t *testing.T) {
 	a := rpctest.New(t, "secret", func(l *rpctest.Link, call rpctest.Call) {
 		l.Write(`{"bye":true}`)
 		l.Close()
@@ -336,31 +345,32 @@ func TestLink_AfterByeWhatHasNoEndHasNotRun(t *testing.T) {
 	client, _ := linked(t, balance(t, []*rpctest.Rails{a, b}))
 	await(t, "two links", func() bool { return len(client.Processes()) == 2 })
 	fill := func(c *rpc.Call, _ *rpc.Process) error { c.Request = json.RawMessage("{}"); return nil }
-	if _, err := client.Call(t.Context(), rpc.Call{Connection: "1", Do: rpc.Frames, Version: "1", Home: client.Process(a.Name), Fill: fill}); err != nil {
+	call := rpc.Call{Connection: "1", Do: rpc.Frames, Version: "1", Home: client.Process(a.Name), Fill: fill}
+	if _, err := client.Call(t.Context(), call); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestLink_NonsenseFromRailsEndsThatLinkAlone(t *testing.T) {
-	for name, nonsense := range map[string]string{
-		"invalid JSON":           "\x00\x00\x00\x02{]",
-		"announces":              "\xff\xff\xff\xff",
-		"which is not under way": "\x00\x00\x00\x08{\"end\":9}",
-		"unknown kind":           "\x00\x00\x00\x02{}",
+func TestLink_InvalidFramesCloseThatLinkOnly(t *testing.T) {
+	for name, invalid := range map[string]string{
+		"invalid JSON":         "\x00\x00\x00\x02{]",
+		"an excessive length":  "\xff\xff\xff\xff",
+		"a call not in flight": "\x00\x00\x00\x08{\"end\":9}",
+		"an unknown kind":      "\x00\x00\x00\x02{}",
 	} {
 		rails := rpctest.New(t, "secret", fine)
 		client, h := linked(t, rails.URL)
 		await(t, "a link", func() bool { return len(rails.Links()) == 1 })
-		rails.Links()[0].WriteRaw([]byte(nonsense))
-		await(t, name+" ends the link", func() bool { return slices.Contains(h.all(), "gone") })
+		rails.Links()[0].WriteRaw([]byte(invalid))
+		await(t, name+" closes the link", func() bool { return slices.Contains(h.all(), "gone") })
 		if _, err := client.Call(t.Context(), rpc.Call{Connection: "1", Do: rpc.Open}); err != nil { // over a new one
 			t.Error(err)
 		}
 	}
 }
 
-func TestLink_ASecretThatDiffersIsSaidAndNothingIsSent(t *testing.T) {
-	rails := rpctest.New(t, "another", func(l *rpctest.Link, call rpctest.Call) { t.Error("a call came") })
+func TestLink_AWrongSecretIsReportedAndNoCallIsSent(t *testing.T) {
+	rails := rpctest.New(t, "another", func(l *rpctest.Link, call rpctest.Call) { t.Error("a call arrived") })
 	client, _ := linked(t, rails.URL)
 	await(t, "the reason", func() bool {
 		_, err := client.Settings(patience)
@@ -368,7 +378,7 @@ func TestLink_ASecretThatDiffersIsSaidAndNothingIsSent(t *testing.T) {
 	})
 }
 
-func TestLink_CallsGoByPOSTWhereThereIsNoLink(t *testing.T) {
+func TestLink_CallsGoByPOSTWhereLinksAreImpossible(t *testing.T) {
 	for status := range map[int]bool{404: true, 426: true, 501: true} {
 		client, _ := linked(t, postOnly(t, status))
 		result, err := client.Call(t.Context(), rpc.Call{Connection: "1", Do: rpc.Open})
@@ -382,7 +392,7 @@ func BenchmarkLink(b *testing.B) {
 	rails := rpctest.New(b, "secret", fine)
 	client, _ := rpc.NewClient(rpc.Options{URL: rails.URL, Secret: "secret", Node: "n", Timeout: patience, Queue: 100})
 	ended := make(chan struct{})
-	go func() { defer close(ended); client.Run(b.Context(), &heard{}) }()
+	go func() { defer close(ended); client.Run(b.Context(), &recorder{}) }()
 	for len(client.Processes()) == 0 {
 		time.Sleep(time.Millisecond)
 	}
@@ -390,13 +400,14 @@ func BenchmarkLink(b *testing.B) {
 	frames := []string{`{"command":"message","identifier":"{\"channel\":\"ChatChannel\",\"room\":1}","data":"{\"body\":\"hello\",\"action\":\"speak\"}"}`}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := client.Call(b.Context(), rpc.Call{Connection: "n:1", Do: rpc.Frames, Version: "1", Frames: frames, Home: home}); err != nil {
+		call := rpc.Call{Connection: "n:1", Do: rpc.Frames, Version: "1", Frames: frames, Home: home}
+		if _, err := client.Call(b.Context(), call); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
 
-func TestLink_AProcessThatComesWithoutAWordIsFound(t *testing.T) {
+func TestLink_AProcessThatStartsUnannouncedIsFound(t *testing.T) {
 	first := rpctest.New(t, "secret", fine)
 	var behind atomic.Pointer[[]*rpctest.Rails]
 	behind.Store(&[]*rpctest.Rails{first})
@@ -408,7 +419,7 @@ func TestLink_AProcessThatComesWithoutAWordIsFound(t *testing.T) {
 }
 
 // A name such as localhost may stand for two addresses of one server.
-func TestLink_AProcessBehindTwoAddressesGetsOne(t *testing.T) {
+func TestLink_AProcessBehindTwoAddressesGetsOneLink(t *testing.T) {
 	rails := rpctest.New(t, "secret", fine)
 	for range 20 {
 		client, err := rpc.NewClient(rpc.Options{URL: rails.URL, Secret: "secret", Node: "n", Timeout: patience, Queue: 10})
@@ -421,7 +432,7 @@ func TestLink_AProcessBehindTwoAddressesGetsOne(t *testing.T) {
 		go func() {
 			defer close(ended)
 			address := strings.TrimPrefix(rails.URL, "http://")
-			client.RunBy(ctx, &heard{}, address, address)
+			client.RunWith(ctx, &recorder{}, address, address)
 		}()
 		if _, err := client.Call(ctx, rpc.Call{Do: rpc.Open, Connection: "a"}); err != nil {
 			t.Error(err)
@@ -435,14 +446,16 @@ func TestLink_AProcessBehindTwoAddressesGetsOne(t *testing.T) {
 	}
 }
 
-func TestLink_WhatWaitsWhenTheClientStopsIsNotSentAndSaysSo(t *testing.T) {
-	client, err := rpc.NewClient(rpc.Options{URL: "http://127.0.0.1:1", Secret: "secret", Node: "n", Timeout: patience, Queue: 10})
+func TestLink_QueuedCallsFailAsNotSentWhenTheClientStops(t *testing.T) {
+	client, err := rpc.NewClient(rpc.Options{
+		URL: "http://127.0.0.1:1", Secret: "secret", Node: "n", Timeout: patience, Queue: 10,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan struct{})
-	go func() { defer close(ended); client.Run(ctx, &heard{}) }()
+	go func() { defer close(ended); client.Run(ctx, &recorder{}) }()
 	answers := make(chan rpc.Answer, 1)
 	client.Do(rpc.Call{Connection: "1", Do: rpc.Close}, func(a rpc.Answer) { answers <- a })
 	stop()
@@ -455,12 +468,15 @@ func TestLink_WhatWaitsWhenTheClientStopsIsNotSentAndSaysSo(t *testing.T) {
 	}
 }
 
-func TestLink_EndsOfAnotherNodesConnectionsAreNotCountedAmongOurs(t *testing.T) {
+func TestLink_ClosesOfAnotherNodesConnectionsDoNotCountAsOurs(t *testing.T) {
 	rails := rpctest.New(t, "secret", fine)
 	client, _ := linked(t, rails.URL)
 	await(t, "a link", func() bool { return len(client.Processes()) == 1 })
 	for i := range 3 {
-		call := rpc.Call{Connection: fmt.Sprint(i), Do: rpc.Close, Home: client.Process(rails.Name), Encoded: []byte(`{"conn":"x","do":"close"}`)}
+		call := rpc.Call{
+			Connection: fmt.Sprint(i), Do: rpc.Close, Home: client.Process(rails.Name),
+			Encoded: []byte(`{"conn":"x","do":"close"}`),
+		}
 		if _, err := client.Call(t.Context(), call); err != nil {
 			t.Fatal(err)
 		}
@@ -470,15 +486,18 @@ func TestLink_EndsOfAnotherNodesConnectionsAreNotCountedAmongOurs(t *testing.T) 
 	}
 }
 
-func TestPost_WhatCannotBeSentOnceTheClientHasStoppedIsNotTriedAgain(t *testing.T) {
-	client, err := rpc.NewClient(rpc.Options{URL: "http://127.0.0.1:1", Secret: "secret", Node: "n", Transport: rpc.Post, Timeout: patience, Queue: 10})
+func TestPost_CallsAreNotRetriedAfterTheClientHasStopped(t *testing.T) {
+	client, err := rpc.NewClient(rpc.Options{
+		URL: "http://127.0.0.1:1", Secret: "secret", Node: "n",
+		Transport: rpc.Post, Timeout: patience, Queue: 10,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer client.Close()
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan struct{})
-	go func() { defer close(ended); client.Run(ctx, &heard{}) }()
+	go func() { defer close(ended); client.Run(ctx, &recorder{}) }()
 	answers := make(chan rpc.Answer, 20)
 	for n := range 20 { // some are in the middle of an attempt when it stops
 		client.Do(rpc.Call{Connection: fmt.Sprint(n), Do: rpc.Close}, func(a rpc.Answer) { answers <- a })
@@ -497,7 +516,7 @@ func TestPost_WhatCannotBeSentOnceTheClientHasStoppedIsNotTriedAgain(t *testing.
 	}
 }
 
-func TestPost_AnOpenWaitsForARailsThatIsNotThereYet(t *testing.T) {
+func TestPost_AnOpenWaitsUntilRailsIsUp(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -507,7 +526,9 @@ func TestPost_AnOpenWaitsForARailsThatIsNotThereYet(t *testing.T) {
 	client, _ := linked(t, "http://"+address, func(o *rpc.Options) { o.Transport = rpc.Post })
 	answers := make(chan rpc.Answer, 1)
 	client.Do(rpc.Call{Connection: "1", Do: rpc.Open}, func(a rpc.Answer) { answers <- a })
-	await(t, "it was tried in vain", func() bool { return strings.Contains(client.NotSent(errors.New("x")).Error(), "connecting to Rails") })
+	await(t, "an attempt failed", func() bool {
+		return strings.Contains(client.NotSentError(errors.New("x")).Error(), "connecting to Rails")
+	})
 	listener, err = net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
@@ -522,9 +543,10 @@ func TestPost_AnOpenWaitsForARailsThatIsNotThereYet(t *testing.T) {
 	}
 }
 
-// A broadcast is a call for each connection whose stream has a block, and there may be more of these than calls may wait:
-// nobody is dropped for that, and commands do not count them.
-func TestLink_BroadcastsAndEndsMayBeAsManyAsConnections(t *testing.T) {
+// A broadcast is one call for each connection whose stream has a block, and a restart one close for
+// each connection. Both may exceed Options.Queue: none is dropped, and they do not count towards
+// the limit for commands.
+func TestLink_BroadcastsAndClosesAreNotBoundedByTheQueue(t *testing.T) {
 	release := make(chan bool)
 	rails := rpctest.New(t, "secret", func(l *rpctest.Link, call rpctest.Call) {
 		go func() {
@@ -537,7 +559,8 @@ func TestLink_BroadcastsAndEndsMayBeAsManyAsConnections(t *testing.T) {
 	const connections, window = 50, 4
 	answers := make(chan rpc.Answer, 3*connections)
 	ask := func(do string) error {
-		_, err := client.Do(rpc.Call{Connection: "x", Do: do, Home: client.Process(rails.Name)}, func(a rpc.Answer) { answers <- a })
+		call := rpc.Call{Connection: "x", Do: do, Home: client.Process(rails.Name)}
+		_, err := client.Do(call, func(a rpc.Answer) { answers <- a })
 		return err
 	}
 	for i := range connections {
@@ -562,7 +585,7 @@ func TestLink_BroadcastsAndEndsMayBeAsManyAsConnections(t *testing.T) {
 }
 
 // Each dial of an app without the gem is an error in Rails' log.
-func TestLink_WithoutTheGemRailsIsAskedLessAndLessUntilItRestarts(t *testing.T) {
+func TestLink_AnAppWithoutTheGemIsDialledLessAndLessOftenUntilItRestarts(t *testing.T) {
 	posts := 0
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		posts++
@@ -576,17 +599,20 @@ func TestLink_WithoutTheGemRailsIsAskedLessAndLessUntilItRestarts(t *testing.T) 
 		t.Errorf("it pauses for %v", pauses)
 	}
 	if posts != 1 {
-		t.Errorf("it tries %d times whether POST does", posts)
+		t.Errorf("it tried POST %d times", posts)
 	}
-	if pauses := client.Pauses(append(slices.Repeat([]error{unknown}, 20), refused, unknown)...); pauses[20] > time.Second || pauses[21] > 2*time.Second {
+	pauses = client.Pauses(append(slices.Repeat([]error{unknown}, 20), refused, unknown)...)
+	if pauses[20] > time.Second || pauses[21] > 2*time.Second {
 		t.Errorf("after a restart it pauses for %v", pauses[20:])
 	}
-	if pauses := client.Pauses(slices.Repeat([]error{&rpc.StatusError{Status: http.StatusBadGateway}}, 20)...); pauses[19] > 5*time.Second {
+	badGateway := &rpc.StatusError{Status: http.StatusBadGateway}
+	pauses = client.Pauses(slices.Repeat([]error{badGateway}, 20)...)
+	if pauses[19] > 5*time.Second {
 		t.Errorf("while a proxy waits for Rails it pauses for %v", pauses[19])
 	}
 }
 
-func TestLink_TellsWhetherRailsCouldBroadcast(t *testing.T) {
+func TestLink_ReportsWhetherRailsCouldBroadcast(t *testing.T) {
 	rails := rpctest.New(t, "secret", fine)
 	client, _ := linked(t, rails.URL)
 	await(t, "a link", func() bool { return len(client.Linked()) == 1 && len(rails.Links()) == 1 })
@@ -595,7 +621,7 @@ func TestLink_TellsWhetherRailsCouldBroadcast(t *testing.T) {
 	for number, answer := range []string{`{"published":1}`, `{"published":2,"failed":"no gem"}`} {
 		go func() { answers <- client.Broadcast(t.Context(), p, "room", []byte(`"word"`)) }()
 		asked := fmt.Sprintf(`{"publish":"room","message":"\"word\"","number":%d}`, number+1)
-		await(t, asked, func() bool { return slices.Contains(rails.Links()[0].Said(), asked) })
+		await(t, asked, func() bool { return slices.Contains(rails.Links()[0].Controls(), asked) })
 		rails.Links()[0].Write(answer)
 		err := <-answers
 		if failed := new(rpc.PublishError); number == 0 && err != nil || number == 1 && (!errors.As(err, &failed) || failed.Reason != "no gem") {
@@ -603,10 +629,10 @@ func TestLink_TellsWhetherRailsCouldBroadcast(t *testing.T) {
 		}
 	}
 	go func() { answers <- client.Broadcast(t.Context(), p, "room", nil) }()
-	await(t, "a third question", func() bool { return len(rails.Links()[0].Said()) >= 3 })
+	await(t, "the third publish", func() bool { return len(rails.Links()[0].Controls()) >= 3 })
 	rails.Links()[0].Close()
 	if err := <-answers; !errors.Is(err, rpc.ErrGone) {
-		t.Errorf("at the end of the link: %v", err)
+		t.Errorf("when the link closes: %v", err)
 	}
 	if err := client.Broadcast(t.Context(), p, "room", nil); !errors.Is(err, rpc.ErrGone) {
 		t.Errorf("after it: %v", err)

@@ -5,75 +5,75 @@ import (
 	"strconv"
 )
 
-// Listener is told which Rails processes can listen to broadcasts for us, and
-// what they hear. Its methods must not block: everything that the process says
-// waits for them. Those about one process are called one after the other.
+// Broadcasts over links (docs/rpc.md, "Broadcasts"): Rails processes listen to streams and publish
+// for catenary.
+
+// Listener learns which Rails processes can listen to broadcasts, and receives what they hear. Its
+// methods must not block: they run on the reader of the process' link. Those about one process are
+// called one after the other.
 type Listener interface {
-	// Came tells of a process that can be asked; also of one that stays after
-	// all.
-	Came(p *Process)
-	// Goes tells that a process will end, for which it waits a little until
-	// Moved.
-	Goes(p *Process)
-	// Left tells that a process has ended.
-	Left(p *Process)
-	// Listening tells that what is broadcast on the stream from now on will be
-	// heard. It answers every Listen once.
+	// ProcessReady reports a process that can listen: a new one, or one that stays after all.
+	ProcessReady(p *Process)
+	// ProcessStopping reports a process that is about to end. It waits up to three seconds for
+	// Client.Moved.
+	ProcessStopping(p *Process)
+	// ProcessGone reports that the link to a process has closed.
+	ProcessGone(p *Process)
+	// Listening answers each Listen once: the process receives all later broadcasts of the stream.
 	Listening(p *Process, stream string)
-	// Heard tells of a broadcast, in the order in which the process heard it.
-	Heard(p *Process, stream string, payload []byte)
-	// Missed tells that some may not have been heard.
-	Missed(p *Process, why string)
+	// Received hands over a broadcast, in the order in which the process received it.
+	Received(p *Process, stream string, payload []byte)
+	// Missed reports that the process may have missed broadcasts.
+	Missed(p *Process, reason string)
 }
 
-// HearWith has a listener told, from Run on.
-func (c *Client) HearWith(l Listener) { c.listener = l }
+// SetListener sets who receives broadcasts. Call it before Run.
+func (c *Client) SetListener(l Listener) { c.listener = l }
 
-// namesPerFrame bounds one frame that asks for streams.
+// namesPerFrame is the most streams that one listen or unlisten frame names.
 const namesPerFrame = 512
 
-// Listen asks a process to listen to streams. If it has gone, nothing happens.
-func (c *Client) Listen(p *Process, streams ...string) { c.ask(p, `{"listen":`, streams) }
+// Listen asks a process to listen to streams. It does nothing if the process is gone.
+func (c *Client) Listen(p *Process, streams ...string) { c.sendStreams(p, `{"listen":`, streams) }
 
-// Unlisten asks a process to listen no more.
-func (c *Client) Unlisten(p *Process, streams ...string) { c.ask(p, `{"unlisten":`, streams) }
+// Unlisten asks a process to stop listening to streams.
+func (c *Client) Unlisten(p *Process, streams ...string) { c.sendStreams(p, `{"unlisten":`, streams) }
 
-func (c *Client) ask(p *Process, what string, streams []string) {
+func (c *Client) sendStreams(p *Process, start string, streams []string) {
 	for len(streams) > 0 {
 		n := min(len(streams), namesPerFrame)
-		c.say(p, string(append(appendTexts([]byte(what), streams[:n]), '}')))
+		c.sendTo(p, string(append(appendTexts([]byte(start), streams[:n]), '}')))
 		streams = streams[n:]
 	}
 }
 
-// Publish has a process broadcast as the app would.
+// Moved tells a stopping process that other processes listen in its place.
+func (c *Client) Moved(p *Process) { c.sendTo(p, `{"moved":true}`) }
+
+// Publish has a process broadcast as the app would, and does not wait for the outcome. It returns
+// ErrGone if the process has no link.
 func (c *Client) Publish(p *Process, stream string, payload []byte) error {
-	b := appendText([]byte(`{"publish":`), stream)
-	b = appendText(append(b, `,"message":`...), string(payload))
-	if !c.say(p, string(append(b, '}'))) {
+	if !c.sendTo(p, string(append(appendPublish(stream, payload), '}'))) {
 		return ErrGone
 	}
 	return nil
 }
 
-// Broadcast has a process broadcast as the app would, and waits until it has. The
-// error is Rails' own if it could not; ErrGone, or ctx's, if that is not known.
+// Broadcast has a process broadcast as the app would, and waits until it has. The error is a
+// *PublishError if Rails could not; ErrGone or ctx's cause mean that the outcome is unknown.
 func (c *Client) Broadcast(ctx context.Context, p *Process, stream string, payload []byte) error {
 	answer := make(chan error, 1)
 	c.mu.Lock()
-	if p.link == nil {
+	l := p.link
+	if l == nil {
 		c.mu.Unlock()
 		return ErrGone
 	}
-	l := p.link
-	l.published++
-	number := l.published
+	l.publishNumber++
+	number := l.publishNumber
 	l.publishing[number] = answer
-	b := appendText([]byte(`{"publish":`), stream)
-	b = appendText(append(b, `,"message":`...), string(payload))
-	b = strconv.AppendUint(append(b, `,"number":`...), number, 10)
-	l.outbox = append(l.outbox, outgoing{text: string(append(b, '}'))})
-	l.signal()
+	frame := strconv.AppendUint(append(appendPublish(stream, payload), `,"number":`...), number, 10)
+	l.enqueueFrame(string(append(frame, '}')))
 	c.mu.Unlock()
 	defer func() {
 		c.mu.Lock()
@@ -83,19 +83,37 @@ func (c *Client) Broadcast(ctx context.Context, p *Process, stream string, paylo
 	select {
 	case err := <-answer:
 		return err
-	case <-l.ended:
+	case <-l.readingEnded:
 		return ErrGone
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 }
 
-// PublishError is why Rails cannot broadcast.
+// appendPublish starts a publish frame, which the caller closes.
+func appendPublish(stream string, payload []byte) []byte {
+	b := appendText([]byte(`{"publish":`), stream)
+	return appendText(append(b, `,"message":`...), string(payload))
+}
+
+// sendTo sends a frame to a process. It reports false if the process has no link.
+func (c *Client) sendTo(p *Process, frame string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p.link == nil {
+		return false
+	}
+	p.link.enqueueFrame(frame)
+	return true
+}
+
+// PublishError is Rails' reason why it could not broadcast.
 type PublishError struct{ Reason string }
 
 func (e *PublishError) Error() string { return "Rails cannot broadcast: " + e.Reason }
 
-func (l *link) hasPublished(f *incoming) {
+// published hands the outcome of a numbered publish to its Broadcast.
+func (l *link) published(f *incoming) {
 	var err error
 	if f.failed != "" {
 		err = &PublishError{f.failed}
@@ -108,22 +126,8 @@ func (l *link) hasPublished(f *incoming) {
 	}
 }
 
-// Moved tells a process that goes that others listen in its place.
-func (c *Client) Moved(p *Process) { c.say(p, `{"moved":true}`) }
-
-// say sends a frame of text, if there is a link still.
-func (c *Client) say(p *Process, text string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if p.link == nil {
-		return false
-	}
-	p.link.outbox = append(p.link.outbox, outgoing{text: text})
-	p.link.signal()
-	return true
-}
-
-func (l *link) tellListener(f *incoming) {
+// notifyListener passes on a frame that concerns broadcasts.
+func (l *link) notifyListener(f *incoming) {
 	listener := l.client.listener
 	if listener == nil {
 		return
@@ -132,14 +136,14 @@ func (l *link) tellListener(f *incoming) {
 	case "going":
 		switch f.going {
 		case "began":
-			listener.Goes(l.process)
+			listener.ProcessStopping(l.process)
 		case "revoked":
-			listener.Came(l.process)
+			listener.ProcessReady(l.process)
 		}
 	case "listening":
 		listener.Listening(l.process, f.text)
 	case "broadcast":
-		listener.Heard(l.process, f.text, []byte(f.payload))
+		listener.Received(l.process, f.text, []byte(f.payload))
 	case "missed":
 		listener.Missed(l.process, f.text)
 	}

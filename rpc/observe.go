@@ -8,35 +8,41 @@ import (
 // Outcomes of calls.
 const (
 	Answered   = "answered"
-	NeedsState = "needs_state" // the process of Rails has not the objects: the call is made again, in full
+	NeedsState = "needs_state" // the process lacks the connection's objects: the call follows in full
 	Raised     = "error"       // Rails could not run it, see Error
 	TimedOut   = "timeout"     // it may still run
 	Unsent     = "unsent"      // it has not reached Rails
-	Busy       = "busy"        // the same, since too many wait
-	Failed     = "failed"      // another status than 200, or a connection cut in the middle
+	Busy       = "busy"        // too many calls were queued
+	Failed     = "failed"      // a status other than 200, or the connection broke after the call was sent
 )
 
-// Observation is what became of a call.
-type Observation struct {
-	Do      string // "settings" for a request without calls
-	Outcome string
-	Waited  time.Duration // for its turn
-	Took    time.Duration // then
-}
-
-// SettingsOnly is the Do of an Observation of no calls.
+// SettingsOnly is the Do of an Observation of a POST without calls.
 const SettingsOnly = "settings"
 
-// observe tells of a call's outcome. c.mu may be held.
+// Observation is one call's outcome.
+type Observation struct {
+	Do      string // as Call.Do, or SettingsOnly
+	Outcome string
+	Waited  time.Duration // in a queue
+	Took    time.Duration // from then to the answer
+}
+
+// Trace is a trace of one call. The zero value traces nothing.
+type Trace struct {
+	Parent string            // the call's traceparent, with which the app continues the trace
+	End    func(Observation) // called once, with the call's outcome
+}
+
+// observe reports a call's outcome. c.mu may be held.
 func (c *Client) observe(p *Pending, result *Result, err error, now time.Time) {
 	o := Observation{Do: p.call.Do, Outcome: outcome(result, err)}
-	if p.sent.IsZero() {
-		o.Waited = now.Sub(p.asked)
+	if p.sentAt.IsZero() {
+		o.Waited = now.Sub(p.askedAt)
 	} else {
-		o.Waited, o.Took = p.sent.Sub(p.asked), now.Sub(p.sent)
+		o.Waited, o.Took = p.sentAt.Sub(p.askedAt), now.Sub(p.sentAt)
 	}
 	if o.Do == Open && o.Outcome == Answered {
-		c.opening.add(o.Took)
+		c.openLatency.add(o.Took)
 	}
 	if c.options.Observe != nil {
 		c.options.Observe(o)

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-func TestCalls_AreObservedByWhatBecameOfThem(t *testing.T) {
+func TestCalls_AreObservedWithTheirOutcomes(t *testing.T) {
 	var mu sync.Mutex
 	var seen []Observation
 	began, release := make(chan struct{}), make(chan struct{})
@@ -53,7 +53,8 @@ func TestCalls_AreObservedByWhatBecameOfThem(t *testing.T) {
 		}
 	}
 
-	unknown := Call{Connection: "n:1", Do: Frames, Version: "1", Frames: []string{"unknown"}, Fill: func(c *Call, _ *Process) error { c.Frames = []string{"fine"}; return nil }}
+	fill := func(c *Call, _ *Process) error { c.Frames = []string{"fine"}; return nil }
+	unknown := Call{Connection: "n:1", Do: Frames, Version: "1", Frames: []string{"unknown"}, Fill: fill}
 	client.Call(t.Context(), unknown)
 	last(Frames, Answered)
 	mu.Lock()
@@ -65,14 +66,14 @@ func TestCalls_AreObservedByWhatBecameOfThem(t *testing.T) {
 	var calling sync.WaitGroup
 	calling.Go(func() { client.Call(t.Context(), Call{Connection: "n:1", Do: Frames, Frames: []string{"slow"}}) })
 	<-began
-	ctx, giveUp := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(t.Context())
 	calling.Go(func() { client.Call(ctx, Call{Connection: "n:2", Do: Open}) })
 	for _, waiting := client.Load(); waiting == 0; _, waiting = client.Load() {
 		time.Sleep(time.Millisecond)
 	}
 	client.Call(t.Context(), Call{Connection: "n:3", Do: Tick})
 	last(Tick, Busy)
-	giveUp()
+	cancel()
 	for _, waiting := client.Load(); waiting > 0; _, waiting = client.Load() {
 		time.Sleep(time.Millisecond)
 	}

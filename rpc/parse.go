@@ -9,7 +9,7 @@ import (
 	"github.com/catenary-cable/catenary/protocol"
 )
 
-// parseReply reads the answer to a POST.
+// parseReply parses the answer to a POST.
 func parseReply(text []byte) (*reply, error) {
 	if !json.Valid(text) {
 		return nil, errors.New("reading Rails' answer: invalid JSON")
@@ -37,7 +37,7 @@ func parseReply(text []byte) (*reply, error) {
 	return r, nil
 }
 
-// parse reads one field of a result.
+// parse parses one field of a result.
 func (r *Result) parse(c *cursor, key string) (err error) {
 	switch key {
 	case "status":
@@ -113,8 +113,8 @@ func parseOps(c *cursor) (ops []Op, err error) {
 	return ops, err
 }
 
-// parseOp reads ["kind", …], and turns the short forms that backends in other
-// languages may use into the frames that Rails would have written.
+// parseOp parses ["kind", …]. The short forms (welcome, message, disconnect, and confirm and reject
+// without a frame) become the frames that Rails would have written.
 func parseOp(c *cursor) (op Op, err error) {
 	var args [4][]byte
 	n := 0
@@ -127,7 +127,7 @@ func parseOp(c *cursor) (op Op, err error) {
 	})
 	arg := func(i int) string {
 		if i >= n || args[i][0] != '"' {
-			err = fmt.Errorf("the op %s lacks a text as argument %d", args[0], i)
+			err = fmt.Errorf("op %s: argument %d is not a string", args[0], i)
 			return ""
 		}
 		return (&cursor{text: args[i]}).string()
@@ -163,14 +163,14 @@ func parseOp(c *cursor) (op Op, err error) {
 		op = Op{Kind: OpSend, Frame: protocol.Welcome}
 	case "message":
 		if n < 3 {
-			return op, fmt.Errorf("the op %s lacks its message", args[0])
+			return op, fmt.Errorf("op %s: the message is missing", args[0])
 		}
 		op = Op{Kind: OpSend, Frame: string(protocol.Message(arg(1), args[2]))}
 	case "disconnect":
 		d := protocol.Disconnect{Reason: arg(1), Reconnect: n > 2 && string(args[2]) == "true"}
 		op = Op{Kind: OpClose, Frame: string(d.Frame())}
 	default:
-		err = errors.Join(err, fmt.Errorf("the op %q is unknown: is the gem newer than catenary?", op.Kind))
+		err = errors.Join(err, fmt.Errorf("unknown op %q: is the gem newer than catenary?", op.Kind))
 	}
 	return op, err
 }

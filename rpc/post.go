@@ -14,30 +14,29 @@ import (
 	"time"
 )
 
-// poster carries calls by POST, several of those that wait in one request.
+// poster carries calls by POST (docs/rpc.md, "The POST"), several queued ones in one request.
 type poster struct {
-	client *Client
-	http   *http.Client
-	took   average // by a call, lately
+	client  *Client
+	http    *http.Client
+	latency average // of one call
 
 	// guarded by the client's mu
 	concurrency int
 	inFlight    int // requests
-	turn        int
-	paused      bool // Rails cannot be reached
+	turn        int // see nextBatch
+	paused      bool
 }
 
 const (
-	mostTogether = 8
+	maxBatch = 8 // calls in one request
 
-	// quickCalls may share a request as long as all of them together take no
-	// longer than this.
-	quickCalls = 20 * time.Millisecond
+	// batchTime is how long the calls of one request may take together, going by latency.
+	batchTime = 20 * time.Millisecond
 
-	postRetry = 200 * time.Millisecond
+	retryPause = 200 * time.Millisecond // after Rails could not be reached
 
-	// idleWait is shorter than Puma's own time-out of 20 s (persistent_timeout), so
-	// that no call is written into a closing connection.
+	// idleWait is shorter than Puma's persistent_timeout of 20 s, so that no call is written into a
+	// connection that Puma is closing.
 	idleWait = 15 * time.Second
 )
 
@@ -45,21 +44,23 @@ func newPoster(c *Client) *poster {
 	concurrency := max(c.options.Concurrency, 1)
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return (&net.Dialer{KeepAlive: -1, Timeout: dialWait}).DialContext(ctx, c.target.network, c.target.address)
+			dialer := &net.Dialer{KeepAlive: -1, Timeout: dialWait}
+			return dialer.DialContext(ctx, c.target.network, c.target.address)
 		},
-		TLSHandshakeTimeout: dialWait, DisableCompression: true,
-		MaxIdleConnsPerHost: max(concurrency, 64), IdleConnTimeout: idleWait, TLSClientConfig: c.target.tls.Clone(),
+		TLSHandshakeTimeout: dialWait, DisableCompression: true, TLSClientConfig: c.target.tls.Clone(),
+		MaxIdleConnsPerHost: max(concurrency, 64), IdleConnTimeout: idleWait,
 	}
-	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &poster{client: c, http: &http.Client{Transport: transport, CheckRedirect: stay}, concurrency: concurrency}
+	noRedirect := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &poster{
+		client: c, concurrency: concurrency,
+		http: &http.Client{Transport: transport, CheckRedirect: noRedirect},
+	}
 }
 
-func (p *poster) close() { p.http.CloseIdleConnections() }
-
-// pump sends what waits, as far as it may. The client's mu is held.
+// pump sends queued calls while requests are free. The client's mu is held.
 func (p *poster) pump() {
 	for !p.paused && p.inFlight < p.concurrency {
-		batch := p.next()
+		batch := p.nextBatch()
 		if len(batch) == 0 {
 			return
 		}
@@ -68,117 +69,122 @@ func (p *poster) pump() {
 	}
 }
 
-// next takes the calls that travel together. The client's mu is held.
-func (p *poster) next() (batch []*Pending) {
-	most := mostTogether
-	if took := time.Duration(p.took.Load()); took > 0 {
-		most = min(max(int(quickCalls/took), 1), mostTogether)
+// nextBatch takes the calls of the next request off their queues, in the order that queues
+// describes. The client's mu is held.
+func (p *poster) nextBatch() (batch []*Pending) {
+	most := maxBatch
+	if latency := time.Duration(p.latency.Load()); latency > 0 {
+		most = min(max(int(batchTime/latency), 1), maxBatch)
 	}
-	waits := &p.client.waits
+	q := &p.client.queues
 	for len(batch) < most {
 		p.turn++
-		order := []*line{&waits.here, &waits.leaving, &waits.coming}
+		order := []*queue{&q.established, &q.closes, &q.opens}
 		switch {
 		case p.turn%openTurn == 0:
-			order = []*line{&waits.coming, &waits.here, &waits.leaving}
-		case p.turn%endTurn == 0:
-			order = []*line{&waits.leaving, &waits.here, &waits.coming}
+			order = []*queue{&q.opens, &q.established, &q.closes}
+		case p.turn%closeTurn == 0:
+			order = []*queue{&q.closes, &q.established, &q.opens}
 		}
-		call := takeFirst(order...)
-		if call == nil {
+		pending := popFirst(order...)
+		if pending == nil {
 			break
 		}
-		p.client.waiting--
-		if call.sent.IsZero() {
-			call.sent = time.Now()
+		p.client.queued--
+		if pending.sentAt.IsZero() {
+			pending.sentAt = time.Now()
 		}
-		batch = append(batch, call)
+		batch = append(batch, pending)
 	}
 	return batch
 }
 
-// carry makes one request, and ends its calls or has them wait again.
+// carry makes one request. Each call of it is finished, or queued again: because Rails could not be
+// reached, or to be made in full.
 func (p *poster) carry(batch []*Pending) {
 	var calls []Call
 	var sent []*Pending
-	for _, one := range batch {
-		one.full = one.full || one.call.Fill != nil && one.call.Version == ""
-		if err := one.fill(nil); err != nil {
-			p.end(one, nil, err)
+	for _, pending := range batch {
+		pending.full = pending.full || pending.call.Fill != nil && pending.call.Version == ""
+		err := pending.fill(nil)
+		if err != nil {
+			p.finish(pending, nil, err)
 			continue
 		}
-		calls, sent = append(calls, one.call), append(sent, one)
+		calls, sent = append(calls, pending.call), append(sent, pending)
 	}
 	var r *reply
 	var err error
 	began := time.Now()
 	if len(calls) > 0 {
-		if r, err = p.post(calls, p.client.options.Timeout); err == nil {
-			p.took.add(time.Since(began) / time.Duration(len(calls)))
+		r, err = p.post(calls, p.client.options.Timeout)
+		if err == nil {
+			p.latency.add(time.Since(began) / time.Duration(len(calls)))
 		}
 	}
 	c := p.client
 	c.mu.Lock()
 	p.inFlight--
 	again := sent[:0:0]
-	for i, one := range sent {
-		unsent := errors.Is(err, ErrNotSent) || one.call.Do == Close && errors.As(err, new(*StatusError))
-		unknown := err == nil && r.results[i].Need != "" && !one.full && one.call.Fill != nil
-		if (unsent || unknown) && !c.stopped {
-			if unknown {
-				c.observe(one, &r.results[i], nil, time.Now())
-				one.full = true
+	for i, pending := range sent {
+		unsent := errors.Is(err, ErrNotSent) || pending.call.Do == Close && errors.As(err, new(*StatusError))
+		needsState := err == nil && r.results[i].Need != "" && !pending.full && pending.call.Fill != nil
+		if (unsent || needsState) && !c.stopped {
+			if needsState {
+				c.observe(pending, &r.results[i], nil, time.Now())
+				pending.full = true
 			}
-			again = append(again, one)
-			c.waiting++
-			c.waits.of(one.call.Do).append(one)
+			again = append(again, pending)
+			c.queued++
+			c.queues.of(pending.call.Do).push(pending)
 		}
 	}
 	if err != nil && len(again) > 0 {
-		c.trouble = err
+		c.unreachable = err
 		p.pause()
 	} else if err == nil {
-		c.trouble = nil
+		c.unreachable = nil
 	}
-	c.spread()
+	c.pumpAll()
 	c.mu.Unlock()
-	for i, one := range sent {
+	for i, pending := range sent {
 		switch {
-		case slices.Contains(again, one):
+		case slices.Contains(again, pending):
 		case err != nil:
-			p.end(one, nil, err)
+			p.finish(pending, nil, err)
 		case r.results[i].Need != "":
-			p.end(one, nil, fmt.Errorf("Rails asks for %q after a full call", r.results[i].Need))
+			p.finish(pending, nil, needError(r.results[i].Need))
 		default:
-			r.results[i].Kept = true // there is no way to hand over anything later
-			p.end(one, &r.results[i], nil)
+			r.results[i].Kept = true // nothing can follow over a POST
+			p.finish(pending, &r.results[i], nil)
 		}
 	}
 }
 
-func (p *poster) end(one *Pending, result *Result, err error) {
-	p.client.observe(one, result, err, time.Now())
-	one.finish(Answer{Result: result, Err: err})
+func (p *poster) finish(pending *Pending, result *Result, err error) {
+	p.client.observe(pending, result, err, time.Now())
+	pending.finish(Answer{Result: result, Err: err})
 }
 
-// pause waits a moment before the next request: Rails cannot be reached. The
-// client's mu is held.
+// pause delays the next request by retryPause. The client's mu is held.
 func (p *poster) pause() {
 	if p.paused {
 		return
 	}
 	p.paused = true
-	time.AfterFunc(postRetry, func() {
+	time.AfterFunc(retryPause, func() {
 		p.client.mu.Lock()
 		defer p.client.mu.Unlock()
 		p.paused = false
-		p.client.spread()
+		p.client.pumpAll()
 	})
 }
 
 // post makes one signed request.
 func (p *poster) post(calls []Call, within time.Duration) (*reply, error) {
-	return attempt(p.client.signers, func(s *signer) (*reply, error) { return p.postWith(s, calls, within) })
+	return withEachSecret(p.client.signers, func(s *signer) (*reply, error) {
+		return p.postWith(s, calls, within)
+	})
 }
 
 func (p *poster) postWith(signer *signer, calls []Call, within time.Duration) (*reply, error) {
@@ -186,11 +192,12 @@ func (p *poster) postWith(signer *signer, calls []Call, within time.Duration) (*
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	var wrote atomic.Bool
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { wrote.Store(true) }})
+	trace := &httptrace.ClientTrace{WroteHeaders: func() { wrote.Store(true) }}
 	body := appendRequest(nil, c.options.Node, calls)
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.target.url(), bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), http.MethodPost,
+		c.target.url(), bytes.NewReader(body))
 	if err != nil {
-		return nil, fmt.Errorf("asking Rails: %w: %w", err, ErrNotSent)
+		return nil, fmt.Errorf("calling Rails: %w: %w", err, ErrNotSent)
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", "catenary")
@@ -202,7 +209,7 @@ func (p *poster) postWith(signer *signer, calls []Call, within time.Duration) (*
 	case errors.Is(err, context.DeadlineExceeded):
 		return nil, timeoutError(within)
 	case err != nil:
-		return nil, fmt.Errorf("asking Rails: %w", err)
+		return nil, fmt.Errorf("calling Rails: %w", err)
 	}
 	defer response.Body.Close()
 	limit := c.options.ReplyBytes
@@ -213,23 +220,24 @@ func (p *poster) postWith(signer *signer, calls []Call, within time.Duration) (*
 	case err != nil:
 		return nil, fmt.Errorf("reading Rails' answer: %w", err)
 	case int64(len(text)) > limit:
-		return nil, fmt.Errorf("reading Rails' answer: it is longer than %d bytes", limit)
+		return nil, fmt.Errorf("reading Rails' answer: longer than %d bytes", limit)
 	case response.StatusCode != http.StatusOK:
 		return nil, newStatusError(response.StatusCode, text)
 	}
 	r, err := parseReply(text)
 	if err == nil && len(r.results) != len(calls) {
-		err = fmt.Errorf("Rails answered %d results to %d calls", len(r.results), len(calls))
+		err = fmt.Errorf("reading Rails' answer: %d results for %d calls", len(r.results), len(calls))
 	}
 	return r, err
 }
 
-// settings asks by POST what Rails is.
+// settings asks Rails for the app's settings, by a POST without calls.
 func (p *poster) settings(within time.Duration) (*Settings, error) {
-	asked := &Pending{client: p.client, call: Call{Do: SettingsOnly}, asked: time.Now(), sent: time.Now()}
+	now := time.Now()
+	asked := &Pending{client: p.client, call: Call{Do: SettingsOnly}, askedAt: now, sentAt: now}
 	r, err := p.post(nil, within)
 	if err == nil && r.settings == nil {
-		err = errors.New("Rails answered without its settings: use the same version of the gem and of catenary")
+		err = errors.New("Rails answered without settings: use the same version of the gem and of catenary")
 	}
 	p.client.observe(asked, &Result{}, err, time.Now())
 	if err != nil {
@@ -238,8 +246,4 @@ func (p *poster) settings(within time.Duration) (*Settings, error) {
 	return r.settings, nil
 }
 
-// answers reports whether the backend answers a POST.
-func (p *poster) answers() bool {
-	_, err := p.settings(upgradeWait)
-	return err == nil
-}
+func (p *poster) close() { p.http.CloseIdleConnections() }

@@ -23,12 +23,15 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// backend is Rails in a few lines.
+// backend returns a client of a server that answers POSTs.
 func backend(t *testing.T, answer http.HandlerFunc, change ...func(*Options)) *Client {
 	t.Helper()
 	server := httptest.NewServer(answer)
 	t.Cleanup(server.Close)
-	o := Options{URL: server.URL, Secret: "secret", Node: "n", Timeout: 2 * time.Second, Concurrency: 3, Queue: 10, ReplyBytes: 1 << 16, Transport: Post}
+	o := Options{
+		URL: server.URL, Secret: "secret", Node: "n", Transport: Post, Timeout: 2 * time.Second,
+		Concurrency: 3, Queue: 10, ReplyBytes: 1 << 16,
+	}
 	for _, f := range change {
 		f(&o)
 	}
@@ -45,7 +48,7 @@ func fine(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, `{"v":1,"process":"b","results":[{"status":200}]}`)
 }
 
-func TestCall_IsSignedAsTheContractSays(t *testing.T) {
+func TestCall_IsSignedAsTheProtocolSays(t *testing.T) {
 	var problem atomic.Value
 	client := backend(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -53,28 +56,34 @@ func TestCall_IsSignedAsTheContractSays(t *testing.T) {
 		io.WriteString(key, "catenary rpc v1")
 		mac := hmac.New(sha256.New, key.Sum(nil))
 		fmt.Fprintf(mac, "v1\n%s\n%s\n%s", r.Header.Get("Catenary-Time"), r.Header.Get("Catenary-Nonce"), body)
-		if r.Header.Get("Catenary-Signature") != hex.EncodeToString(mac.Sum(nil)) || r.URL.Path != "/_catenary" || r.Method != "POST" {
+		expected := hex.EncodeToString(mac.Sum(nil))
+		if r.Header.Get("Catenary-Signature") != expected || r.URL.Path != "/_catenary" || r.Method != "POST" {
 			problem.Store(fmt.Sprint(r.Method, r.URL, r.Header))
 		}
 		io.WriteString(w, `{"process":"b","results":[{"status":200}]}`)
 	})
-	if _, err := client.Call(t.Context(), Call{Connection: "n:1", Do: Frames, Frames: []string{"{\"é\":\"\\\"\x01\"}"}}); err != nil {
+	call := Call{Connection: "n:1", Do: Frames, Frames: []string{"{\"é\":\"\\\"\x01\"}"}}
+	if _, err := client.Call(t.Context(), call); err != nil {
 		t.Fatal(err)
 	}
 	if problem.Load() != nil {
-		t.Fatal("refused: ", problem.Load())
+		t.Fatal("wrongly signed: ", problem.Load())
 	}
 }
 
-func TestRequest_IsJSONWhateverIsInIt(t *testing.T) {
+func TestRequest_IsValidJSONWhateverItContains(t *testing.T) {
 	token := "t\u2028"
+	request := &Request{
+		Method: "GET", URL: "http://x/cable?a=1", Headers: [][2]string{{"X", "\xff"}}, IP: "::1",
+	}
 	call := Call{
 		Connection: "n:1", Do: Frames, Version: "7", Frames: []string{"\x00\"\\\n", "plain", "é\xff"},
-		Request: (&Request{Method: "GET", URL: "http://x/cable?a=1", Headers: [][2]string{{"X", "\xff"}}, IP: "::1"}).Encode(),
-		State:   "s", Tags: []string{"a"}, Protocol: "p",
+		Request: request.Encode(), State: "s", Tags: []string{"a"}, Protocol: "p",
 		Channels: []Channel{{"b", "1", map[string]*string{"s": nil}}, {"a", "", map[string]*string{"x": &token}}},
 	}
-	text := appendRequest(nil, "n", []Call{call, {Do: Tick, Channel: "c", Timer: 2}, {Do: Deliver, Channel: "c", Stream: "", Payload: "{}"}})
+	text := appendRequest(nil, "n", []Call{
+		call, {Do: Tick, Channel: "c", Timer: 2}, {Do: Deliver, Channel: "c", Stream: "", Payload: "{}"},
+	})
 	var back struct {
 		Calls []struct {
 			Frames   []string
@@ -95,7 +104,7 @@ func TestRequest_IsJSONWhateverIsInIt(t *testing.T) {
 	}
 }
 
-func TestReply_IsReadInAllItsParts(t *testing.T) {
+func TestReply_IsParsedInAllItsParts(t *testing.T) {
 	reply, err := parseReply([]byte(` {"v":1, "process":"b", "unknown":{"a":[1,"}"]}, "results":[
 		{"need":"state"},
 		{"status":200,"ver":"2","state":"s","tags":["t"],"id":"i","warnings":["w"],"error":{"kind":"lost","message":"m"},
@@ -120,10 +129,10 @@ func TestReply_IsReadInAllItsParts(t *testing.T) {
 	}
 }
 
-func TestReply_ThatIsWrongIsAnError(t *testing.T) {
+func TestReply_ThatIsInvalidIsAnError(t *testing.T) {
 	for _, text := range []string{``, `{`, `{"results":[{"ops":[["nonsense"]]}]}`, `{"results":[{"ops":[["send"]]}]}`, `{"results":[{"status":"x"}]}`} {
 		if _, err := parseReply([]byte(text)); err == nil {
-			t.Errorf("%q was read", text)
+			t.Errorf("%q was accepted", text)
 		}
 	}
 }
@@ -136,8 +145,11 @@ func FuzzReply(f *testing.F) {
 	})
 }
 
-func TestCall_SaysWhatIsWrongAndWhatToDo(t *testing.T) {
-	for status, want := range map[int]string{403: "the same CATENARY_SECRET", 404: "add the gem catenary-rails", 400: "the same version", 502: "point backend.url at Puma"} {
+func TestCall_ErrorsSayWhatIsWrongAndWhatToDo(t *testing.T) {
+	for status, want := range map[int]string{
+		403: "the same CATENARY_SECRET", 404: "add the gem catenary-rails",
+		400: "the same version", 502: "point backend.url at Puma",
+	} {
 		client := backend(t, func(w http.ResponseWriter, r *http.Request) { http.Error(w, "because", status) })
 		if _, err := client.Call(t.Context(), Call{}); err == nil || !strings.Contains(err.Error(), want) || errors.Is(err, ErrNotSent) {
 			t.Errorf("%d: %v", status, err)
@@ -166,7 +178,7 @@ func TestCall_IsBoundedInTimeAndLength(t *testing.T) {
 	}
 }
 
-func TestPost_TakesSeveralWaitingCallsInOrderAndNoMoreWaitThanMay(t *testing.T) {
+func TestPost_CarriesSeveralQueuedCallsInOrderAndTheQueueIsBounded(t *testing.T) {
 	requests := make(chan []string, 10)
 	client := backend(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -200,11 +212,11 @@ func TestPost_TakesSeveralWaitingCallsInOrderAndNoMoreWaitThanMay(t *testing.T) 
 		}
 	}
 	if together := <-requests; strings.Join(together, "") != "12345" {
-		t.Errorf("together travelled %v", together)
+		t.Errorf("one request had %v", together)
 	}
 }
 
-func TestCall_ThatGivesUpWaitingIsNotMade(t *testing.T) {
+func TestCall_IsNotMadeAfterItsContextEnded(t *testing.T) {
 	release := make(chan struct{})
 	var made atomic.Int32
 	client := backend(t, func(w http.ResponseWriter, r *http.Request) { made.Add(1); <-release; fine(w, r) },
@@ -225,7 +237,7 @@ func TestCall_ThatGivesUpWaitingIsNotMade(t *testing.T) {
 	}
 }
 
-func TestPost_KeepsItsConnections(t *testing.T) {
+func TestPost_ReusesItsConnections(t *testing.T) {
 	var opened atomic.Int32
 	server := httptest.NewUnstartedServer(http.HandlerFunc(fine))
 	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
@@ -235,7 +247,9 @@ func TestPost_KeepsItsConnections(t *testing.T) {
 	}
 	server.Start()
 	defer server.Close()
-	client, _ := NewClient(Options{URL: server.URL, Transport: Post, Timeout: time.Second, Concurrency: 2, Queue: 2, ReplyBytes: 1000})
+	client, _ := NewClient(Options{
+		URL: server.URL, Transport: Post, Timeout: time.Second, Concurrency: 2, Queue: 2, ReplyBytes: 1000,
+	})
 	defer client.Close()
 	for i := range 20 {
 		if _, err := client.Call(t.Context(), Call{}); err != nil {
@@ -259,7 +273,7 @@ func TestPost_KeepsThePathOfTheBackendAndAcceptsInterimAnswers(t *testing.T) {
 	}
 }
 
-func TestPost_MakesACallInFullOnceTheProcessDoesNotKnowIt(t *testing.T) {
+func TestPost_RepeatsACallInFullForAProcessThatLacksTheState(t *testing.T) {
 	var bodies []string
 	client := backend(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -286,7 +300,9 @@ func TestCall_GoesOverAUnixSocketToo(t *testing.T) {
 	server := &http.Server{Handler: http.HandlerFunc(fine)}
 	go server.Serve(listener)
 	defer server.Close()
-	client, err := NewClient(Options{URL: "unix://" + path, Transport: Post, Timeout: time.Second, Concurrency: 1, ReplyBytes: 1000})
+	client, err := NewClient(Options{
+		URL: "unix://" + path, Transport: Post, Timeout: time.Second, Concurrency: 1, ReplyBytes: 1000,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -296,7 +312,7 @@ func TestCall_GoesOverAUnixSocketToo(t *testing.T) {
 	}
 }
 
-func TestBackendURL_ThatIsWrongSaysWhatToWrite(t *testing.T) {
+func TestBackendURL_ErrorsSayWhatToWrite(t *testing.T) {
 	for _, url := range []string{"", "localhost:3000", "ftp://x", "http://", "unix:", "http://[::1"} {
 		if _, err := NewClient(Options{URL: url}); err == nil || !strings.Contains(err.Error(), "backend.url") {
 			t.Errorf("%q: %v", url, err)
@@ -307,25 +323,29 @@ func TestBackendURL_ThatIsWrongSaysWhatToWrite(t *testing.T) {
 func BenchmarkCall(b *testing.B) {
 	server := httptest.NewServer(http.HandlerFunc(fine))
 	defer server.Close()
-	client, _ := NewClient(Options{URL: server.URL, Transport: Post, Secret: "x", Node: "n", Timeout: time.Second, Concurrency: 4, Queue: 100, ReplyBytes: 1000})
+	client, _ := NewClient(Options{
+		URL: server.URL, Transport: Post, Secret: "x", Node: "n", Timeout: time.Second,
+		Concurrency: 4, Queue: 100, ReplyBytes: 1000,
+	})
 	defer client.Close()
 	frames := []string{`{"command":"message","identifier":"{\"channel\":\"ChatChannel\",\"room\":1}","data":"{\"body\":\"hello\",\"action\":\"speak\"}"}`}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := client.Call(context.Background(), Call{Connection: "n:1", Do: Frames, Version: "1", Frames: frames}); err != nil {
+		call := Call{Connection: "n:1", Do: Frames, Version: "1", Frames: frames}
+		if _, err := client.Call(context.Background(), call); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
 
-func TestClient_TriesAllSecretsBeforeItSaysThatTheyAreWrong(t *testing.T) {
+func TestClient_TriesAllSecretsBeforeItReportsThatTheyAreWrong(t *testing.T) {
 	var asked atomic.Int32
 	answer := func(w http.ResponseWriter, r *http.Request) {
 		asked.Add(1)
 		body, _ := io.ReadAll(r.Body)
 		signed := fmt.Sprintf("v1\n%s\n%s\n%s", r.Header.Get("Catenary-Time"), r.Header.Get("Catenary-Nonce"), body)
 		if !proves(newSigner("right").key, r.Header.Get("Catenary-Signature"), signed) {
-			http.NotFound(w, r) // as an app does that is not on this machine
+			http.NotFound(w, r) // as an app on another machine does
 			return
 		}
 		io.WriteString(w, `{"v":1,"process":"b","results":[],"settings":{}}`)

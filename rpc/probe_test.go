@@ -14,10 +14,12 @@ import (
 	"github.com/catenary-cable/catenary/rpc/rpctest"
 )
 
-// unused is a client that does not run.
+// unused returns a client that does not Run.
 func unused(t *testing.T, url, transport string) *rpc.Client {
 	t.Helper()
-	client, err := rpc.NewClient(rpc.Options{URL: url, Secret: "secret", Node: "n", Transport: transport, Timeout: patience, Queue: 10})
+	client, err := rpc.NewClient(rpc.Options{
+		URL: url, Secret: "secret", Node: "n", Transport: transport, Timeout: patience, Queue: 10,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +32,7 @@ func probe(t *testing.T, url, transport string) (rpc.Probe, error) {
 	return unused(t, url, transport).Probe(t.Context())
 }
 
-func TestProbe_MeetsAProcess(t *testing.T) {
+func TestProbe_FindsAProcess(t *testing.T) {
 	rails := rpctest.New(t, "secret", fine, func(r *rpctest.Rails) { r.Workers, r.Count = 5, 2 })
 	found, err := probe(t, rails.URL, rpc.Auto)
 	if err != nil || found.Transport != rpc.Link || len(found.Processes) != 1 {
@@ -41,9 +43,11 @@ func TestProbe_MeetsAProcess(t *testing.T) {
 	}
 }
 
-func TestProbe_SaysWhyCallsGoByPOST(t *testing.T) {
+func TestProbe_ReportsWhyCallsGoByPOST(t *testing.T) {
 	for status, reason := range map[int]string{
-		http.StatusUpgradeRequired: "a proxy between", http.StatusNotImplemented: "rack.hijack", http.StatusNotFound: "answers POST /_catenary and no upgrade",
+		http.StatusUpgradeRequired: "a proxy between",
+		http.StatusNotImplemented:  "rack.hijack",
+		http.StatusNotFound:        "answers POST /_catenary but no upgrade",
 	} {
 		backend := postOnly(t, status)
 		found, err := probe(t, backend, rpc.Auto)
@@ -51,7 +55,7 @@ func TestProbe_SaysWhyCallsGoByPOST(t *testing.T) {
 			t.Errorf("%d: %+v, %v", status, found, err)
 		}
 		if _, err := probe(t, backend, rpc.Link); err == nil {
-			t.Errorf("%d: there is no link, and it does not say so", status)
+			t.Errorf("%d: an error was expected", status)
 		}
 		if found, err := probe(t, backend, rpc.Post); err != nil || found.Transport != rpc.Post {
 			t.Errorf("%d: %+v, %v", status, found, err)
@@ -59,10 +63,10 @@ func TestProbe_SaysWhyCallsGoByPOST(t *testing.T) {
 	}
 }
 
-func TestProbe_SaysWhatIsWrong(t *testing.T) {
+func TestProbe_ReportsWhatIsWrong(t *testing.T) {
 	other := rpctest.New(t, "another", fine)
-	var refused *rpc.StatusError
-	if _, err := probe(t, other.URL, rpc.Auto); !errors.As(err, &refused) || refused.Status != http.StatusForbidden {
+	var rejected *rpc.StatusError
+	if _, err := probe(t, other.URL, rpc.Auto); !errors.As(err, &rejected) || rejected.Status != http.StatusForbidden {
 		t.Error(err)
 	}
 	other.Server.Close()
@@ -71,7 +75,7 @@ func TestProbe_SaysWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestSettings_AreAskedForLessAndLessWhereThereIsNoGem(t *testing.T) {
+func TestSettings_AreAskedForLessAndLessOftenWithoutTheGem(t *testing.T) {
 	var asked atomic.Int32
 	var knows atomic.Bool
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -91,7 +95,7 @@ func TestSettings_AreAskedForLessAndLessWhereThereIsNoGem(t *testing.T) {
 		}
 	}
 	if n := asked.Load(); n != 1 {
-		t.Errorf("Rails was asked %d times in a moment", n)
+		t.Errorf("Rails was asked %d times at once", n)
 	}
 	knows.Store(true)
 	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
@@ -99,7 +103,7 @@ func TestSettings_AreAskedForLessAndLessWhereThereIsNoGem(t *testing.T) {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("it is not asked again")
+			t.Fatal("Rails was not asked again")
 		}
 	}
 }

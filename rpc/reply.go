@@ -1,44 +1,65 @@
 package rpc
 
-// reply is what Rails answers to the calls of one POST, in their order.
+// reply is the answer to one POST: a result for each of its calls, in order.
 type reply struct {
 	results  []Result
 	settings *Settings
 }
 
-// Answer is what became of a call. Err is not nil if there is no Result; if it
-// is ErrNotSent, nothing has run.
+// Answer is the outcome of a call. Without a Result, Err says why; if Err is ErrNotSent, the call
+// has not run.
 type Answer struct {
-	Process *Process // that ran it, and holds the connection's objects; nil over POST
+	Process *Process // that ran the call and holds the connection's objects; nil: by POST
 	Result  *Result
 	Err     error
 }
 
-// Result is what one call did.
+// Result is what one call did (docs/rpc.md, "A result").
 type Result struct {
 	Status  int
-	Headers [][2]string // with Body: what the app's middleware answered to the handshake
+	Headers [][2]string // with Body: the app's middleware answered the handshake itself
 	Body    string
 
 	Need     string
 	Ops      []Op
 	Version  string
 	State    string
-	Kept     bool // with State and Channels, catenary has all of the state; else a Kept follows
+	Kept     bool // State and Channels complete what catenary has; false: a Kept follows
 	Tags     []string
 	ID       string
-	Beat     float64                    // seconds between two calls of Beat; 0: none
-	Raised   bool                       // the app's connect has, and the ops end the connection
-	Channels map[string]*ChannelOutcome // nil: not subscribed afterwards
+	Beat     float64                    // seconds between calls of Beat; 0: none
+	Raised   bool                       // the app's connect raised an exception; Ops end the connection
+	Channels map[string]*ChannelOutcome // by identifier; nil: not subscribed any more
 	Warnings []string
 	Error    *Error
 }
 
-// Opened reports whether an open has made a connection. If not, the app's
-// middleware has answered the handshake: with 200 too, a maintenance page, say.
+// Opened reports whether an open made a connection. If not, the app's middleware answered the
+// handshake, perhaps with status 200 too (a maintenance page, say).
 func (r *Result) Opened() bool { return r.Error == nil && r.Status == 200 && r.Version != "" }
 
-// ChannelOutcome is what a call made of one subscription.
+// Kinds of Op, each with the fields that it uses (docs/rpc.md, "Effects").
+const (
+	OpSend     = "send"     // Frame
+	OpConfirm  = "confirm"  // Identifier, Frame
+	OpReject   = "reject"   // Identifier, Frame
+	OpSub      = "sub"      // Identifier, Stream, Token
+	OpUnsub    = "unsub"    // Identifier, Stream
+	OpInternal = "internal" // Stream
+	OpClose    = "close"    // Frame, if a backend sent disconnect
+	OpDrop     = "drop"     // Identifier
+)
+
+// Op is one effect of a call on its connection.
+type Op struct {
+	Kind       string
+	Identifier string
+	Stream     string
+	Token      *string // nil: a plain stream
+	Frame      string
+}
+
+// ChannelOutcome is one subscription after a call.
 type ChannelOutcome struct {
 	State  string
 	Timers []float64 // seconds between ticks
@@ -50,7 +71,7 @@ const (
 	Internal = "internal" // the gem failed
 )
 
-// Error is a call that could not be run.
+// Error is Rails' reason why it could not run a call.
 type Error struct {
 	Kind    string `json:"kind"`
 	Message string `json:"message"`
@@ -58,33 +79,33 @@ type Error struct {
 
 func (e *Error) Error() string { return "Rails could not run the call (" + e.Kind + "): " + e.Message }
 
-// Settings are what the app tells of itself.
+// Settings are what Rails says about the app (docs/rpc.md, "Settings").
 type Settings struct {
 	Rails           string         `json:"rails"`
 	Gem             string         `json:"gem"`
 	Environment     string         `json:"environment"`
 	MountPath       string         `json:"mount_path"`
-	MountPaths      []string       `json:"mount_paths"` // where routes lead to Action Cable, * for a segment of any name
+	MountPaths      []string       `json:"mount_paths"` // all routes to Action Cable; * is any segment
 	Threads         int            `json:"threads"`
 	Cable           map[string]any `json:"cable"`            // secret: may hold a password
-	LocalBroadcasts bool           `json:"local_broadcasts"` // as with the adapter async
+	LocalBroadcasts bool           `json:"local_broadcasts"` // they stay in the process that makes them
 	Identifiers     []string       `json:"identifiers"`
-	Identify        []string       `json:"identify"` // of these, those that catenary may set
+	Identify        []string       `json:"identify"` // those of Identifiers that catenary may set
 	GlobalIDApp     string         `json:"global_id_app"`
 
-	// How the app decides about the origin of a handshake.
+	// What decides which origins a handshake may have.
 	AllowedRequestOrigins           []string `json:"allowed_request_origins"`
 	AllowSameOriginAsHost           bool     `json:"allow_same_origin_as_host"`
 	DisableRequestForgeryProtection bool     `json:"disable_request_forgery_protection"`
 	AssumeSSL                       bool     `json:"assume_ssl"`
-	ForwardedHost                   bool     `json:"forwarded_host"` // counts as the app's own, as from Rails 8.2 on
+	ForwardedHost                   bool     `json:"forwarded_host"` // counts as own host: from Rails 8.2 on
 	ForceSSL                        bool     `json:"force_ssl"`
-	Hosts                           []string `json:"hosts"` // none: any
+	Hosts                           []string `json:"hosts"` // empty: any
 
 	Turbo *TurboSettings `json:"turbo"` // nil: there is no Turbo::StreamsChannel
 }
 
-// Mounts are all paths where the app has Action Cable, as far as it tells.
+// Mounts returns all paths at which the app mounts Action Cable.
 func (s *Settings) Mounts() []string {
 	if len(s.MountPaths) == 0 && s.MountPath != "" {
 		return []string{s.MountPath}
@@ -92,17 +113,17 @@ func (s *Settings) Mounts() []string {
 	return s.MountPaths
 }
 
-// TurboSettings are what must be known of the app's Turbo::StreamsChannel before
-// its streams can be verified elsewhere.
+// TurboSettings are what catenary must know about the app's Turbo::StreamsChannel to verify its
+// streams itself.
 type TurboSettings struct {
-	Own      string `json:"own"`       // what the app has changed; "": it is turbo-rails'
+	Own      string `json:"own"`       // what the app changed in it; "": nothing
 	KeyCheck string `json:"key_check"` // see turbo.Check
 }
 
-// Kept is the state that catenary lacked after the call that Version is of.
+// Kept is the state that catenary lacked after the call whose result had Version.
 type Kept struct {
 	Version  string
-	State    string                     // "": what catenary has still holds
+	State    string                     // "": unchanged
 	Channels map[string]*ChannelOutcome // by identifier, those whose state has changed
 	Warnings []string
 }

@@ -1,23 +1,24 @@
 package rpc
 
 import (
+	"errors"
 	"slices"
 	"time"
 )
 
-// Which call goes to which process, and when. The methods here are called with
-// the client's mu held.
+// Which call goes to which process, and when. The methods here are called with the client's mu
+// held, unless they say otherwise.
 
-// enqueue has a call wait where it belongs, and sends what can be sent. c.mu is
-// held.
+// enqueue queues a call for its home, or for any process, and sends what can be sent.
 func (c *Client) enqueue(p *Pending) {
-	c.waiting++
-	if home := p.call.Home; home.reachable() {
-		home.link.waiting.of(p.call.Do).append(p)
+	c.queued++
+	home := p.call.Home
+	if home.reachable() {
+		home.link.queues.of(p.call.Do).push(p)
 		c.pump(home.link)
 		return
 	}
-	c.waits.of(p.call.Do).append(p)
+	c.queues.of(p.call.Do).push(p)
 	if l := c.leastLoaded(); l != nil {
 		c.pump(l)
 	} else if c.posting {
@@ -25,8 +26,8 @@ func (c *Client) enqueue(p *Pending) {
 	}
 }
 
-// leastLoaded is the link that a call without a home goes to: where connections
-// are fewest. c.mu is held.
+// leastLoaded returns the link for a call without a home: the one with the fewest connections of
+// those with room, and one that stalls only if all do. It returns nil if no link has room.
 func (c *Client) leastLoaded() (least *link) {
 	now := time.Now()
 	for _, l := range c.links {
@@ -47,102 +48,12 @@ func (c *Client) leastLoaded() (least *link) {
 	return least
 }
 
-// pump sends over a link what waits for it. c.mu is held.
-func (c *Client) pump(l *link) {
-	now := time.Now()
-	for l.hasRoom() {
-		p := c.next(l, now)
-		if p == nil {
-			return
-		}
-		c.waiting--
-		l.assign(p, now)
-	}
-}
-
-// next takes the call whose turn it is on a link; nil if there is none.
-func (c *Client) next(l *link, now time.Time) *Pending {
-	l.turn++
-	if l.turn%openTurn == 0 {
-		if p := c.nextToOpen(l, now); p != nil {
-			return p
-		}
-	}
-	if l.turn%endTurn == 0 {
-		if p := c.nextToEnd(l); p != nil {
-			return p
-		}
-	}
-	if p := l.waiting.here.take(); p != nil {
-		return p
-	}
-	if p := c.takeElsewhere(&c.waits.here, l, now); p != nil {
-		return p
-	}
-	if p := c.nextToEnd(l); p != nil {
-		return p
-	}
-	return c.nextToOpen(l, now)
-}
-
-func (c *Client) nextToEnd(l *link) *Pending { return takeFirst(&l.waiting.leaving, &c.waits.leaving) }
-
-func takeFirst(from ...*line) *Pending {
-	for _, l := range from {
-		if p := l.take(); p != nil {
-			return p
-		}
-	}
-	return nil
-}
-
-func (c *Client) nextToOpen(l *link, now time.Time) *Pending {
-	if len(c.waits.coming) == 0 || !l.mayOpen() || !c.welcomes(l, now) {
-		return nil
-	}
-	return c.waits.coming.take()
-}
-
-func (c *Client) takeElsewhere(from *line, l *link, now time.Time) *Pending {
-	if len(*from) == 0 || l.stalled(now) && !c.allStalled(now) {
-		return nil
-	}
-	return from.take()
-}
-
-// welcomes reports whether a new connection may go to this process: it has
-// hardly more of them than any other that gets on with its work. c.mu is held.
-func (c *Client) welcomes(l *link, now time.Time) bool {
-	if l.stalled(now) {
-		return c.allStalled(now)
-	}
-	for _, other := range c.links {
-		fewer := other.process.connections
-		if other.phase == staying && l.process.connections > fewer+max(2, fewer/8) && !other.stalled(now) {
-			return false
-		}
-	}
-	return true
-}
-
-func (c *Client) allStalled(now time.Time) bool {
-	return !slices.ContainsFunc(c.links, func(l *link) bool { return l.phase == staying && !l.stalled(now) })
-}
-
-// moveWaiting lets any process run what has waited for one. c.mu is held.
-func (c *Client) moveWaiting(l *link) {
-	for _, from := range l.waiting.all() {
-		for p := from.take(); p != nil; p = from.take() {
-			c.waits.of(p.call.Do).append(p)
-		}
-	}
-}
-
-// spread sends over all links what waits for any of them. c.mu is held.
-func (c *Client) spread() {
+// pumpAll sends over all links what waits, calls for any process first to the least loaded one.
+func (c *Client) pumpAll() {
 	for l := c.leastLoaded(); l != nil; l = c.leastLoaded() {
-		before := c.waiting
-		if c.pump(l); c.waiting == before {
+		before := c.queued
+		c.pump(l)
+		if c.queued == before {
 			break
 		}
 	}
@@ -151,5 +62,161 @@ func (c *Client) spread() {
 	}
 	if len(c.links) == 0 && c.posting {
 		c.post.pump()
+	}
+}
+
+// pump sends calls over a link while it has room.
+func (c *Client) pump(l *link) {
+	now := time.Now()
+	for l.hasRoom() {
+		p := c.next(l, now)
+		if p == nil {
+			return
+		}
+		c.queued--
+		l.assign(p, now)
+	}
+}
+
+// next takes the next call for a link off its queue, in the order that queues describes; nil if
+// there is none.
+func (c *Client) next(l *link, now time.Time) *Pending {
+	l.turn++
+	if l.turn%openTurn == 0 {
+		if p := c.nextOpen(l, now); p != nil {
+			return p
+		}
+	}
+	if l.turn%closeTurn == 0 {
+		if p := c.nextClose(l); p != nil {
+			return p
+		}
+	}
+	if p := l.queues.established.pop(); p != nil {
+		return p
+	}
+	if !l.stalled(now) || c.allStalled(now) {
+		if p := c.queues.established.pop(); p != nil {
+			return p
+		}
+	}
+	if p := c.nextClose(l); p != nil {
+		return p
+	}
+	return c.nextOpen(l, now)
+}
+
+func (c *Client) nextClose(l *link) *Pending { return popFirst(&l.queues.closes, &c.queues.closes) }
+
+func (c *Client) nextOpen(l *link, now time.Time) *Pending {
+	if len(c.queues.opens) == 0 || !l.canOpen() || !c.balanced(l, now) {
+		return nil
+	}
+	return c.queues.opens.pop()
+}
+
+// balanced reports whether a process may open a connection: it has at most an eighth more of them
+// (or two more, if that is greater) than any process that does not stall. A process that stalls
+// itself opens connections only if all do.
+func (c *Client) balanced(l *link, now time.Time) bool {
+	if l.stalled(now) {
+		return c.allStalled(now)
+	}
+	for _, other := range c.links {
+		fewer := other.process.connections
+		if other.phase == running && !other.stalled(now) && l.process.connections > fewer+max(2, fewer/8) {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *Client) allStalled(now time.Time) bool {
+	return !slices.ContainsFunc(c.links, func(l *link) bool {
+		return l.phase == running && !l.stalled(now)
+	})
+}
+
+// requeue lets any process run the calls that waited for this one.
+func (c *Client) requeue(l *link) {
+	for _, from := range l.queues.all() {
+		for p := from.pop(); p != nil; p = from.pop() {
+			c.queues.of(p.call.Do).push(p)
+		}
+	}
+}
+
+// allQueues returns the queue for any process and those of each link.
+func (c *Client) allQueues() []*queue {
+	all := c.queues.all()
+	for _, l := range c.links {
+		all = append(all, l.queues.all()...)
+	}
+	return all
+}
+
+// queueFull reports whether more calls wait than Options.Queue allows.
+func (c *Client) queueFull() bool {
+	if c.queued <= c.options.Queue {
+		return false
+	}
+	bounded := 0
+	for _, q := range c.allQueues() {
+		for _, p := range *q {
+			if p.call.bounded() {
+				bounded++
+			}
+		}
+	}
+	return bounded > c.options.Queue
+}
+
+// expire fails the calls that have waited until their Until. It takes the client's mu.
+func (c *Client) expire(now time.Time) {
+	c.failQueued(errors.New("Rails could not be reached in time"), func(p *Pending) bool {
+		return !p.call.Until.IsZero() && !now.Before(p.call.Until)
+	})
+}
+
+// failQueued fails the queued calls that match. It takes the client's mu.
+func (c *Client) failQueued(reason error, match func(*Pending) bool) {
+	now := time.Now()
+	c.mu.Lock()
+	var failed []*Pending
+	for _, q := range c.allQueues() {
+		failed = append(failed, q.removeIf(match)...)
+	}
+	c.queued -= len(failed)
+	err := c.notSent(reason)
+	for _, p := range failed {
+		if p.call.Do == Close {
+			c.countConnection(nil, p, nil) // the connection is gone all the same
+		}
+		c.observe(p, nil, err, now)
+	}
+	c.mu.Unlock()
+	for _, p := range failed {
+		p.finish(Answer{Err: err})
+	}
+}
+
+// countConnection keeps Process.connections after a call that ran at a process; result is nil if it
+// did not.
+func (c *Client) countConnection(at *Process, p *Pending, result *Result) {
+	ran := result != nil && result.Error == nil && result.Need == ""
+	switch {
+	case p.call.Do == Open: // link.assign has counted it
+		if !ran || !result.Opened() {
+			at.connections--
+		}
+	case p.call.Do == Close:
+		if p.call.Home != nil && p.call.Encoded == nil { // Encoded: another node's connection
+			p.call.Home.connections--
+		}
+	case ran && p.call.Home != at:
+		at.connections++
+		if p.call.Home != nil {
+			p.call.Home.connections--
+		}
 	}
 }

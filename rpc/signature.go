@@ -15,12 +15,11 @@ import (
 	"time"
 )
 
-// signer signs calls and links as docs/rpc.md says. It holds a key, which is
-// never printed.
+// signer signs requests with one secret (docs/rpc.md, "The secret"). Never print its key.
 type signer struct {
 	secret string
 	key    []byte
-	macs   sync.Pool // of hash.Hash, with the key
+	macs   sync.Pool // of hash.Hash with the key
 }
 
 func newSigner(secret string) *signer {
@@ -31,7 +30,7 @@ func newSigner(secret string) *signer {
 // signers are those of all secrets that Rails may have. One is in use.
 type signers struct {
 	all   []*signer
-	inUse atomic.Int32
+	inUse atomic.Int32 // index into all
 }
 
 func newSigners(secrets []string) *signers {
@@ -44,12 +43,12 @@ func newSigners(secrets []string) *signers {
 
 func (s *signers) current() *signer { return s.all[s.inUse.Load()] }
 
-// attempt has f ask Rails with one secret after the other until one is not
-// refused, which is in use from then on. The error is f's last one.
-func attempt[T any](s *signers, f func(*signer) (T, error)) (result T, err error) {
+// withEachSecret calls f with one signer after the other until Rails does not reject it. That one
+// is in use from then on. The result and the error are those of the last f.
+func withEachSecret[T any](s *signers, f func(*signer) (T, error)) (result T, err error) {
 	for range s.all {
 		used := s.inUse.Load()
-		if result, err = f(s.all[used]); err == nil || !refused(err) {
+		if result, err = f(s.all[used]); err == nil || !rejected(err) {
 			return result, err
 		}
 		s.inUse.CompareAndSwap(used, (used+1)%int32(len(s.all)))
@@ -57,20 +56,22 @@ func attempt[T any](s *signers, f func(*signer) (T, error)) (result T, err error
 	return result, err
 }
 
-// refused tells whether Rails has answered as it does to a signature that is
-// wrong: with 403, or as the app answers an unknown path.
-func refused(err error) bool {
+// rejected reports whether Rails answered as it does to a wrong signature: with 403, or as the app
+// answers an unknown path.
+func rejected(err error) bool {
 	var answer *StatusError
-	return errors.As(err, &answer) && answer.Status < http.StatusInternalServerError && answer.Status != http.StatusBadRequest
+	return errors.As(err, &answer) &&
+		answer.Status < http.StatusInternalServerError && answer.Status != http.StatusBadRequest
 }
 
-// Secret is the one that Rails has accepted last, or the first.
+// Secret returns the secret that Rails accepted last; the first one if it has accepted none.
 func (c *Client) Secret() string { return c.signers.current().secret }
 
-// sign adds the three headers that prove a request to be ours. What is signed is
-// the purpose, the time, the nonce and the parts, each on a line of its own. It
-// returns the nonce.
-func (s *signer) sign(header http.Header, purpose string, now time.Time, parts ...[]byte) (nonce string) {
+// sign adds Catenary-Time, -Nonce and -Signature to header. It signs purpose, time, nonce and
+// parts, joined by newlines, and returns the nonce.
+func (s *signer) sign(
+	header http.Header, purpose string, now time.Time, parts ...[]byte,
+) (nonce string) {
 	unix := strconv.FormatInt(now.Unix(), 10)
 	nonce = newNonce()
 	mac := s.macs.Get().(hash.Hash)
@@ -87,20 +88,21 @@ func (s *signer) sign(header http.Header, purpose string, now time.Time, parts .
 	return nonce
 }
 
-// newNonce returns 32 hexadecimal digits at random.
+// newNonce returns 32 random hexadecimal digits.
 func newNonce() string {
 	var random [16]byte
 	rand.Read(random[:]) // never fails
 	return hex.EncodeToString(random[:])
 }
 
+// mac returns the HMAC-SHA256 of text.
 func mac(key []byte, text string) []byte {
 	m := hmac.New(sha256.New, key)
 	io.WriteString(m, text)
 	return m.Sum(nil)
 }
 
-// proves reports whether a hexadecimal proof is the key's MAC of text.
+// proves reports whether proof is the MAC of text in hexadecimal.
 func proves(key []byte, proof, text string) bool {
 	given, err := hex.DecodeString(proof)
 	return err == nil && hmac.Equal(given, mac(key, text))

@@ -11,27 +11,28 @@ import (
 	"time"
 )
 
-// Path is where the gem answers, below the path of backend.url.
+// Path is where the gem answers, relative to the path of backend.url.
 const Path = "/_catenary"
 
-// dialWait is how long Rails may take to accept a connection.
+// dialWait is how long Rails may take to accept a connection, TLS included.
 const dialWait = 5 * time.Second
 
-// target is where Rails is, as backend.url says.
+// target is where Rails is: backend.url, parsed.
 type target struct {
 	network, address string
-	tls              *tls.Config // nil: plain
-	host             string      // for the Host header
-	path             string
+	tls              *tls.Config // nil: no TLS
+	host             string      // of the Host header
+	path             string      // with Path
 }
 
-// newTarget reads http://host:port/path, https://host or unix:/path/to/puma.sock.
+// newTarget parses http://host:port/path, https://host or unix:/path/to/puma.sock.
 func newTarget(backend string) (t target, err error) {
 	u, err := url.Parse(backend)
 	if err != nil {
 		return t, fmt.Errorf("backend.url: %w", err)
 	}
-	t = target{network: "tcp", address: u.Host, host: u.Host, path: strings.TrimRight(u.EscapedPath(), "/") + Path}
+	path := strings.TrimRight(u.EscapedPath(), "/") + Path
+	t = target{network: "tcp", address: u.Host, host: u.Host, path: path}
 	port := "80"
 	switch u.Scheme {
 	case "http":
@@ -40,14 +41,15 @@ func newTarget(backend string) (t target, err error) {
 	case "unix":
 		t.network, t.address, t.host, t.path = "unix", u.Path, "localhost", Path
 		if t.address == "" {
-			return t, fmt.Errorf("backend.url: unix:%s names no socket: write unix:/path/to/puma.sock", u.Opaque)
+			return t, fmt.Errorf("backend.url: unix:%s has no path: write unix:/path/to/puma.sock", u.Opaque)
 		}
 		return t, nil
 	default:
-		return t, fmt.Errorf("backend.url: %q is no http:, https: or unix: address: write for example http://127.0.0.1:3000", u.Redacted())
+		return t, fmt.Errorf("backend.url: %q is not a valid http:, https: or unix: URL: "+
+			"write for example http://127.0.0.1:3000", u.Redacted())
 	}
 	if u.Hostname() == "" {
-		return t, fmt.Errorf("backend.url: %q names no host: write for example http://127.0.0.1:3000", u.Redacted())
+		return t, fmt.Errorf("backend.url: %q has no host: write for example http://127.0.0.1:3000", u.Redacted())
 	}
 	if u.Port() == "" {
 		t.address = net.JoinHostPort(u.Hostname(), port)
@@ -62,8 +64,8 @@ func (t *target) url() string {
 	return "http://" + t.host + t.path
 }
 
-// addresses are all that the backend's name stands for: processes may hide
-// behind each of them.
+// addresses returns all addresses of the backend's host: there may be processes behind each. Where
+// resolving fails it returns the host itself, so that dialling reports the error.
 func (t *target) addresses(ctx context.Context) []string {
 	host, port, err := net.SplitHostPort(t.address)
 	if t.network == "unix" || err != nil {
@@ -76,7 +78,7 @@ func (t *target) addresses(ctx context.Context) []string {
 	defer cancel()
 	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil || len(ips) < 2 {
-		return []string{t.address} // the dial says what is wrong
+		return []string{t.address}
 	}
 	addresses := make([]string, len(ips))
 	for i, ip := range ips {
@@ -85,14 +87,15 @@ func (t *target) addresses(ctx context.Context) []string {
 	return addresses
 }
 
-// dial connects to one of the addresses.
+// dial connects to one of the addresses, with TLS if the URL says so. Its errors wrap ErrNotSent.
 func (t *target) dial(ctx context.Context, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialWait)
 	defer cancel()
 	conn, err := (&net.Dialer{KeepAlive: -1}).DialContext(ctx, t.network, address)
 	if err == nil && t.tls != nil {
 		secure := tls.Client(conn, t.tls)
-		if err = secure.HandshakeContext(ctx); err != nil {
+		err = secure.HandshakeContext(ctx)
+		if err != nil {
 			conn.Close()
 		}
 		conn = secure
@@ -103,8 +106,8 @@ func (t *target) dial(ctx context.Context, address string) (net.Conn, error) {
 	return conn, nil
 }
 
-// private reports whether nobody else can read or write what goes over conn, as
-// far as this end can see.
+// private reports whether, as far as this end can see, nobody else can read or write what conn
+// carries.
 func (t *target) private(conn net.Conn) bool {
 	if t.tls != nil || t.network == "unix" {
 		return true

@@ -6,8 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// appendRequest writes the body of a request. Like parseReply, it does without
-// reflection.
+// appendRequest appends the body of a POST. Like parseReply, it does without reflection.
 func appendRequest(b []byte, node string, calls []Call) []byte {
 	b = append(b, `{"v":1,"node":`...)
 	b = appendText(b, node)
@@ -21,15 +20,16 @@ func appendRequest(b []byte, node string, calls []Call) []byte {
 	return append(b, "]}"...)
 }
 
-// appendNumbered writes a call as a link carries it.
+// appendNumbered appends a call as a link carries it.
 func appendNumbered(b []byte, number uint64, c *Call) []byte {
 	b = strconv.AppendUint(append(b, `{"call":`...), number, 10)
 	at := len(b)
 	b = appendCall(b, c)
-	b[at] = ',' // in place of the brace
+	b[at] = ',' // instead of the call's opening brace
 	return b
 }
 
+// appendCall appends a call, short or full.
 func appendCall(b []byte, c *Call) []byte {
 	if c.Encoded != nil {
 		return append(b, c.Encoded...)
@@ -71,7 +71,7 @@ func appendCall(b []byte, c *Call) []byte {
 	return append(b, '}')
 }
 
-// appendChannels keeps the order, in which Rails runs unsubscribed.
+// appendChannels keeps the order of channels: Rails runs unsubscribed in it.
 func appendChannels(b []byte, channels []Channel) []byte {
 	b = append(b, '{')
 	for i, channel := range channels {
@@ -79,13 +79,14 @@ func appendChannels(b []byte, channels []Channel) []byte {
 			b = append(b, ',')
 		}
 		b = append(appendText(b, channel.Identifier), `:{"streams":`...)
-		streams, _ := json.Marshal(channel.Streams) // texts cannot fail
+		streams, _ := json.Marshal(channel.Streams) // strings always marshal
 		b = append(b, streams...)
 		b = append(appendField(b, `,"state":`, channel.State), '}')
 	}
 	return append(b, '}')
 }
 
+// appendField appends a field, unless its value is empty.
 func appendField(b []byte, key, value string) []byte {
 	if value == "" {
 		return b
@@ -104,11 +105,11 @@ func appendTexts(b []byte, texts []string) []byte {
 	return append(b, ']')
 }
 
-// appendText writes a text as JSON, in the fewest characters.
+// appendText appends a JSON string, escaping as little as possible.
 func appendText(b []byte, text string) []byte {
-	if !utf8.ValidString(text) { // from a header: let the library mend it
-		mended, _ := json.Marshal(text)
-		return append(b, mended...)
+	if !utf8.ValidString(text) { // a header, say: json replaces what is invalid
+		replaced, _ := json.Marshal(text)
+		return append(b, replaced...)
 	}
 	const hex = "0123456789abcdef"
 	b = append(b, '"')

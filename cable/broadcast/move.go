@@ -33,8 +33,8 @@ type move struct {
 	timer *time.Timer
 }
 
-// Goes has others listen in place of a process that will end.
-func (r *Rails) Goes(p *rpc.Process) {
+// ProcessStopping has others listen in place of a process that will end.
+func (r *Rails) ProcessStopping(p *rpc.Process) {
 	r.mu.Lock()
 	defer r.unlock()
 	r.present = slices.DeleteFunc(r.present, func(other *rpc.Process) bool { return other == p })

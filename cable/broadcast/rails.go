@@ -21,7 +21,7 @@ type RailsOptions struct {
 
 // Processes are the links to Rails: *rpc.Client.
 type Processes interface {
-	HearWith(rpc.Listener)
+	SetListener(rpc.Listener)
 	Listen(p *rpc.Process, streams ...string)
 	Unlisten(p *rpc.Process, streams ...string)
 	Publish(p *rpc.Process, stream string, payload []byte) error
@@ -87,7 +87,7 @@ func NewRails(processes Processes, options RailsOptions, log *slog.Logger) *Rail
 		options: options, processes: processes, log: log, seed: maphash.MakeSeed(), wake: make(chan struct{}, 1),
 		streams: map[string]*railsStream{}, unheard: map[string]struct{}{},
 	}
-	processes.HearWith(r)
+	processes.SetListener(r)
 	return r
 }
 
@@ -263,9 +263,9 @@ func (r *Rails) forgetIfIdle(s *railsStream) {
 	}
 }
 
-// Came has a process listen to what nobody listens to, or, if broadcasts stay
+// ProcessReady has a process listen to what nobody listens to, or, if broadcasts stay
 // in it, to everything.
-func (r *Rails) Came(p *rpc.Process) {
+func (r *Rails) ProcessReady(p *rpc.Process) {
 	r.mu.Lock()
 	defer r.unlock()
 	if !slices.Contains(r.present, p) {
@@ -288,9 +288,9 @@ func (r *Rails) Came(p *rpc.Process) {
 	r.settle()
 }
 
-// Left forgets a process. What it listened to others do from now on; what was
+// ProcessGone forgets a process. What it listened to others do from now on; what was
 // broadcast meanwhile is missed.
-func (r *Rails) Left(p *rpc.Process) {
+func (r *Rails) ProcessGone(p *rpc.Process) {
 	r.mu.Lock()
 	defer r.unlock()
 	r.present = slices.DeleteFunc(r.present, func(other *rpc.Process) bool { return other == p })
@@ -344,8 +344,8 @@ func (r *Rails) Listening(p *rpc.Process, stream string) {
 	r.settle()
 }
 
-// Heard hands a broadcast on to Run, unless another process has the word.
-func (r *Rails) Heard(p *rpc.Process, stream string, payload []byte) {
+// Received hands a broadcast on to Run, unless another process has the word.
+func (r *Rails) Received(p *rpc.Process, stream string, payload []byte) {
 	r.mu.Lock()
 	defer r.unlock()
 	if m := r.moveBy(stream); m != nil {

@@ -36,7 +36,7 @@ func newAdapter(t *testing.T) *adapter {
 	return &adapter{t: t, processes: map[*rpc.Process]*railsProcess{}}
 }
 
-func (a *adapter) HearWith(l rpc.Listener) { a.listener = l }
+func (a *adapter) SetListener(l rpc.Listener) { a.listener = l }
 
 // starts has another process come.
 func (a *adapter) starts(id string, local bool) *railsProcess {
@@ -44,7 +44,7 @@ func (a *adapter) starts(id string, local bool) *railsProcess {
 	a.mu.Lock()
 	a.processes[p.Process] = p
 	a.mu.Unlock()
-	a.listener.Came(p.Process)
+	a.listener.ProcessReady(p.Process)
 	var talking sync.WaitGroup
 	talking.Go(func() {
 		for say := range p.said {
@@ -62,7 +62,7 @@ func (a *adapter) starts(id string, local bool) *railsProcess {
 }
 
 func (a *adapter) goes(p *railsProcess) {
-	p.said <- func(l rpc.Listener) { l.Goes(p.Process) }
+	p.said <- func(l rpc.Listener) { l.ProcessStopping(p.Process) }
 	within(a.t, "the word that others listen", p.moved)
 }
 
@@ -73,7 +73,7 @@ func (a *adapter) ends(p *railsProcess) {
 	delete(a.processes, p.Process)
 	a.mu.Unlock()
 	if there {
-		p.said <- func(l rpc.Listener) { l.Left(p.Process) }
+		p.said <- func(l rpc.Listener) { l.ProcessGone(p.Process) }
 		close(p.said)
 	}
 }
@@ -109,7 +109,7 @@ func (a *adapter) Publish(p *rpc.Process, stream string, payload []byte) error {
 		err = nil
 		for _, other := range a.processes {
 			if other.streams[stream] && (!p.Local || p == other) {
-				other.said <- func(l rpc.Listener) { l.Heard(other.Process, stream, payload) }
+				other.said <- func(l rpc.Listener) { l.Received(other.Process, stream, payload) }
 			}
 		}
 	})
@@ -222,7 +222,7 @@ func TestRails_AProcessThatGoesTakesNothingWithIt(t *testing.T) {
 // deaf asks nobody: the test says what processes tell.
 type deaf struct{ published string }
 
-func (d *deaf) HearWith(rpc.Listener)            {}
+func (d *deaf) SetListener(rpc.Listener)         {}
 func (d *deaf) Listen(*rpc.Process, ...string)   {}
 func (d *deaf) Unlisten(*rpc.Process, ...string) {}
 func (d *deaf) Moved(*rpc.Process)               {}
@@ -236,11 +236,11 @@ func TestRails_WhoSubscribesToAStreamThatMovesIsAnsweredWhenTheMoveIsOver(t *tes
 	d, gaps := &deaf{}, 0
 	s := NewRails(d, RailsOptions{Restored: func(time.Duration) { gaps++ }}, quiet())
 	old, next := &rpc.Process{ID: "old"}, &rpc.Process{ID: "new"}
-	s.Came(old)
+	s.ProcessReady(old)
 	answered := false
 	s.Subscribe("s", func() { answered = true })
-	s.Came(next)
-	s.Goes(old)
+	s.ProcessReady(next)
+	s.ProcessStopping(old)
 	marker := s.moves[0].marker
 	s.Listening(next, "s")
 	s.Listening(old, marker)
@@ -248,8 +248,8 @@ func TestRails_WhoSubscribesToAStreamThatMovesIsAnsweredWhenTheMoveIsOver(t *tes
 	if d.published != marker || answered {
 		t.Fatalf("published %q, answered %t", d.published, answered)
 	}
-	s.Heard(old, marker, nil)
-	s.Heard(next, marker, nil)
+	s.Received(old, marker, nil)
+	s.Received(next, marker, nil)
 	if !answered || gaps != 0 {
 		t.Errorf("answered %t, %d gaps", answered, gaps)
 	}
@@ -352,7 +352,7 @@ func TestRails_WhatWaitsIsBounded(t *testing.T) {
 	s.Subscribe("s", func() {})
 	large := make([]byte, 1<<20)
 	for range 40 {
-		s.Heard(p.Process, "s", large)
+		s.Received(p.Process, "s", large)
 	}
 	s.mu.Lock()
 	waiting := s.bytes

@@ -62,7 +62,7 @@ func New(backend string, channels ...string) (*Relay, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", u.Path)
 		}
 	default:
-		return nil, fmt.Errorf("backend.url: %q is no http:, https: or unix: address: write for example http://127.0.0.1:3000", u.Redacted())
+		return nil, fmt.Errorf("backend.url: %q is not a valid http:, https: or unix: URL: write for example http://127.0.0.1:3000", u.Redacted())
 	}
 	for _, channel := range channels {
 		r.whole = r.whole || channel == All

@@ -75,13 +75,13 @@ func (c *collector) Collect(found chan<- prometheus.Metric) {
 // collectProcesses sums up Rails' processes. They come and go, so none of them
 // has a series of its own: the status page and top tell them apart.
 func (c *collector) collectProcesses(found chan<- prometheus.Metric) {
-	var going, workers, busy, most, fewest int
+	var stopping, workers, busy, most, fewest int
 	processes := c.backend.Processes()
 	first := true
 	for _, p := range processes {
 		busy += min(p.InFlight, p.Workers)
-		if p.Going {
-			going++
+		if p.Stopping {
+			stopping++
 			continue
 		}
 		workers += p.Workers
@@ -93,7 +93,7 @@ func (c *collector) collectProcesses(found chan<- prometheus.Metric) {
 	}
 	for _, m := range []prometheus.Metric{
 		gauge("catenary_rails_processes", "Rails processes with a link.", len(processes)),
-		gauge("catenary_rails_processes_going", "Of these, those that are about to stop.", going),
+		gauge("catenary_rails_processes_stopping", "Of these, those that are stopping.", stopping),
 		gauge("catenary_rails_workers", "Calls that all the others run at once.", workers),
 		gauge("catenary_rails_workers_busy", "Calls that Rails processes are running.", busy),
 		gauge("catenary_rails_connections_max", "Connections of the Rails process that holds the most.", most),

@@ -235,8 +235,8 @@ func TestDoctor_NamesWhatIsBroken(t *testing.T) {
 		}, env: []string{"CATENARY_SECRET=seCret"}, ready: "403", broken: true, says: []string{"FAIL Rails", "the signature is wrong", "the same CATENARY_SECRET", "from CATENARY_SECRET"}},
 		"no link, and it is insisted on": {rails: func(r *rpctest.Rails) { r.Serve = nil }, flags: func(c *clinic) []string {
 			return []string{"--backend-transport", "link", "--backend-url", takingUpgrades(c)}
-		}, ready: "takes away the upgrade", broken: true,
-			says: []string{"FAIL Rails", "takes away the upgrade"}},
+		}, ready: "strips the Upgrade header", broken: true,
+			says: []string{"FAIL Rails", "strips the Upgrade header"}},
 		"a Redis that is away":    {flags: flags("--broadcasts-redis-url", "redis://"+nobody), ready: "see that it runs", broken: true, says: []string{"FAIL broadcasts browsers hear nothing: ", nobody}},
 		"a Redis with a password": {flags: func(c *clinic) []string { return []string{"--broadcasts-redis-url", guarded(c.T).URL()} }, ready: "NOAUTH", broken: true, says: []string{"FAIL broadcasts browsers hear nothing: ", "asks for a password"}},
 		"another prefix": {app: app{settings: map[string]any{"cable": map[string]any{"adapter": "redis", "channel_prefix": "other"}}}, publishes: elsewhere, ready: "does not arrive", broken: true,

@@ -56,7 +56,7 @@ func workersOf(backend *rpc.Client, processes []rpc.ProcessStats) (workers int) 
 		return backend.Limit()
 	}
 	for _, p := range processes {
-		if !p.Going {
+		if !p.Stopping {
 			workers += p.Workers
 		}
 	}

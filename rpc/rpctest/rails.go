@@ -1,6 +1,5 @@
-// Package rpctest is Rails' end of a link in a few lines of Go, for the tests of
-// those who ask Rails. It answers the upgrade as docs/rpc.md says; what calls do
-// is the test's to say.
+// Package rpctest is Rails' end of a link in a few lines of Go, for tests of what makes calls. It
+// answers upgrades as docs/rpc.md says; the test decides what calls do.
 package rpctest
 
 import (
@@ -22,21 +21,21 @@ import (
 	"testing"
 )
 
-// Rails is a process of Rails.
+// Rails is a Rails process.
 type Rails struct {
 	*httptest.Server
 	Name    string // of the process
 	Workers int
-	Count   int    // of processes; 0: it does not say
-	Frames  string // "mac": insists on MACs
+	Count   int    // of Puma's workers; 0: the hello does not say
+	Frames  string // "mac": frames have MACs although plain ones were offered
 
-	Settings map[string]any // that the process tells, besides the least
+	Settings map[string]any // added to the minimum in the hello
 
-	// Answer runs a call. It answers by Link.End, now or later.
+	// Answer runs a call, and calls Link.End with its result, now or later.
 	Answer func(*Link, Call)
-	// Publish, if not nil, broadcasts what the process is asked to.
+	// Publish acts on publish frames; nil: they get no answer.
 	Publish func(stream, message string) error
-	// Serve, if not nil, answers requests other than upgrades.
+	// Serve answers requests other than upgrades; nil: with 404.
 	Serve http.HandlerFunc
 
 	key []byte
@@ -45,7 +44,7 @@ type Rails struct {
 	links []*Link
 }
 
-// Call is what came over a link.
+// Call is a call that came over a link.
 type Call struct {
 	Number     uint64   `json:"call"`
 	Connection string   `json:"conn"`
@@ -58,15 +57,18 @@ type Call struct {
 	State      string   `json:"state"`
 	Protocol   string   `json:"protocol"`
 
-	Request  json.RawMessage `json:"request"`  // nil: a short call
-	Channels json.RawMessage `json:"channels"` // of a full one
-	Text     []byte          `json:"-"`        // the whole frame
+	Request  json.RawMessage `json:"request"`  // nil in a short call
+	Channels json.RawMessage `json:"channels"` // nil in a short call
+	Text     []byte          `json:"-"`        // the frame's JSON
 }
 
-// New starts a process that runs answer for every call. It ends with the test.
+// New starts a process, which stops when the test ends.
 func New(t testing.TB, secret string, answer func(*Link, Call), change ...func(*Rails)) *Rails {
 	t.Helper()
-	r := &Rails{Name: "b-" + random(4), Workers: 4, Frames: "plain", Answer: answer, key: mac([]byte(secret), "catenary rpc v1")}
+	r := &Rails{
+		Name: "b-" + random(4), Workers: 4, Frames: "plain",
+		Answer: answer, key: mac([]byte(secret), "catenary rpc v1"),
+	}
 	for _, f := range change {
 		f(r)
 	}
@@ -78,22 +80,21 @@ func New(t testing.TB, secret string, answer func(*Link, Call), change ...func(*
 	return r
 }
 
-// Links are those that stand or have stood.
+// Links returns all links that were ever opened, oldest first.
 func (r *Rails) Links() []*Link {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append([]*Link(nil), r.links...)
 }
 
-// Cut ends all links as a killed process does.
+// Cut closes all links without a bye, as a process does that is killed.
 func (r *Rails) Cut() {
 	for _, l := range r.Links() {
 		l.conn.Close()
 	}
 }
 
-// Restart ends all links as a killed process does. Those to come are another
-// process'.
+// Restart is Cut, and later links are to a process of another name.
 func (r *Rails) Restart() {
 	r.mu.Lock()
 	r.Name = "b-" + random(4)
@@ -107,7 +108,7 @@ func (r *Rails) name() string {
 	return r.Name
 }
 
-// ServeHTTP answers upgrades.
+// ServeHTTP opens a link for an upgrade.
 func (r *Rails) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	if request.Header.Get("Upgrade") != "catenary" {
 		if r.Serve != nil {
@@ -119,7 +120,9 @@ func (r *Rails) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	}
 	h := request.Header
 	nonce, frames := h.Get("Catenary-Nonce"), h.Get("Catenary-Frames")
-	signed := strings.Join([]string{"link v1", h.Get("Catenary-Time"), nonce, h.Get("Catenary-Node"), frames, h.Get("Catenary-Known")}, "\n")
+	signed := strings.Join([]string{
+		"link v1", h.Get("Catenary-Time"), nonce, h.Get("Catenary-Node"), frames, h.Get("Catenary-Known"),
+	}, "\n")
 	if h.Get("Catenary-Signature") != hex.EncodeToString(mac(r.key, signed)) {
 		http.Error(w, "catenary: the signature is wrong", http.StatusForbidden)
 		return
@@ -133,21 +136,25 @@ func (r *Rails) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	if r.Frames == "mac" {
 		frames = "mac"
 	}
-	own := random(16)
+	ourNonce := random(16)
 	conn, buffered, err := w.(http.Hijacker).Hijack()
 	if err != nil {
 		panic(err)
 	}
-	proof := mac(r.key, strings.Join([]string{"link v1 proof", nonce, own, name, frames}, "\n"))
-	fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: catenary\r\nCatenary-Process: %s\r\nCatenary-Nonce: %s\r\nCatenary-Frames: %s\r\nCatenary-Proof: %x\r\n\r\n",
-		name, own, frames, proof)
-	l := &Link{rails: r, process: name, node: h.Get("Catenary-Node"), conn: conn, reader: buffered.Reader, mac: frames == "mac"}
-	linkKey := mac(r.key, strings.Join([]string{"link v1 key", nonce, own}, "\n"))
+	proof := mac(r.key, strings.Join([]string{"link v1 proof", nonce, ourNonce, name, frames}, "\n"))
+	fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: catenary\r\n"+
+		"Catenary-Process: %s\r\nCatenary-Nonce: %s\r\nCatenary-Frames: %s\r\nCatenary-Proof: %x\r\n\r\n",
+		name, ourNonce, frames, proof)
+	l := &Link{
+		rails: r, process: name, node: h.Get("Catenary-Node"),
+		conn: conn, reader: buffered.Reader, mac: frames == "mac",
+	}
+	linkKey := mac(r.key, strings.Join([]string{"link v1 key", nonce, ourNonce}, "\n"))
 	l.keys = [2][]byte{mac(linkKey, "catenary"), mac(linkKey, "rails")}
 	go l.run(linkKey)
 }
 
-// Link is one link to a catenary.
+// Link is a link to one catenary node.
 type Link struct {
 	rails   *Rails
 	process string
@@ -155,12 +162,12 @@ type Link struct {
 	conn    net.Conn
 	reader  *bufio.Reader
 	mac     bool
-	keys    [2][]byte // of catenary's frames and of ours
+	keys    [2][]byte // for the MACs of catenary's frames, and of ours
+	read    uint64    // frames; owned by run
 
 	mu       sync.Mutex
-	read     uint64 // frames
-	written  uint64
-	Controls []string // frames other than calls, in order
+	written  uint64   // frames
+	controls []string // frames other than calls, in order
 }
 
 func (l *Link) run(linkKey []byte) {
@@ -178,7 +185,7 @@ func (l *Link) run(linkKey []byte) {
 	l.rails.mu.Lock()
 	for _, other := range l.rails.links {
 		if other.node == l.node {
-			other.conn.Close() // which its node has given up, or it would not have asked for another
+			other.conn.Close() // the node has lost it, or it would not open another
 		}
 	}
 	l.rails.links = append(l.rails.links, l)
@@ -191,17 +198,17 @@ func (l *Link) run(linkKey []byte) {
 		call := Call{Text: append([]byte(nil), text...)}
 		if json.Unmarshal(text, &call) != nil || call.Do == "" {
 			l.mu.Lock()
-			l.Controls = append(l.Controls, string(text))
+			l.controls = append(l.controls, string(text))
 			l.mu.Unlock()
-			l.control(text)
+			l.answerControl(text)
 			continue
 		}
 		l.rails.Answer(l, call)
 	}
 }
 
-// control answers what is no call.
-func (l *Link) control(text []byte) {
+// answerControl answers a ping, and a publish if there is a Publish.
+func (l *Link) answerControl(text []byte) {
 	var frame struct {
 		Ping             *uint64
 		Publish, Message string
@@ -222,19 +229,19 @@ func (l *Link) control(text []byte) {
 	}
 }
 
-// Said returns the frames other than calls that have come.
-func (l *Link) Said() []string {
+// Controls returns the JSON of all frames other than calls that catenary sent, in order.
+func (l *Link) Controls() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return append([]string(nil), l.Controls...)
+	return append([]string(nil), l.controls...)
 }
 
-// End answers a call; result is JSON, such as {"status":200}.
+// End sends the result of a call: JSON such as {"status":200}.
 func (l *Link) End(call Call, result string) {
 	l.Write(fmt.Sprintf(`{"end":%d,%s`, call.Number, strings.TrimPrefix(result, "{")))
 }
 
-// Write sends one frame.
+// Write sends a frame of JSON.
 func (l *Link) Write(text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -247,14 +254,14 @@ func (l *Link) Write(text string) {
 	l.conn.Write(frame)
 }
 
-// WriteRaw sends bytes that need not be a frame.
+// WriteRaw sends bytes that need not be a valid frame.
 func (l *Link) WriteRaw(b []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.conn.Write(b)
 }
 
-// Close ends the link in good order.
+// Close closes the link. Write a bye before it to stop in good order.
 func (l *Link) Close() { l.conn.Close() }
 
 func (l *Link) next() ([]byte, error) {
@@ -272,7 +279,7 @@ func (l *Link) next() ([]byte, error) {
 			return nil, err
 		}
 		if !hmac.Equal(sum[:], mac(l.keys[0], string(binary.BigEndian.AppendUint64(nil, l.read))+string(text))) {
-			return nil, fmt.Errorf("frame %d is forged", l.read)
+			return nil, fmt.Errorf("wrong MAC on frame %d", l.read)
 		}
 	}
 	l.read++

@@ -90,7 +90,7 @@ func TestRecorder_TellsRailsProcessesApart(t *testing.T) {
 			totals.Transport, totals.Workers = rpc.Link, 4
 			totals.Processes = []rpc.ProcessStats{
 				{ID: "b-1\x1b", Index: 1, Workers: 4, Connections: 30, InFlight: 6, Waiting: 10, Since: time.Now()},
-				{ID: "b-2", Index: -1, Workers: 4, InFlight: 1, Going: true},
+				{ID: "b-2", Index: -1, Workers: 4, InFlight: 1, Stopping: true},
 			}
 		})
 		time.Sleep(time.Second)
@@ -98,7 +98,7 @@ func TestRecorder_TellsRailsProcessesApart(t *testing.T) {
 		text, err := json.Marshal(r.Status().Rails)
 		const want = `{"transport":"link","processes":[` +
 			`{"id":"b-1\ufffd","puma_worker":1,"workers":4,"busy":4,"waiting":12,"connections":30,"since":946684800000},` +
-			`{"id":"b-2","workers":4,"busy":1,"waiting":0,"connections":0,"since":-62135596800000,"going":true}]}`
+			`{"id":"b-2","workers":4,"busy":1,"waiting":0,"connections":0,"since":-62135596800000,"stopping":true}]}`
 		if err != nil || strings.ReplaceAll(string(text), "\ufffd", `\ufffd`) != want {
 			t.Errorf("%s, %v", text, err)
 		}

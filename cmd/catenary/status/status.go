@@ -77,7 +77,7 @@ type Process struct {
 	Waiting     int    `json:"waiting"`     // calls that wait for it, here or there
 	Connections int    `json:"connections"` // whose objects it holds
 	Since       int64  `json:"since"`       // Unix milliseconds
-	Going       bool   `json:"going,omitempty"`
+	Stopping    bool   `json:"stopping,omitempty"`
 }
 
 // Count is how often something has happened.

@@ -59,7 +59,7 @@ func processes(stats []rpc.ProcessStats) []Process {
 		busy := min(p.InFlight, p.Workers)
 		found[i] = Process{
 			ID: Printable(p.ID), Workers: p.Workers, Busy: busy, Waiting: p.Waiting + p.InFlight - busy,
-			Connections: p.Connections, Since: p.Since.UnixMilli(), Going: p.Going,
+			Connections: p.Connections, Since: p.Since.UnixMilli(), Stopping: p.Stopping,
 		}
 		if p.Index >= 0 {
 			found[i].PumaWorker = &p.Index

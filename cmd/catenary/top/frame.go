@@ -169,7 +169,7 @@ func processName(process status.Process) string {
 	if process.PumaWorker != nil {
 		name = fmt.Sprintf("worker %d %s", *process.PumaWorker, name)
 	}
-	if process.Going {
+	if process.Stopping {
 		name += " stopping"
 	}
 	return name

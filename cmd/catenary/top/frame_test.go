@@ -20,7 +20,7 @@ func crowded() (s status.Status, points []status.Point) {
 		s.Calls = append(s.Calls, status.Call{Do: hostile, Text: hostile, Failed: 1234567})
 		s.Ends = append(s.Ends, status.Count{Reason: hostile, Text: hostile, Lately: 5, All: 123456789})
 		s.Warnings = append(s.Warnings, hostile)
-		s.Rails.Processes = append(s.Rails.Processes, status.Process{ID: hostile, PumaWorker: new(int), Workers: 1 << 20, Busy: 1 << 20, Waiting: 1 << 30, Connections: 1 << 30, Going: true})
+		s.Rails.Processes = append(s.Rails.Processes, status.Process{ID: hostile, PumaWorker: new(int), Workers: 1 << 20, Busy: 1 << 20, Waiting: 1 << 30, Connections: 1 << 30, Stopping: true})
 		s.Streams.Busiest = append(s.Streams.Busiest, status.Stream{Name: hostile, Members: 1 << 30, Pace: 1e9})
 	}
 	return s, points
@@ -61,7 +61,7 @@ func TestFrame_SaysWhatAnOperatorLooksFor(t *testing.T) {
 	s.Warnings = []string{"Calls go by POST"}
 	worker := 1
 	s.Rails = status.Rails{Transport: "link", Processes: []status.Process{
-		{ID: "b-9c1e", PumaWorker: &worker, Workers: 4, Busy: 3, Waiting: 17, Connections: 321}, {ID: "b-77d0", Workers: 4, Going: true},
+		{ID: "b-9c1e", PumaWorker: &worker, Workers: 4, Busy: 3, Waiting: 17, Connections: 321}, {ID: "b-77d0", Workers: 4, Stopping: true},
 	}}
 	text := strings.Join(frame(s, nil, nil, 80, 24, paint{}), "\n")
 	for _, part := range []string{"    3/4    17      321  worker 1 b-9c1e", "b-77d0 stopping", "n-1", "ready", "12.3k", "2500/s", "1.23 s", "commands", "browser vanished", "! Calls go by POST", "room_1", "446"} {

@@ -11,15 +11,17 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Handshakes traces each handshake until it is answered, as a part of the
-// browser's or the proxy's trace if it brings one. The query stays out: tokens
-// stand there.
+// Handshakes traces each handshake that cable serves until it is answered. The span is part of the
+// trace that the request's traceparent names, if there is one. It leaves out the query, where
+// tokens are.
 func (t *Tracer) Handshakes(cable http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := t.header.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
-		ctx, span := t.tracer.Start(ctx, "handshake", trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
-			attribute.String("http.request.method", r.Method), attribute.String("url.path", r.URL.Path),
-		))
+		ctx, span := t.tracer.Start(ctx, "handshake", trace.WithSpanKind(trace.SpanKindServer),
+			trace.WithAttributes(
+				attribute.String("http.request.method", r.Method),
+				attribute.String("url.path", r.URL.Path),
+			))
 		defer span.End()
 		answer := &answer{ResponseWriter: w}
 		cable.ServeHTTP(answer, r.WithContext(ctx))
@@ -30,7 +32,7 @@ func (t *Tracer) Handshakes(cable http.Handler) http.Handler {
 	})
 }
 
-// answer notes the status of a handshake's answer.
+// answer records the status of the response.
 type answer struct {
 	http.ResponseWriter
 	status int
@@ -41,10 +43,10 @@ func (a *answer) WriteHeader(status int) {
 	a.ResponseWriter.WriteHeader(status)
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap serves http.ResponseController.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
-// Hijack is for a WebSocket, whose 101 is written to the connection itself.
+// Hijack records the 101 of a WebSocket, which is written to the connection itself.
 func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	a.status = http.StatusSwitchingProtocols
 	return http.NewResponseController(a.ResponseWriter).Hijack()

@@ -1,8 +1,8 @@
-// Package tracing sends traces of handshakes, of calls to Rails and of some
-// broadcasts to an OpenTelemetry collector, and has Rails go on with them.
+// Package tracing sends traces of handshakes, calls to Rails and some broadcasts to an
+// OpenTelemetry collector, and lets Rails continue them. docs/traces.md lists the spans.
 //
-// Only here is OpenTelemetry known: the server and the calls have hooks, which
-// are nil when there is no collector. docs/traces.md says what spans there are.
+// Only this package knows OpenTelemetry. The server and package rpc have hooks, which are nil
+// without a collector.
 package tracing
 
 import (
@@ -23,10 +23,10 @@ import (
 	api "go.opentelemetry.io/otel/trace"
 )
 
-// Options say where spans go and whose they are.
+// Options say where spans go and which node they are from.
 type Options struct {
-	Endpoint       string // the collector's; /v1/traces is added
-	TracesEndpoint string // the whole URL instead
+	Endpoint       string // the collector's URL, to which New adds /v1/traces
+	TracesEndpoint string // the whole URL, instead of Endpoint
 	Node, Version  string
 	Log            *slog.Logger
 }
@@ -38,9 +38,8 @@ type Tracer struct {
 	header   propagation.TraceContext
 }
 
-// New makes a tracer that sends its spans in the background, and drops them if
-// the collector does not keep up. What Options leave open (headers, sampler,
-// service name) OpenTelemetry's SDK reads from its own variables, OTEL_….
+// New returns a tracer that sends its spans in the background, and drops them if the collector does
+// not keep up. The SDK reads the rest (headers, sampler, service name) from OTEL_… variables.
 func New(ctx context.Context, o Options) (*Tracer, error) {
 	endpoint := o.TracesEndpoint
 	if endpoint == "" {
@@ -54,28 +53,32 @@ func New(ctx context.Context, o Options) (*Tracer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("telemetry.otlp_endpoint: %w", err)
 	}
-	whose, err := resource.New(ctx,
+	res, err := resource.New(ctx,
 		resource.WithAttributes(
-			attribute.String("service.name", "catenary"), attribute.String("service.version", o.Version), attribute.String("service.instance.id", o.Node),
+			attribute.String("service.name", "catenary"),
+			attribute.String("service.version", o.Version),
+			attribute.String("service.instance.id", o.Node),
 		),
 		resource.WithTelemetrySDK(), resource.WithFromEnv(), // the last wins
 	)
 	if err != nil {
 		return nil, fmt.Errorf("reading OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
-	provider := trace.NewTracerProvider(trace.WithBatcher(&exports{Exporter: exporter, log: o.Log}), trace.WithResource(whose))
-	return &Tracer{provider: provider, tracer: provider.Tracer("catenary", api.WithInstrumentationVersion(o.Version))}, nil
+	provider := trace.NewTracerProvider(
+		trace.WithBatcher(&loggingExporter{Exporter: exporter, log: o.Log}), trace.WithResource(res))
+	tracer := provider.Tracer("catenary", api.WithInstrumentationVersion(o.Version))
+	return &Tracer{provider: provider, tracer: tracer}, nil
 }
 
-// Close sends what has not been sent yet.
+// Close sends the remaining spans, for up to three seconds.
 func (t *Tracer) Close(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	t.provider.Shutdown(ctx)
 }
 
-// exports tells the log when spans cannot be sent, once until they can again.
-type exports struct {
+// loggingExporter logs the first of several failed exports in a row.
+type loggingExporter struct {
 	*otlptrace.Exporter
 	log *slog.Logger
 
@@ -83,14 +86,14 @@ type exports struct {
 	failed bool
 }
 
-func (e *exports) ExportSpans(ctx context.Context, spans []trace.ReadOnlySpan) error {
+func (e *loggingExporter) ExportSpans(ctx context.Context, spans []trace.ReadOnlySpan) error {
 	err := e.Exporter.ExportSpans(ctx, spans)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if err != nil && !e.failed {
-		why, _, _ := strings.Cut(err.Error(), "\n")
-		e.log.Warn("traces cannot be sent", "error", why)
+		cause, _, _ := strings.Cut(err.Error(), "\n")
+		e.log.Warn("failed to export traces", "error", cause)
 	}
 	e.failed = err != nil
-	return nil // the SDK would write it to the standard error
+	return nil // the SDK would write an error to stderr
 }

@@ -75,7 +75,7 @@ function show() {
 
 function processName(process) {
   const worker = process.puma_worker === undefined ? "" : `worker ${process.puma_worker} · `
-  return `${worker}${process.id}${process.going ? " · stopping" : ""}`
+  return `${worker}${process.id}${process.stopping ? " · stopping" : ""}`
 }
 
 // named is a cell in plain words, whose title says what else it is called.

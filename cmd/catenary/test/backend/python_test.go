@@ -132,7 +132,7 @@ func TestBackend_InPythonRejectsAndForgets(t *testing.T) {
 func TestBackend_AutoFindsByItselfThatThereIsOnlyPOST(t *testing.T) {
 	t.Parallel()
 	w := start(t)
-	if err := stage.Mentions(w.catenary.Process.Output.String(), []string{"calls go to Rails by POST", "the backend answers POST /_catenary and no upgrade"}); err != nil {
+	if err := stage.Mentions(w.catenary.Process.Output.String(), []string{"sending calls to Rails by POST", "the backend answers POST /_catenary but no upgrade"}); err != nil {
 		t.Error(err)
 	}
 	metrics, err := stage.Get("http://" + w.catenary.Operations + "/metrics")
@@ -166,7 +166,7 @@ func TestBackend_AutoFindsByItselfThatThereIsOnlyPOST(t *testing.T) {
 		t.Errorf("the doctor says\n%s", doctor.Output)
 	}
 	findings := strings.Join(strings.Fields(doctor.Output.String()), " ")
-	if err := stage.Mentions(findings, []string{"ok Rails the backend answers", "look transport calls go by POST: the backend answers POST /_catenary and no upgrade", "ok broadcasts", "ok ping"}); err != nil {
+	if err := stage.Mentions(findings, []string{"ok Rails the backend answers", "look transport calls go by POST: the backend answers POST /_catenary but no upgrade", "ok broadcasts", "ok ping"}); err != nil {
 		t.Error(err)
 	}
 }

@@ -26,7 +26,7 @@ var linkFaults = []*fault{
 			s.toRails.Set(func(p *stage.FaultyProxy) { p.Piece, p.Latency = 0, 0 })
 		},
 		during: func(s *rig) {
-			s.awaits("it is said", func() bool { return s.says("lost the link to a Rails process") > 0 })
+			s.awaits("it is said", func() bool { return s.says("lost link to Rails process") > 0 })
 		},
 		ends: some, brief: true,
 	},
@@ -136,7 +136,7 @@ var linkFaults = []*fault{
 		},
 		strike: func(s *rig) {},
 		during: func(s *rig) {
-			if s.says("takes away the upgrade") != 1 {
+			if s.says("strips the Upgrade header") != 1 {
 				s.Error("the log does not say once why calls go by POST")
 			}
 		},

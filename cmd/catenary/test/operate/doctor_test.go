@@ -86,9 +86,9 @@ func TestDoctor_NamesTheCause(t *testing.T) {
 		"no catenary":                   {[]string{"--operations-listen", stage.FreeAddress(), "--listen", stage.FreeAddress()}, 1, []string{"FAIL catenary", "start catenary", "FAIL handshake", "cannot be reached"}},
 		"a Rails that is asked by POST": {[]string{"--backend-transport", "post", "--operations-listen", "off"}, 0, []string{"ok Rails", "ok transport calls go by POST, as backend.transport says"}},
 		"behind a proxy that takes away the upgrade": {[]string{"--backend-url", withoutUpgrades(t, w.App), "--operations-listen", "off"}, 0,
-			[]string{"ok Rails", "look transport calls go by POST: a proxy between catenary and Rails takes away the upgrade"}},
+			[]string{"ok Rails", "look transport calls go by POST: a proxy between catenary and Rails strips the Upgrade header"}},
 		"behind such a proxy, and a link is asked for": {[]string{"--backend-url", withoutUpgrades(t, w.App), "--backend-transport", "link", "--operations-listen", "off"}, 1,
-			[]string{"ok Rails", "FAIL transport there is no link, and backend.transport is link: a proxy between catenary and Rails takes away the upgrade"}},
+			[]string{"ok Rails", "FAIL transport no link, but backend.transport is link: a proxy between catenary and Rails strips the Upgrade header"}},
 		"no Rails": {[]string{"--backend-url", "http://" + stage.FreeAddress(), "--operations-listen", "off"}, 1, []string{"FAIL Rails", "start the app"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -94,7 +94,7 @@ func TestLog_TellsADay(t *testing.T) {
 		}
 	}
 	slices.Sort(good)
-	want := []string{"Rails answers", "a Rails process has stopped", "broadcasts arrive", "broadcasts arrive again", "catenary listens", "catenary stops", "linked to a Rails process"}
+	want := []string{"Rails answers", "Rails process stopped", "broadcasts arrive", "broadcasts arrive again", "catenary listens", "catenary stops", "link opened"}
 	if good = slices.Compact(good); !slices.Equal(good, want) {
 		t.Errorf("at info it says %q", good)
 	}

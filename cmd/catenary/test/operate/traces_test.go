@@ -173,11 +173,11 @@ func TestTraces_ACollectorThatIsGoneCostsALineInTheLog(t *testing.T) {
 	e := stage.StartEdge(t, 1, fmt.Sprintf("  telemetry:\n    otlp_traces_endpoint: %s/elsewhere\n", gone.URL))
 	b := e.Connect(0, "/cable")
 	e.Hears(b, stage.Welcome)
-	if err := e.Nodes[0].Process.WaitFor(func() error { return stage.Says(e.Nodes[0].Process, "traces cannot be sent") }); err != nil {
+	if err := e.Nodes[0].Process.WaitFor(func() error { return stage.Says(e.Nodes[0].Process, "failed to export traces") }); err != nil {
 		t.Fatal(err)
 	}
 	e.Nodes[0].Process.Stop(t)
-	if output := e.Nodes[0].Process.Output.String(); strings.Contains(output, "exporter export timeout") || strings.Count(output, "traces cannot be sent") != 1 {
+	if output := e.Nodes[0].Process.Output.String(); strings.Contains(output, "exporter export timeout") || strings.Count(output, "failed to export traces") != 1 {
 		t.Errorf("it says\n%s", output)
 	}
 }

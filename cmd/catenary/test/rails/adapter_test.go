@@ -232,7 +232,7 @@ func (w ordering) replacesWorkers(t *testing.T, broadcast func(streams []string,
 		if n := strings.Count(w.App.Process.Output.String(), "s, phase: 1"); n < 2 { // booted in 1.2s, phase: 1
 			return fmt.Errorf("%d workers have been replaced", n)
 		}
-		return stage.Says(w.Catenary.Process, "a Rails process has stopped")
+		return stage.Says(w.Catenary.Process, "Rails process stopped")
 	})
 	if err != nil {
 		t.Fatal(err)

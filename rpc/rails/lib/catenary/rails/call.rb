@@ -158,7 +158,7 @@ module Catenary
 
           result = { status: 200, ver: @live.version }
           channels = touched.to_h { |identifier| [identifier, outcome(@live.channels[identifier])] }
-          stays = @endpoint.live_connections.keep(@live) && @link && !@endpoint.links.going?
+          stays = @endpoint.live_connections.keep(@live) && @link && !@endpoint.links.stopping?
           carry_state result, channels unless stays
           result[:channels] = channels unless channels.empty?
           result[:kept] = true if @live.ledger.complete?
@@ -193,7 +193,7 @@ module Catenary
         # Later, or at once if the process has begun to go meanwhile.
         def hand_over
           handover = @endpoint.handover
-          @endpoint.links.going? ? handover.hand_over(@live) : handover.lacks(@live)
+          @endpoint.links.stopping? ? handover.hand_over(@live) : handover.lacks(@live)
         end
 
         def answered((status, headers, body))

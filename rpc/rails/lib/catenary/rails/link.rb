@@ -20,7 +20,7 @@ module Catenary
         @reading, @reads, @last_reads, @pending = true, 0, 0, 0
         @mutex, @synced = Mutex.new, ConditionVariable.new
         @syncs, @awaited = 0, {}
-        @heard_going, @moved, @successor = false, false, nil
+        @stop_acknowledged, @moved, @successor = false, false, nil
         @listening = Listening.new(self)
       end
 
@@ -89,8 +89,8 @@ module Catenary
       end
 
       # Whether catenary sends no further calls.
-      def heard_going?
-        @heard_going || closed?
+      def stop_acknowledged?
+        @stop_acknowledged || closed?
       end
 
       # Whether nothing is heard for catenary any more that others do not hear for it.
@@ -149,7 +149,7 @@ module Catenary
           if number = message["call"] then Call.new(@endpoint, message, @env, self, number)
           elsif number = message["synced"] then synced(number)
           elsif number = message["ping"] then write({ pong: number }) && nil
-          elsif message["heard"] then (@heard_going = true) && nil
+          elsif message["heard"] then (@stop_acknowledged = true) && nil
           elsif message["moved"] then (@moved = true) && nil
           else                        broadcasts(message)
           end

@@ -32,15 +32,15 @@ module Catenary
         @mutex.synchronize do
           @greeted.each { |other| other.succeeded_by link if other.node == link.node }
           @greeted << link
-          next unless going?
+          next unless stopping?
           tell link, "began"
           tell link, "handed"
         end
       end
 
       # Whether the process is about to end.
-      def going?
-        @going
+      def stopping?
+        @stopping
       end
 
       # The application's Action Cable has been restarted.
@@ -58,9 +58,9 @@ module Catenary
       # Every now and then: does the server go, or has it come back (a worker of Puma's that others are forked from)?
       def poll
         forget_closed
-        goes = @server ? @server.shutting_down? : false
-        return if goes == @going || @draining
-        goes ? go : stay
+        stopping = @server ? @server.shutting_down? : false
+        return if stopping == @stopping || @draining
+        stopping ? go : stay
       end
 
       # Writes what the links hold.
@@ -74,7 +74,7 @@ module Catenary
         started = now
         go
         @handing&.join(HEARD_SECONDS)
-        wait_until(started + HEARD_SECONDS) { @greeted.all?(&:heard_going?) }
+        wait_until(started + HEARD_SECONDS) { @greeted.all?(&:stop_acknowledged?) }
         wait_until(started + DRAIN_SECONDS) { !@endpoint.workers.busy? }
         wait_until(started + MOVE_SECONDS) { @greeted.all?(&:moved?) }
         @greeted.dup.each(&:say_bye)
@@ -91,7 +91,7 @@ module Catenary
       private
         def forget
           @links, @greeted, @server, @pid, @handing = [], [], nil, nil, nil
-          @going = @draining = false
+          @stopping = @draining = false
         end
 
         def forget_closed
@@ -128,14 +128,14 @@ module Catenary
 
         def go
           links = @mutex.synchronize do
-            next if @going
-            @going = true
+            next if @stopping
+            @stopping = true
             @greeted.dup
           end
           return unless links
           links.each { |link| tell link, "began" }
           @handing = Thread.new do
-            Thread.current.name = "catenary going"
+            Thread.current.name = "catenary stopping"
             safely { links.each { |link| hand_over link } }
           end
         end
@@ -143,8 +143,8 @@ module Catenary
         def stay
           @handing&.join
           @mutex.synchronize do
-            next unless @going
-            @going = false
+            next unless @stopping
+            @stopping = false
             @greeted.each { |link| tell link, "revoked" }
           end
         end
