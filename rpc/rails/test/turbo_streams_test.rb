@@ -1,6 +1,6 @@
 require_relative "test_helper"
 
-# What catenary is told of Turbo::StreamsChannel, which here is made up.
+# The settings about Turbo::StreamsChannel, with a fake turbo-rails.
 class TurboStreamsTest < CallTest
   module Engine
     mattr_accessor :root, default: __dir__
@@ -18,15 +18,15 @@ class TurboStreamsTest < CallTest
     Engine.root = __dir__
   end
 
-  def test_the_gems_own_channel
+  def test_the_unchanged_channel
     assert_equal({ "key_check" => OpenSSL::HMAC.hexdigest("SHA256", key, "catenary turbo v1") }, settings["turbo"])
   end
 
-  def test_a_key_of_the_applications
+  def test_a_key_that_the_application_sets
     Turbo.define_singleton_method(:signed_stream_verifier_key) { "a key" }
     assert_equal OpenSSL::HMAC.hexdigest("SHA256", "a key", "catenary turbo v1"), settings["turbo"]["key_check"]
     Turbo.define_singleton_method(:signed_stream_verifier_key) { raise ArgumentError, "no key" }
-    assert_equal({ "own" => "Turbo::StreamsChannel cannot be looked at: no key" }, settings["turbo"])
+    assert_equal({ "own" => "failed to inspect Turbo::StreamsChannel: no key" }, settings["turbo"])
   end
 
   def test_a_channel_that_the_application_changes
@@ -34,9 +34,9 @@ class TurboStreamsTest < CallTest
     assert_equal "the application changes Turbo::StreamsChannel in #{__FILE__}", settings["turbo"]["own"]
   end
 
-  def test_callbacks_of_the_applications
+  def test_callbacks_that_the_application_adds
     Turbo::StreamsChannel.before_subscribe { }
-    assert_equal "Turbo::StreamsChannel has callbacks of the application's before, after or around subscribed", settings["turbo"]["own"]
+    assert_equal "the application adds subscribe callbacks to Turbo::StreamsChannel", settings["turbo"]["own"]
   end
 
   private
