@@ -3,7 +3,7 @@ require_relative "test_helper"
 # The settings about Turbo::StreamsChannel, with a fake turbo-rails.
 class TurboStreamsTest < CallTest
   module Engine
-    mattr_accessor :root, default: __dir__
+    mattr_accessor :root, default: File.dirname(__FILE__)
   end
 
   def setup
@@ -15,7 +15,7 @@ class TurboStreamsTest < CallTest
 
   def teardown
     Object.send :remove_const, :Turbo
-    Engine.root = __dir__
+    Engine.root = File.dirname(__FILE__)
   end
 
   def test_the_unchanged_channel
