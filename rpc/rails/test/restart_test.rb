@@ -16,7 +16,7 @@ class RestartTest < CallTest
     @puma.wait_for_end
   end
 
-  # After the last call the Hash may have changed inside; when it is written it turns out not to have.
+  # The gem assumes after the last call that the Hash may have changed, until it writes the state.
   def test_when_puma_stops_unchanged_state_is_confirmed
     @puma = PumaServer.new
     link = @puma.link
@@ -76,7 +76,7 @@ class RestartTest < CallTest
     again = @puma.link(first, second)
     assert_equal 1, again.hello["index"]
     assert_answers again
-    # The gem may miss the short restart of its server. If it has noticed the stop, it has revoked it.
+    # The gem may miss the short restart of its server. If not, it has revoked the stop.
     first.await { |frames| [nil, "revoked"].include?(frames.filter_map { |frame| frame["going"] }.last) }
   end
 

@@ -1,5 +1,5 @@
-# Paths with accounts: a middleware moves the 7 of /7/… to SCRIPT_NAME. Also has a second Action Cable,
-# for /second.
+# Paths with accounts: a middleware moves the 7 of /7/… to SCRIPT_NAME. Also has a second Action
+# Cable, for /second.
 module Accounts
   class Middleware
     def initialize(app)

@@ -3,7 +3,7 @@
 module Hooks
   extend self
 
-  # Methods that a version of Rails does not have are skipped. Rails 8.2 has moved some to the socket.
+  # Skips methods that a version of Rails does not have. Rails 8.2 has moved some to the socket.
   CONNECTION = %i[
     process receive send_async on_open on_message on_error on_close handle_open handle_close handle_channel_command
     dispatch_websocket_message send_welcome_message subscribe_to_internal_channel unsubscribe_from_internal_channel connect disconnect

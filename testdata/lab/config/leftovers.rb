@@ -1,5 +1,5 @@
-# State that code leaves on its thread, and that later code finds there. Writes into the event log what
-# a handshake finds.
+# State that code leaves on its thread, and that later code finds there. Writes into the event log
+# what a handshake finds.
 module Leftovers
   extend self
 

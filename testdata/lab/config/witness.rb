@@ -1,5 +1,5 @@
-# Notes what surrounds the application's code. For each run of the executor, writes its notes into the
-# event log as one entry.
+# Notes what surrounds the application's code. For each run of the executor, writes its notes into
+# the event log as one entry.
 module Witness
   extend self
 

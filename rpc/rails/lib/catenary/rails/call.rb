@@ -104,8 +104,8 @@ module Catenary
           end
         end
 
-        # Sends the handshake through the application and builds the connection where Action Cable is
-        # mounted. The block answers for Action Cable. Returns the Rack response.
+        # Sends the handshake through the application and builds the connection where Action Cable
+        # is mounted. The block answers for Action Cable. Returns the Rack response.
         def enter
           generation = @endpoint.live_connections.generation
           handshake.enter(::Rails.application) do |cable, env|

@@ -1,7 +1,7 @@
 module Catenary
   module Rails
-    # Prepended to ActionCable::Channel::Base. Tells Pubsub which channel opens a stream, and whether
-    # its payloads need the channel's code. Mirrors ActionCable::Channel::Streams.
+    # Prepended to ActionCable::Channel::Base. Tells Pubsub which channel opens a stream, and
+    # whether its payloads need the channel's code. Mirrors ActionCable::Channel::Streams.
     module ChannelStreams
       # The methods that deliver a payload natively. If one of them is overridden, the override has
       # to see every payload.

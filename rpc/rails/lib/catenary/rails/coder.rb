@@ -1,7 +1,7 @@
 module Catenary
   module Rails
-    # Reads and writes frames as Rails does. Notes which identifiers the browser's commands name, and
-    # whether the browser performs actions.
+    # Reads and writes frames as Rails does. Notes which identifiers the browser's commands name,
+    # and whether the browser performs actions.
     class Coder
       attr_reader :identifiers
 

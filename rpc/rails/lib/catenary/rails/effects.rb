@@ -2,8 +2,8 @@ module Catenary
   module Rails
     # The effects on one connection, in order (docs/rpc.md, "Effects"). During a call they are
     # collected for its result, or over a link for the next tick of Watch; Sync flushes them before
-    # the command broadcasts. After a call each one is written at once. Without a link, effects after
-    # the call are lost.
+    # the command broadcasts. After a call each one is written at once. Without a link, effects
+    # after the call are lost.
     class Effects
       COLLECTED_LIMIT = 1024 * 1024 # bytes; more are written at once
 

@@ -27,8 +27,8 @@ module Catenary
         @app.config.catenary.identify
       end
 
-      # body: the JSON of a request whose signature is valid. trusted: whether the reply may contain a
-      # password. Returns the HTTP status and the reply.
+      # body: the JSON of a request whose signature is valid. trusted: whether the reply may contain
+      # a password. Returns the HTTP status and the reply.
       def answer(body, env, trusted:)
         request = JSON.parse(body)
         return [400, { error: "version", supported: SUPPORTED }] unless SUPPORTED.include?(request["v"])

@@ -4,11 +4,11 @@ require "socket"
 
 module Catenary
   module Rails
-    # Frames on a hijacked socket: four bytes of length, the text, and with keys a MAC. Any thread may
-    # write; only one may read at a time.
+    # Frames on a hijacked socket: four bytes of length, the text, and with keys a MAC. Any thread
+    # may write; only one may read at a time.
     #
-    # The socket may be Puma's own TLS (Puma::MiniSSL::Socket), on which reads and writes must not run
-    # at once. It is therefore read under the writers' mutex, and waited for outside of it.
+    # The socket may be Puma's own TLS (Puma::MiniSSL::Socket), on which reads and writes must not
+    # run at once. It is therefore read under the writers' mutex, and waited for outside of it.
     class Framing
       include Clock
 
@@ -69,8 +69,8 @@ module Catenary
         false
       end
 
-      # Writes a frame. hold: waits until the next one is written, or until flush. Returns whether it
-      # was written; if not, the link is closed.
+      # Writes a frame. hold: waits until the next one is written, or until flush. Returns whether
+      # it was written; if not, the link is closed.
       def write(text, hold: false)
         # A Timeout of the application's must not cut a frame in two.
         Thread.handle_interrupt(UNINTERRUPTED) do
@@ -122,8 +122,8 @@ module Catenary
         nil
       end
 
-      # Closes the descriptor in a forked child. The connection stays its parent's, so nothing is sent
-      # over it (no close_notify).
+      # Closes the descriptor in a forked child. The connection stays its parent's, so nothing is
+      # sent over it (no close_notify).
       def abandon
         @closed = true
         socket.close

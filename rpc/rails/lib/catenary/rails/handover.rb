@@ -1,9 +1,9 @@
 module Catenary
   module Rails
-    # Hands over to catenary the state that it lacks, so that another process can rebuild the objects.
-    # Writing a state costs about as much as running a command, so this happens when no call runs, and
-    # for all connections when the process stops. If the process is killed before, the state is lost
-    # and the browser must reconnect, as it would natively.
+    # Hands over to catenary the state that it lacks, so that another process can rebuild the
+    # objects. Writing a state costs about as much as running a command, so this happens when no
+    # call runs, and for all connections when the process stops. If the process is killed before,
+    # the state is lost and the browser must reconnect, as it would natively.
     class Handover
       include Clock
 

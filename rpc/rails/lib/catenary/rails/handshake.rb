@@ -1,8 +1,8 @@
 module Catenary
   module Rails
     # A browser's handshake as a Rack request. It goes through the application's whole middleware
-    # stack, so that hosts, SSL, session, cookies, authentication and route constraints decide as they
-    # do natively.
+    # stack, so that hosts, SSL, session, cookies, authentication and route constraints decide as
+    # they do natively.
     class Handshake
       # What the handshake takes over from the environment of the POST or the upgrade, because it
       # describes the server and not the request.
@@ -13,14 +13,14 @@ module Catenary
       # URI would reject some query strings that browsers send.
       URL = %r{\A(?:http|ws)(?<secure>s)?://(?<host>\[[^\]]*\]|[^/?\#:]*)(?::(?<port>\d+))?(?<path>[^?\#]*)(?:\?(?<query>[^\#]*))?}
 
-      # request: as in docs/rpc.md. env: of the POST or the upgrade. traceparent: the call's, or nil.
+      # request: see docs/rpc.md. env: of the POST or the upgrade. traceparent: the call's, or nil.
       def initialize(request, env, traceparent)
         @request, @env, @traceparent = request, env, traceparent
       end
 
-      # Calls the application. The block takes Action Cable's place behind the middleware: it gets the
-      # ActionCable server and the environment. Returns status, headers and body, from the block or
-      # from a middleware that has answered itself.
+      # Calls the application. The block takes Action Cable's place behind the middleware: it gets
+      # the ActionCable server and the environment. Returns status, headers and body, from the block
+      # or from a middleware that has answered itself.
       #
       # Natively a thread of the web server does this. Here every handshake has a thread of its own,
       # so that neither commands nor handshakes find each other's locale or database role on it.
@@ -32,7 +32,7 @@ module Catenary
         end
       end
 
-      # The Rack environment, before any middleware. Raises ArgumentError if the URL is not absolute.
+      # The Rack environment before any middleware. Raises ArgumentError for a relative URL.
       def env
         match = URL.match(@request.fetch("url")) or raise ArgumentError, "the handshake's url is not absolute"
         scheme = match[:secure] ? "https" : "http"

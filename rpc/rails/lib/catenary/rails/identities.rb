@@ -1,7 +1,7 @@
 module Catenary
   module Rails
-    # The identifiers of a connection that catenary has read from a browser's token. A value is text,
-    # or {"gid" => Global ID} for a record. The application allows them one by one, with
+    # The identifiers of a connection that catenary has read from a browser's token. A value is
+    # text, or {"gid" => Global ID} for a record. The application allows them one by one, with
     # config.catenary.identify.
     class Identities
       ENV_KEY = "catenary.identities"

@@ -1,7 +1,7 @@
 module Catenary
   module Rails
-    # Tracks which parts of the state of a connection and its channels catenary has. A call checks only
-    # the objects that it has touched, so that its cost does not grow with the number of
+    # Tracks which parts of the state of a connection and its channels catenary has. A call checks
+    # only the objects that it has touched, so that its cost does not grow with the number of
     # subscriptions. Everything is checked when the state is handed over.
     class Ledger
       CONNECTION = nil # the connection's key; channels have their identifiers

@@ -1,7 +1,7 @@
 module Catenary
   module Rails
-    # All links of this process, and what they need to know about it: when it starts to stop, when it
-    # ends, and that a forked child has none of them.
+    # All links of this process, and what they need to know about it: when it starts to stop, when
+    # it ends, and that a forked child has none of them.
     #
     # A process that stops is a worker that Puma shuts down or restarts. catenary then sends no more
     # calls, takes over all states, and receives its broadcasts from elsewhere.
@@ -59,8 +59,8 @@ module Catenary
         @open.each { |link| link.listening.give_up_resubscribing }
       end
 
-      # Checks whether the web server is shutting down, or has come back: with fork_worker, Puma stops
-      # the server of worker 0 while it forks the others.
+      # Checks whether the web server is shutting down, or has come back: with fork_worker, Puma
+      # stops the server of worker 0 while it forks the others.
       def poll
         forget_closed
         shutting_down = @server ? @server.shutting_down? : false
@@ -73,7 +73,7 @@ module Catenary
         @links.each(&:flush)
       end
 
-      # Finishes running calls and tells catenary, before the process ends or executes another program.
+      # Finishes running calls and tells catenary. To be called before the process exits or execs.
       def drain
         @draining = true
         started = now
@@ -111,8 +111,8 @@ module Catenary
           subscribe_to server.events, pid if server.respond_to?(:events)
         end
 
-        # Puma reports when its server stops and runs again. A hot restart in single mode executes
-        # another program, without at_exit.
+        # Puma reports when its server stops and runs again. A hot restart in single mode calls exec,
+        # and so no at_exit.
         def subscribe_to(events, pid)
           events.register(:state) { safely { poll } if here?(pid) }
           restarting = events.respond_to?(:before_restart) ? :before_restart : :on_restart # Puma 7, and earlier

@@ -1,15 +1,15 @@
 module Catenary
   module Rails
-    # Receives broadcasts for a node (docs/rpc.md, "Broadcasts"), for the streams that it has asked for,
-    # through the application's own pub/sub adapter. A thread of its own talks to the adapter, which
-    # may block, and writes to the link, so that neither the link's reader nor the adapter waits.
+    # Receives broadcasts for a node (docs/rpc.md, "Broadcasts"), for the streams that it has asked
+    # for, through the application's own pub/sub adapter. A thread of its own talks to the adapter,
+    # which may block, and writes to the link, so that neither the reader nor the adapter waits.
     class Listening
       LIMIT = 16 * 1024 * 1024 # bytes received and not yet written; further broadcasts are missed
 
       RETRY_SECONDS = 1 # before an adapter that failed is called again
 
-      # The callback that the adapter gets for a stream. wanted: false after an unlisten. live: whether
-      # the adapter has confirmed. unanswered: listen messages without an answer.
+      # The callback that the adapter gets for a stream. wanted: false after an unlisten. live:
+      # whether the adapter has confirmed. unanswered: listen messages without an answer.
       Subscriber = Struct.new(:listening, :stream, :adapter, :wanted, :live, :unanswered) do
         def call(message)
           listening.receive(stream, message)

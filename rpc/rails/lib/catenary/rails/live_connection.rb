@@ -113,9 +113,9 @@ module Catenary
         with_records_of(identifier) { drain }
       end
 
-      # Runs unsubscribed of every channel, then disconnect. code, text: of the close frame, if there
-      # was one. failed: whether the browser has violated the WebSocket protocol. Adds to warnings
-      # what has been lost.
+      # Runs unsubscribed of every channel, then disconnect. code, text: of the close frame, if
+      # there was one. failed: whether the browser has violated the WebSocket protocol. Adds to
+      # warnings what has been lost.
       def close(code, text, failed: false, warnings: [])
         @socket.disconnected
         @effects.close

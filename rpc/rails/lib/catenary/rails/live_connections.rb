@@ -44,8 +44,8 @@ module Catenary
         reset
       end
 
-      # Takes the objects out, until keep puts them back. Returns nil if they are not here, or are not
-      # of that version. version: nil for any.
+      # Takes the objects out, until keep puts them back. Returns nil if they are not here, or are
+      # not of that version. version: nil for any.
       def take(name, version)
         @mutex.synchronize do
           live = @acting.entries.delete(name) || @pinned.entries.delete(name) || @plain.entries.delete(name)

@@ -1,13 +1,13 @@
 module Catenary
   module Rails
-    # Looks up the records in variables of a rebuilt connection and its channels as late as possible:
-    # inside of the application's own callbacks, which may have switched to a tenant by then. Those of
-    # the connection are looked up at their first use, at the latest before a command; those of a
-    # channel before its code runs.
+    # Looks up the records in variables of a rebuilt connection and its channels as late as
+    # possible: inside of the application's own callbacks, which may have switched to a tenant by
+    # then. Those of the connection are looked up at their first use, at the latest before a
+    # command; those of a channel before its code runs.
     #
     # When a connection closes, no command runs, so an application that switches to a tenant around
-    # commands has not switched. Records that are not found then are looked up once more inside of the
-    # callbacks of a command that does nothing.
+    # commands has not switched. Records that are not found then are looked up once more inside of
+    # the callbacks of a command that does nothing.
     class Lookups
       CONNECTION = nil # the connection's key; channels have their identifiers
       EMPTY_COMMAND = { "command" => "catenary" }.freeze

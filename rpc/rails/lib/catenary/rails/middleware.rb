@@ -44,15 +44,15 @@ module Catenary
           problem ? refuse(env, problem) : @upgrade.answer(env, direct: direct?(env))
         end
 
-        # Reveals the problem only to a peer on this machine. All others get the application's answer
-        # to an unknown path.
+        # Reveals the problem only to a peer on this machine. All others get the application's
+        # answer to an unknown path.
         def refuse(env, problem)
           @refusals.log problem, env["REMOTE_ADDR"]
           direct?(env) ? respond(403, "text/plain; charset=utf-8", "catenary: #{problem}\n") : @app.call(env)
         end
 
-        # Whether the peer is on this machine, without a proxy. For a Unix socket Puma sets 127.0.0.1,
-        # and other servers set nothing.
+        # Whether the peer is on this machine, without a proxy. For a Unix socket Puma sets
+        # 127.0.0.1, and other servers set nothing.
         def direct?(env)
           !Middleware.forwarded?(env) && env["REMOTE_ADDR"].to_s.match?(LOCAL)
         end

@@ -1,7 +1,7 @@
 module Catenary
   module Rails
-    # Remembers the nonces of recent calls, so that a recorded call cannot be replayed. Forgets those
-    # that are too old for the signature's window. Each process has its own.
+    # Remembers the nonces of recent calls, so that a recorded call cannot be replayed. Forgets
+    # those that are too old for the signature's window. Each process has its own.
     class Nonces
       include Clock
 

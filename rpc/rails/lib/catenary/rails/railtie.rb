@@ -23,7 +23,7 @@ module Catenary
         end
       end
 
-      # Only with eager loading: otherwise this would load the channel. catenary warns where it matters.
+      # Only with eager loading: otherwise this would load the channel.
       config.after_initialize do |app|
         if app.config.eager_load && (changes = TurboStreams.new(app).changes)
           ::Rails.logger&.info "[catenary] #{changes}: catenary's turbo.verify_streams has no effect"

@@ -1,7 +1,7 @@
 module Catenary
   module Rails
-    # Logs refused calls: the first ten of a minute in full, the rest as a number, because anybody can
-    # cause them.
+    # Logs refused calls: the first ten of a minute in full, the rest as a number, because anybody
+    # can cause them.
     class Refusals
       PER_MINUTE = 10
 

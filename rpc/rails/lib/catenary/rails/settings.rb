@@ -46,7 +46,7 @@ module Catenary
           ActionCable.server.config
         end
 
-        # config.action_cable.mount_path first, then those of the routes. A dynamic segment becomes *.
+        # config.action_cable.mount_path, then those of the routes. A dynamic segment becomes *.
         def mount_paths
           routed = @app.routes.routes.filter_map { |route| path_of(route) if cable?(route) }
           [@app.config.action_cable.mount_path, *routed].compact.map { |path| "#{@prefix}#{path}" }.uniq

@@ -17,8 +17,8 @@ module Catenary
         @mutex = Mutex.new
       end
 
-      # Returns the reason to refuse the request, or nil. kind: POST or LINK. text: what the signature
-      # covers besides time and nonce.
+      # Returns the reason to refuse the request, or nil. kind: POST or LINK. text: what the
+      # signature covers besides time and nonce.
       def problem(env, kind, text, now = Time.now.to_i)
         time, nonce, signature = env.values_at("HTTP_CATENARY_TIME", "HTTP_CATENARY_NONCE", "HTTP_CATENARY_SIGNATURE")
 

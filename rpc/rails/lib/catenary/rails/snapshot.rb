@@ -3,9 +3,9 @@ require "set"
 
 module Catenary
   module Rails
-    # A copy of an object's variables when its state was last written, to find out cheaply whether the
-    # state is still current. A value that may have changed inside counts as changed. A record does
-    # not: only its Global ID is written.
+    # A copy of an object's variables when its state was last written, to find out cheaply whether
+    # the state is still current. A value that may have changed inside counts as changed. A record
+    # does not: only its Global ID is written.
     class Snapshot
       SIMPLE = [NilClass, TrueClass, FalseClass, Numeric, Symbol, String, Time, Date, ActiveSupport::TimeWithZone, ActiveSupport::Duration].freeze
 

@@ -3,8 +3,8 @@ require "openssl"
 
 module Catenary
   module Rails
-    # Writes and reads the state of a connection or a channel: its instance variables as a signed text,
-    # which catenary keeps and does not read. The signature also covers whose state it is.
+    # Writes and reads the state of a connection or a channel: its instance variables as a signed
+    # text, which catenary keeps and does not read. The signature also covers whose state it is.
     class State
       LIMIT = 64 * 1024 # bytes, of one channel or of the connection
 
@@ -47,8 +47,8 @@ module Catenary
         @warned = {}
       end
 
-      # Returns the state of the connection of that name, or of one of its channels. Adds to warnings
-      # what is lost in a rebuild, each text once in this process.
+      # Returns the state of the connection of that name, or of one of its channels. Adds to
+      # warnings what is lost in a rebuild, each text once in this process.
       def write(object, connection, warnings)
         State.channel?(object) ? write_channel(object, connection, warnings) : write_connection(object, connection, warnings)
       end

@@ -4,8 +4,8 @@ require "bigdecimal"
 
 module Catenary
   module Rails
-    # Serializes the value of an instance variable. Uses Active Job's argument serializers where they
-    # return an equal value; then a record is looked up again. Marshals everything else.
+    # Serializes the value of an instance variable. Uses Active Job's argument serializers where
+    # they return an equal value; then a record is looked up again. Marshals everything else.
     module StateCodec
       extend self
 
@@ -39,8 +39,8 @@ module Catenary
       end
 
       private
-        # Active Job loses a BigDecimal (before Rails 7.1), an encoding other than UTF-8, the default
-        # of a Hash, and subclasses.
+        # Active Job loses a BigDecimal (before Rails 7.1), an encoding other than UTF-8, the
+        # default of a Hash, and subclasses.
         def same_as_argument?(value)
           case value
           when BigDecimal then false

@@ -4,8 +4,8 @@ module Catenary
     module Versions
       extend self
 
-      # Rails 8.2 separates the socket from the connection. Its Server::Socket owns @websocket, @coder
-      # and @protocol, and responds to process, handle_open, handle_close and
+      # Rails 8.2 separates the socket from the connection. Its Server::Socket owns @websocket,
+      # @coder and @protocol, and responds to process, handle_open, handle_close and
       # dispatch_websocket_message. In earlier versions the connection does.
       SEPARATE_SOCKET = ActionCable::Server.const_defined?(:Socket, false)
 
@@ -35,8 +35,8 @@ module Catenary
         end
       end
 
-      # Builds the application's connection around our socket. Returns the connection, and the object
-      # that owns the socket (see SEPARATE_SOCKET).
+      # Builds the application's connection around our socket. Returns the connection, and the
+      # object that owns the socket (see SEPARATE_SOCKET).
       def build(server, env, socket, coder)
         driver = SEPARATE_SOCKET ? ActionCable::Server::Socket.new(server, env) : server.config.connection_class.call.new(server, env)
         driver.instance_variable_set(:@websocket, socket)

@@ -1,9 +1,9 @@
 module Catenary
   module Rails
-    # Stands in for Rails' worker pool, for one connection. Runs work with all of Rails' callbacks (the
-    # executor, log tags, those of the application), but on the thread that answers the call. What is
-    # invoked asynchronously runs at the end of the command, or on one of Workers' threads if no
-    # command is running.
+    # Stands in for Rails' worker pool, for one connection. Runs work with all of Rails' callbacks
+    # (the executor, log tags, those of the application), but on the thread that answers the call.
+    # What is invoked asynchronously runs at the end of the command, or on one of Workers' threads
+    # if no command is running.
     class WorkerPool < ActionCable::Server::Worker
       # A task for Workers.
       Job = Struct.new(:block) do

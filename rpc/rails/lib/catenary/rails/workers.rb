@@ -3,16 +3,16 @@ module Catenary
     # The threads that read the links of this process and run its calls. They are neither the web
     # server's threads nor Action Cable's.
     #
-    # For each link one thread has the reading role. It runs the calls that it reads itself, which saves
-    # a thread switch, as long as fewer than the limit are running; otherwise it queues them. If a call
-    # takes longer than a tick, the role moves to another thread, which answers pings and reads further
-    # calls. A thread that ends a call takes the role back if its owner is running a call. Besides the
-    # limit there is at most one thread for each link.
+    # For each link one thread has the reading role. It runs the calls that it reads itself, which
+    # saves a thread switch, as long as fewer than the limit are running; otherwise it queues them.
+    # If a call takes longer than a tick, the role moves to another thread, which answers pings and
+    # reads further calls. A thread that ends a call takes the role back if its owner is running a
+    # call. Besides the limit there is at most one thread for each link.
     class Workers
       CURRENT = :catenary_worker # thread variable
 
-      # Calls of a thread within one tick, below which calls count as slow. Then moving the role costs
-      # little compared to what the waiting calls gain.
+      # Calls of a thread within one tick, below which calls count as slow. Then moving the role
+      # costs little compared to what the waiting calls gain.
       QUICK = 2
 
       attr_reader :running # calls that run now
@@ -143,8 +143,8 @@ module Catenary
         end
       end
 
-      # Lends the link's reading role to this thread, in the middle of a call, if it has the role anyway
-      # or the owner is not reading. Returns whether it did.
+      # Lends the link's reading role to this thread, in the middle of a call, if it has the role
+      # anyway or the owner is not reading. Returns whether it did.
       def borrow_role(link)
         worker = Workers.current or return false
         @mutex.synchronize do
@@ -162,10 +162,10 @@ module Catenary
         end
       end
 
-      # Moves reading roles away from threads that have run one call since the last tick, or that keep
-      # others waiting while calls are slow. Starts queued calls as far as possible. Returns whether
-      # calls run or have ended since the last tick: Watch gets to run when calls wait, so none may
-      # be running now.
+      # Moves reading roles away from threads that have run one call since the last tick, or that
+      # keep others waiting while calls are slow. Starts queued calls as far as possible. Returns
+      # whether calls run or have ended since the last tick: Watch gets to run when calls wait, so
+      # none may be running now.
       def tick
         @mutex.synchronize do
           busy = @ended > 0

@@ -1,5 +1,5 @@
 module ApplicationCable
-  # With ?witness=NAME: a log tag, and notes of the connection's command callbacks (as of Rails 7.1).
+  # With ?witness=NAME: a log tag, and notes of the command callbacks (as of Rails 7.1).
   module Witnessed
     extend ActiveSupport::Concern
 

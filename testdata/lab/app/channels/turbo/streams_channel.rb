@@ -1,4 +1,4 @@
-# Stands in for turbo-rails' channel: a valid signature is the only condition. Records its callbacks.
+# Stands in for turbo-rails' channel: a valid signature is the only condition. Records callbacks.
 class Turbo::StreamsChannel < ApplicationCable::Channel
   def subscribed
     super

@@ -2,8 +2,8 @@ require "json"
 
 module ActionCable
   module SubscriptionAdapter
-    # A third-party adapter, designed like solid_cable: every process polls for broadcasts ten times a
-    # second. Here they are lines of the file LAB_BROADCASTS.
+    # A third-party adapter, designed like solid_cable: every process polls for broadcasts ten times
+    # a second. Here they are lines of the file LAB_BROADCASTS.
     class Polled < Base
       prepend ChannelPrefix
 
