@@ -277,7 +277,7 @@ class LinkTest < CallTest
     [ours, theirs].each(&:close)
   end
 
-  # Late effects
+  # Effects after a call
 
   def test_effects_of_a_thread_after_its_call_arrive
     link = open_link
@@ -555,7 +555,7 @@ class LinkTest < CallTest
     endpoint.singleton_class.remove_method :reloads?
   end
 
-  # The database
+  # Database connections
 
   def test_calls_that_wait_for_a_database_connection_are_logged
     thread = Thread.new { eval "Gate.pop", binding, "active_record/connection_adapters/abstract/connection_pool.rb" }
@@ -570,7 +570,7 @@ class LinkTest < CallTest
     thread&.kill
   end
 
-  # Processes
+  # Forks
 
   def test_a_forked_child_does_not_keep_a_link_open
     link = open_link

@@ -31,7 +31,7 @@ class RestartTest < CallTest
     @puma.wait_for_end
   end
 
-  def test_a_hot_restart_in_single_mode
+  def test_a_hot_restart_in_single_mode_hands_over
     @puma = PumaServer.new
     link = @puma.link
     assert_stops(link) { @puma.signal(:USR2) }
@@ -49,14 +49,14 @@ class RestartTest < CallTest
     @puma.wait_for_end
   end
 
-  def test_a_phased_restart
+  def test_a_phased_restart_hands_over
     @puma = PumaServer.new("-w", "1")
     link = @puma.link
     assert_stops(link) { @puma.signal(:USR1) }
     assert_answers @puma.link(link)
   end
 
-  def test_a_hot_restart_of_a_cluster_that_preloads_the_application
+  def test_a_hot_restart_of_a_preloading_cluster_hands_over
     @puma = PumaServer.new("-w", "1", "--preload")
     link = @puma.link
     assert_stops(link) { @puma.signal(:USR2) }
