@@ -5,8 +5,8 @@ Gem::Specification.new do |spec|
   spec.version = Catenary::Rails::VERSION
   spec.authors = ["The catenary authors"]
   spec.summary = "Lets catenary serve the WebSockets of a Rails application"
-  spec.description = "Answers the calls of catenary, a server that takes over the WebSocket side of Action Cable: " \
-    "the application's Connection and channels run unchanged, here, only when their own code must run."
+  spec.description = "The Rails side of catenary, a server that takes over the WebSockets of Action Cable. " \
+    "Runs the application's Connection and channels, unchanged, whenever their code must run."
   spec.homepage = "https://github.com/catenary-cable/catenary"
   spec.license = "MIT"
   spec.required_ruby_version = ">= 3.0"

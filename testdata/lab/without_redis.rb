@@ -1,4 +1,4 @@
-# An application whose Gemfile does not have the redis gem.
+# Simulates a Gemfile without the redis gem. For RUBYOPT=-r.
 module WithoutRedis
   private
     def gem(name, *)

@@ -9,7 +9,7 @@ class ChannelTest < CallTest
     @browser = Browser.new(self, "?user=7").opened
   end
 
-  def test_streams_come_before_the_confirmation
+  def test_streams_are_recorded_before_the_confirmation
     @browser.subscribe(ECHO)
 
     assert_equal [["sub", ECHO, "echo", nil], ["sub", ECHO, "echo:Z2lkOi8vdGVzdC1hcHAvVXNlci83", nil], ["confirm", ECHO, CONFIRMED]], @browser.ops
@@ -17,7 +17,7 @@ class ChannelTest < CallTest
     assert_equal [2.0, 0.5], @browser.result["channels"][ECHO]["timers"]
   end
 
-  def test_what_is_transmitted_while_subscribing_comes_before_the_confirmation
+  def test_messages_transmitted_in_subscribed_precede_the_confirmation
     identifier = '{"channel":"EchoChannel","early":1}'
     @browser.subscribe(identifier)
     assert_equal %w[sub sub send confirm], @browser.kinds
@@ -34,7 +34,7 @@ class ChannelTest < CallTest
   def test_several_frames_run_in_order
     echo = ->(n) { { command: "message", identifier: ECHO, data: JSON.generate(action: "echo", n: n) } }
     @browser.frames({ command: "subscribe", identifier: ECHO }, echo[1], echo[2])
-    assert_equal [nil, { "n" => 1 }, { "n" => 2 }], [nil] + @browser.said
+    assert_equal [nil, { "n" => 1 }, { "n" => 2 }], [nil] + @browser.messages
   end
 
   def test_streams_can_start_and_stop_in_actions
@@ -55,7 +55,7 @@ class ChannelTest < CallTest
     assert_includes Journal.entries, [:unsubscribed, ECHO, nil]
   end
 
-  def test_a_rejected_subscription_is_gone
+  def test_a_rejected_subscription_is_forgotten
     identifier = '{"channel":"RejectChannel"}'
     @browser.subscribe(identifier)
     assert_equal [["reject", identifier, { identifier: identifier, type: "reject_subscription" }.to_json]], @browser.ops
@@ -68,20 +68,20 @@ class ChannelTest < CallTest
     assert_equal [["confirm", identifier]], @browser.ops.map { |op| op.first(2) }
   end
 
-  def test_a_zombie_is_neither_confirmed_nor_forgotten
+  def test_a_channel_whose_subscribed_raises_is_neither_confirmed_nor_forgotten
     identifier = '{"channel":"ZombieChannel"}'
     @browser.subscribe(identifier)
     assert_equal [["sub", identifier, "zombie", nil]], @browser.ops
     assert_equal [identifier], @browser.result["channels"].compact.keys
 
-    @browser.forgotten.perform(identifier, "speak")
-    assert_equal [{ "alive" => true }], @browser.said
+    @browser.rebuilt.perform(identifier, "speak")
+    assert_equal [{ "alive" => true }], @browser.messages
     @browser.subscribe(identifier)
     assert_empty @browser.ops
     assert_includes LOG.string, "subscribed failed"
   end
 
-  def test_odd_frames_are_logged_and_do_nothing
+  def test_invalid_frames_are_logged_and_ignored
     @browser.frames("not json", "5", '{"command":"dance"}', { command: "subscribe", identifier: '{"channel":"Nowhere"}' }, { command: "message", identifier: "x", data: "{}" })
     assert_empty @browser.ops
     assert_equal({ '{"channel":"Nowhere"}' => nil, "x" => nil }, @browser.result["channels"])
@@ -89,10 +89,10 @@ class ChannelTest < CallTest
     assert_match(/Nowhere/, LOG.string)
   end
 
-  def test_exceptions_in_actions_are_the_applications
+  def test_exceptions_in_actions_are_rescued_or_logged_as_natively
     @browser.subscribe(ECHO)
     @browser.perform(ECHO, "fail_with_argument")
-    assert_equal [{ "rescued" => "bad" }], @browser.said
+    assert_equal [{ "rescued" => "bad" }], @browser.messages
     @browser.perform(ECHO, "fail")
     assert_empty @browser.ops
     assert_nil @browser.result["error"]
@@ -104,7 +104,7 @@ class ChannelTest < CallTest
   def test_commands_are_logged_with_the_connections_tags
     @browser.subscribe(ECHO)
     assert_match(/\[Cable\] \[\/cable\/?\] \[user-7\] EchoChannel is streaming from echo/, LOG.string)
-    @browser.forgotten.perform(ECHO, "echo", a: 1)
+    @browser.rebuilt.perform(ECHO, "echo", a: 1)
     assert_match(/\[Cable\] \[\/cable\/?\] \[user-7\] EchoChannel#echo/, LOG.string)
   end
 
@@ -123,12 +123,12 @@ class ChannelTest < CallTest
     assert_empty @browser.ops
   end
 
-  def test_timers_tick
+  def test_periodic_timers_tick
     @browser.subscribe(ECHO)
     @browser.tick(ECHO, 0)
-    assert_equal [{ "beat" => "1" }], @browser.said
-    @browser.forgotten.tick(ECHO, 1)
-    assert_equal [{ "block" => "1" }], @browser.said
+    assert_equal [{ "beat" => "1" }], @browser.messages
+    @browser.rebuilt.tick(ECHO, 1)
+    assert_equal [{ "block" => "1" }], @browser.messages
   end
 
   def test_closing_runs_unsubscribed_and_disconnect
@@ -139,28 +139,28 @@ class ChannelTest < CallTest
   end
 
   def test_the_connections_command_callbacks_run
-    skip "they came with Rails 7.1" unless ActionCable::Connection::Base.respond_to?(:before_command)
+    skip "Rails has them as of 7.1" unless ActionCable::Connection::Base.respond_to?(:before_command)
     @browser.subscribe(ECHO)
     assert_includes Journal.entries, [:before_command]
   end
 
-  def test_several_connections_share_a_request
+  def test_a_post_may_have_calls_for_several_connections
     others = Array.new(2) { Browser.new(self, "?user=1").opened }
     reply = request(*others.map { |other| { conn: other.name, ver: other.version, do: "close" } })
     assert_equal [200, 200], reply["results"].map { |result| result["status"] }
     assert_equal [[:disconnect, "1"]] * 2, Journal.entries.last(2)
   end
 
-  def test_closing_works_though_the_application_now_refuses_the_handshake
+  def test_closing_works_even_if_the_application_now_refuses_the_handshake
     @browser.subscribe(ECHO)
-    @browser.forgotten.moved_to "http://app.test/elsewhere"
+    @browser.rebuilt.moved_to "http://app.test/elsewhere"
     @browser.close
     assert_equal [[:unsubscribed, ECHO, nil], [:disconnect, "7"]], Journal.entries.last(2)
   end
 
-  def test_closing_works_for_a_process_that_does_not_know_the_connection
+  def test_closing_works_in_a_process_without_the_objects
     @browser.subscribe(ECHO)
-    @browser.forgotten.close
+    @browser.rebuilt.close
     assert_equal [[:unsubscribed, ECHO, nil], [:disconnect, "7"]], Journal.entries.last(2)
   end
 end

@@ -11,7 +11,7 @@ class LinkTest < CallTest
 
   def teardown
     16.times { Gate << true }
-    wait_for { !endpoint.workers.busy? && Gate.num_waiting.zero? } # who still waits would take what the next test has for its own
+    wait_for { !endpoint.workers.busy? && Gate.num_waiting.zero? } # a waiting action would take the next test's token
     links.each(&:close)
     endpoint.proof_seconds = Catenary::Rails::Link::PROOF_SECONDS
   end
@@ -28,53 +28,53 @@ class LinkTest < CallTest
     assert_equal "redis", link.hello["settings"]["cable"]["adapter"]
   end
 
-  def test_a_wrong_secret_is_answered_as_an_unknown_path_is
+  def test_an_upgrade_with_a_wrong_secret_is_answered_like_an_unknown_path
     refused = assert_raises(LinkClient::Refused) { open_link(secret: "other", env: REMOTE) }
     assert_equal 404, refused.status
     assert_equal 403, assert_raises(LinkClient::Refused) { open_link(secret: "other") }.status
   end
 
-  def test_a_recorded_upgrade_opens_nothing
+  def test_a_replayed_upgrade_is_refused
     nonce = SecureRandom.hex(16)
     open_link(nonce: nonce)
     assert_equal 404, assert_raises(LinkClient::Refused) { open_link(nonce: nonce, env: REMOTE) }.status
   end
 
-  def test_the_node_and_the_known_processes_are_signed
+  def test_the_signature_covers_node_known_processes_and_frames
     { "Catenary-Node" => "n-other", "Catenary-Known" => "b-other", "Catenary-Frames" => "" }.each do |header|
       assert_equal 403, assert_raises(LinkClient::Refused) { open_link(headers: [header].to_h) }.status
     end
   end
 
-  def test_a_known_process_is_not_linked_twice
+  def test_a_known_process_refuses_a_second_link
     refused = assert_raises(LinkClient::Refused) { open_link(known: "b-other #{process}") }
     assert_equal [409, process], [refused.status, refused.headers["catenary-process"]]
   end
 
-  def test_an_upgrade_that_a_proxy_has_taken_away
+  def test_a_request_without_upgrade_header_is_answered_with_426
     assert_equal 426, assert_raises(LinkClient::Refused) { open_link(headers: { "Upgrade" => nil }) }.status
   end
 
-  def test_a_server_that_cannot_hijack
+  def test_a_server_that_cannot_hijack_answers_501
     assert_equal 501, assert_raises(LinkClient::Refused) { open_link(env: { "rack.hijack" => nil }) }.status
     assert_equal 501, assert_raises(LinkClient::Refused) { open_link(env: { "rack.hijack" => -> { raise NotImplementedError, "no" } }) }.status
   end
 
-  def test_who_does_not_prove_that_it_has_the_secret_is_hung_up_on
+  def test_the_gem_hangs_up_on_a_peer_without_proof
     endpoint.proof_seconds = 0.05
     link = open_link(prove: false).await_end
     assert_empty link.frames
-    assert_includes LOG.string, "n-test has not proved within 0.05 s that it has the secret"
+    assert_includes LOG.string, "n-test did not prove within 0.05 s that it has the secret"
   end
 
-  def test_who_proves_something_else_is_hung_up_on
+  def test_the_gem_hangs_up_on_a_peer_with_a_wrong_proof
     link = open_link(prove: false)
     link.write({ proof: "0" * 64 })
     assert_empty link.await_end.frames
-    assert_includes LOG.string, "the proof of n-test is wrong"
+    assert_includes LOG.string, "n-test sent a wrong proof"
   end
 
-  def test_a_call_is_no_proof
+  def test_the_gem_hangs_up_on_a_call_in_place_of_the_proof
     link = open_link(prove: false)
     link.call(do: "open")
     assert_empty link.await_end.frames
@@ -87,33 +87,33 @@ class LinkTest < CallTest
       link = open_link(env: env)
       assert_equal "mac", link.headers["catenary-frames"]
       refute link.hello["settings"].key?("cable")
-      browser = gate(link)
+      browser = subscribed(link)
       browser.perform GATE, "announce", n: 1
-      assert_equal [{ "first" => 1 }], browser.said
+      assert_equal [{ "first" => 1 }], browser.messages
     end
   end
 
-  def test_a_wrong_mac_ends_the_link
+  def test_a_wrong_mac_closes_the_link
     link = open_link(frames: "")
     link.write_text '{"ping":1}', mac: "x" * 32
     link.await_end
-    assert_includes LOG.string, "the link to n-test is closed: a frame whose MAC is wrong"
+    assert_includes LOG.string, "closed the link to n-test: a frame has a wrong MAC"
   end
 
-  def test_a_frame_over_the_bound_ends_the_link
+  def test_a_frame_over_the_limit_closes_the_link
     link = open_link
     link.write_bytes [Catenary::Rails::Framing::LIMIT + 1].pack("N")
     link.await_end
-    assert_equal 1, LOG.string.scan("the link to n-test is closed: a frame of 33554433 bytes, more than 33554432").size
+    assert_equal 1, LOG.string.scan("closed the link to n-test: a frame has 33554433 bytes, more than 33554432").size
   end
 
-  def test_a_frame_that_is_no_json_ends_the_link
+  def test_a_frame_that_is_not_a_json_object_closes_the_link
     ["{", "[1]", "5"].each { |text| open_link.tap { |link| link.write_text text }.await_end }
-    assert_equal 1, LOG.string.scan("the link to n-test is closed: a frame that is no JSON").size
-    assert_equal 2, LOG.string.scan("the link to n-test is closed: a frame that is no object").size
+    assert_equal 1, LOG.string.scan("closed the link to n-test: a frame is not valid JSON").size
+    assert_equal 2, LOG.string.scan("closed the link to n-test: a frame is not a JSON object").size
   end
 
-  def test_a_frame_may_come_in_pieces_and_with_others
+  def test_frames_may_arrive_byte_by_byte_or_together
     link = open_link
     frames = (1..3).map { |n| JSON.generate({ ping: n }) }.map { |text| [text.bytesize].pack("N") + text }.join
     frames.each_char { |byte| link.write_bytes byte }
@@ -121,7 +121,7 @@ class LinkTest < CallTest
     link.await { |all| all.count { |frame| frame.key?("pong") } == 6 }
   end
 
-  def test_a_call_that_makes_no_sense_is_an_error_of_its_own
+  def test_an_invalid_call_fails_alone
     link = open_link
     assert_equal "internal", link.result(link.call(do: "open"))["error"]["kind"]
     assert_equal({ "need" => "state" }, link.result(link.call(conn: "c-0", do: "dance")))
@@ -129,9 +129,9 @@ class LinkTest < CallTest
     assert_equal 200, Browser.new(self, link: link).opened.result["status"]
   end
 
-  def test_an_effect_over_the_bound_is_an_error_of_its_call
+  def test_an_effect_over_the_limit_fails_its_call_alone
     link = open_link
-    browser = gate(link)
+    browser = subscribed(link)
     browser.perform GATE, "much", bytes: Catenary::Rails::Framing::LIMIT
     assert_equal "internal", browser.result["error"]["kind"]
     assert_equal 200, Browser.new(self, link: link).opened.result["status"]
@@ -139,52 +139,52 @@ class LinkTest < CallTest
 
   # Calls
 
-  def test_calls_of_a_connection_run_in_their_order_and_those_of_others_beside_them
+  def test_calls_of_a_connection_run_in_order_and_those_of_several_in_parallel
     link = open_link
-    browsers = Array.new(3) { gate(link) }
+    browsers = Array.new(3) { subscribed(link) }
     10.times do |n|
       browsers.each { |browser| browser.start(GATE, "announce", n: n) }
       browsers.each(&:finish)
-      assert_equal [[{ "first" => n }]] * 3, browsers.map(&:said)
+      assert_equal [[{ "first" => n }]] * 3, browsers.map(&:messages)
     end
   end
 
-  def test_the_first_effect_of_a_call_comes_before_its_end
+  def test_the_first_effect_of_a_call_arrives_before_its_result
     link = open_link
-    number = gate(link).start(GATE, "hold")
+    number = subscribed(link).start(GATE, "hold")
     link.await { link.effects(number).any? }
     refute ended?(link, number)
     Gate << true
-    assert_equal [{ "held" => true }, { "released" => true }], said(link.result(number)["ops"])
+    assert_equal [{ "held" => true }, { "released" => true }], messages(link.result(number)["ops"])
   end
 
-  def test_effects_of_a_slow_call_come_while_it_runs
+  def test_effects_of_a_slow_call_arrive_while_it_runs
     link = open_link
-    browser = gate(link)
+    browser = subscribed(link)
     browser.subscribe '{"channel":"EchoChannel"}'
     number = browser.start('{"channel":"EchoChannel"}', "tokens")
-    link.await { said(link.effects(number)).size == 3 }
+    link.await { messages(link.effects(number)).size == 3 }
     refute ended?(link, number)
     Gate << true
     link.result(number)
   end
 
-  def test_a_slow_call_holds_up_no_other_and_no_ping
+  def test_a_slow_call_delays_neither_other_calls_nor_pings
     link = open_link
-    slow, quick = gate(link), gate(link)
+    slow, quick = subscribed(link), subscribed(link)
     number = slow.start(GATE, "hold")
     link.await { link.effects(number).any? }
 
     quick.perform GATE, "announce", n: 1
-    assert_equal [{ "first" => 1 }], quick.said
+    assert_equal [{ "first" => 1 }], quick.messages
     link.write({ ping: 7 })
     link.await_frame { |frame| frame["pong"] == 7 }
     refute ended?(link, number)
   end
 
-  def test_pings_are_answered_while_all_workers_are_busy_and_further_calls_wait
+  def test_while_all_workers_are_busy_pings_are_answered_and_calls_wait
     link = open_link
-    browsers = Array.new(6) { gate(link) }
+    browsers = Array.new(6) { subscribed(link) }
     numbers = browsers.map { |browser| browser.start(GATE, "hold") }
     link.await { numbers.count { |number| link.effects(number).any? } == 4 }
     link.write({ ping: 1 })
@@ -195,9 +195,9 @@ class LinkTest < CallTest
     assert_equal [2] * 6, numbers.map { |number| link.result(number)["ops"].size }
   end
 
-  def test_workers_are_those_of_the_process_and_not_of_the_link
+  def test_all_links_of_a_process_share_its_workers
     one, other = open_link, open_link(node: "n-other")
-    numbers = Array.new(4) { gate(one).start(GATE, "hold") }
+    numbers = Array.new(4) { subscribed(one).start(GATE, "hold") }
     one.await { numbers.all? { |number| one.effects(number).any? } }
     browser = Browser.new(self, link: other)
     number = other.call(conn: browser.name, do: "close", ver: "b-0-0")
@@ -210,61 +210,61 @@ class LinkTest < CallTest
 
   def test_threads_are_few_and_named
     link = open_link
-    20.times { gate(link).perform GATE, "announce", n: 1 }
+    20.times { subscribed(link).perform GATE, "announce", n: 1 }
     assert_operator endpoint.workers.threads.count(&:alive?), :<=, 4 + links.size + 1
     assert_equal %w[catenary], endpoint.workers.threads.map { |thread| thread.name[/\A\w+/] }.uniq
   end
 
-  def test_nothing_that_an_action_sets_on_its_thread_reaches_the_web
-    browser = gate(open_link)
+  def test_what_an_action_sets_on_its_thread_does_not_reach_web_requests
+    browser = subscribed(open_link)
     browser.perform GATE, "translate"
-    assert_match(/\Acatenary \d/, browser.said.first["thread"])
+    assert_match(/\Acatenary \d/, browser.messages.first["thread"])
     assert_equal :en, I18n.locale
   end
 
-  def test_a_thread_that_the_application_kills_is_replaced
+  def test_a_worker_that_the_application_kills_is_replaced
     link = open_link
-    browser = gate(link)
+    browser = subscribed(link)
     browser.start GATE, "die"
-    4.times { gate(link).perform GATE, "announce", n: 1 }
-    numbers = Array.new(4) { gate(link).start(GATE, "hold") }
+    4.times { subscribed(link).perform GATE, "announce", n: 1 }
+    numbers = Array.new(4) { subscribed(link).start(GATE, "hold") }
     link.await { numbers.all? { |number| link.effects(number).any? } }
   end
 
   # Broadcasts for blocks
 
-  def test_the_result_of_a_block_does_not_wait_for_the_call_behind_it
+  def test_the_result_of_a_block_does_not_wait_for_the_next_call
     link = open_link
-    browser, other = Browser.new(self, "?user=7", link: link).opened, gate(link)
+    browser, other = Browser.new(self, "?user=7", link: link).opened, subscribed(link)
     browser.subscribe BLOCKS
     pass = JSON.generate(command: "message", identifier: GATE, data: '{"action":"pass"}')
-    at_once link,
+    write_together link,
       { call: 1001, conn: browser.name, do: "message", ver: browser.version, channel: BLOCKS, stream: "raw", payload: "x" },
       { call: 1002, conn: other.name, do: "frames", ver: other.version, frames: [pass] }
-    assert_equal [{ "raw" => "x", "seen" => 1 }], said(link.result(1001)["ops"])
+    assert_equal [{ "raw" => "x", "seen" => 1 }], messages(link.result(1001)["ops"])
     refute ended?(link, 1002)
     Gate << true
     link.result 1002
   end
 
-  def test_what_a_block_has_done_comes_before_what_the_next_one_broadcasts
+  def test_effects_of_a_block_arrive_before_the_next_block_broadcasts
     workers = endpoint.workers.limit
-    endpoint.workers.instance_variable_set(:@limit, 1) # or they run at once where the first takes long
+    endpoint.workers.instance_variable_set(:@limit, 1) # otherwise they run in parallel if the first one is slow
     link = open_link
     browser, other = Array.new(2) { Browser.new(self, "?user=7", link: link).opened }
     browser.subscribe BLOCKS
     other.subscribe FORWARD
-    at_once link,
+    write_together link,
       { call: 1001, conn: browser.name, do: "message", ver: browser.version, channel: BLOCKS, stream: "raw", payload: "x" },
       { call: 1002, conn: other.name, do: "message", ver: other.version, channel: FORWARD, stream: "forwarded", payload: "x" }
     link.result 1002
-    said = link.frames.map { |frame| frame.keys.first } - ["kept"] # which the gem writes whenever nothing runs
-    assert_equal %w[end sync end], said.last(3)
+    kinds = link.frames.map { |frame| frame.keys.first } - ["kept"] # the gem may write these at any time
+    assert_equal %w[end sync end], kinds.last(3)
   ensure
     endpoint.workers.instance_variable_set(:@limit, workers)
   end
 
-  def test_results_of_blocks_are_written_together_and_in_order
+  def test_held_results_are_written_together_and_in_order
     ours, theirs = UNIXSocket.pair
     framing = Catenary::Rails::Framing.new(ours)
     framing.write "1".dup, hold: true
@@ -277,9 +277,9 @@ class LinkTest < CallTest
     [ours, theirs].each(&:close)
   end
 
-  # Late effects
+  # Effects after a call
 
-  def test_what_a_thread_does_after_the_end_of_its_call_arrives
+  def test_effects_of_a_thread_after_its_call_arrive
     link = open_link
     browser = Browser.new(self, "?user=7", link: link).opened
     browser.subscribe ECHO
@@ -289,7 +289,7 @@ class LinkTest < CallTest
     assert_equal [["send", { identifier: ECHO, message: { later: true } }.to_json], ["sub", ECHO, "later", nil]], link.late(browser.name)
   end
 
-  def test_what_a_thread_of_connect_does_arrives
+  def test_effects_of_a_thread_of_connect_arrive
     link = open_link
     20.times do
       browser = Browser.new(self, "?user=7&thread=1", link: link).opened
@@ -298,7 +298,7 @@ class LinkTest < CallTest
     end
   end
 
-  def test_a_block_runs_on_a_worker_if_the_application_calls_it_outside_of_a_command
+  def test_work_outside_of_a_command_runs_on_a_worker
     browser = Browser.new(self, "?user=7", link: open_link).opened
     browser.subscribe ECHO
     live = endpoint.live_connections.take(browser.name, nil)
@@ -307,32 +307,32 @@ class LinkTest < CallTest
     assert_match(/\Acatenary \d/, thread.pop)
   end
 
-  def test_nothing_is_said_of_a_handshake_that_is_refused
+  def test_a_refused_handshake_logs_no_error
     Browser.new(self, headers: { "Origin" => "http://evil.test" }, link: open_link).open
     refute_match(/lost|ERROR.*catenary/, LOG.string)
   end
 
-  def test_what_a_thread_does_goes_over_the_link_that_came_after_a_lost_one
+  def test_effects_of_a_thread_use_the_link_that_has_replaced_a_lost_one
     lost = open_link
-    browser = gate(lost)
+    browser = subscribed(lost)
     browser.perform GATE, "announce_later"
     link = open_link
     lost.await_end
     Gate << true
     link.await { link.late(browser.name).any? }
-    assert_equal [{ "first" => true }], said(link.late(browser.name))
+    assert_equal [{ "first" => true }], messages(link.late(browser.name))
   end
 
   # Order
 
-  def test_a_broadcast_waits_for_what_was_transmitted_before_it
+  def test_a_broadcast_waits_for_the_messages_transmitted_before_it
     link = open_link
-    browser = gate(link)
-    link.hold_syncs
+    browser = subscribed(link)
+    link.leave_syncs_unanswered
     payloads = REDIS.published("test:gate", count: 2) do
       number = browser.start(GATE, "announce", n: 1)
-      sync = link.awaited_sync
-      assert_equal [{ "first" => 1 }], said(link.effects(number))
+      sync = link.await_sync
+      assert_equal [{ "first" => 1 }], messages(link.effects(number))
       REDIS.client.publish("test:gate", '{"between":true}')
       link.write({ synced: sync })
       link.result(number)
@@ -340,16 +340,16 @@ class LinkTest < CallTest
     assert_equal [{ "between" => true }, { "second" => 1 }], payloads
   end
 
-  def test_a_broadcast_waits_while_other_calls_run
+  def test_other_calls_run_while_a_broadcast_waits
     link = open_link
-    slow = gate(link)
-    browser = gate(link)
+    slow = subscribed(link)
+    browser = subscribed(link)
     held = slow.start(GATE, "hold")
     link.await { link.effects(held).any? }
-    link.hold_syncs
+    link.leave_syncs_unanswered
     number = browser.start(GATE, "announce", n: 1)
-    sync = link.awaited_sync
-    other = gate(link).start(GATE, "broadcast_only")
+    sync = link.await_sync
+    other = subscribed(link).start(GATE, "broadcast_only")
     link.result(other)
     link.write({ ping: 1 })
     link.await_frame { |frame| frame["pong"] == 1 }
@@ -358,59 +358,59 @@ class LinkTest < CallTest
     link.result(number)
   end
 
-  def test_a_broadcast_waits_one_second_at_most
+  def test_a_broadcast_waits_for_at_most_one_second
     link = open_link
-    browser = gate(link)
-    link.hold_syncs
+    browser = subscribed(link)
+    link.leave_syncs_unanswered
     payloads = REDIS.published("test:gate") { link.result(browser.start(GATE, "announce", n: 1)) }
     assert_equal [{ "second" => 1 }], payloads
   end
 
-  def test_a_broadcast_with_nothing_before_it_does_not_wait
+  def test_a_broadcast_without_effects_before_it_does_not_wait
     link = open_link
-    browser = gate(link)
-    link.hold_syncs
+    browser = subscribed(link)
+    link.leave_syncs_unanswered
     REDIS.published("test:gate") { browser.perform GATE, "broadcast_only" }
     refute link.frames.any? { |frame| frame.key?("sync") }
   end
 
-  def test_a_thread_that_outlives_its_call_waits_too
+  def test_a_broadcast_of_a_thread_that_outlives_its_call_waits_too
     link = open_link
-    browser = gate(link)
+    browser = subscribed(link)
     browser.perform GATE, "announce_later"
-    link.hold_syncs
+    link.leave_syncs_unanswered
     payloads = REDIS.published("test:gate", count: 2) do
       Gate << true
-      sync = link.awaited_sync
-      assert_equal [{ "first" => true }], said(link.late(browser.name))
+      sync = link.await_sync
+      assert_equal [{ "first" => true }], messages(link.late(browser.name))
       REDIS.client.publish("test:gate", '{"between":true}')
       link.write({ synced: sync })
     end
     assert_equal [{ "between" => true }, { "second" => true }], payloads
   end
 
-  def test_a_remote_disconnect_of_oneself_waits
+  def test_a_remote_disconnect_waits_for_the_messages_transmitted_before_it
     link = open_link
-    browser = gate(link)
-    link.hold_syncs
+    browser = subscribed(link)
+    link.leave_syncs_unanswered
     number = browser.start(GATE, "leave")
-    sync = link.awaited_sync
-    assert_equal [{ "bye" => true }], said(link.effects(number))
+    sync = link.await_sync
+    assert_equal [{ "bye" => true }], messages(link.effects(number))
     refute ended?(link, number)
     link.write({ synced: sync })
     link.result(number)
   end
 
-  def test_a_job_is_enqueued_when_what_was_transmitted_before_it_has_arrived
+  def test_a_job_waits_for_the_messages_transmitted_before_it
     actions = ["enqueue"]
     actions << "enqueue_many" if ActiveJob.respond_to?(:perform_all_later)
     actions.each do |action|
       jobs.clear
       link = open_link
-      browser = gate(link)
-      link.hold_syncs
+      browser = subscribed(link)
+      link.leave_syncs_unanswered
       number = browser.start(GATE, action)
-      sync = link.awaited_sync
+      sync = link.await_sync
       assert_empty jobs
       link.write({ synced: sync })
       link.result(number)
@@ -418,13 +418,13 @@ class LinkTest < CallTest
     end
   end
 
-  def test_a_job_of_sidekiqs_too
+  def test_a_sidekiq_job_waits_for_the_messages_transmitted_before_it
     Sidekiq::Queue.all.each(&:clear)
     link = open_link
-    browser = gate(link)
-    link.hold_syncs
+    browser = subscribed(link)
+    link.leave_syncs_unanswered
     number = browser.start(GATE, "push")
-    sync = link.awaited_sync
+    sync = link.await_sync
     assert_equal 0, Sidekiq::Queue.new.size
     link.write({ synced: sync })
     link.result(number)
@@ -433,14 +433,14 @@ class LinkTest < CallTest
 
   # State
 
-  def test_no_more_state_is_handed_over_than_has_changed
-    endpoint.handover.quiet = 3600
+  def test_only_changed_state_is_handed_over
+    endpoint.handover.idle_delay = 3600
     link = open_link
     browser = Browser.new(self, "?user=7", link: link).opened
     rooms = (1..5).map { |n| %({"channel":"EchoChannel","room":"#{n}"}) }
     rooms.each { |room| browser.subscribe room }
     assert_equal [nil, nil, [rooms.last]], [browser.result["kept"], browser.result["state"], browser.result["channels"].keys]
-    endpoint.handover.quiet = 0
+    endpoint.handover.idle_delay = 0
     kept = browser.handed_over
     assert kept["state"]
     assert_equal rooms, kept["channels"].keys
@@ -456,33 +456,34 @@ class LinkTest < CallTest
     assert browser.handed_over["state"]
   end
 
-  def test_what_has_not_been_handed_over_stays_lacking
-    endpoint.handover.quiet = 3600
+  def test_state_that_was_not_handed_over_is_still_missing_after_the_next_call
+    endpoint.handover.idle_delay = 3600
     browser = Browser.new(self, "?user=7", link: open_link).opened
     browser.subscribe ECHO
     browser.perform ECHO, "echo"
-    refute browser.result["kept"], "what subscribing has made has not been told"
+    refute browser.result["kept"], "the channel's state has not been handed over"
   end
 
-  # Those who act are listed again after each call, and so must not wait for ever.
-  def test_state_is_handed_over_beside_calls_that_run
+  # A connection that acts is enqueued again after each call, and must not wait forever.
+  def test_state_is_handed_over_while_other_calls_run
     link = open_link
-    busy = gate(link)
+    busy = subscribed(link)
     number = busy.start(GATE, "hold")
     link.await { link.effects(number).any? }
     browser = Browser.new(self, "?user=7", link: link).opened
-    endpoint.handover.latest = 0
+    endpoint.handover.busy_delay = 0
     browser.subscribe ECHO
     browser.handed_over
     Gate << true
     link.result(number)
   end
 
-  # catenary takes it only with the version of the last end, and would believe later results that it has all.
-  def test_state_is_handed_over_between_calls_only
+  # catenary accepts it only with the version of the last result; with another one it would believe
+  # a later result that it has all of the state.
+  def test_state_is_handed_over_only_between_calls
     link = open_link
     browsers = Array.new(3) { Browser.new(self, "?user=7", link: link).opened.tap { |browser| browser.subscribe ECHO } }
-    endpoint.handover.latest = 0
+    endpoint.handover.busy_delay = 0
     names = browsers.map do |browser|
       Thread.new { Array.new(200) { |n| browser.perform(ECHO, "remember", value: n) && [browser.last_call, browser.name] } }
     end.flat_map(&:value).to_h
@@ -498,51 +499,51 @@ class LinkTest < CallTest
   end
 
   # live_limit is 50 here.
-  def test_who_is_thrown_out_hands_over_first
-    endpoint.handover.quiet = 3600
+  def test_state_is_handed_over_when_a_connection_is_evicted
+    endpoint.handover.idle_delay = 3600
     link = open_link
     first = Browser.new(self, "?user=7", link: link).opened
     first.subscribe ECHO
     60.times { Browser.new(self, "?user=1", link: link).opened }
     first.handed_over
     assert_equal "state", first.perform(ECHO, "echo")["need"]
-    first.still_forgotten.perform ECHO, "echo", a: 1
-    assert_equal [{ "a" => 1 }], first.said
+    first.rebuilt_from_known_state.perform ECHO, "echo", a: 1
+    assert_equal [{ "a" => 1 }], first.messages
   end
 
-  def test_unloading_the_classes_hands_over_first
-    endpoint.handover.quiet = 3600
+  def test_state_is_handed_over_when_classes_are_unloaded
+    endpoint.handover.idle_delay = 3600
     browser = Browser.new(self, "?user=7", link: open_link).opened
     endpoint.live_connections.clear
     browser.handed_over
   end
 
-  # Its process was killed before it could hand anything over: what the channel was asked for with is known.
-  def test_a_channel_of_which_nothing_was_handed_over_is_unsubscribed_all_the_same
+  # The process was killed before it could hand over any state: catenary still knows the identifier.
+  def test_a_channel_without_state_is_unsubscribed_nevertheless
     browser = Browser.new(self, "?user=7", link: open_link).opened
     browser.handed_over
-    endpoint.handover.quiet = 3600
+    endpoint.handover.idle_delay = 3600
     browser.subscribe ECHO
     Journal.clear
-    browser.still_forgotten.close
+    browser.rebuilt_from_known_state.close
     assert_equal [:unsubscribed, :disconnect], Journal.entries.map(&:first)
     assert_equal ECHO, Journal.entries.first[1]
   end
 
-  def test_what_catenary_sent_for_a_rebuild_has_been_written
+  def test_state_from_catenary_is_not_sent_back_after_a_rebuild
     browser = Browser.new(self, "?user=7", link: open_link).opened
     browser.subscribe ECHO
-    browser.forgotten.perform ECHO, "echo"
+    browser.rebuilt.perform ECHO, "echo"
     assert_equal [false, true], [browser.result.key?("state"), browser.result["kept"]]
     refute browser.result["channels"][ECHO].key?("state")
   end
 
   # Development
 
-  def test_code_is_reloaded_before_calls_while_others_run
+  def test_a_reload_waits_for_running_calls
     endpoint.define_singleton_method(:reloads?) { true }
     link = open_link
-    browsers = Array.new(3) { gate(link) }
+    browsers = Array.new(3) { subscribed(link) }
     number = browsers[0].start(GATE, "hold")
     link.await { link.effects(number).any? }
     browsers.drop(1).each { |browser| browser.perform GATE, "announce", n: 1 }
@@ -554,29 +555,29 @@ class LinkTest < CallTest
     endpoint.singleton_class.remove_method :reloads?
   end
 
-  # The database
+  # Database connections
 
-  def test_a_worker_that_waits_for_the_database_is_warned_of
+  def test_calls_that_wait_for_a_database_connection_are_logged
     thread = Thread.new { eval "Gate.pop", binding, "active_record/connection_adapters/abstract/connection_pool.rb" }
     wait_for { thread.stop? }
     waits = Catenary::Rails::DatabaseWaits.new
     waits.define_singleton_method(:pool) { Struct.new(:num_waiting_in_queue).new(1) }
-    waits.look [Thread.current]
-    refute_includes LOG.string, "calls wait for a connection to the database"
-    2.times { waits.look [Thread.current, thread] }
-    assert_equal 1, LOG.string.scan("calls wait for a connection to the database").size
+    waits.check [Thread.current]
+    refute_includes LOG.string, "calls wait for a database connection"
+    2.times { waits.check [Thread.current, thread] }
+    assert_equal 1, LOG.string.scan("calls wait for a database connection").size
   ensure
     thread&.kill
   end
 
-  # Processes
+  # Forks
 
-  def test_a_child_process_keeps_no_link_open
+  def test_a_forked_child_does_not_keep_a_link_open
     link = open_link
-    browser = gate(link)
+    browser = subscribed(link)
     browser.perform GATE, "spawn_child"
     _, child, pipe = Journal.entries.assoc(:child)
-    gate(link).perform GATE, "announce", n: 1
+    subscribed(link).perform GATE, "announce", n: 1
     endpoint.links.instance_variable_get(:@links).last.hang_up
     link.await_end # though the child lives
     assert_nil Process.wait(child, Process::WNOHANG)
@@ -586,8 +587,8 @@ class LinkTest < CallTest
   end
 
   private
-    # Writes calls so that they are read together.
-    def at_once(link, *calls)
+    # Writes calls in one piece, so that they are read together.
+    def write_together(link, *calls)
       link.write_bytes calls.map { |call| JSON.generate(call) }.sum("") { |text| [text.bytesize].pack("N") + text }
     end
 
@@ -603,12 +604,12 @@ class LinkTest < CallTest
       endpoint.process.to_s
     end
 
-    # A browser that has subscribed.
-    def gate(link)
+    # A browser that has subscribed to GateChannel.
+    def subscribed(link)
       Browser.new(self, "?user=7", link: link).opened.tap { |browser| browser.subscribe GATE }
     end
 
-    def said(ops)
+    def messages(ops)
       ops.select { |kind,| kind == "send" }.map { |_, frame| JSON.parse(frame)["message"] }
     end
 

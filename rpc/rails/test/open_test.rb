@@ -11,12 +11,12 @@ class OpenTest < CallTest
     assert_includes LOG.string, "Successfully upgraded to WebSocket (REQUEST_METHOD: GET, HTTP_CONNECTION: Upgrade, HTTP_UPGRADE: websocket)"
   end
 
-  def test_the_connection_sees_protocol_and_address_of_the_browser
+  def test_connect_sees_protocol_and_address_of_the_browser
     browser = Browser.new(self, "?hello=1", headers: { "X-Forwarded-For" => "198.51.100.1" }).opened
     assert_equal({ "type" => "hello", "protocol" => "actioncable-v1-json", "ip" => "198.51.100.1" }, JSON.parse(browser.ops("send").first.last))
   end
 
-  def test_connect_sees_the_upgrade_though_a_log_tag_has_asked_for_the_request_before
+  def test_connect_sees_the_upgrade_header_even_if_a_log_tag_has_used_the_request
     Browser.new(self, "?user=7").opened
     assert_includes Journal.entries, [:upgrade, "websocket"]
   end
@@ -28,12 +28,12 @@ class OpenTest < CallTest
     assert_equal "Z2lkOi8vdGVzdC1hcHAvVXNlci85", browser.result["id"]
   end
 
-  def test_an_unauthorized_connection_is_told_not_to_return
+  def test_an_unauthorized_browser_is_told_not_to_reconnect
     browser = Browser.new(self, "?reject=1").opened
     assert_equal [["send", '{"type":"disconnect","reason":"unauthorized","reconnect":false}'], ["close"]], browser.ops
   end
 
-  def test_an_exception_in_connect_lets_the_browser_try_again
+  def test_after_an_exception_in_connect_the_browser_is_told_to_reconnect
     browser = Browser.new(self, "?raise=1").opened
     assert_equal [["send", '{"type":"disconnect","reason":"server_restart","reconnect":true}'], ["close"]], browser.ops
     assert_equal true, browser.result["raised"]
@@ -56,7 +56,7 @@ class OpenTest < CallTest
     assert_equal 404, Browser.new(self, url: "http://app.test/elsewhere").open["status"]
   end
 
-  def test_a_refused_handshake_is_no_error_of_ours
+  def test_a_refused_handshake_logs_no_error
     Browser.new(self, "?reject=1").opened.close
     Browser.new(self, headers: { "Origin" => "http://evil.test" }).open
     Browser.new(self, headers: { "Host" => "evil.test", "Origin" => "http://evil.test" }).open
@@ -65,7 +65,7 @@ class OpenTest < CallTest
     refute_includes LOG.string, "[catenary]"
   end
 
-  def test_a_header_with_an_underscore_passes_for_no_other
+  def test_a_header_with_an_underscore_is_dropped
     browser = Browser.new(self, "?hello=1", headers: { "X_Forwarded_For" => "198.51.100.1" }).opened
     assert_equal "192.0.2.7", JSON.parse(browser.ops("send").first.last)["ip"]
   end

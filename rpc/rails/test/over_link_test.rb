@@ -6,5 +6,5 @@ require_relative "state_test"
 require_relative "stream_test"
 require_relative "trace_test"
 
-# Nothing but the carrier is different.
-[ChannelTest, IdentifyTest, OpenTest, RebuildTest, StateTest, TraceTest].each { |tests| OverLink.of tests }
+# The same tests; only the carrier differs.
+[ChannelTest, IdentifyTest, OpenTest, RebuildTest, StateTest, TraceTest].each { |tests| OverLink.repeat tests }

@@ -1,7 +1,7 @@
 require_relative "test_helper"
 require_relative "support/puma_server"
 
-# The same over TCP, answered by Puma in a process of its own, beside native Action Cable.
+# Over TCP, with Puma in a process of its own, next to native Action Cable.
 class PumaTest < CallTest
   ECHO = '{"channel":"EchoChannel","room":"1"}'
 
@@ -25,11 +25,11 @@ class PumaTest < CallTest
     assert_equal native(frames), through_calls(frames)
   end
 
-  def test_the_settings_tell_pumas_threads
+  def test_the_settings_contain_the_number_of_puma_threads
     assert_equal 2, post(v: 1, node: "n", calls: []).fetch("settings").fetch("threads")
   end
 
-  def test_over_pumas_tls_frames_need_no_mac_and_go_both_ways_at_once
+  def test_over_pumas_tls_frames_have_no_mac_and_travel_in_both_directions_at_once
     link = @puma.tls_link
     assert_equal "plain", link.headers["catenary-frames"]
     assert_equal "mac", @puma.tls_link(node: "n-other", headers: { "X-Forwarded-For" => "203.0.113.9" }).headers["catenary-frames"]
@@ -39,7 +39,7 @@ class PumaTest < CallTest
     100.times do |n|
       browsers.each { |browser| browser.start ECHO, "echo", n: n, text: text }
       browsers.each(&:finish)
-      assert_equal [[{ "n" => n, "text" => text }]] * 4, browsers.map(&:said)
+      assert_equal [[{ "n" => n, "text" => text }]] * 4, browsers.map(&:messages)
     end
     link.close
   end
@@ -55,12 +55,12 @@ class PumaTest < CallTest
     def through_calls(frames)
       headers = { "Host" => "127.0.0.1:#{@port}", "Origin" => "http://127.0.0.1:#{@port}", "Upgrade" => "websocket", "Connection" => "Upgrade" }
       request = { method: "GET", url: "http://127.0.0.1:#{@port}/cable?user=7", headers: headers.to_a, ip: "127.0.0.1" }
-      opened = make(do: "open", request: request, protocol: "")
-      results = [opened] + frames.map { |frame| opened = make(do: "frames", ver: opened["ver"], frames: [frame]) }
+      opened = perform_call(do: "open", request: request, protocol: "")
+      results = [opened] + frames.map { |frame| opened = perform_call(do: "frames", ver: opened["ver"], frames: [frame]) }
       results.flat_map { |result| result["ops"].map { |op| op.last if %w[send confirm reject].include?(op.first) } }.compact
     end
 
-    def make(**call)
+    def perform_call(**call)
       post(v: 1, node: "n", calls: [{ conn: "c-1", **call }]).fetch("results").first
     end
 

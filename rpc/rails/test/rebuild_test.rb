@@ -1,6 +1,6 @@
 require_relative "test_helper"
 
-# A connection that is rebuilt has the records that it had: its own tenant's, or none.
+# A rebuilt connection has the records that it had before: those of its own tenant, or none.
 class RebuildTest < CallTest
   MEMBER = '{"channel":"MemberChannel","friends":true}'
   OTHER = '{"channel":"MemberChannel","friend":"4"}'
@@ -15,45 +15,45 @@ class RebuildTest < CallTest
 
   def teardown
     User.gone.clear
-    Member.founding["public"] = Time.utc(2020)
+    Member.created["public"] = Time.utc(2020)
     super
   end
 
-  def test_records_are_looked_up_inside_of_the_callbacks_of_a_command
+  def test_records_are_looked_up_inside_of_command_callbacks
     browser = member("at=command")
     browser.perform MEMBER, "who"
-    live = browser.said
+    live = browser.messages
     assert_equal [ACME.merge("tenant" => "acme")], live
-    browser.forgotten.perform MEMBER, "who"
-    assert_equal live, browser.said
-    browser.forgotten.unsubscribe MEMBER
+    browser.rebuilt.perform MEMBER, "who"
+    assert_equal live, browser.messages
+    browser.rebuilt.unsubscribe MEMBER
     assert_equal [:unsubscribed, "acme"], Journal.entries.last
   end
 
-  def test_records_are_looked_up_inside_of_the_callbacks_of_work
+  def test_records_are_looked_up_inside_of_worker_callbacks
     browser = member("at=work")
     browser.tick MEMBER, 0
-    live = browser.said
+    live = browser.messages
     assert_equal [ACME.merge("tenant" => "acme")], live
-    browser.forgotten.tick MEMBER, 0
-    assert_equal live, browser.said
-    browser.forgotten.close
+    browser.rebuilt.tick MEMBER, 0
+    assert_equal live, browser.messages
+    browser.rebuilt.close
     assert_equal [[:unsubscribed, "acme"], [:disconnect, "7"]], Journal.entries.last(2)
   end
 
-  # Its variable is read, by no reader.
-  def test_a_record_of_the_connection_is_there_when_callbacks_use_it
+  # The callback reads the instance variable, not the reader.
+  def test_command_callbacks_can_use_a_record_in_a_variable_of_the_connection
     browser = member("at=variable")
-    browser.forgotten.perform MEMBER, "who"
-    assert_equal [ACME.merge("tenant" => "acme")], browser.said
+    browser.rebuilt.perform MEMBER, "who"
+    assert_equal [ACME.merge("tenant" => "acme")], browser.messages
   end
 
-  def test_nothing_is_looked_up_that_is_not_used
+  def test_records_of_other_channels_are_not_looked_up
     browser = member("at=command")
     browser.subscribe OTHER
     Member.searches.clear
     User.gone << "4"
-    browser.forgotten.perform MEMBER, "who"
+    browser.rebuilt.perform MEMBER, "who"
     assert_equal %w[2 3 7], Member.searches.sort
 
     browser.perform MEMBER, "who"
@@ -62,62 +62,61 @@ class RebuildTest < CallTest
     assert_lost(/MemberChannel: @friend is lost/, browser)
   end
 
-  def test_what_callbacks_have_replaced_is_not_looked_up
+  def test_a_record_that_a_callback_has_replaced_is_not_looked_up
     browser = member("at=replaced")
-    browser.forgotten
+    browser.rebuilt
     Member.searches.clear
     browser.perform MEMBER, "who"
-    assert_equal [ACME.merge("tenant" => "acme")], browser.said
+    assert_equal [ACME.merge("tenant" => "acme")], browser.messages
     assert_equal %w[2 3], Member.searches.sort
     assert browser.handed_over["state"]
   end
 
-  def test_looking_up_is_no_change
+  def test_a_lookup_does_not_change_the_state
     browser = member("at=command")
     browser.subscribe OTHER
-    browser.forgotten.perform OTHER, "who"
+    browser.rebuilt.perform OTHER, "who"
     assert_equal true, browser.result["kept"]
     refute browser.result.key?("state")
     refute browser.result["channels"][OTHER].key?("state")
   end
 
-  def test_state_that_is_written_before_the_records_were_used
+  def test_writing_the_state_does_not_look_up_records
     browser = member("at=command")
-    browser.forgotten
+    browser.rebuilt
     Member.searches.clear
     browser.beat
     ledger = endpoint.live_connections.take(browser.name, browser.version).ledger
     ledger.instance_variable_get(:@entries).clear
-    assert_equal browser.state, ledger.unwritten([])[:state]
+    assert_equal browser.state, ledger.take_missing([])[:state]
     assert_empty Member.searches
   end
 
   def test_a_record_of_another_tenant_is_lost
     browser = member("at=nowhere")
-    browser.forgotten.perform MEMBER, "who"
-    assert_lost(/@current_user is lost: its created_at is not what it was/, browser)
+    browser.rebuilt.perform MEMBER, "who"
+    assert_lost(/@current_user is lost: its created_at has changed/, browser)
 
     browser = member("at=reader")
-    browser.forgotten.perform MEMBER, "who"
-    assert_lost(/@current_user is lost: its created_at is not what it was/, browser)
+    browser.rebuilt.perform MEMBER, "who"
+    assert_lost(/@current_user is lost: its created_at has changed/, browser)
     assert_empty browser_errors
   end
 
-  def test_a_record_in_a_channel_that_is_gone_or_another_is_lost
+  def test_a_record_of_a_channel_that_no_longer_exists_is_lost
     browser = member("at=command")
-    browser.forgotten
+    browser.rebuilt
     User.gone << "3"
     browser.perform MEMBER, "who"
     assert_lost(/MemberChannel: @friends is lost/, browser)
-    assert_equal ["acme"], Tenant.left.last(1), "the callbacks have been left in good order"
+    assert_equal ["acme"], Tenant.left.last(1), "the ensure blocks of the callbacks have run"
     assert_empty browser_errors
   end
 
-  # What has run before has been done, and may be seen.
-  def test_effects_of_a_command_before_the_one_that_is_lost
+  def test_effects_of_commands_before_a_loss_arrive
     browser = member("at=command")
     browser.subscribe ECHO
-    browser.forgotten
+    browser.rebuilt
     User.gone << "2"
     browser.frames(*[[ECHO, "echo", 1], [ECHO, "echo", 2], [MEMBER, "who", 3]].map do |identifier, action, n|
       { command: "message", identifier: identifier, data: JSON.generate(action: action, n: n) }
@@ -126,9 +125,9 @@ class RebuildTest < CallTest
     assert_equal [1, 2], carrier.effects(browser.last_call).map { |_, frame| JSON.parse(frame).dig("message", "n") } if carrier
   end
 
-  def test_when_a_subscription_ends_what_is_gone_is_nil
+  def test_in_an_unsubscribe_a_lost_record_is_nil
     browser = member("at=command")
-    browser.forgotten
+    browser.rebuilt
     User.gone << "2"
     browser.unsubscribe MEMBER
     assert_nil browser.result["error"]
@@ -136,28 +135,28 @@ class RebuildTest < CallTest
     assert_match(/MemberChannel: @friend is lost/, LOG.string)
   end
 
-  # Natively they are in memory, though nothing has switched to the tenant.
-  def test_at_the_end_records_of_the_tenant_are_found
+  # Natively they are in memory, although no command callback has switched to the tenant.
+  def test_at_close_records_of_the_tenant_are_found
     browser = member("at=command")
-    browser.forgotten.close
+    browser.rebuilt.close
     assert_equal [[:unsubscribed, "acme"], [:disconnect, "7"]], Journal.entries.last(2)
     assert_empty browser.warnings
     assert_equal "public", Tenant.current
     assert_empty browser_errors
   end
 
-  def test_at_the_end_callbacks_of_commands_run_only_for_what_is_not_found_without
+  def test_at_close_command_callbacks_run_only_for_records_not_found_without_them
     browser = member("at=work")
-    browser.forgotten
+    browser.rebuilt
     Tenant.left.clear
     browser.close
     assert_equal [[:unsubscribed, "acme"], [:disconnect, "7"]], Journal.entries.last(2)
     assert_equal ["acme"], Tenant.left
   end
 
-  def test_at_the_end_what_is_gone_is_nil
+  def test_at_close_a_lost_record_is_nil
     browser = member("at=command")
-    browser.forgotten
+    browser.rebuilt
     User.gone << "2"
     browser.close
     assert_nil browser.result["error"]
@@ -165,37 +164,37 @@ class RebuildTest < CallTest
     assert_match(/MemberChannel: @friend is lost: .*there is no member 2/, browser.warnings.join)
   end
 
-  def test_at_the_end_what_nothing_switches_to_is_nil
+  def test_at_close_a_record_of_a_tenant_without_callback_is_nil
     { "at=nowhere" => "public", "at=first" => "public", "at=reader" => nil }.each do |at, friend|
       browser = member(at)
-      browser.forgotten.close
+      browser.rebuilt.close
       assert_nil browser.result["error"]
       assert_equal [[:unsubscribed, friend], [:disconnect, nil]], Journal.entries.last(2)
-      assert_includes browser.warnings, "ApplicationCable::Connection: @current_user is lost: its created_at is not what it was"
-      assert_equal at == "at=first", browser.warnings.join.include?("raised at the end of a connection: a callback failed")
+      assert_includes browser.warnings, "ApplicationCable::Connection: @current_user is lost: its created_at has changed"
+      assert_equal at == "at=first", browser.warnings.join.include?("raised while a connection closed: a callback failed")
     end
   end
 
-  # The timer has had the connection rebuilt, without a look at the other channel.
-  def test_at_the_end_of_what_was_rebuilt_before_too
+  # A timer rebuilds the connection, which does not look up records of the other channel.
+  def test_at_close_records_are_found_for_a_connection_rebuilt_earlier
     browser = member("at=work")
     browser.subscribe OTHER
-    browser.forgotten.tick MEMBER, 0
+    browser.rebuilt.tick MEMBER, 0
     User.gone << "4"
     browser.close
     assert_nil browser.result["error"]
     assert_equal [[:unsubscribed, "acme"], [:unsubscribed, nil], [:disconnect, "7"]], Journal.entries.last(3)
   end
 
-  def test_a_connection_that_cannot_be_without_an_identifier_is_lost
+  def test_a_connection_with_an_unserializable_identifier_is_lost
     browser = Browser.new(self, "?unkeepable=1").opened
-    warning = "ApplicationCable::Connection: @current_user (a Thread::Mutex) cannot be kept between commands " \
-      "when the object must be rebuilt: the browser will have to reconnect then"
+    warning = "ApplicationCable::Connection: @current_user (a Thread::Mutex) cannot be serialized " \
+      "and is lost when the object is rebuilt: the browser must reconnect then"
     assert_equal [warning], browser.warnings
     browser.subscribe ECHO
-    browser.forgotten.perform ECHO, "echo"
-    assert_lost(/@current_user is lost: it cannot be kept/, browser)
-    browser.still_forgotten.close
+    browser.rebuilt.perform ECHO, "echo"
+    assert_lost(/@current_user is lost: it cannot be serialized/, browser)
+    browser.rebuilt_from_known_state.close
     assert_equal [[:unsubscribed, ECHO, nil], [:disconnect, nil]], Journal.entries.last(2)
   end
 
@@ -205,31 +204,31 @@ class RebuildTest < CallTest
     stream = browser.subscriptions[ECHO].keys.last
     assert_equal "acme", GlobalID.parse(stream.delete_prefix("echo:")).params["tenant"]
     browser.perform MEMBER, "keep_gid"
-    browser.forgotten.perform MEMBER, "recall_gid"
-    assert_equal [{ "gid" => "gid://test-app/Guest/7?tenant=acme" }], browser.said
+    browser.rebuilt.perform MEMBER, "recall_gid"
+    assert_equal [{ "gid" => "gid://test-app/Guest/7?tenant=acme" }], browser.messages
     browser.unsubscribe ECHO
-    browser.forgotten.subscribe ECHO
+    browser.rebuilt.subscribe ECHO
     assert_includes browser.subscriptions[ECHO], stream
   end
 
-  def test_a_record_that_a_locator_does_not_find_is_lost
+  def test_a_record_that_a_custom_locator_does_not_find_is_lost
     browser = member("at=nowhere", "guest=7")
-    browser.forgotten
+    browser.rebuilt
     User.gone << "7"
     browser.perform MEMBER, "who"
     assert_lost(/@current_user is lost: a record was not found/, browser)
   end
 
-  def test_state_is_that_of_one_connection_and_one_channel
+  def test_state_of_another_connection_or_channel_is_refused
     one, other = Array.new(2) { Browser.new(self, "?user=7").opened }
-    one.forgotten
+    one.rebuilt
     one.instance_variable_set(:@state, other.state)
     one.subscribe ECHO
     assert_lost(/another's/, one)
 
     browser = member("at=command")
     browser.subscribe OTHER
-    browser.forgotten
+    browser.rebuilt
     states = browser.instance_variable_get(:@states)
     states[MEMBER], states[OTHER] = states[OTHER], states[MEMBER]
     browser.perform MEMBER, "who"
@@ -246,7 +245,7 @@ class RebuildTest < CallTest
       assert_match message, browser.result["error"]["message"]
     end
 
-    # What the application takes for its own.
+    # Errors that the application would take for its own.
     def browser_errors
       LOG.string.lines.grep(/exception|Could not|\[catenary\]/) + Journal.entries.select { |event,| event == :rescued }
     end

@@ -1,7 +1,7 @@
 require_relative "test_helper"
 require_relative "support/puma_server"
 
-# What becomes of links when Puma ends or restarts.
+# Links when Puma stops or restarts.
 class RestartTest < CallTest
   ECHO = '{"channel":"EchoChannel","room":"1"}'
   WAIT = '{"channel":"WaitChannel"}'
@@ -10,14 +10,14 @@ class RestartTest < CallTest
     @puma&.kill
   end
 
-  def test_when_puma_ends_calls_are_finished_and_state_is_handed_over
+  def test_when_puma_stops_calls_finish_and_state_is_handed_over
     @puma = PumaServer.new
-    assert_goes(@puma.link) { @puma.signal(:TERM) }
+    assert_stops(@puma.link) { @puma.signal(:TERM) }
     @puma.wait_for_end
   end
 
-  # Its state may have changed inside, as far as the gem saw after the last call; a closer look says that it has not.
-  def test_when_puma_ends_catenary_is_told_that_it_has_all_of_the_state
+  # The gem assumes after the last call that the Hash may have changed, until it writes the state.
+  def test_when_puma_stops_unchanged_state_is_confirmed
     @puma = PumaServer.new
     link = @puma.link
     browser = opened(link)
@@ -31,68 +31,68 @@ class RestartTest < CallTest
     @puma.wait_for_end
   end
 
-  def test_a_hot_restart_in_single_mode
+  def test_a_hot_restart_in_single_mode_hands_over
     @puma = PumaServer.new
     link = @puma.link
-    assert_goes(link) { @puma.signal(:USR2) }
+    assert_stops(link) { @puma.signal(:USR2) }
     assert_answers @puma.link(link)
   end
 
-  def test_workers_of_a_cluster_have_a_link_each
+  def test_each_worker_of_a_cluster_has_a_link
     @puma = PumaServer.new("-w", "2")
     one = @puma.link
     other = @puma.link(one)
     assert_equal [0, 1], [one, other].map { |link| link.hello["index"] }.sort
     assert_equal [2, 2], [one, other].map { |link| link.hello["count"] }
     assert_answers one, other
-    assert_goes(one, other) { @puma.signal(:TERM) }
+    assert_stops(one, other) { @puma.signal(:TERM) }
     @puma.wait_for_end
   end
 
-  def test_a_phased_restart
+  def test_a_phased_restart_hands_over
     @puma = PumaServer.new("-w", "1")
     link = @puma.link
-    assert_goes(link) { @puma.signal(:USR1) }
+    assert_stops(link) { @puma.signal(:USR1) }
     assert_answers @puma.link(link)
   end
 
-  def test_a_hot_restart_of_a_cluster_that_preloads_the_application
+  def test_a_hot_restart_of_a_preloading_cluster_hands_over
     @puma = PumaServer.new("-w", "1", "--preload")
     link = @puma.link
-    assert_goes(link) { @puma.signal(:USR2) }
+    assert_stops(link) { @puma.signal(:USR2) }
     assert_answers @puma.link(link)
   end
 
-  def test_a_worker_that_others_are_forked_from_stays
+  def test_with_fork_worker_the_first_worker_keeps_its_link
     @puma = PumaServer.new("-w", "2", config: "fork_worker 0")
     one = @puma.link
     other = @puma.link(one)
-    stays, goes = [one, other].sort_by { |link| link.hello["index"] }
-    browser = opened(stays)
+    first, second = [one, other].sort_by { |link| link.hello["index"] }
+    browser = opened(first)
     @puma.signal(:URG)
-    goes.await_end
+    second.await_end
     browser.perform ECHO, "echo", a: 1
-    assert_equal [{ "a" => 1 }], browser.said
-    again = @puma.link(stays, goes)
+    assert_equal [{ "a" => 1 }], browser.messages
+    again = @puma.link(first, second)
     assert_equal 1, again.hello["index"]
     assert_answers again
-    # Its server restarts in a moment that is easily missed; if it was noticed, it has been taken back.
-    stays.await { |frames| [nil, "revoked"].include?(frames.filter_map { |frame| frame["going"] }.last) }
+    # The gem may miss the short restart of its server. If not, it has revoked the stop.
+    first.await { |frames| [nil, "revoked"].include?(frames.filter_map { |frame| frame["going"] }.last) }
   end
 
-  def test_a_child_of_a_worker_dies_alone
+  def test_the_exit_of_a_forked_child_does_not_affect_links
     @puma = PumaServer.new
     link = @puma.link
     browser = opened(link)
     browser.perform ECHO, "fork_and_exit"
-    assert_kind_of Integer, browser.said.first["child"]
+    assert_kind_of Integer, browser.messages.first["child"]
     assert_answers link
     refute link.frames.any? { |frame| frame.key?("going") || frame.key?("bye") }
   end
 
   private
-    # The process that those links are to goes as it should: with a call under way and with state that has not been told.
-    def assert_goes(*links)
+    # The processes of these links stop in order: a running call finishes, and state is handed over.
+    def assert_stops(*links)
       waiting = links.map do |link|
         Browser.new(self, "?user=7", link: link, url: url).opened.tap do |browser|
           browser.subscribe WAIT
@@ -104,9 +104,9 @@ class RestartTest < CallTest
       yield
       links.zip(waiting, browsers) do |link, busy, browser|
         busy.finish
-        assert_equal [{ "waiting" => true }, { "waited" => true }], busy.said
+        assert_equal [{ "waiting" => true }, { "waited" => true }], busy.messages
         assert busy.result["kept"]
-        assert link.frames.any? { |frame| frame.dig("channels", WAIT, "state") }, "its state goes with its result at the latest"
+        assert link.frames.any? { |frame| frame.dig("channels", WAIT, "state") }, "its state is sent with its result at the latest"
         link.await_end
         assert_equal %w[began handed], link.frames.filter_map { |frame| frame["going"] }
         assert_equal({ "bye" => true }, link.frames.last)
@@ -120,7 +120,7 @@ class RestartTest < CallTest
       links.each do |link|
         browser = opened(link)
         browser.perform ECHO, "echo", a: 1
-        assert_equal [{ "a" => 1 }], browser.said
+        assert_equal [{ "a" => 1 }], browser.messages
       end
     end
 

@@ -1,7 +1,7 @@
 require_relative "test_helper"
 
 class SettingsTest < CallTest
-  def test_the_application_tells_what_catenary_needs
+  def test_the_settings_contain_what_catenary_needs
     expected = { "rails" => ::Rails.version, "gem" => "0.1.0", "environment" => "test", "mount_path" => "/cable", "mount_paths" => ["/cable"],
       "cable" => { "adapter" => "redis", "url" => REDIS.url, "channel_prefix" => "test" }, "identifiers" => ["current_user"],
       "identify" => ["current_user"], "allowed_request_origins" => ["http://app.test"], "allow_same_origin_as_host" => true,
@@ -10,7 +10,7 @@ class SettingsTest < CallTest
     assert_equal expected, settings.except("threads")
   end
 
-  def test_paths_are_those_of_all_routes_and_below_the_application_s_own
+  def test_mount_paths_are_those_of_all_routes_with_the_applications_prefix
     routes = ActionDispatch::Routing::RouteSet.new
     routes.draw do
       mount ActionCable.server => "/cable"
@@ -23,24 +23,24 @@ class SettingsTest < CallTest
     assert_equal %w[/app/cable /app/*/cable], settings.to_h(trusted: false, env: { "SCRIPT_NAME" => "/app" })[:mount_paths]
   end
 
-  def test_cable_is_told_as_rails_and_the_redis_gem_take_it
-    told = ->(cable) { Catenary::Rails::CableSettings.new(cable.with_indifferent_access).to_h }
+  def test_cable_settings_are_what_rails_and_the_redis_gem_make_of_them
+    to_h = ->(cable) { Catenary::Rails::CableSettings.new(cable.with_indifferent_access).to_h }
     ENV["REDIS_URL"] = "redis://elsewhere"
     assert_equal({ "channel_prefix" => "1.1", "password" => "12345678901234567890", "ssl" => true, "url" => "redis://elsewhere" },
-      told.({ channel_prefix: 1.10, password: 12345678901234567890, ssl: true, id: "x" }))
-    assert_equal "redis://h", told.({ url: "redis://h" })["url"]
-    assert_nil told.({ adapter: "solid_cable" })["url"]
+      to_h.({ channel_prefix: 1.10, password: 12345678901234567890, ssl: true, id: "x" }))
+    assert_equal "redis://h", to_h.({ url: "redis://h" })["url"]
+    assert_nil to_h.({ adapter: "solid_cable" })["url"]
   ensure
     ENV.delete("REDIS_URL")
   end
 
-  def test_passwords_do_not_travel_in_the_clear
+  def test_passwords_are_not_sent_in_the_clear
     refute settings(env: { "REMOTE_ADDR" => "203.0.113.9" }).key?("cable")
     refute settings(env: { "HTTP_X_FORWARDED_FOR" => "203.0.113.9" }).key?("cable")
     assert settings(env: { "REMOTE_ADDR" => "203.0.113.9", "rack.url_scheme" => "https" }).key?("cable")
   end
 
-  def test_threads_are_those_of_all_processes
+  def test_threads_count_all_processes
     ENV["RAILS_MAX_THREADS"], ENV["WEB_CONCURRENCY"] = "3", "2"
     assert_equal 6, settings["threads"]
   ensure

@@ -18,17 +18,17 @@ class SignatureTest < CallTest
     assert_equal 200, post(EMPTY, time: Time.now.to_i - 55).first
   end
 
-  def test_a_repeated_call_is_refused
+  def test_a_replayed_call_is_refused
     nonce = SecureRandom.hex(16)
     assert_equal 200, post(EMPTY, nonce: nonce).first
-    assert_refused(/repetition/, *post(EMPTY, nonce: nonce))
+    assert_refused(/replay/, *post(EMPTY, nonce: nonce))
   end
 
   def test_an_unsigned_call_is_refused
     assert_refused(/not signed/, *http("POST", "/_catenary", "{}"))
   end
 
-  def test_others_get_the_applications_own_404
+  def test_remote_peers_get_the_applications_404
     unknown = http("POST", "/unknown", env: REMOTE)
     [REMOTE, { "HTTP_X_FORWARDED_FOR" => "203.0.113.9" }, { "HTTP_FORWARDED" => "for=203.0.113.9" }].each do |env|
       status, headers, body = post(EMPTY, secret: "other", env: env)
@@ -49,7 +49,7 @@ class SignatureTest < CallTest
     assert_equal 404, http("GET", "/_catenary").first
   end
 
-  def test_an_unsupported_version_is_told
+  def test_an_unsupported_version_is_answered_with_the_supported_ones
     status, _, body = post({ v: 2, calls: [] })
     assert_equal [400, { "error" => "version", "supported" => [1] }], [status, JSON.parse(body)]
   end

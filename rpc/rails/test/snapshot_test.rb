@@ -12,12 +12,12 @@ class SnapshotTest < CallTest
     @browser.handed_over
   end
 
-  def test_state_still_holds_after_an_action_that_changes_no_instance_variable
+  def test_state_is_current_after_an_action_that_changes_no_instance_variable
     @browser.perform(ECHO, "echo", a: 1)
     assert_equal true, @browser.result["kept"]
   end
 
-  def test_state_no_longer_holds_after_an_action_that_may_have_changed_it
+  def test_state_is_outdated_after_an_action_that_may_have_changed_it
     @browser.perform(ECHO, "remember", value: { "a" => [1] }, friend: "8")
     assert_nil @browser.result["kept"]
     @browser.handed_over

@@ -19,24 +19,24 @@ class StreamTest < CallTest
   def test_a_broadcast_runs_the_block_on_the_live_object
     @browser.subscribe(BLOCKS)
     @browser.broadcast(BLOCKS, "raw", '{"a":1}')
-    assert_equal [{ "raw" => '{"a":1}', "seen" => 1 }], @browser.said
+    assert_equal [{ "raw" => '{"a":1}', "seen" => 1 }], @browser.messages
     @browser.broadcast(BLOCKS, "raw", "x")
-    assert_equal [{ "raw" => "x", "seen" => 2 }], @browser.said
+    assert_equal [{ "raw" => "x", "seen" => 2 }], @browser.messages
     @browser.broadcast(BLOCKS, "decoded", '{"a":1}')
-    assert_equal [{ "decoded" => { "a" => 1 } }], @browser.said
+    assert_equal [{ "decoded" => { "a" => 1 } }], @browser.messages
     @browser.broadcast(BLOCKS, "method", "x")
-    assert_equal [{ "heard" => "x" }], @browser.said
+    assert_equal [{ "heard" => "x" }], @browser.messages
     @browser.broadcast(BLOCKS, "failing", "x")
     assert_empty @browser.ops
     assert_match(/a block failed/, LOG.string)
   end
 
-  def test_the_name_of_a_stream_is_text
+  def test_the_name_of_a_stream_must_be_utf8
     @browser.subscribe(ECHO)
     @browser.perform(ECHO, "follow_bytes", hex: "c3a9")
     assert_equal [["sub", ECHO, "é", nil]], @browser.ops
     @browser.perform(ECHO, "follow_bytes", hex: "ff")
-    assert_equal [{ "rescued" => 'catenary cannot stream from "\\xFF": the name is no UTF-8' }], @browser.said
+    assert_equal [{ "rescued" => 'cannot stream from "\\xFF": catenary needs names in UTF-8' }], @browser.messages
   end
 
   def test_a_broadcast_for_a_stream_that_was_stopped_does_nothing
@@ -53,32 +53,32 @@ class StreamTest < CallTest
     @browser.subscribe(identifier)
     assert_kind_of String, @browser.ops("sub").first.last
     @browser.broadcast(identifier, "stamped", '{"a":1}')
-    assert_equal [{ "stamp" => 1, "a" => 1 }], @browser.said
+    assert_equal [{ "stamp" => 1, "a" => 1 }], @browser.messages
   end
 
-  def test_blocks_are_not_thrown_out_for_other_connections
+  def test_other_connections_do_not_evict_one_with_blocks
     @browser.subscribe(BLOCKS)
     60.times { Browser.new(self, "?user=1").opened }
     @browser.broadcast(BLOCKS, "raw", "x")
-    assert_equal 1, @browser.said.size
+    assert_equal 1, @browser.messages.size
   end
 
-  def test_a_block_that_is_gone_loses_the_connection_but_not_its_end
+  def test_without_its_block_a_connection_is_lost_and_still_runs_its_callbacks
     @browser.subscribe(BLOCKS)
-    @browser.forgotten.broadcast(BLOCKS, "raw", "x")
+    @browser.rebuilt.broadcast(BLOCKS, "raw", "x")
     assert_equal "lost", @browser.result["error"]["kind"]
-    @browser.still_forgotten.close
+    @browser.rebuilt_from_known_state.close
     assert_equal [:disconnect, "7"], Journal.entries.last
   end
 
-  def test_without_a_link_what_a_thread_does_after_the_reply_is_lost
+  def test_without_a_link_effects_after_the_result_are_lost
     @browser.subscribe(ECHO)
     @browser.perform(ECHO, "later")
     assert_empty @browser.ops
-    wait_for { LOG.string.include?("[catenary] 1 effects of threads were lost") }
+    wait_for { LOG.string.include?("[catenary] lost 1 effects") }
   end
 
-  def test_without_a_link_the_reply_of_a_slow_command_has_all_effects
+  def test_without_a_link_the_result_of_a_slow_command_has_all_effects
     @browser.subscribe(SLOW)
     assert_equal %w[sub send confirm], @browser.kinds
   end

@@ -9,7 +9,7 @@ require "socket"
 require "timeout"
 
 require_relative "support/redis_server"
-REDIS = RedisServer.new # before Minitest, since what is registered first ends last
+REDIS = RedisServer.new # before Minitest: at_exit hooks run in reverse order
 require "minitest/autorun"
 
 require_relative "support/app"
@@ -18,7 +18,7 @@ require_relative "support/link_client"
 require_relative "support/browser"
 require_relative "support/native_socket"
 
-# Every test talks to the application as catenary does.
+# The base of all tests that call the application as catenary does.
 class CallTest < Minitest::Test
   include Calls
 
@@ -26,27 +26,27 @@ class CallTest < Minitest::Test
     Journal.clear
     Gate.clear
     endpoint.state.instance_variable_get(:@warned).clear
-    endpoint.handover.quiet, endpoint.handover.latest = 0, Catenary::Rails::Handover::LATEST
+    endpoint.handover.idle_delay, endpoint.handover.busy_delay = 0, Catenary::Rails::Handover::BUSY_DELAY
     LOG.truncate(0)
     LOG.rewind
   end
 
-  # The link over which browsers call; nil: by POST.
+  # The link for the calls of browsers; nil for POSTs.
   def carrier
   end
 
   def wait_for(seconds = LinkClient::DEADLINE)
     deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + seconds
     until yield
-      flunk "it did not come to pass within #{seconds} s" if Process.clock_gettime(Process::CLOCK_MONOTONIC) > deadline
+      flunk "the condition was not met within #{seconds} s" if Process.clock_gettime(Process::CLOCK_MONOTONIC) > deadline
       sleep 0.002
     end
   end
 end
 
-# The same tests over a link.
+# Runs a class of tests once more, over a link.
 module OverLink
-  def self.of(tests)
+  def self.repeat(tests)
     Object.const_set "#{tests.name.delete_suffix("Test")}OverLinkTest", Class.new(tests) { include OverLink }
   end
 

@@ -11,23 +11,23 @@ class TraceTest < CallTest
     [parent(3), parent(4)].each do |traceparent|
       browser.traceparent = traceparent
       browser.perform ECHO, "trace"
-      assert_equal [{ "traceparent" => traceparent }], browser.said
+      assert_equal [{ "traceparent" => traceparent }], browser.messages
     end
 
-    browser.forgotten.traceparent = parent(5)
+    browser.rebuilt.traceparent = parent(5)
     browser.perform ECHO, "trace"
-    assert_equal [{ "traceparent" => parent(5) }], browser.said
+    assert_equal [{ "traceparent" => parent(5) }], browser.messages
   end
 
   def test_without_a_trace_the_application_sees_what_the_browser_sent
     browser = Browser.new(self, headers: { "traceparent" => parent(1) }).opened
     browser.subscribe ECHO
     browser.perform ECHO, "trace"
-    assert_equal [{ "traceparent" => parent(1) }], browser.said
+    assert_equal [{ "traceparent" => parent(1) }], browser.messages
   end
 
-  # As docs/traces.md has it.
-  def test_a_callback_of_the_worker_sees_it_around_commands_timers_and_blocks
+  # The callback of docs/traces.md.
+  def test_worker_callbacks_see_the_trace_of_commands_timers_and_blocks
     seen = []
     ActionCable::Server::Worker.set_callback :work, :around do |worker, work|
       seen << worker.connection.send(:request).env["HTTP_TRACEPARENT"]

@@ -1,9 +1,9 @@
 require_relative "test_helper"
 
-# What catenary is told of Turbo::StreamsChannel, which here is made up.
+# The settings about Turbo::StreamsChannel, with a fake turbo-rails.
 class TurboStreamsTest < CallTest
   module Engine
-    mattr_accessor :root, default: __dir__
+    mattr_accessor :root, default: File.dirname(__FILE__)
   end
 
   def setup
@@ -15,28 +15,28 @@ class TurboStreamsTest < CallTest
 
   def teardown
     Object.send :remove_const, :Turbo
-    Engine.root = __dir__
+    Engine.root = File.dirname(__FILE__)
   end
 
-  def test_the_gems_own_channel
+  def test_the_unchanged_channel_has_only_a_key_check
     assert_equal({ "key_check" => OpenSSL::HMAC.hexdigest("SHA256", key, "catenary turbo v1") }, settings["turbo"])
   end
 
-  def test_a_key_of_the_applications
+  def test_the_application_may_set_the_key
     Turbo.define_singleton_method(:signed_stream_verifier_key) { "a key" }
     assert_equal OpenSSL::HMAC.hexdigest("SHA256", "a key", "catenary turbo v1"), settings["turbo"]["key_check"]
     Turbo.define_singleton_method(:signed_stream_verifier_key) { raise ArgumentError, "no key" }
-    assert_equal({ "own" => "Turbo::StreamsChannel cannot be looked at: no key" }, settings["turbo"])
+    assert_equal({ "own" => "failed to inspect Turbo::StreamsChannel: no key" }, settings["turbo"])
   end
 
-  def test_a_channel_that_the_application_changes
+  def test_a_changed_channel_is_reported_with_its_file
     Engine.root = "/elsewhere"
     assert_equal "the application changes Turbo::StreamsChannel in #{__FILE__}", settings["turbo"]["own"]
   end
 
-  def test_callbacks_of_the_applications
+  def test_added_callbacks_are_reported
     Turbo::StreamsChannel.before_subscribe { }
-    assert_equal "Turbo::StreamsChannel has callbacks of the application's before, after or around subscribed", settings["turbo"]["own"]
+    assert_equal "the application adds subscribe callbacks to Turbo::StreamsChannel", settings["turbo"]["own"]
   end
 
   private

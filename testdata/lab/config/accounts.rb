@@ -1,4 +1,5 @@
-# /7/… is account 7's: a middleware moves its number to SCRIPT_NAME. Besides, a second Action Cable at /second.
+# Paths with accounts: a middleware moves the 7 of /7/… to SCRIPT_NAME. Also has a second Action
+# Cable, for /second.
 module Accounts
   class Middleware
     def initialize(app)

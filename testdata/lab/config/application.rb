@@ -8,14 +8,15 @@ require "action_cable/engine"
 require "global_id/railtie"
 require_relative "database" if ENV["LAB_DATABASE"] == "true"
 
-# Without the gem on the load path this is the reference: native Action Cable. With it, the very same application behind catenary.
+# Without the gem on the load path this is native Action Cable, the reference. With it, the same
+# application runs behind catenary.
 begin
   require "catenary-rails"
 rescue LoadError => error
   raise unless error.path == "catenary-rails"
 end
 
-$LOAD_PATH << File.expand_path("../lib", __dir__) # for an adapter that Action Cable requires
+$LOAD_PATH << File.expand_path("../lib", __dir__) # Action Cable requires the adapter by path
 
 require_relative "../app/models/event_log"
 require_relative "environment_variables"
@@ -29,15 +30,15 @@ require_relative "accounts" if ENV["LAB_ACCOUNTS"] == "true"
 module App
   class Application < Rails::Application
     config.root = File.expand_path("..", __dir__)
-    # Also decides the digest of signed stream names: SHA-1 below 7.0, SHA-256 from there on.
+    # Also determines the digest of signed stream names: SHA-1 below 7.0, SHA-256 as of 7.0.
     config.load_defaults "#{Rails::VERSION::MAJOR}.#{Rails::VERSION::MINOR}"
-    config.cache_classes = ENV["LAB_RELOAD"] != "true" # where nothing is edited: a reload would end native connections
+    config.cache_classes = ENV["LAB_RELOAD"] != "true" # a reload would close native connections
     config.eager_load = config.cache_classes
     config.secret_key_base = ENV.fetch("SECRET_KEY_BASE") { "0123456789abcdef" * 8 }
     config.hosts.clear
     config.hosts.concat ENV["LAB_HOSTS"].split if ENV["LAB_HOSTS"]
     config.force_ssl = ENV["LAB_FORCE_SSL"] == "true"
-    config.ssl_options = { redirect: { exclude: ->(request) { request.path == "/up" } } } # which the tests ask without TLS
+    config.ssl_options = { redirect: { exclude: ->(request) { request.path == "/up" } } } # tests request it without TLS
     config.filter_parameters << :token
     config.global_id.app = "app"
 
@@ -60,18 +61,18 @@ module App
     config.action_dispatch.rescue_responses["User::NotFound"] = :not_found
 
     config.action_controller.allow_forgery_protection = false
-    config.active_job.queue_adapter = :async # in the environment test, later Rails would only note what is enqueued
+    config.active_job.queue_adapter = :async # in the test environment, later versions of Rails would not run jobs
     config.i18n.available_locales = %i[en fr]
 
     config.middleware.use Maintenance
 
-    if Leftovers.wanted?
+    if Leftovers.enabled?
       config.middleware.use Leftovers::Middleware
       config.action_cable.log_tags = [Leftovers.method(:tag)]
     end
 
-    if Hooks.wanted?
-      initializer("hooks") { Hooks.watch }
+    if Hooks.enabled?
+      initializer("hooks") { Hooks.install }
       config.after_initialize { ActionCable.server.config.connection_class = -> { HookedConnection } }
     end
 
@@ -83,6 +84,6 @@ module App
       end
     end
 
-    initializer("witness") { |app| Witness.watch(app) } if Witness.wanted?
+    initializer("witness") { |app| Witness.install(app) } if Witness.enabled?
   end
 end

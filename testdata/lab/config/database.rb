@@ -1,4 +1,4 @@
-# Active Record with a database that is empty, and gone with its connection.
+# Active Record with an empty database in memory.
 require "active_record/railtie"
 
 ENV["DATABASE_URL"] ||= "sqlite3::memory:"

@@ -1,9 +1,9 @@
-# Overrides what applications and their monitoring override in Action Cable, and writes into the event log who was called, on
-# what, and with which arguments.
+# Overrides the methods of Action Cable that applications and monitoring override. Writes every call
+# into the event log, with the receiver and the arguments.
 module Hooks
   extend self
 
-  # What exists only in some versions is left out in the others. Rails 8.2 has moved some to the socket.
+  # Skips methods that a version of Rails does not have. Rails 8.2 has moved some to the socket.
   CONNECTION = %i[
     process receive send_async on_open on_message on_error on_close handle_open handle_close handle_channel_command
     dispatch_websocket_message send_welcome_message subscribe_to_internal_channel unsubscribe_from_internal_channel connect disconnect
@@ -17,11 +17,11 @@ module Hooks
   ]
   WORKER = %i[work invoke async_invoke async_exec]
 
-  def wanted?
+  def enabled?
     ENV["LAB_HOOKS"] == "true"
   end
 
-  def watch
+  def install
     override ActionCable::Connection::Base, CONNECTION
     override ActionCable::Server::Socket, CONNECTION if ActionCable::Server.const_defined?(:Socket, false)
     override ActionCable::Server::Base, SERVER
@@ -35,7 +35,7 @@ module Hooks
   end
 
   def note(hook, receiver, arguments)
-    Rails.configuration.event_log.add event: "hook", user: "hooks", hook: hook, receiver: told(receiver), arguments: arguments.map { |argument| told argument }
+    Rails.configuration.event_log.add event: "hook", user: "hooks", hook: hook, receiver: describe(receiver), arguments: arguments.map { |argument| describe argument }
   end
 
   private
@@ -53,12 +53,12 @@ module Hooks
       end)
     end
 
-    # An object of Rails' by its class: what stands in for one is nobody's business.
-    def told(value)
+    # Objects by their class; stand-ins of the gem count as what they stand for.
+    def describe(value)
       case value
       when nil, true, false, Symbol, String, Numeric then value
-      when Array then value.map { |one| told one }
-      when Hash then value.key?("rack.version") || value.key?("REQUEST_METHOD") ? "env" : value.to_h { |key, one| [key, told(one)] }
+      when Array then value.map { |element| describe element }
+      when Hash then value.key?("rack.version") || value.key?("REQUEST_METHOD") ? "env" : value.to_h { |key, element| [key, describe(element)] }
       when ActionCable::Server::Worker then "worker"
       else value.class.name
       end

@@ -1,8 +1,9 @@
-# What code leaves on its thread, and what later code finds there. The event log has what the handshake finds where it passes.
+# State that code leaves on its thread, and that later code finds there. Writes into the event log
+# what a handshake finds.
 module Leftovers
   extend self
 
-  # Outside of routes, as an application's own middleware is. With ?leave=NAME it leaves something.
+  # With ?leave=NAME a handshake leaves something on its thread.
   class Middleware
     def initialize(app)
       @app = app
@@ -18,11 +19,11 @@ module Leftovers
     end
   end
 
-  def wanted?
+  def enabled?
     ENV["LAB_LEFTOVERS"] == "true"
   end
 
-  # A tag of Action Cable's log.
+  # For config.action_cable.log_tags.
   def tag(request)
     note "log tag", request
     "leftovers"

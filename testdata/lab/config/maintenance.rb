@@ -1,4 +1,4 @@
-# A middleware that answers everybody with ?maintenance itself.
+# A middleware that answers every request with ?maintenance itself.
 class Maintenance
   def initialize(app)
     @app = app

@@ -1,4 +1,5 @@
-# Turbo::StreamsChannel of a gem, as most applications have it, in place of the application's own, which records its callbacks.
+# Takes Turbo::StreamsChannel from a gem, as most applications do, in place of the lab's own, which
+# records its callbacks.
 module Turbo
   class Engine < Rails::Engine
     config.root = File.expand_path("../vendor/turbo-rails", __dir__)

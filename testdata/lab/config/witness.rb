@@ -1,23 +1,23 @@
-# Writes down what surrounds the application's code: one entry of the event log for each run of the executor in which anything
-# was seen, and what was seen in it, in order.
+# Notes what surrounds the application's code. For each run of the executor, writes its notes into
+# the event log as one entry.
 module Witness
   extend self
 
-  # For rescue_from.
+  # Rescued by the connection's rescue_from.
   class Trouble < StandardError; end
 
-  # Only where asked for: otherwise it would be measured too.
-  def wanted?
+  # Not by default, because it would be measured too.
+  def enabled?
     ENV["LAB_WITNESS"] == "true"
   end
 
-  def watch(app)
+  def install(app)
     app.executor.to_run { Thread.current[:witnessed] = [] }
     app.executor.to_complete { Witness.close }
-    ActiveSupport::Notifications.subscribe(/\.action_cable\z/) { |name, _, _, _, payload| see "#{name} #{payload.to_json}" }
+    ActiveSupport::Notifications.subscribe(/\.action_cable\z/) { |name, _, _, _, payload| note "#{name} #{payload.to_json}" }
   end
 
-  def see(text)
+  def note(text)
     seen = Thread.current[:witnessed]
     seen ? seen << text : add(["outside of the executor: #{text}"])
   end

@@ -121,7 +121,7 @@ func TestIdentify_TheAppMustAllowIt(t *testing.T) {
 	e.App.Restart(t)
 	e.Tells(b, "subscribe", `{"channel":"EchoChannel"}`)
 	e.Hears(b, `{"type":"disconnect","reason":"server_restart","reconnect":true}`, "(close 1000)")
-	const refused = "[catenary] a call wants to set tenant, user of a connection: config.catenary.identify does not allow it"
+	const refused = "[catenary] a call must not set tenant, user of a connection: config.catenary.identify does not allow it"
 	if err := e.App.Process.WaitFor(func() error { return stage.Says(e.App.Process, refused) }); err != nil {
 		t.Error(err)
 	}

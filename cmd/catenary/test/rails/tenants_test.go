@@ -119,7 +119,7 @@ func TestState_OfAnIdentifierThatCannotBeKept(t *testing.T) {
 	b.asks(echo, "nul", stage.MessageFor(echo, "null"))
 	b.w.App.Restart(t)
 	b.asks(echo, "nul", comesBack)
-	b.isLost("@user is lost: it cannot be kept")
+	b.isLost("@user is lost: it cannot be serialized")
 	if err := b.w.App.AwaitEvents("", stage.Events, []string{"unsubscribed " + echo, "disconnect"}); err != nil {
 		t.Error(err)
 	}

@@ -4,14 +4,15 @@ require "active_support/time"
 require "json"
 require "stringio"
 
-# Answers the calls of catenary (docs/rpc.md) with the application's own Connection and channels. What is
-# replaced is not them but what they talk to: the server, its pub/sub, its event loop, its worker pool and the socket, which
-# record what is done to them as ops for catenary to carry out.
+# Answers catenary's calls (docs/rpc.md) by running the application's own Connection and channels.
+# They are unchanged. The gem replaces what surrounds them (the server, its pub/sub adapter, event
+# loop and worker pool, and the socket) with objects that record effects for catenary to carry out.
 module Catenary
   module Rails
-    PATH = "/_catenary"
+    PATH = "/_catenary" # where catenary sends its calls and opens its links
 
-    # What a connection needs is gone (state, a record, a block): the browser must reconnect.
+    # Raised when a connection cannot be rebuilt, because its state, a record or a block is gone.
+    # The browser must reconnect.
     class Lost < StandardError; end
   end
 end
@@ -21,23 +22,26 @@ require "catenary/rails/versions"
 require "catenary/rails/native"
 require "catenary/rails/clock"
 require "catenary/rails/throttled_log"
+require "catenary/rails/database_waits"
 require "catenary/rails/fresh_thread"
 require "catenary/rails/secret"
 require "catenary/rails/nonces"
 require "catenary/rails/signature"
 require "catenary/rails/refusals"
 require "catenary/rails/process_name"
+require "catenary/rails/puma_worker"
 require "catenary/rails/turbo_streams"
 require "catenary/rails/cable_settings"
 require "catenary/rails/settings"
 require "catenary/rails/sync"
-require "catenary/rails/ops"
+require "catenary/rails/effects"
 require "catenary/rails/coder"
 require "catenary/rails/socket"
 require "catenary/rails/event_loop"
 require "catenary/rails/worker_pool"
 require "catenary/rails/pubsub"
 require "catenary/rails/server"
+require "catenary/rails/unlisted"
 require "catenary/rails/channel_streams"
 require "catenary/rails/mount"
 require "catenary/rails/trace"
@@ -58,6 +62,7 @@ require "catenary/rails/framing"
 require "catenary/rails/listening"
 require "catenary/rails/link"
 require "catenary/rails/worker"
+require "catenary/rails/awaited_task"
 require "catenary/rails/workers"
 require "catenary/rails/watch"
 require "catenary/rails/handover"

@@ -8,7 +8,7 @@ require "stringio"
 
 LOG = StringIO.new
 
-# What the application's callbacks did.
+# Records which callbacks have run.
 module Journal
   extend self
 
@@ -25,10 +25,10 @@ module Journal
   end
 end
 
-# Where actions wait until a test lets them go on.
+# Actions wait here until a test lets them continue.
 Gate = Queue.new
 
-# A record that is found by its id, without a database. Id 404 is gone.
+# A record that is found by its id, without a database. 404 is not found, 500 raises.
 class User
   include GlobalID::Identification
   attr_reader :id
@@ -50,9 +50,9 @@ class User
   end
 end
 
-# Whose records are found on this thread.
+# The tenant whose records are found on this thread.
 module Tenant
-  mattr_accessor :left, default: [] # tenants that were switched from again
+  mattr_accessor :left, default: [] # by switch, in order
 
   def self.current
     Thread.current[:tenant] || "public"
@@ -67,12 +67,12 @@ module Tenant
   end
 end
 
-# A record with an id that every tenant has.
+# A record whose id exists in every tenant.
 class Member
   include GlobalID::Identification
   attr_reader :id, :tenant
 
-  mattr_accessor :founding, default: { "public" => Time.utc(2020), "acme" => Time.utc(2021) } # tenants
+  mattr_accessor :created, default: { "public" => Time.utc(2020), "acme" => Time.utc(2021) } # by tenant
   mattr_accessor :searches, default: []
 
   def self.find(id)
@@ -86,11 +86,11 @@ class Member
   end
 
   def created_at
-    founding[tenant]
+    created[tenant]
   end
 end
 
-# Its Global IDs say whose it is.
+# A record whose Global ID contains the tenant.
 class Guest < Member
   def to_global_id(options = {})
     super(options.merge(app: "guests", tenant: tenant))
@@ -129,7 +129,7 @@ module TestApp
   end
 end
 
-ActionCable.server.config # so that on_load hooks have run
+ActionCable.server.config # runs the on_load hooks
 
 module ApplicationCable
   class Connection < ActionCable::Connection::Base
@@ -154,7 +154,7 @@ module ApplicationCable
       id = request.params[:user] || request.session[:user_id] || cookies[:user]
       self.current_user = User.new(id) if id
       self.current_user = Mutex.new if request.params[:unkeepable]
-      belong if request.params[:tenant]
+      join_tenant if request.params[:tenant]
       @visits = 0
       logger.add_tags "user-#{id}"
       Journal.add :upgrade, request.headers["HTTP_UPGRADE"]
@@ -170,13 +170,13 @@ module ApplicationCable
       @visits += 1
     end
 
-    # The tenant for all that Action Cable's workers do, or nil.
+    # The tenant to which a worker callback switches, or nil.
     def tenant_at_work
       @tenant if request.params[:at] == "work"
     end
 
     private
-      def belong
+      def join_tenant
         @tenant = request.params[:tenant]
         @landlord = User.new(@tenant)
         self.current_user = Tenant.switch(@tenant) { (request.params[:guest] ? Guest : Member).find(request.params[:guest] || request.params[:member]) }
@@ -399,13 +399,14 @@ class BlockChannel < ApplicationChannel
     end
 end
 
-# Adds something to all that it transmits, broadcasts too.
+# Broadcasts what it receives.
 class ForwardChannel < ApplicationChannel
   def subscribed
     stream_from("forwarded") { |payload| ActionCable.server.broadcast("gate", payload) }
   end
 end
 
+# Adds a stamp to every message, including broadcasts.
 class StampedChannel < ApplicationChannel
   def subscribed
     stream_from "stamped"
@@ -417,7 +418,7 @@ class StampedChannel < ApplicationChannel
     end
 end
 
-# Does what only a link makes good.
+# Actions whose effects only a link delivers in time and in order.
 class GateChannel < ApplicationChannel
   def subscribed
     stream_from "gate"
@@ -478,7 +479,7 @@ class GateChannel < ApplicationChannel
     read, write = IO.pipe
     pid = fork do
       write.close
-      read.read # until the test has ended
+      read.read # until the test ends
       exit!
     end
     read.close

@@ -1,4 +1,4 @@
-# A browser as catenary sees it: remembers of its connection what catenary remembers.
+# A browser as catenary sees it. Remembers what catenary remembers of its connection.
 class Browser
   include Minitest::Assertions
   include Calls
@@ -6,7 +6,7 @@ class Browser
   attr_accessor :assertions, :traceparent
   attr_reader :last_call, :name, :result, :version, :state, :tags, :channels, :subscriptions
 
-  # link: over which it calls; nil: by POST.
+  # link: for its calls; nil for POSTs.
   def initialize(test, query = "", headers: {}, protocol: "actioncable-v1-json", url: nil, link: test.carrier)
     @assertions, @test, @link = 0, test, link
     @name = "c-#{SecureRandom.hex(4)}"
@@ -43,13 +43,13 @@ class Browser
     frames({ command: "message", identifier: identifier, data: JSON.generate(data.merge(action: action)) })
   end
 
-  # Over a link: begins an action. Returns the call's number, which is last_call too.
+  # Starts an action over a link. Returns the call's number, which is also last_call.
   def start(identifier, action, **data)
     frame = { command: "message", identifier: identifier, data: JSON.generate(data.merge(action: action)) }
     @last_call = @link.call(conn: name, do: "frames", ver: version, frames: [JSON.generate(frame)])
   end
 
-  # Waits for the result of what was started.
+  # Waits for the result of the started action.
   def finish
     @result = @link.result(last_call)
     learn
@@ -64,7 +64,7 @@ class Browser
     call do: "message", ver: version, channel: identifier, stream: stream, payload: payload
   end
 
-  # All that have come.
+  # All warnings so far.
   def warnings
     handed_over if result["ver"]
     @warnings + (@link ? kept_frames.flat_map { |frame| frame["warnings"] || [] } : [])
@@ -78,13 +78,13 @@ class Browser
     call do: "close", ver: version
   end
 
-  # From the next call on the process has forgotten the connection; it is told everything.
-  def forgotten
+  # Makes the next call a full one, so that the process has to rebuild the objects.
+  def rebuilt
     handed_over
-    still_forgotten
+    rebuilt_from_known_state
   end
 
-  # Waits until it has all of the state. Returns where it stood: in what was handed over, or in the result.
+  # Waits until all of the state is known. Returns the frame that contained it, or the result.
   def handed_over
     return result if @link.nil?
     kept = result["kept"] ? result : @link.await_frame { |frame| frame["kept"] == name && frame["ver"] == version }
@@ -96,24 +96,25 @@ class Browser
     @link.frames.select { |frame| frame["kept"] == name }
   end
 
-  def still_forgotten
-    @version, @forgotten = "b-other-1", true
+  # The same, without waiting for state that is still to be handed over.
+  def rebuilt_from_known_state
+    @version, @rebuild = "b-other-1", true
     self
   end
 
-  # Catenary has welcomed it, and tells what it is identified by.
+  # catenary has welcomed the browser, and sends its identifiers with the first call.
   def identified(identities = { current_user: { gid: "gid://test-app/User/7" } })
     @full[:identities] = identities
-    still_forgotten
+    rebuilt_from_known_state
   end
 
-  # From now on the handshake has another address.
+  # Changes the URL of the handshake.
   def moved_to(url)
     @full[:request][:url] = url
   end
 
-  # The messages of the last result's ops.
-  def said
+  # The messages that the last call has transmitted.
+  def messages
     ops("send").map { |_, frame| JSON.parse(frame)["message"] }
   end
 
@@ -127,8 +128,8 @@ class Browser
 
   private
     def call(**call)
-      call = call.merge(@full, { state: state, tags: tags }.compact, channels: known) if @forgotten && call[:do] != "open"
-      @forgotten = false
+      call = call.merge(@full, { state: state, tags: tags }.compact, channels: known) if @rebuild && call[:do] != "open"
+      @rebuild = false
       call = { conn: name, traceparent: traceparent }.compact.merge(call)
       @result = @link ? @link.result(@last_call = @link.call(**call)) : super(**call)
       learn
@@ -150,13 +151,13 @@ class Browser
       result["channels"]&.each do |identifier, outcome|
         outcome ? (@subscriptions[identifier] ||= {}) : @subscriptions.delete(identifier)
       end
-      learn_from [result] # over a link it carries state only if none is handed over any more
+      learn_from [result] # over a link it has state only if none is handed over later
     end
 
-    def learn_from(told)
-      told.each do |one|
-        @state = one["state"] if one["state"]
-        one["channels"]&.each { |identifier, outcome| @states[identifier] = outcome["state"] if outcome&.key?("state") }
+    def learn_from(frames)
+      frames.each do |frame|
+        @state = frame["state"] if frame["state"]
+        frame["channels"]&.each { |identifier, outcome| @states[identifier] = outcome["state"] if outcome&.key?("state") }
       end
     end
 end

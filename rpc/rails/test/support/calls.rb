@@ -1,4 +1,4 @@
-# Makes signed calls, as catenary does, in this process.
+# Makes signed POST calls in this process, as catenary does.
 module Calls
   SECRET = "0123456789abcdef" * 8
   NODE = "n-test"
@@ -9,12 +9,12 @@ module Calls
     { "Catenary-Time" => time.to_s, "Catenary-Nonce" => nonce, "Catenary-Signature" => signature }
   end
 
-  # What the gem's middleware asks.
+  # The one that the gem's middleware uses.
   def endpoint
     @endpoint ||= ObjectSpace.each_object(Catenary::Rails::Endpoint).first
   end
 
-  # Status, headers and body of an HTTP answer. env: what differs in the Rack environment.
+  # Returns status, headers and body. env: changes to the Rack environment.
   def http(method, path, body = "", headers: {}, env: {})
     headers = headers.to_h { |name, value| ["HTTP_#{name.upcase.tr("-", "_")}", value] }
     env = Rack::MockRequest.env_for("http://127.0.0.1#{path}", method: method, input: body)

@@ -1,8 +1,8 @@
 # catenary's end of a link.
 class LinkClient
-  DEADLINE = 60 # seconds, for everything that is waited for
+  DEADLINE = 60 # seconds, for every wait
 
-  # An answer to an upgrade that is not 101.
+  # Raised if the upgrade is not answered with 101.
   class Refused < StandardError
     attr_reader :status, :headers
 
@@ -14,7 +14,7 @@ class LinkClient
 
   attr_reader :headers, :frames
 
-  # Over TCP, to a server.
+  # Opens a link to a server, over TCP.
   def self.connect(port, path: "/_catenary", tls: false, **options)
     new(**options) do |headers, client|
       socket = TCPSocket.new("127.0.0.1", port)
@@ -24,7 +24,7 @@ class LinkClient
     end
   end
 
-  # To the application in this process. env: what differs in the Rack environment.
+  # Opens a link to the application in this process. env: changes to the Rack environment.
   def self.pair(env: {}, **options)
     new(**options) do |headers, client|
       ours, theirs = UNIXSocket.pair
@@ -51,7 +51,7 @@ class LinkClient
     await_frame { |frame| frame.key?("hello") }
   end
 
-  # Reads the answer to the upgrade.
+  # Reads the response to the upgrade.
   def take(socket)
     @socket = socket
     status = gets.split[1].to_i
@@ -88,7 +88,7 @@ class LinkClient
     number
   end
 
-  # The result of a call, its ops being all of its effects.
+  # Waits for the result of a call. Its ops are all effects of the call.
   def result(number)
     await_frame { |frame| frame["end"] == number }.then do |result|
       result = result.except("end")
@@ -96,23 +96,23 @@ class LinkClient
     end
   end
 
-  # What came of a call before its end.
+  # The effects of a call that arrived before its result.
   def effects(number)
     @mutex.synchronize { @frames.select { |frame| frame["call"] == number }.flat_map { |frame| frame["ops"] } }
   end
 
-  # The effects on a connection outside of its calls.
+  # The effects on a connection that arrived outside of its calls.
   def late(name)
     @mutex.synchronize { @frames.select { |frame| frame["conn"] == name && frame.key?("ops") }.flat_map { |frame| frame["ops"] } }
   end
 
-  # Waits until the block is true of all frames so far; returns what it returns.
-  def await(what = "it")
+  # Waits until the block returns something true for the frames so far. Returns that.
+  def await(what = "the expected frames")
     deadline = now + DEADLINE
     @mutex.synchronize do
       until found = yield(@frames)
-        raise "the link ended, and #{what} had not come: #{@frames.last(3)}" if @ended
-        raise "#{what} did not come within #{DEADLINE} s: #{@frames.last(5)}" if now > deadline
+        raise "the link was closed before #{what}: #{@frames.last(3)}" if @ended
+        raise "no #{what} within #{DEADLINE} s: #{@frames.last(5)}" if now > deadline
         @changed.wait(1)
       end
       found
@@ -120,7 +120,7 @@ class LinkClient
   end
 
   def await_frame(&block)
-    await("a frame") { |frames| frames.find(&block) }
+    await("matching frame") { |frames| frames.find(&block) }
   end
 
   # Waits until the gem has hung up.
@@ -129,13 +129,13 @@ class LinkClient
     self
   end
 
-  # Does not answer syncs by itself any more.
-  def hold_syncs
-    @holding = true
+  # From now on, syncs have to be answered by the test.
+  def leave_syncs_unanswered
+    @leave_syncs = true
   end
 
-  # Waits for a sync that has not been answered. Returns its number.
-  def awaited_sync
+  # Waits for a sync. Returns its number.
+  def await_sync
     await_frame { |frame| frame.key?("sync") }.fetch("sync")
   end
 
@@ -169,7 +169,7 @@ class LinkClient
     def read_frames
       while length = @socket.read(4)&.unpack1("N")
         text = @socket.read(length) or break
-        raise "a wrong MAC" if @mac && @socket.read(32) != digest("rails", @read, text)
+        raise "wrong MAC" if @mac && @socket.read(32) != digest("rails", @read, text)
         @read += 1
         take_frame JSON.parse(text)
       end
@@ -187,7 +187,7 @@ class LinkClient
         @frames << frame
         @changed.broadcast
       end
-      write({ synced: frame["sync"] }) if frame["sync"] && !@holding
+      write({ synced: frame["sync"] }) if frame["sync"] && !@leave_syncs
       write({ heard: "going" }) if frame["going"] == "began"
     end
 

@@ -1,6 +1,6 @@
 require "securerandom"
 
-# A browser's WebSocket to native Action Cable: the least that reads and writes short text frames.
+# A browser's WebSocket to native Action Cable. Reads and writes short text frames only.
 class NativeSocket
   def initialize(port, path)
     @socket = TCPSocket.new("127.0.0.1", port)
@@ -9,10 +9,10 @@ class NativeSocket
     nil until @socket.gets == "\r\n"
   end
 
-  # The next frame that is no ping.
+  # Returns the next frame that is not a ping.
   def read
     loop do
-      raise "nothing came" unless @socket.wait_readable(5)
+      raise "no frame within 5 s" unless @socket.wait_readable(5)
       _, length = @socket.read(2).unpack("CC")
       length = @socket.read(2).unpack1("n") if length == 126
       text = @socket.read(length).force_encoding(Encoding::UTF_8)

@@ -1,13 +1,14 @@
 require "net/http"
 require "tempfile"
 
-# Puma in a process of its own, with the application.
+# Puma with the application, in a process of its own.
 class PumaServer
   SECONDS = 60
 
   attr_reader :port, :pid
 
-  # options: of Puma's command line. config: lines of its configuration file. tls: whether it ends TLS, on a port of its own.
+  # options: Puma's command line. config: lines for its configuration file. tls: whether to listen
+  # with TLS too, on another port.
   def initialize(*options, config: "", tls: false)
     @port = TCPServer.open("127.0.0.1", 0) { |server| server.addr[1] }
     @log = Tempfile.new("puma")
@@ -23,7 +24,7 @@ class PumaServer
     File.read(@log.path)
   end
 
-  # A link to a process that is none of those.
+  # Opens a link to a process other than those of the known links.
   def link(*known, **options)
     deadline = now + SECONDS
     begin
@@ -35,7 +36,7 @@ class PumaServer
     end
   end
 
-  # A link to Puma's own TLS.
+  # Opens a link over Puma's own TLS.
   def tls_link(**options)
     LinkClient.connect(@tls_port, tls: true, **options)
   end
@@ -44,7 +45,7 @@ class PumaServer
     Process.kill(name, pid)
   end
 
-  # Waits until it has ended.
+  # Waits until Puma has exited.
   def wait_for_end
     Timeout.timeout(SECONDS) { Process.wait(pid) }
     @pid = nil

@@ -1,7 +1,7 @@
 require "redis"
 require "tmpdir"
 
-# A Redis of our own on a free port, gone with the tests.
+# A Redis server on a free port, which stops with the tests.
 class RedisServer
   attr_reader :port
 
@@ -21,7 +21,7 @@ class RedisServer
     Redis.new(url: url)
   end
 
-  # Yields, and returns the payloads that were published on the topic meanwhile, as soon as there are that many.
+  # Returns the first payloads that are published on the topic while and after the block runs.
   def published(topic, count: 1, seconds: 5)
     payloads, ready, connection = Queue.new, Queue.new, client
     listener = Thread.new do
@@ -32,7 +32,7 @@ class RedisServer
     end
     ready.pop
     yield
-    Timeout.timeout(seconds, nil, "nothing more was published on #{topic}") { Array.new(count) { JSON.parse(payloads.pop) } }
+    Timeout.timeout(seconds, nil, "fewer than #{count} payloads on #{topic}") { Array.new(count) { JSON.parse(payloads.pop) } }
   ensure
     listener&.kill
     connection&.close

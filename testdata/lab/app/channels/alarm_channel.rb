@@ -1,4 +1,4 @@
-# Sets a timer of its own on the event loop, where periodically would have done.
+# Sets a timer on the event loop, instead of using periodically.
 class AlarmChannel < ApplicationCable::Channel
   def subscribed
     super

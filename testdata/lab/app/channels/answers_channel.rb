@@ -1,4 +1,5 @@
-# Has a language model answer, token by token: for who asks, or for all who follow the chat.
+# Streams the answer of a language model, token by token: to the browser that asks, or to all of the
+# chat.
 class AnswersChannel < ApplicationCable::Channel
   def subscribed
     super

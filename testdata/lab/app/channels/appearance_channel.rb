@@ -1,4 +1,4 @@
-# Who is here and who is away. A user may have several tabs, in different processes.
+# Broadcasts who is here and who is away. A user may have several tabs, in different processes.
 class AppearanceChannel < ApplicationCable::Channel
   def subscribed
     super

@@ -1,4 +1,5 @@
-# What `catenary bench` asks of an application. It keeps no record, unlike the other channels: that would be measured too.
+# The channel that `catenary bench` uses. Unlike the other channels it records nothing, because that
+# would be measured too.
 class BenchChannel < ActionCable::Channel::Base
   def subscribed
     stream_from params[:stream]

@@ -1,4 +1,4 @@
-# Streams that only Ruby can deliver.
+# Streams whose messages need Ruby: with a block, a coder or a method.
 class CbChannel < ApplicationCable::Channel
   def subscribed
     super

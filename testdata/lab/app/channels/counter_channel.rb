@@ -1,4 +1,5 @@
-# Remembers between commands, as applications do: a number, a record, as many notes as it is asked for, and a value made from the connection.
+# Remembers between commands, as applications do: a number, a record, notes of the requested size,
+# and a value computed from the connection.
 class CounterChannel < ApplicationCable::Channel
   def subscribed
     super

@@ -1,4 +1,4 @@
-# Where everybody points, many times a second. The last word counts.
+# Broadcasts where everybody points, many times a second. Only the last position matters.
 class CursorsChannel < ApplicationCable::Channel
   def subscribed
     super

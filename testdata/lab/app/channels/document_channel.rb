@@ -1,5 +1,5 @@
-# Relays the updates of a document that several edit at once and that browsers merge, as Yjs does. Who comes is sent all so far,
-# and asks once more when the stream is live.
+# Relays updates of a document that several browsers edit and merge, as Yjs does. A new subscriber
+# is sent all updates so far, and asks again when the stream is live.
 class DocumentChannel < ApplicationCable::Channel
   def subscribed
     super

@@ -1,4 +1,5 @@
-# Answers, so that a test knows what else has been answered by then. It keeps no record, unlike the other channels.
+# Its answer tells a test that everything before it has been answered too. Unlike the other channels
+# it records nothing.
 class FenceChannel < ActionCable::Channel::Base
   def echo(data)
     transmit data

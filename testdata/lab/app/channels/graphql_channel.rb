@@ -1,11 +1,11 @@
-# As the guide of graphql-ruby has it: what the client executes is answered, and goes on to be answered.
+# The channel of graphql-ruby's guide: answers a query, and again after each of its events.
 class GraphqlChannel < ApplicationCable::Channel
   def subscribed
     super
     @subscription_ids = []
   end
 
-  # query is any text; topic names the event after which the query is run again.
+  # query: any text. topic: the event after which the query runs again.
   def execute(data)
     subscription = LiveQueries.instance.subscribe(self, data["query"], data["topic"])
     @subscription_ids << subscription.id

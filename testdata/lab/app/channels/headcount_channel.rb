@@ -1,4 +1,4 @@
-# Counts who is there in the process itself, as some applications do.
+# Counts its subscribers in the memory of the process, as some applications do.
 class HeadcountChannel < ApplicationCable::Channel
   PRESENT = Concurrent::Map.new
 

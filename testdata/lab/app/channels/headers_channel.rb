@@ -1,4 +1,4 @@
-# Looks at its connection's handshake.
+# Transmits headers of its connection's handshake.
 class HeadersChannel < ApplicationCable::Channel
   def show
     transmit({
@@ -7,7 +7,7 @@ class HeadersChannel < ApplicationCable::Channel
     })
   end
 
-  # What OpenTelemetry would go on with.
+  # The trace that OpenTelemetry would continue.
   def trace
     transmit({ traceparent: request.headers["traceparent"] })
   end

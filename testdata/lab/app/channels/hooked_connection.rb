@@ -1,3 +1,3 @@
-# Takes the place of the usual one by config.action_cable.connection_class.
+# The connection class where config.action_cable.connection_class is set.
 class HookedConnection < ApplicationCable::Connection
 end

@@ -1,4 +1,4 @@
-# Has something of everything that Action Cable calls.
+# Uses everything that Action Cable calls: streams, a block, a timer, actions.
 class HooksChannel < ActionCable::Channel::Base
   periodically :nothing, every: 300
 

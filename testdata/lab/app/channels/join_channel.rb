@@ -1,4 +1,5 @@
-# Tells everyone who streams along, itself included, that it has come: what tutorials do. follow does the same from an action.
+# Announces itself to all subscribers of the stream including itself, as in many tutorials. follow
+# does the same from an action.
 class JoinChannel < ApplicationCable::Channel
   def subscribed
     super

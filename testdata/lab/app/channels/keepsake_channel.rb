@@ -1,4 +1,5 @@
-# Keeps what cannot travel: gone when the object is rebuilt. The audit knows why.
+# Keeps values that cannot be serialized and are lost when the object is rebuilt. catenary audit
+# explains why.
 class KeepsakeChannel < ApplicationCable::Channel
   def subscribed
     super

@@ -1,4 +1,4 @@
-# Does things after its action has returned, from a thread of its own.
+# Acts after its action has returned, from a thread.
 class LateChannel < ApplicationCable::Channel
   def say(data)
     later(data) { transmit({ late: data["n"] }) }

@@ -1,4 +1,4 @@
-# Leaves things on its thread, and shows what it finds there.
+# Leaves state on its thread, and transmits what it finds there.
 class LeftoversChannel < ApplicationCable::Channel
   def leave(data)
     Leftovers.leave data["name"]

@@ -1,4 +1,4 @@
-# Goes on until another command of the same browser stops it, or for three seconds.
+# Loops until another command of the same browser stops it, or for three seconds.
 class LoopChannel < ApplicationCable::Channel
   def start
     rounds = 0

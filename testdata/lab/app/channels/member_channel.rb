@@ -1,4 +1,4 @@
-# Remembers members of the tenant to which a callback has switched.
+# Remembers a member of the tenant to which a callback has switched.
 class MemberChannel < ApplicationCable::Channel
   def subscribed
     super

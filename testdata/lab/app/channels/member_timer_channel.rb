@@ -1,4 +1,4 @@
-# The same at every tick.
+# Does the same with a periodic timer.
 class MemberTimerChannel < MemberChannel
   periodically :who, every: 0.3
 end

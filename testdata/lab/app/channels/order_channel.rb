@@ -1,4 +1,4 @@
-# Does one thing after the other, of which browsers hear by different ways.
+# Does several things in order that reach browsers through different paths.
 class OrderChannel < ApplicationCable::Channel
   def subscribed
     super
@@ -12,7 +12,7 @@ class OrderChannel < ApplicationCable::Channel
     ActionCable.server.broadcast params[:s], { again: data["n"] } if data["twice"]
   end
 
-  # After this action has returned.
+  # Speaks after this action has returned.
   def speak_later(data)
     Thread.new do
       sleep data["s"]
@@ -20,7 +20,7 @@ class OrderChannel < ApplicationCable::Channel
     end
   end
 
-  # The job may say it before this action has ended.
+  # The job may broadcast before this action has returned.
   def leave_to_a_job(data)
     transmit({ ack: data["n"] })
     SpeakJob.perform_later params[:s], { said: data["n"] }

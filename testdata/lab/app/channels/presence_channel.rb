@@ -1,4 +1,4 @@
-# Counts who is there, as applications do.
+# Counts its subscribers in Redis, as applications do.
 class PresenceChannel < ApplicationCable::Channel
   def subscribed
     super

@@ -1,4 +1,4 @@
-# Reaches for the driver of Rails' socket, as checks for dead sockets do.
+# Accesses the driver of Rails' socket, as checks for dead sockets do.
 class ReachChannel < ApplicationCable::Channel
   def peek
     socket = connection.instance_variable_get(:@websocket)

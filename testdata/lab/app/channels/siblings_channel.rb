@@ -1,4 +1,4 @@
-# Looks at the other subscriptions of its connection.
+# Lists all subscriptions of its connection.
 class SiblingsChannel < ApplicationCable::Channel
   def list
     transmit({ siblings: connection.subscriptions.identifiers })

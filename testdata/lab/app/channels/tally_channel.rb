@@ -1,4 +1,4 @@
-# Keeps accounts for the tests of faults: every run of its action is recorded when it begins.
+# For the fault tests: records every run of its action when the run begins.
 class TallyChannel < ApplicationCable::Channel
   def subscribed
     super

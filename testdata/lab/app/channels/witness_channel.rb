@@ -1,11 +1,11 @@
-# Shows what surrounds its commands.
+# Notes what surrounds its commands: callbacks, log tags, Current, exceptions.
 class WitnessChannel < ApplicationCable::Channel
   before_subscribe   { throw :abort if params[:abort] == "subscribe" }
   before_unsubscribe { throw :abort if params[:abort] == "unsubscribe" }
   after_subscribe :witness_subscription, unless: :subscription_rejected?
 
   rescue_from KeyError do |error|
-    Witness.see "the channel rescues #{error.message}"
+    Witness.note "the channel rescues #{error.message}"
     transmit({ channel_rescued: error.message })
   end
 
@@ -54,12 +54,12 @@ class WitnessChannel < ApplicationCable::Channel
       see "after_subscribe, by name"
     end
 
-    # Instead of recording.
+    # In place of the event of the base class.
     def record(event)
       see event
     end
 
     def see(text)
-      Witness.see text
+      Witness.note text
     end
 end

@@ -1,4 +1,4 @@
-# Wraps every message of its stream: transmit is Rails' way of delivering it.
+# Wraps every message of its stream, because Rails delivers them with transmit.
 class WrappingChannel < ApplicationCable::Channel
   def subscribed
     super

@@ -1,4 +1,4 @@
-# What a test makes the application do, over plain HTTP. Parameters come as JSON.
+# Lets tests control the application over HTTP. Parameters are JSON in the body.
 class LabController < ActionController::API
   # sleep: seconds.
   def up
@@ -6,7 +6,7 @@ class LabController < ActionController::API
     render plain: "Rails #{Rails.version}"
   end
 
-  # As the gem parallel or a PDF maker does.
+  # As the parallel gem or a PDF generator does.
   def fork_child
     Process.wait fork { exit }
     head :no_content
@@ -16,7 +16,7 @@ class LabController < ActionController::API
     render json: Address.of(request)
   end
 
-  # What is left on this thread.
+  # State that earlier code has left on this thread.
   def leftovers
     render json: Leftovers.found
   end
@@ -26,7 +26,7 @@ class LabController < ActionController::API
     head :no_content
   end
 
-  # Of HeadcountChannel, in this process.
+  # The counts of HeadcountChannel in this process.
   def headcount
     render json: HeadcountChannel::PRESENT.keys.to_h { |room| [room, HeadcountChannel::PRESENT[room]] }
   end
@@ -40,14 +40,14 @@ class LabController < ActionController::API
     head :no_content
   end
 
-  # stream, message; with raw the message is text that is published as it is.
+  # stream, message; raw: the message is text and is published unchanged.
   def broadcast
     body = JSON.parse(request.raw_post)
     ActionCable.server.broadcast body["stream"], body["message"], **(body["raw"] ? { coder: nil } : {})
     head :no_content
   end
 
-  # stream, count: broadcasts the numbers from nothing on.
+  # stream, count: broadcasts the numbers from 0.
   def broadcasts
     body = JSON.parse(request.raw_post)
     body["count"].times { |n| ActionCable.server.broadcast body["stream"], n }
@@ -61,14 +61,14 @@ class LabController < ActionController::API
     head :no_content
   end
 
-  # topic, object: for GraphqlChannel. Answers with the process that published.
+  # topic, object: for GraphqlChannel. Answers with the process id.
   def trigger
     body = JSON.parse(request.raw_post)
     LiveQueries.trigger body["topic"], body["object"]
     render plain: Process.pid.to_s
   end
 
-  # uid, tenant; from Rails 7.1 also reconnect.
+  # uid, tenant; as of Rails 7.1 also reconnect.
   def disconnect
     body = JSON.parse(request.raw_post)
     options = body.key?("reconnect") ? { reconnect: body["reconnect"] } : {}
@@ -76,7 +76,7 @@ class LabController < ActionController::API
     head :no_content
   end
 
-  # id: of the members that are gone from now on.
+  # id: the members with this id no longer exist.
   def dismiss
     Member.gone << JSON.parse(request.raw_post)["id"].to_s
     head :no_content
@@ -91,7 +91,7 @@ class LabController < ActionController::API
     render json: ActionCable.server.open_connections_statistics
   end
 
-  # name; from Rails 7.1 seconds of validity as expires_in.
+  # name; as of Rails 7.1 also expires_in, in seconds.
   def signed_name
     options = params[:expires_in] ? { expires_in: params[:expires_in].to_f } : {}
     render plain: SignedStream.sign(params[:name], **options)

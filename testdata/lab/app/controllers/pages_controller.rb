@@ -1,4 +1,4 @@
-# Pages as turbo_stream_from makes them, with the npm bundle of turbo-rails as it is.
+# Pages as turbo_stream_from renders them, with the unmodified npm bundle of turbo-rails.
 class PagesController < ActionController::API
   BUNDLE = Rails.root.join("../npm/node_modules/@hotwired/turbo-rails/app/assets/javascripts/turbo.js")
 

@@ -1,4 +1,4 @@
-# Says on a stream what a channel has left to it, in a thread of the queue's.
+# Broadcasts for OrderChannel, on a thread of the job queue.
 class SpeakJob < ActiveJob::Base
   def perform(stream, message)
     ActionCable.server.broadcast stream, message

@@ -1,4 +1,4 @@
-# Where the application thinks that a request came from and went to.
+# The addresses that the application sees in a request.
 module Address
   def self.of(request)
     remote_ip = begin

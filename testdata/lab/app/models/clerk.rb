@@ -1,4 +1,4 @@
-# Works for a channel, and so cannot travel without it.
+# Refers to a channel, and so cannot be serialized.
 class Clerk
   def initialize(channel)
     @channel = channel

@@ -1,4 +1,4 @@
-# Has a lock, and so cannot travel.
+# Has a lock, and so cannot be serialized.
 class Desk
   def initialize
     @lock = Mutex.new

@@ -1,4 +1,4 @@
-# The callbacks that have run, in order. Kept in memory, or in a file when several processes write it (LAB_LOG).
+# The callbacks that have run, in order. In memory, or in a file (LAB_LOG) for several processes.
 class EventLog
   def initialize(path)
     @path = path

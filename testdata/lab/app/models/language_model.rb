@@ -1,4 +1,4 @@
-# Takes its time for each word.
+# Answers with the words of the question, one every two milliseconds.
 module LanguageModel
   extend self
 

@@ -1,12 +1,13 @@
 require "concurrent/map"
 
-# Subscriptions to queries, of the design of graphql-ruby's ActionCableSubscriptions: queries and events are kept in the memory of
-# the process where the client subscribed, closures and all. An event is published as a text; the block of the first
-# subscription to it runs its query again, once for all that ask the same, and publishes the result on a plain stream of each.
+# Subscriptions to queries, designed like graphql-ruby's ActionCableSubscriptions. Queries and their
+# context are kept in the memory of the process where the client has subscribed. An event is
+# broadcast as text. The block of the first subscription for the same query runs it again, once for
+# all of them, and broadcasts the result on a plain stream for each.
 class LiveQueries
   include Singleton
 
-  # A query with its context, which is the channel and so the whole connection.
+  # A query with its context: the channel, and so the connection.
   Subscription = Struct.new(:id, :query, :topic, :channel, :runs) do
     def run(object)
       self.runs += 1
@@ -23,7 +24,7 @@ class LiveQueries
     subscription = Subscription.new(SecureRandom.uuid, query, topic, channel, 0)
     channel.stream_from results_of(subscription.id)
     @subscriptions[subscription.id] = subscription
-    channel.stream_from(self.class.events_of(topic), coder: ActiveSupport::JSON) { |message| happened subscription, message }
+    channel.stream_from(self.class.events_of(topic), coder: ActiveSupport::JSON) { |message| deliver subscription, message }
     @events[topic][query] << subscription
     subscription
   end
@@ -43,12 +44,12 @@ class LiveQueries
   end
 
   private
-    def happened(subscription, message)
+    def deliver(subscription, message)
       same = @events[subscription.topic][subscription.query]
       return unless same.first.equal?(subscription)
 
       result = subscription.run(JSON.parse(message))
-      same.each { |one| ActionCable.server.broadcast results_of(one.id), { result: result, more: true } }
+      same.each { |other| ActionCable.server.broadcast results_of(other.id), { result: result, more: true } }
     end
 
     def results_of(id)

@@ -1,4 +1,4 @@
-# A record with an id that every tenant has.
+# A record whose id exists in every tenant.
 class Member
   include GlobalID::Identification
 
@@ -15,7 +15,7 @@ class Member
     @id, @tenant = id.to_s, tenant
   end
 
-  # A tenant makes all of its members when it comes.
+  # The same for all members of a tenant, and different for each tenant.
   def created_at
     Time.utc(2020) + tenant.sum
   end

@@ -1,18 +1,18 @@
-# Tokens as devise-jwt makes them, and the denylist of those who have signed out.
+# Issues tokens as devise-jwt does, and keeps a denylist of those that were signed out.
 module SignIn
   ALGORITHM = "HS256"
 
-  mattr_accessor :given, default: {}  # user ids by jti
+  mattr_accessor :issued, default: {}  # user ids by jti
   mattr_accessor :denied, default: [] # jti
 
-  def self.in(uid, seconds)
+  def self.issue(uid, seconds)
     require "jwt"
     now, jti = Time.now.to_i, SecureRandom.uuid
-    given[jti] = uid.to_s
+    issued[jti] = uid.to_s
     JWT.encode({ jti: jti, sub: uid.to_s, scp: "user", aud: nil, iat: now, exp: now + seconds }, secret, ALGORITHM)
   end
 
-  # nil if it is not good, or not good any more.
+  # nil if the token is invalid, expired or denied.
   def self.user(token)
     require "jwt"
     claims, = JWT.decode(token, secret, true, algorithm: ALGORITHM)
@@ -21,13 +21,13 @@ module SignIn
     nil
   end
 
-  # Another token, if there is still somebody who has one.
-  def self.again(uid, seconds)
-    self.in(uid, seconds) if (given.filter_map { |jti, user| jti if user == uid.to_s } - denied).any?
+  # Issues another token if the user has one that was not denied.
+  def self.refresh(uid, seconds)
+    issue(uid, seconds) if (issued.filter_map { |jti, user| jti if user == uid.to_s } - denied).any?
   end
 
-  def self.out(uid)
-    self.denied += given.filter_map { |jti, user| jti if user == uid.to_s }
+  def self.sign_out(uid)
+    self.denied += issued.filter_map { |jti, user| jti if user == uid.to_s }
   end
 
   def self.secret

@@ -1,6 +1,6 @@
 require "redis"
 
-# What all processes share.
+# Data that all processes share.
 module Store
   extend self
 

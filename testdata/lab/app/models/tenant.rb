@@ -1,4 +1,4 @@
-# Whose members are found on this thread.
+# The tenant whose members are found on this thread.
 module Tenant
   extend self
 

@@ -1,4 +1,4 @@
-# A record without a database: whoever is asked for exists, but "nobody".
+# A record without a database. Every id exists except "nobody".
 class User
   include GlobalID::Identification
 

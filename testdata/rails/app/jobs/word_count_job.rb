@@ -1,7 +1,7 @@
-# Counts who has written how many words in a room, and tells how far it is.
+# Counts the words that each user has written in a room, and broadcasts its progress.
 class WordCountJob < ApplicationJob
   STEPS = 10
-  PAUSE = 0.15.seconds # there is too little to count to see it otherwise
+  PAUSE = 0.15.seconds # makes the progress visible
 
   def self.stream(id)
     "word_count:#{id}"

@@ -1,4 +1,4 @@
-# Opening the application is all the set-up there is: a new database gets its tables and rooms here, from one process at a time.
+# Creates the tables and rooms of a new database when the application starts, in one process at a time.
 Rails.application.config.after_initialize do
   path = File.expand_path(ActiveRecord::Base.connection_db_config.database, Rails.root)
   FileUtils.mkdir_p File.dirname(path)

@@ -2,7 +2,7 @@ import { createConsumer } from "./actioncable.js"
 
 const consumer = createConsumer()
 
-// A page that the browser keeps for its back button must not stay in the room.
+// A page in the back/forward cache must not stay in the room.
 addEventListener("pagehide", () => consumer.disconnect())
 addEventListener("pageshow", ({ persisted }) => persisted && consumer.connect())
 

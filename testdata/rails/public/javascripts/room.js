@@ -65,7 +65,7 @@ function append(item) {
   messages.scrollTop = messages.scrollHeight
 }
 
-// What the server cannot know: whose browser this is, and its time zone.
+// Adds what the server does not know: whether the message is the reader's own, and the time zone.
 function dress(message) {
   message.classList.toggle("own", message.dataset.user === room.dataset.user)
   const time = message.querySelector("time")

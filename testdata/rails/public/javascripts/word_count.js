@@ -12,7 +12,7 @@ start.addEventListener("click", () => {
   progress.value = 0
   result.replaceChildren()
 
-  // The job starts once its stream is open, so that no progress is missed.
+  // Starts the job when its stream is live, so that no progress is missed.
   const subscription = consumer.subscriptions.create({ channel: "WordCountsChannel", room_id: room.dataset.roomId }, {
     connected() {
       subscription.perform("start")

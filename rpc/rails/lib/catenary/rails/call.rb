@@ -1,19 +1,19 @@
 module Catenary
   module Rails
-    # One call of catenary's: what is asked of one connection, and what came of it.
+    # One call of catenary's for one connection, and its result (docs/rpc.md, "A call").
     class Call
       NO_TIMERS = {}.freeze
 
       attr_reader :link
 
-      # env: of the POST, or of the link's upgrade. link, number: if it came over one.
+      # env: of the POST, or of the link's upgrade. link, number: nil for a POST.
       def initialize(endpoint, request, env, link = nil, number = nil)
         @endpoint, @request, @env, @link, @number = endpoint, request, env, link, number
         @warnings = []
         @live = nil
       end
 
-      # Runs it, and writes its effects and its result on the link. Raises nothing.
+      # Runs the call and writes its effects and its result to the link. Raises nothing.
       def run
         reload if @endpoint.reloads?
         result
@@ -21,9 +21,9 @@ module Catenary
         log error
       end
 
-      # Runs it. Returns its result, which over a link has been written.
+      # Runs the call. Returns its result, which has been written if there is a link.
       def result
-        Sync.forget unless delivering? # what the block before this one has done may not be written yet
+        Sync.forget unless delivering? # the results of earlier deliveries may not be written yet
         @request["do"] == "open" ? open : continue
       rescue Lost => error
         failure "lost", error.message
@@ -35,9 +35,9 @@ module Catenary
         failure "internal", "#{error.message} (#{error.class})"
       end
 
-      # Writes the effects that have been collected.
+      # Writes the effects collected so far.
       def flush
-        @live&.ops&.flush
+        @live&.effects&.flush
       end
 
       private
@@ -49,29 +49,30 @@ module Catenary
 
         def open
           answer = enter(&:process)
-          return answered(answer) unless @live&.accepted?
+          return respond_with(answer) unless @live&.accepted?
 
           @live.command(@link, @number) { @live.open }
-          conclude introduce(reply)
+          conclude describe_connection(reply)
         end
 
-        def introduce(reply)
+        # Adds what only the result of a connection's first call has.
+        def describe_connection(reply)
           reply[:tags] = @live.logger.tags.map(&:to_s)
           reply[:id] = @live.connection.connection_identifier
           reply[:raised] = true if @live.raised?
-          reply[:beat] = ActionCable::Server::Connections::BEAT_INTERVAL if @live.beats?
+          reply[:beat] = ActionCable::Server::Connections::BEAT_INTERVAL if @live.overrides_beat?
           reply
         end
 
         def continue
           @live = @endpoint.live_connections.take(@request["conn"], @request["ver"])
-          return tell(need: "state") unless @live || @request["request"]
+          return respond(need: "state") unless @live || @request["request"]
 
           restore unless @live
-          lost = catch(@live) { command; nil } # see Lookups
-          lose lost if lost
+          lost = catch(@live) { command; nil } # Lookups throws
+          raise_lost lost if lost
           return conclude(closed) if closing?
-          conclude unopened? ? introduce(reply) : reply
+          conclude unopened? ? describe_connection(reply) : reply
         end
 
         def command
@@ -81,8 +82,8 @@ module Catenary
           end
         end
 
-        # What has run before it was found out may be seen.
-        def lose(reason)
+        # The effects before the loss have happened, so the browser may see them.
+        def raise_lost(reason)
           flush
           raise Lost, reason
         end
@@ -99,11 +100,12 @@ module Catenary
           when "beat"    then @live.beat
           when "message" then @live.deliver(@request["channel"], @request["stream"].to_s, @request["payload"].to_s)
           when "close"   then @live.close(@request["code"], @request["text"].to_s, failed: @request["failed"], warnings: @warnings)
-          else raise ArgumentError, "there is nothing to do by the name of #{@request["do"].inspect}"
+          else raise ArgumentError, "unknown call #{@request["do"].inspect}"
           end
         end
 
-        # Builds the connection where Action Cable is mounted; the block answers for it. Returns the answer.
+        # Sends the handshake through the application and builds the connection where Action Cable
+        # is mounted. The block answers for Action Cable. Returns the Rack response.
         def enter
           generation = @endpoint.live_connections.generation
           handshake.enter(::Rails.application) do |cable, env|
@@ -114,14 +116,14 @@ module Catenary
         end
 
         def restore
-          opens = unopened? # or is refused, before any middleware could answer for it
+          opens = unopened? # before Identities::Refused could be raised inside of a middleware
           answer = enter { |live| opens ? live.process : [-1, {}, []] }
           @live ||= build(ActionCable.server, handshake.env) if closing?
           raise Lost, "the application's middleware now answers #{answer.first} to the handshake" unless @live
           raise Lost, "Action Cable answers #{answer.first} to the handshake" if opens && !@live.accepted?
           return if opens
 
-          @live.prepare { Restoration.new(@live, @request, @endpoint.state, @warnings, lenient: closing?).run }
+          @live.with_jobs { Restoration.new(@live, @request, @endpoint.state, @warnings, lenient: closing?).run }
         end
 
         def handshake
@@ -137,7 +139,8 @@ module Catenary
           @identities ||= Identities.new(values, allowed: @endpoint.identify, identifiers: ActionCable.server.connection_identifiers)
         end
 
-        # Whether it is one of many for a broadcast, which share what they write.
+        # Whether this call delivers a broadcast. There may be one for every connection with the
+        # stream, and their results are written together.
         def delivering?
           @request["do"] == "message"
         end
@@ -154,22 +157,22 @@ module Catenary
         def reply
           @live.version = @endpoint.process.next_version
           touched = @live.touched(@request["channel"])
-          @live.ledger.look(touched)
+          @live.ledger.check(touched)
 
           result = { status: 200, ver: @live.version }
           channels = touched.to_h { |identifier| [identifier, outcome(@live.channels[identifier])] }
-          stays = @endpoint.live_connections.keep(@live) && @link && !@endpoint.links.stopping?
-          carry_state result, channels unless stays
+          kept = @endpoint.live_connections.keep(@live)
+          add_state result, channels unless kept && @link && !@endpoint.links.stopping?
           result[:channels] = channels unless channels.empty?
           result[:kept] = true if @live.ledger.complete?
           result
         end
 
-        # Later it cannot be handed over.
-        def carry_state(result, channels)
-          lacking = @live.ledger.unwritten(@warnings)
-          result[:state] = lacking[:state] if lacking[:state]
-          lacking[:channels]&.each { |identifier, of_channel| channels[identifier] = (channels[identifier] || {}).merge(of_channel) }
+        # Adds the state that catenary lacks, where it cannot be handed over later.
+        def add_state(result, channels)
+          missing = @live.ledger.take_missing(@warnings)
+          result[:state] = missing[:state] if missing[:state]
+          missing[:channels]&.each { |identifier, state| channels[identifier] = (channels[identifier] || {}).merge(state) }
         end
 
         def outcome(channel)
@@ -178,34 +181,34 @@ module Catenary
           timers.empty? ? NO_TIMERS : { timers: timers.map(&:interval) }
         end
 
-        # The result of a call that has run is told, with the effects that have not been.
+        # Responds with the result of a call that has run, and with its remaining effects.
         def conclude(result)
-          @live.ops.finish do |effects|
-            raise ArgumentError, "an effect of the call could not be sent" if @link && @live.ops.failed? && !@link.closed?
+          @live.effects.finish do |effects|
+            raise ArgumentError, "failed to send an effect of the call" if @link && @live.effects.failed? && !@link.closed?
             result[:ops] = effects
-            @endpoint.live_connections.settle @live unless closing? # before the next call can begin
-            tell result
+            @endpoint.live_connections.mark_idle @live unless closing? # before the next call can begin
+            respond result
           end
           hand_over unless closing? || result[:kept]
           result
         end
 
-        # Later, or at once if the process has begun to go meanwhile.
+        # Later, or at once if the process has begun to stop meanwhile.
         def hand_over
           handover = @endpoint.handover
-          @endpoint.links.stopping? ? handover.hand_over(@live) : handover.lacks(@live)
+          @endpoint.links.stopping? ? handover.hand_over(@live) : handover.enqueue(@live)
         end
 
-        def answered((status, headers, body))
-          tell status: status, headers: headers, body: body
+        def respond_with((status, headers, body))
+          respond status: status, headers: headers, body: body
         end
 
         def failure(kind, message)
-          @live&.ops&.close
-          tell status: 200, error: { kind: kind, message: message }
+          @live&.effects&.close
+          respond status: 200, error: { kind: kind, message: message }
         end
 
-        def tell(result)
+        def respond(result)
           result[:warnings] = @warnings if @warnings.any?
           @link&.finish(@number, { end: @number }.merge!(result), together: delivering?)
           result

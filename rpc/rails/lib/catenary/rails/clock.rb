@@ -1,10 +1,10 @@
 module Catenary
   module Rails
-    # What waiting and ageing are measured by.
+    # The monotonic clock, for timeouts and ages.
     module Clock
       module_function
 
-      # Seconds since some moment, whatever happens to the time of day.
+      # Seconds since an arbitrary point in the past; changes of the system time do not affect it.
       def now
         Process.clock_gettime(Process::CLOCK_MONOTONIC)
       end

@@ -1,6 +1,7 @@
 module Catenary
   module Rails
-    # Reads and writes frames as Rails does, and notes the identifiers that the browser's frames name, and whether it acts.
+    # Reads and writes frames as Rails does. Notes which identifiers the browser's commands name,
+    # and whether the browser performs actions.
     class Coder
       attr_reader :identifiers
 
@@ -26,7 +27,7 @@ module Catenary
         end
       end
 
-      def forget
+      def clear_identifiers
         @identifiers.clear
       end
     end

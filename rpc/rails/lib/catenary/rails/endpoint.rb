@@ -2,12 +2,12 @@ require "active_support/fork_tracker"
 
 module Catenary
   module Rails
-    # Answers the calls that come by POST; owns what the calls of a process share.
+    # Answers calls that come by POST, and owns what all calls of a process share.
     class Endpoint
-      SUPPORTED = [1].freeze
+      SUPPORTED = [1].freeze # versions of the POST
 
       attr_reader :process, :live_connections, :handover, :state, :links, :workers
-      attr_accessor :proof_seconds
+      attr_accessor :proof_seconds # see Link
 
       def initialize(app, secret)
         @app = app
@@ -27,8 +27,8 @@ module Catenary
         @app.config.catenary.identify
       end
 
-      # body: the JSON of a request whose signature is right. trusted: whether the reply may carry a password. Returns the
-      # HTTP status and the reply.
+      # body: the JSON of a request whose signature is valid. trusted: whether the reply may contain
+      # a password. Returns the HTTP status and the reply.
       def answer(body, env, trusted:)
         request = JSON.parse(body)
         return [400, { error: "version", supported: SUPPORTED }] unless SUPPORTED.include?(request["v"])
@@ -43,17 +43,17 @@ module Catenary
         [400, { error: "json" }]
       end
 
-      # A link's first frame.
+      # The content of a link's first frame.
       def hello(env, trusted:)
         { process: @process.to_s, workers: @workers.limit, **PumaWorker.to_h, settings: @settings.to_h(trusted: trusted, env: env) }
       end
 
-      # Whether code is reloaded when it was edited.
+      # Whether the application reloads code, as in development.
       def reloads?
         !@app.config.cache_classes
       end
 
-      # What was edited in development takes effect, before any object of a connection is in use.
+      # Reloads code that has changed. To be called before any object of a connection is in use.
       def reload
         @app.reloader.wrap { }
       end
@@ -63,23 +63,13 @@ module Catenary
           Workers.new(-> { @app.config.catenary.workers || ActionCable.server.config.worker_pool_size })
         end
 
+        # In the child.
         def forked
           @links.abandon
           @workers = new_workers
           @live_connections.clear
           @handover = Handover.new(@live_connections)
         end
-    end
-
-    # Which of Puma's workers this process is, and of how many; nothing if Puma has none.
-    module PumaWorker
-      TITLE = /\Apuma: cluster worker (\d+)/
-
-      def self.to_h
-        return {} unless index = $0[TITLE, 1]
-        count = ::Puma.cli_config&.options&.[](:workers) if defined?(::Puma) && ::Puma.respond_to?(:cli_config)
-        { index: index.to_i, count: count }.compact
-      end
     end
   end
 end

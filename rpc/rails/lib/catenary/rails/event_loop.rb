@@ -1,8 +1,9 @@
 module Catenary
   module Rails
-    # Stands in for the event loop (and for the executor of 8.2): does at once what natively happens a moment later, and only
-    # notes timers, since catenary ticks.
+    # Stands in for ActionCable::Connection::StreamEventLoop, and for the server's executor in Rails
+    # 8.2. Runs posted tasks at once. Only keeps timers: catenary schedules their ticks.
     class EventLoop
+      # interval: in seconds.
       Timer = Struct.new(:interval, :block) do
         def shutdown
           self.block = nil

@@ -4,39 +4,41 @@ require "socket"
 
 module Catenary
   module Rails
-    # Frames on a hijacked socket: four bytes of length, the text, and with keys a MAC. One thread reads at a time; any may write.
+    # Frames on a hijacked socket: four bytes of length, the text, and with keys a MAC. Any thread
+    # may write; only one may read at a time.
     #
-    # The socket may be Puma's own TLS (Puma::MiniSSL::Socket), which does not bear a thread that reads beside one that writes: so
-    # it is read under the writers' mutex, and waited for outside of it.
+    # The socket may be Puma's own TLS (Puma::MiniSSL::Socket), on which reads and writes must not
+    # run at once. It is therefore read under the writers' mutex, and waited for outside of it.
     class Framing
       include Clock
 
       LIMIT = 32 * 1024 * 1024 # bytes of a frame
-      CHUNK = 64 * 1024
-      TLS_CHUNK = 16 * 1024    # what a writable socket takes without blocking: MiniSSL only writes blockingly
-      WRITE_SECONDS = 10       # for which the peer may take nothing
+      CHUNK = 64 * 1024        # bytes read at once
+      TLS_CHUNK = 16 * 1024    # bytes that a writable socket accepts: MiniSSL can only write blockingly
+      WRITE_SECONDS = 10       # to wait for a peer that reads nothing
       MAC_BYTES = 32
       UNINTERRUPTED = { Object => :never }.freeze
 
-      # What was read is no frame.
-      class Broken < StandardError; end
+      # Raised by read if what was read is not a valid frame.
+      class Invalid < StandardError; end
 
-      # keys: nil, or those of the MACs that are read and written.
+      # keys: those of the MACs for reading and for writing; nil for frames without MACs.
       def initialize(io, keys: nil)
         @io, @tls = io, !io.is_a?(IO)
         @read_mac, @write_mac = keys&.map { |key| Mac.new(key) }
         @mutex = Mutex.new
         @buffer, @chunk, @position = "".b, "".b, 0
-        @held = "".b # frames that are not written yet
+        @unwritten = "".b # frames that are held
         @closed = false
-        tune socket if socket.is_a?(TCPSocket)
+        configure socket if socket.is_a?(TCPSocket)
       end
 
       def closed?
         @closed
       end
 
-      # The next frame's text; nil at the end, or if none has come within so many seconds (see closed?). Raises Broken.
+      # Returns the text of the next frame; nil if the peer has closed (see closed?), or if no frame
+      # has arrived within that many seconds. Raises Invalid.
       def read(seconds = nil)
         deadline = now + seconds if seconds
         until text = take
@@ -45,37 +47,40 @@ module Catenary
         text
       end
 
-      # Whether something has come that has not been read.
-      def waiting?
-        @position < @buffer.bytesize || !!socket.wait_readable(0)
+      # Whether read would find more, in the buffer or in the socket.
+      def readable?
+        buffered? || !!socket.wait_readable(0)
       rescue SystemCallError, IOError
         false
       end
 
-      # Whether a part of what has been read at least is still to be taken.
-      def more?
+      # Whether the buffer has at least a part of another frame.
+      def buffered?
         @position < @buffer.bytesize
       end
 
-      # Writes the HTTP answer that comes before all frames. Returns whether it was written.
+      # Writes the HTTP response that precedes all frames. Returns whether it was written.
       def write_head(text)
-        @mutex.synchronize { put(text.b) } || (close && false)
+        return true if @mutex.synchronize { send_all(text.b) }
+        close
+        false
       rescue SystemCallError, IOError, *Framing.tls_errors
         close
         false
       end
 
-      # Writes one frame, or holds it until the next is written or flush is called. Returns whether it was written: the link is
-      # over if it was not.
+      # Writes a frame. hold: waits until the next one is written, or until flush. Returns whether
+      # it was written; if not, the link is closed.
       def write(text, hold: false)
-        Thread.handle_interrupt(UNINTERRUPTED) do # no Timeout of the application's in the middle of a frame
+        # A Timeout of the application's must not cut a frame in two.
+        Thread.handle_interrupt(UNINTERRUPTED) do
           @mutex.synchronize do
             next false if @closed
             text.force_encoding(Encoding::BINARY)
             frame = [text.bytesize].pack("N") << text
             frame << @write_mac.next(text) if @write_mac
-            @held << frame
-            (hold && @held.bytesize < CHUNK) || put_held
+            @unwritten << frame
+            (hold && @unwritten.bytesize < CHUNK) || send_unwritten
           end
         end
       rescue SystemCallError, IOError, *Framing.tls_errors
@@ -83,32 +88,33 @@ module Catenary
         false
       end
 
-      # Writes what is held.
+      # Writes the frames that are held.
       def flush
-        return if @held.empty?
+        return if @unwritten.empty?
         Thread.handle_interrupt(UNINTERRUPTED) do
-          @mutex.synchronize { put_held unless @closed || @held.empty? }
+          @mutex.synchronize { send_unwritten unless @closed || @unwritten.empty? }
         end
       rescue SystemCallError, IOError, *Framing.tls_errors
         hang_up
       end
 
-      # Ends it for the peer and for the thread that reads, which then closes it.
+      # Shuts the connection down, for the peer and for the thread that reads. That thread then
+      # closes it.
       def hang_up
         @closed = true
         socket.shutdown
       rescue SystemCallError, IOError
-        nil # it has ended already
+        nil # it is shut down already
       end
 
-      # The peer sees the end; what it still sends is read.
-      def end_writing
+      # Ends writing. The peer may still send.
+      def close_write
         socket.shutdown ::Socket::SHUT_WR
       rescue SystemCallError, IOError
         nil
       end
 
-      # Only by the thread that reads.
+      # Only for the thread that reads.
       def close
         @closed = true
         @mutex.synchronize { @io.close }
@@ -116,8 +122,9 @@ module Catenary
         nil
       end
 
-      # In a child process: the connection stays its parent's, and hears nothing of this (no close_notify).
-      def forget
+      # Closes the descriptor in a forked child. The connection stays its parent's, so nothing is
+      # sent over it (no close_notify).
+      def abandon
         @closed = true
         socket.close
       rescue SystemCallError, IOError
@@ -128,7 +135,7 @@ module Catenary
         defined?(::Puma::MiniSSL::SSLError) ? [::Puma::MiniSSL::SSLError] : []
       end
 
-      # The MAC of frame after frame in one direction.
+      # The MACs of all frames in one direction, which are numbered from 0.
       class Mac
         def initialize(key)
           @hmac, @number = OpenSSL::HMAC.new(key, "SHA256"), -1
@@ -146,8 +153,8 @@ module Catenary
           @tls ? @io.to_io : @io
         end
 
-        # A peer that is gone without a word is noticed within a minute.
-        def tune(socket)
+        # With keep-alive, a peer that vanished is detected within a minute.
+        def configure(socket)
           socket.setsockopt(::Socket::IPPROTO_TCP, ::Socket::TCP_NODELAY, 1)
           socket.setsockopt(::Socket::SOL_SOCKET, ::Socket::SO_KEEPALIVE, 1)
           { TCP_KEEPIDLE: 30, TCP_KEEPINTVL: 10, TCP_KEEPCNT: 3 }.each do |name, value|
@@ -155,27 +162,28 @@ module Catenary
           end
         end
 
+        # Takes a frame's text out of the buffer; nil if it is not complete.
         def take
           available = @buffer.bytesize - @position
           return if available < 4
 
           length = @buffer.byteslice(@position, 4).unpack1("N")
-          raise Broken, "a frame of #{length} bytes, more than #{LIMIT}" if length > LIMIT
-          whole = 4 + length + (@read_mac ? MAC_BYTES : 0)
-          return if available < whole
+          raise Invalid, "a frame has #{length} bytes, more than #{LIMIT}" if length > LIMIT
+          total = 4 + length + (@read_mac ? MAC_BYTES : 0)
+          return if available < total
 
           text = @buffer.byteslice(@position + 4, length).force_encoding(Encoding::UTF_8)
           check text, @buffer.byteslice(@position + 4 + length, MAC_BYTES) if @read_mac
-          @position += whole
+          @position += total
           @buffer.clear && @position = 0 if @position == @buffer.bytesize
           text
         end
 
         def check(text, mac)
-          OpenSSL.fixed_length_secure_compare(mac, @read_mac.next(text)) or raise Broken, "a frame whose MAC is wrong"
+          OpenSSL.fixed_length_secure_compare(mac, @read_mac.next(text)) or raise Invalid, "a frame has a wrong MAC"
         end
 
-        # Returns whether something was read.
+        # Reads into the buffer. Returns whether it has read something.
         def fill(deadline)
           loop do
             return if @closed
@@ -183,7 +191,9 @@ module Catenary
             when :wait_readable
               flush
               return unless wait(deadline)
-            when nil then return (@closed = true) && nil
+            when nil
+              @closed = true
+              return
             else
               compact
               @buffer << @chunk
@@ -204,8 +214,8 @@ module Catenary
 
         def wait(deadline)
           return socket.wait_readable unless deadline
-          rest = deadline - now
-          rest > 0 && socket.wait_readable(rest)
+          remaining = deadline - now
+          remaining > 0 && socket.wait_readable(remaining)
         end
 
         def compact
@@ -214,14 +224,16 @@ module Catenary
           @position = 0
         end
 
-        def put_held
-          data, @held = @held, "".b
-          put(data) || (hang_up && false)
+        def send_unwritten
+          data, @unwritten = @unwritten, "".b
+          return true if send_all(data)
+          hang_up
+          false
         end
 
-        # Returns false if the peer takes nothing.
-        def put(data)
-          return put_tls(data) if @tls
+        # Returns false if the peer reads nothing for WRITE_SECONDS.
+        def send_all(data)
+          return send_all_over_tls(data) if @tls
           loop do
             case written = @io.write_nonblock(data, exception: false)
             when :wait_writable then return false unless @io.wait_writable(WRITE_SECONDS)
@@ -231,7 +243,7 @@ module Catenary
           end
         end
 
-        def put_tls(data)
+        def send_all_over_tls(data)
           0.step(data.bytesize - 1, TLS_CHUNK) do |start|
             return false unless socket.wait_writable(WRITE_SECONDS)
             @io.write data.byteslice(start, TLS_CHUNK)

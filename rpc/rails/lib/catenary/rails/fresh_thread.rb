@@ -1,16 +1,17 @@
 module Catenary
   module Rails
-    # A thread that finds nothing of the one that starts it. Ruby hands on a fiber's storage (as of 3.2), and nothing else.
+    # A thread that inherits nothing from the one that starts it. All that Ruby passes on is the
+    # fiber storage, as of 3.2.
     module FreshThread
       class << self
         def start
           Thread.new do
-            forget
+            clear_fiber_storage
             yield
           end
         end
 
-        # Returns what the block returns, or raises what it raises.
+        # Runs the block on a thread of its own. Returns its value, or raises its exception.
         def run
           start do
             Thread.current.report_on_exception = false
@@ -19,7 +20,7 @@ module Catenary
         end
 
         private
-          def forget
+          def clear_fiber_storage
             Fiber.current.storage&.each_key { |name| Fiber[name] = nil } if Fiber.respond_to?(:[])
           end
       end

@@ -1,63 +1,68 @@
 module Catenary
   module Rails
-    # Hands over to catenary what it lacks of the state of connections, from which another process can rebuild them. Writing a state
-    # costs about as much as running a command, so it is done when no call runs, and for all connections when the process goes.
-    # A process that is killed before has taken it along: then the browser must reconnect, as it natively would.
+    # Hands over to catenary the state that it lacks, so that another process can rebuild the
+    # objects. Writing a state costs about as much as running a command, so this happens when no
+    # call runs, and for all connections when the process stops. If the process is killed before,
+    # the state is lost and the browser must reconnect, as it would natively.
     class Handover
       include Clock
 
-      QUIET = 0.05        # seconds for which a state may be lacking though no call runs
-      LATEST = 2          # seconds for which it may be lacking while calls run
-      SLICE = Watch::TICK # seconds for which the thread that looks writes before it looks again
+      IDLE_DELAY = 0.05   # seconds that a state waits while no call runs
+      BUSY_DELAY = 2      # seconds that it waits while calls run
+      SLICE = Watch::TICK # seconds of writing between two ticks of Watch
 
-      attr_writer :quiet, :latest
+      attr_writer :idle_delay, :busy_delay # for tests
 
       def initialize(live_connections)
         @live_connections = live_connections
         @mutex = Mutex.new
-        @lacking = {}.compare_by_identity # LiveConnection => since when, in that order
-        @quiet, @latest = QUIET, LATEST
+        @waiting = {}.compare_by_identity # LiveConnection => since when, in that order
+        @idle_delay, @busy_delay = IDLE_DELAY, BUSY_DELAY
       end
 
-      # A call has ended, and its result said that catenary lacks some.
-      def lacks(live)
-        @mutex.synchronize { @lacking[live] ||= now }
+      # A call has ended, and after its result catenary lacks a part of the state.
+      def enqueue(live)
+        @mutex.synchronize { @waiting[live] ||= now }
       end
 
-      # Writes what catenary lacks of it, unless a call is running for it.
+      # Writes what catenary lacks of the state, unless a call is running for the connection.
       def hand_over(live)
-        @live_connections.hold(live) { write live }
+        @live_connections.lock_idle(live) { write live }
       end
 
-      # Writes what is due. idle: whether no call runs.
-      def look(idle:)
-        return if @lacking.empty?
+      # Writes the states that have waited long enough. idle: whether no call runs.
+      def write_due(idle:)
+        return if @waiting.empty?
         started = now
-        since = started - (idle ? @quiet : @latest)
-        while now - started < SLICE && live = due(since)
+        since = started - (idle ? @idle_delay : @busy_delay)
+        while now - started < SLICE && live = take_due(since)
           hand_over live
         end
       end
 
-      # Of all whose last call came over that link.
+      # Writes the states of all connections whose last call came over that link.
       def hand_over_all(link)
-        @live_connections.of(link).each { |live| hand_over live }
+        @live_connections.of_link(link).each { |live| hand_over live }
       end
 
       private
         def write(live)
-          return if live.link.nil? || (link = live.link.current).closed?
-          lacking, warnings = !live.ledger.complete?, []
-          state = live.ledger.unwritten(warnings)
+          return if live.link.nil?
+          link = live.link.current
+          return if link.closed?
+
+          incomplete, warnings = !live.ledger.complete?, []
+          state = live.ledger.take_missing(warnings)
           state[:warnings] = warnings if warnings.any?
-          live.ops.ended { link.write({ kept: live.name, ver: live.version }.merge!(state)) } if lacking || state.any?
+          return unless incomplete || state.any?
+          live.effects.after_result { link.write({ kept: live.name, ver: live.version }.merge!(state)) }
         end
 
-        def due(since)
+        def take_due(since)
           @mutex.synchronize do
-            live, time = @lacking.first
+            live, time = @waiting.first
             next unless live && time <= since
-            @lacking.delete live
+            @waiting.delete live
             live
           end
         end

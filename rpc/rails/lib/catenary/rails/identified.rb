@@ -1,7 +1,7 @@
 module Catenary
   module Rails
-    # Extends a connection of the application that catenary has identified, and welcomed: its token takes the place of connect.
-    # disconnect, which undoes what connect did, does not run either.
+    # Extends a connection that catenary has identified from a token and already welcomed. Sets the
+    # identifiers where the application's connect would; neither connect nor disconnect runs.
     module Identified
       def connect
         env.fetch(Identities::ENV_KEY).each do |name, value|

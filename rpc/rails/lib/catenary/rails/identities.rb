@@ -1,31 +1,34 @@
 module Catenary
   module Rails
-    # What catenary has read from a browser's token, for the identifiers that the application lets it set
-    # (config.catenary.identify). By identifier a text, or {"gid" => Global ID} for a record.
+    # The identifiers of a connection that catenary has read from a browser's token. A value is
+    # text, or {"gid" => Global ID} for a record. The application allows them one by one, with
+    # config.catenary.identify.
     class Identities
       ENV_KEY = "catenary.identities"
 
       class Refused < StandardError; end
 
-      # Raises Refused.
+      # allowed: config.catenary.identify. identifiers: those that identified_by declares. Raises
+      # Refused for a name that is not in both.
       def initialize(values, allowed:, identifiers:)
         @values = values
         unknown = values.keys - identifiers.map(&:to_s)
         forbidden = values.keys - Array(allowed).map(&:to_s)
-        refuse unknown, "connections are not identified_by it" if unknown.any?
+        refuse unknown, "identified_by does not declare it" if unknown.any?
         refuse forbidden, "config.catenary.identify does not allow it" if forbidden.any?
       end
 
+      # Yields each name with its value, which is nil for a record that does not exist.
       def each
         @values.each { |name, value| yield name, value.is_a?(Hash) ? locate(value["gid"]) : value.to_s }
       end
 
       private
-        def refuse(names, why)
-          raise Refused, "a call wants to set #{names.join(", ")} of a connection: #{why}"
+        def refuse(names, reason)
+          raise Refused, "a call must not set #{names.join(", ")} of a connection: #{reason}"
         end
 
-        # nil if there is no such record; what counts as that, the application's controllers know.
+        # "Not found" are the exceptions for which the application's controllers answer 404.
         def locate(gid)
           GlobalID::Locator.locate(gid)
         rescue StandardError => error

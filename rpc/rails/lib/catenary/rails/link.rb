@@ -6,46 +6,47 @@ module Catenary
     class Link
       include Clock
 
-      PROOF_SECONDS = 5
+      PROOF_SECONDS = 5 # for catenary's first frame
 
       attr_reader :node, :env, :listening
-      # Guarded by Workers: who reads, whether that thread is reading and not in a call, how many calls it has read, and how many
-      # of them have not ended.
+      # Guarded by Workers: the worker that has the reading role; whether it is reading, and not
+      # running a call; how often it has read, now and at the last tick; calls that have not ended.
       attr_accessor :reader, :reading, :reads, :last_reads, :pending
 
-      # env: of the upgrade. proof: what catenary's first frame must say. hello: the block that makes ours.
+      # env: of the upgrade. proof: what catenary's first frame must contain. hello: a block that
+      # returns the content of ours.
       def initialize(endpoint, framing, node, env, proof:, proof_seconds: PROOF_SECONDS, &hello)
         @endpoint, @framing, @node, @env = endpoint, framing, node, env
         @proof, @proof_seconds, @hello = proof, proof_seconds, hello
         @reading, @reads, @last_reads, @pending = true, 0, 0, 0
-        @mutex, @synced = Mutex.new, ConditionVariable.new
-        @syncs, @awaited = 0, {}
-        @stop_acknowledged, @moved, @successor = false, false, nil
+        @mutex, @acknowledged = Mutex.new, ConditionVariable.new
+        @syncs, @unacknowledged = 0, {} # syncs sent; numbers of those without an answer
+        @stop_acknowledged, @broadcasts_moved, @replacement = false, false, nil
         @listening = Listening.new(self)
       end
 
-      # The next call; nil when the link is over. Everything else that catenary says is dealt with here.
+      # Returns the next call; nil when the link is closed. Handles all other messages itself.
       def read
-        greet or return if @proof
+        return if @proof && !authenticate
         call = nil
         nil until (call = read_call) || closed?
         call
       end
 
-      # Returns whether it was written.
+      # Returns whether the message was written.
       def write(message)
         text = JSON.generate(message)
         return @framing.write(text) if text.bytesize <= Framing::LIMIT
-        ::Rails.logger&.error "[catenary] #{message.keys.first} was not sent: it takes #{text.bytesize} bytes, more than #{Framing::LIMIT}"
+        ::Rails.logger&.error "[catenary] did not send #{message.keys.first}: it has #{text.bytesize} bytes, more than #{Framing::LIMIT}"
         false
       end
 
-      # The result of a call. One that is too long, or is no text, is an error of the call. together: if other calls have come, it
-      # travels with what is written next, or at the next tick.
+      # Writes the result of a call. together: holds it if more calls have arrived, until the next
+      # write or tick. Raises ArgumentError for a result that is too long.
       def finish(number, result, together: false)
         text = JSON.generate(result)
-        text.bytesize <= Framing::LIMIT or raise ArgumentError, "the result takes #{text.bytesize} bytes, more than #{Framing::LIMIT}"
-        @framing.write(text, hold: together && @framing.more?)
+        text.bytesize <= Framing::LIMIT or raise ArgumentError, "the result has #{text.bytesize} bytes, more than #{Framing::LIMIT}"
+        @framing.write(text, hold: together && @framing.buffered?)
       end
 
       # Writes the results that are held.
@@ -53,49 +54,53 @@ module Catenary
         @framing.flush
       end
 
-      # Waits until catenary has the effects that were written so far where they belong, but not after the deadline. A thread of
-      # ours that has the reading role, or finds it unused, reads what comes in the meantime itself.
+      # Waits until catenary has applied the connection's effects written so far, at most until the
+      # deadline. A worker that has the reading role, or finds it unused, reads meanwhile.
       def sync(connection, deadline)
-        number = @mutex.synchronize { @awaited[@syncs += 1] = true; @syncs }
+        number = @mutex.synchronize do
+          @syncs += 1
+          @unacknowledged[@syncs] = true
+          @syncs
+        end
         return unless write({ sync: number, conn: connection })
 
-        if @endpoint.workers.borrow(self)
+        if @endpoint.workers.borrow_role(self)
           begin
-            pump(number, deadline)
+            read_until_acknowledged(number, deadline)
           ensure
-            @endpoint.workers.give_back(self)
+            @endpoint.workers.return_role(self)
           end
         else
-          await(number, deadline)
+          wait_until_acknowledged(number, deadline)
         end
       ensure
-        @mutex.synchronize { @awaited.delete(number) } if number
+        @mutex.synchronize { @unacknowledged.delete(number) } if number
       end
 
-      # Its node has opened another one to this process.
-      def succeeded_by(link)
-        @successor = link
+      # The node has opened another link to this process.
+      def replaced_by(link)
+        @replacement = link
         hang_up
       end
 
-      # The link that is in use now: this one, or one that came after it.
+      # The link that is in use now: this one, or one that has replaced it.
       def current
-        @successor ? @successor.current : self
+        @replacement ? @replacement.current : self
       end
 
-      # Whether something has come that has not been read.
-      def waiting?
-        @framing.waiting?
+      # Whether there is something to read.
+      def readable?
+        @framing.readable?
       end
 
-      # Whether catenary sends no further calls.
+      # Whether catenary sends no more calls.
       def stop_acknowledged?
         @stop_acknowledged || closed?
       end
 
-      # Whether nothing is heard for catenary any more that others do not hear for it.
-      def moved?
-        closed? || !@listening.any? || (@moved && @listening.quiet?)
+      # Whether catenary needs no more broadcasts from this process.
+      def broadcasts_moved?
+        closed? || !@listening.any? || (@broadcasts_moved && @listening.idle?)
       end
 
       def closed?
@@ -106,97 +111,97 @@ module Catenary
         @framing.hang_up
       end
 
-      # Nothing more is written; catenary closes it.
-      def say_bye
+      # The last message. catenary then closes the link.
+      def send_bye
         write({ bye: true })
-        @framing.end_writing
+        @framing.close_write
       end
 
-      # By the thread that has read its end.
+      # Only for the thread that reads.
       def close
         @framing.close
         @listening.close
-        @mutex.synchronize { @synced.broadcast }
+        @mutex.synchronize { @acknowledged.broadcast }
       end
 
-      def forget
-        @framing.forget
+      # In a forked child.
+      def abandon
+        @framing.abandon
       end
 
       private
-        # A recorded upgrade is worth nothing: only who has the secret knows this.
-        def greet
-          proof, @proof = @proof, nil
+        # Checks catenary's proof that it has the secret, because an upgrade could be replayed.
+        # Returns true, or nil.
+        def authenticate
+          expected, @proof = @proof, nil
           given = parse(@framing.read(@proof_seconds))&.fetch("proof", nil)
-          if given.is_a?(String) && same?(given, proof)
+          if given.is_a?(String) && same?(given, expected)
             write({ hello: @hello.call })
-            @endpoint.links.greeted self
+            @endpoint.links.opened self
             return true
           end
 
-          broken(given ? "the proof of #{@node} is wrong" : "#{@node} has not proved within #{@proof_seconds} s that it has the secret")
-        rescue Framing::Broken => error
-          broken error.message
+          reject(given ? "#{@node} sent a wrong proof" : "#{@node} did not prove within #{@proof_seconds} s that it has the secret")
+        rescue Framing::Invalid => error
+          reject error.message
         end
 
         def same?(given, expected)
           given.bytesize == expected.bytesize && OpenSSL.fixed_length_secure_compare(given, expected)
         end
 
-        # Reads one frame. Returns the call if it is one. deadline: nil to wait for ever.
+        # Reads one frame. Returns the call if it is one. seconds: nil to wait forever.
         def read_call(seconds = nil)
           message = parse(@framing.read(seconds)) or return
-          if number = message["call"] then Call.new(@endpoint, message, @env, self, number)
-          elsif number = message["synced"] then synced(number)
-          elsif number = message["ping"] then write({ pong: number }) && nil
-          elsif message["heard"] then (@stop_acknowledged = true) && nil
-          elsif message["moved"] then (@moved = true) && nil
-          else                        broadcasts(message)
-          end
-        rescue Framing::Broken => error
-          broken error.message
+          number = message["call"]
+          return Call.new(@endpoint, message, @env, self, number) if number
+          handle message
+          nil
+        rescue Framing::Invalid => error
+          reject error.message
         end
 
-        # Returns nil.
-        def broadcasts(message)
-          if streams = message["listen"]     then @listening.listen(streams)
-          elsif streams = message["unlisten"] then @listening.unlisten(streams)
-          elsif stream = message["publish"]  then @listening.publish(stream, message["message"].to_s, message["number"])
+        def handle(message)
+          if message["synced"]      then acknowledge(message["synced"])
+          elsif message["ping"]     then write({ pong: message["ping"] })
+          elsif message["heard"]    then @stop_acknowledged = true
+          elsif message["moved"]    then @broadcasts_moved = true
+          elsif message["listen"]   then @listening.listen(message["listen"])
+          elsif message["unlisten"] then @listening.unlisten(message["unlisten"])
+          elsif message["publish"]  then @listening.publish(message["publish"], message["message"].to_s, message["number"])
           end
-          nil
         end
 
         def parse(text)
           return unless text
           message = JSON.parse(text)
-          message.is_a?(Hash) ? message : raise(Framing::Broken, "a frame that is no object")
+          message.is_a?(Hash) ? message : raise(Framing::Invalid, "a frame is not a JSON object")
         rescue JSON::ParserError
-          raise Framing::Broken, "a frame that is no JSON"
+          raise Framing::Invalid, "a frame is not valid JSON"
         end
 
         # Returns nil.
-        def broken(problem)
-          ::Rails.logger&.error "[catenary] the link to #{@node} is closed: #{problem}"
+        def reject(problem)
+          ::Rails.logger&.error "[catenary] closed the link to #{@node}: #{problem}"
           hang_up
           nil
         end
 
-        def synced(number)
-          @mutex.synchronize { @synced.broadcast if @awaited.delete(number) }
-          nil
+        def acknowledge(number)
+          @mutex.synchronize { @acknowledged.broadcast if @unacknowledged.delete(number) }
         end
 
-        def pump(number, deadline)
-          while @awaited.key?(number) && !closed? && (rest = deadline - now) > 0
-            call = read_call(rest)
-            @endpoint.workers.queue(self, call) if call
+        def read_until_acknowledged(number, deadline)
+          while @unacknowledged.key?(number) && !closed? && (remaining = deadline - now) > 0
+            call = read_call(remaining)
+            @endpoint.workers.enqueue(self, call) if call
           end
         end
 
-        def await(number, deadline)
+        def wait_until_acknowledged(number, deadline)
           @mutex.synchronize do
-            while @awaited.key?(number) && !closed? && (rest = deadline - now) > 0
-              @synced.wait(@mutex, rest)
+            while @unacknowledged.key?(number) && !closed? && (remaining = deadline - now) > 0
+              @acknowledged.wait(@mutex, remaining)
             end
           end
         end

@@ -1,23 +1,27 @@
 module Catenary
   module Rails
-    # The links of this process, from the first one to the end of the process.
+    # All links of this process, and what they need to know about it: when it starts to stop, when
+    # it ends, and that a forked child has none of them.
+    #
+    # A process that stops is a worker that Puma shuts down or restarts. catenary then sends no more
+    # calls, takes over all states, and receives its broadcasts from elsewhere.
     class Links
       include Clock
 
-      HEARD_SECONDS = 5  # for which catenary may take to hear that the process goes
-      DRAIN_SECONDS = 25 # for which calls may take that run when the process ends; Puma kills its workers after 30
-      BYE_SECONDS = 1    # for which catenary may take to close the link
-      MOVE_SECONDS = 3   # for which it may take to have others listen to broadcasts
-      REOPEN_SECONDS = 1 # for which a broadcast waits until it will be heard
-      STEP = 0.005
+      ACKNOWLEDGE_SECONDS = 5 # to wait until catenary has acknowledged that the process stops
+      DRAIN_SECONDS = 25      # to wait for running calls; Puma kills its workers after 30
+      MOVE_SECONDS = 3        # to wait until other processes listen to the broadcasts
+      BYE_SECONDS = 1         # to wait until catenary has closed the links
+      RESUBSCRIBE_SECONDS = 1 # that a broadcast waits after a restart of Action Cable
+      STEP = 0.005            # seconds between two looks while waiting
 
       def initialize(endpoint)
         @endpoint = endpoint
         @mutex = Mutex.new
-        forget
+        reset
       end
 
-      # A link whose 101 has been written. server: Puma's, or nil.
+      # Adds a link whose 101 response has been written. server: Puma's, or nil.
       def add(link, server)
         @mutex.synchronize do
           start server unless @pid
@@ -27,14 +31,14 @@ module Catenary
         @endpoint.workers.add link
       end
 
-      # The link has said hello. An earlier one of the same node has been given up by it.
-      def greeted(link)
+      # The link has sent its hello. It replaces an earlier one of the same node.
+      def opened(link)
         @mutex.synchronize do
-          @greeted.each { |other| other.succeeded_by link if other.node == link.node }
-          @greeted << link
+          @open.each { |other| other.replaced_by link if other.node == link.node }
+          @open << link
           next unless stopping?
-          tell link, "began"
-          tell link, "handed"
+          announce link, "began"
+          announce link, "handed"
         end
       end
 
@@ -44,118 +48,119 @@ module Catenary
       end
 
       # The application's Action Cable has been restarted.
-      def restarted
-        @mutex.synchronize { @greeted.dup }.each { |link| link.listening.restarted }
+      def action_cable_restarted
+        @mutex.synchronize { @open.dup }.each { |link| link.listening.resubscribe }
       end
 
-      # Waits until what is broadcast is heard again after that.
+      # Waits until broadcasts reach the links again after such a restart.
       def await_listening
-        return if @greeted.all? { |link| link.listening.reopened? }
-        wait_until(now + REOPEN_SECONDS) { @greeted.all? { |link| link.listening.reopened? } }
-        @greeted.each { |link| link.listening.give_up_reopening }
+        return if @open.all? { |link| link.listening.resubscribed? }
+        wait_until(now + RESUBSCRIBE_SECONDS) { @open.all? { |link| link.listening.resubscribed? } }
+        @open.each { |link| link.listening.give_up_resubscribing }
       end
 
-      # Every now and then: does the server go, or has it come back (a worker of Puma's that others are forked from)?
+      # Checks whether the web server is shutting down, or has come back: with fork_worker, Puma
+      # stops the server of worker 0 while it forks the others.
       def poll
         forget_closed
-        stopping = @server ? @server.shutting_down? : false
-        return if stopping == @stopping || @draining
-        stopping ? go : stay
+        shutting_down = @server ? @server.shutting_down? : false
+        return if shutting_down == @stopping || @draining
+        shutting_down ? stop : resume
       end
 
-      # Writes what the links hold.
+      # Writes the results that links hold.
       def flush
         @links.each(&:flush)
       end
 
-      # Before the process ends, or becomes another program: what runs ends, and catenary is told of it.
+      # Finishes running calls and tells catenary. To be called before the process exits or execs.
       def drain
         @draining = true
         started = now
-        go
-        @handing&.join(HEARD_SECONDS)
-        wait_until(started + HEARD_SECONDS) { @greeted.all?(&:stop_acknowledged?) }
+        stop
+        @handover_thread&.join(ACKNOWLEDGE_SECONDS)
+        wait_until(started + ACKNOWLEDGE_SECONDS) { @open.all?(&:stop_acknowledged?) }
         wait_until(started + DRAIN_SECONDS) { !@endpoint.workers.busy? }
-        wait_until(started + MOVE_SECONDS) { @greeted.all?(&:moved?) }
-        @greeted.dup.each(&:say_bye)
-        wait_until(now + BYE_SECONDS) { @greeted.all?(&:closed?) }
+        wait_until(started + MOVE_SECONDS) { @open.all?(&:broadcasts_moved?) }
+        @open.dup.each(&:send_bye)
+        wait_until(now + BYE_SECONDS) { @open.all?(&:closed?) }
         @endpoint.workers.close
       end
 
-      # In a child process: its parent's links are none of its business.
+      # In a forked child: the links remain the parent's.
       def abandon
-        @links.each(&:forget)
-        forget
+        @links.each(&:abandon)
+        reset
       end
 
       private
-        def forget
-          @links, @greeted, @server, @pid, @handing = [], [], nil, nil, nil
+        def reset
+          @links, @open, @server, @pid, @handover_thread = [], [], nil, nil, nil
           @stopping = @draining = false
         end
 
         def forget_closed
           return unless @links.any?(&:closed?)
-          @mutex.synchronize { [@links, @greeted].each { |links| links.delete_if(&:closed?) } }
+          @mutex.synchronize { [@links, @open].each { |links| links.delete_if(&:closed?) } }
         end
 
         def start(server)
           @pid = pid = Process.pid
           @endpoint.workers.watch = Watch.new(@endpoint.workers, self, @endpoint.handover).tap(&:start)
           at_exit { drain if here?(pid) }
-          attend server.events, pid if server.respond_to?(:events)
+          subscribe_to server.events, pid if server.respond_to?(:events)
         end
 
-        # Puma's server says when it stops and when it runs again. A hot restart in single mode becomes another program,
-        # without at_exit.
-        def attend(events, pid)
+        # Puma reports when its server stops and runs again. A hot restart in single mode calls exec,
+        # and so no at_exit.
+        def subscribe_to(events, pid)
           events.register(:state) { safely { poll } if here?(pid) }
-          restarting = events.respond_to?(:before_restart) ? :before_restart : :on_restart # as of Puma 7, and before
+          restarting = events.respond_to?(:before_restart) ? :before_restart : :on_restart # Puma 7, and earlier
           events.public_send(restarting) { safely { drain } if here?(pid) }
         end
 
-        # The server's own affairs must not suffer.
+        # An error of ours must not disturb the web server.
         def safely
           yield
         rescue StandardError => error
           ::Rails.logger&.error "[catenary] #{error.message} (#{error.class})"
         end
 
-        # Whether neither this process nor its links are those of a child.
+        # Whether this is the process that has registered the hook, and not a forked child.
         def here?(pid)
           Process.pid == pid && @pid == pid
         end
 
-        def go
+        def stop
           links = @mutex.synchronize do
             next if @stopping
             @stopping = true
-            @greeted.dup
+            @open.dup
           end
           return unless links
-          links.each { |link| tell link, "began" }
-          @handing = Thread.new do
-            Thread.current.name = "catenary stopping"
+          links.each { |link| announce link, "began" }
+          @handover_thread = Thread.new do
+            Thread.current.name = "catenary handover"
             safely { links.each { |link| hand_over link } }
           end
         end
 
-        def stay
-          @handing&.join
+        def resume
+          @handover_thread&.join
           @mutex.synchronize do
             next unless @stopping
             @stopping = false
-            @greeted.each { |link| tell link, "revoked" }
+            @open.each { |link| announce link, "revoked" }
           end
         end
 
         def hand_over(link)
           @endpoint.handover.hand_over_all link
-          tell link, "handed"
+          announce link, "handed"
         end
 
-        def tell(link, what)
-          link.write({ going: what })
+        def announce(link, phase)
+          link.write({ going: phase })
         end
 
         def wait_until(deadline)

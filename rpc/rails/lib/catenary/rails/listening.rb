@@ -1,17 +1,18 @@
 module Catenary
   module Rails
-    # What a node hears through this process (docs/rpc.md, "Broadcasts"): the streams that it has asked for, by way of the
-    # application's own pub/sub adapter. A thread of its own speaks with the adapter, which may block, and writes what it hears, so
-    # that neither the reader of the link nor the adapter has to wait.
+    # Receives broadcasts for a node (docs/rpc.md, "Broadcasts"), for the streams that it has asked
+    # for, through the application's own pub/sub adapter. A thread of its own talks to the adapter,
+    # which may block, and writes to the link, so that neither the reader nor the adapter waits.
     class Listening
-      LIMIT = 16 * 1024 * 1024 # bytes heard and not yet written, beyond which what comes is missed
+      LIMIT = 16 * 1024 * 1024 # bytes received and not yet written; further broadcasts are missed
 
-      RETRY_SECONDS = 1        # before an adapter that failed is asked again
+      RETRY_SECONDS = 1 # before an adapter that failed is called again
 
-      # What the adapter is given as the callback of a stream.
-      Ear = Struct.new(:listening, :stream, :adapter, :wanted, :live, :owed) do
+      # The callback that the adapter gets for a stream. wanted: false after an unlisten. live:
+      # whether the adapter has confirmed. unanswered: listen messages without an answer.
+      Subscriber = Struct.new(:listening, :stream, :adapter, :wanted, :live, :unanswered) do
         def call(message)
-          listening.heard(stream, message)
+          listening.receive(stream, message)
         end
 
         def eql?(other)
@@ -24,98 +25,101 @@ module Catenary
         end
       end
 
-      # Rails' own adapters hand messages to a pool of threads, which may bring them out of order. Ours need no pool. Prepended to
-      # what of them does so.
+      # Prepended to Rails' subscriber maps, which hand callbacks to a pool of threads and so may
+      # reorder messages. A Subscriber needs no pool.
       module InOrder
         def invoke_callback(callback, message)
-          callback.is_a?(Ear) ? callback.call(message) : super
+          callback.is_a?(Subscriber) ? callback.call(message) : super
         end
 
         def self.in_all_adapters
           map = ActionCable::SubscriptionAdapter::SubscriberMap
           [map, *map.descendants].each do |type|
-            type.prepend self if type.instance_methods(false).include?(:invoke_callback) && !type.ancestors.take_while { |one| one != type }.include?(self)
+            prepended = type.ancestors.take_while { |ancestor| ancestor != type }.include?(self)
+            type.prepend self if type.instance_methods(false).include?(:invoke_callback) && !prepended
           end
         end
       end
 
-      THREAD = :catenary_listening
+      THREAD = :catenary_listening # thread variable
 
-      # Whether this thread is one that listens.
+      # Whether this thread is that of a Listening.
       def self.current?
         Thread.current.thread_variable_get(THREAD)
       end
 
-      # Whether broadcasts stay in the process that makes them.
+      # Whether the application's broadcasts stay in the process that makes them.
       def self.local?
         ActionCable.server.config.pubsub_adapter <= ActionCable::SubscriptionAdapter::Inline
       rescue StandardError, LoadError
-        false # the adapter's gem is missing, as Rails says when it is used
+        false # the adapter's gem is missing, which Rails reports when it needs it
       end
 
       def initialize(link)
         @link = link
         @mutex = Mutex.new
-        @todo = Queue.new
-        @ears, @bytes, @missed, @reopening, @closed = {}, 0, false, false, false
+        @tasks = Queue.new
+        @subscribers = {} # by stream; used only by our thread
+        @bytes, @missed = 0, false # guarded by the mutex
+        @resubscribing, @closed = false, false
       end
 
-      # From the reader of the link.
+      # For the link's reader, as are unlisten and publish.
       def listen(streams)
         start
-        streams.each { |stream| @todo << [:open, stream] }
+        streams.each { |stream| @tasks << [:add, stream] }
       end
 
       def unlisten(streams)
-        streams.each { |stream| @todo << [:shut, stream] }
+        streams.each { |stream| @tasks << [:remove, stream] }
       end
 
-      # number: of the question, which is answered; nil: it is none.
+      # number: for the answer; nil if none is wanted.
       def publish(stream, message, number = nil)
         start
-        @todo << [:say, stream, message, number]
+        @tasks << [:broadcast, stream, message, number]
       end
 
-      # From any thread of the adapter's.
-      def heard(stream, message)
+      # For any thread of the adapter.
+      def receive(stream, message)
         @mutex.synchronize do
           next @missed = true if @bytes + message.bytesize > LIMIT
           @bytes += message.bytesize
-          @todo << [:pass_on, stream, message]
+          @tasks << [:forward, stream, message]
         end
       end
 
-      # The application's Action Cable has been restarted, and its adapter with it.
-      def restarted
+      # The application's Action Cable has been restarted, and with it the adapter.
+      def resubscribe
         @mutex.synchronize do
           next if @thread.nil? || @closed
-          @reopening = true
-          @todo << [:open_again]
+          @resubscribing = true
+          @tasks << [:subscribe_again]
         end
       end
 
-      # Whether all is heard again after that.
-      def reopened?
-        !@reopening
+      # Whether all streams are live again after a restart.
+      def resubscribed?
+        !@resubscribing
       end
 
-      # It takes too long to wait for that.
-      def give_up_reopening
-        @reopening = false
+      # Waiting for that has taken too long.
+      def give_up_resubscribing
+        @resubscribing = false
       end
 
       def any?
-        @ears.any?
+        @subscribers.any?
       end
 
-      # Whether all that was heard has been written.
-      def quiet?
+      # Whether everything received has been written.
+      def idle?
         @bytes == 0
       end
 
-      # The link is over.
+      # The link is closed.
       def close
-        @todo << [:stop]
+        @tasks << [:stop]
       end
 
       private
@@ -129,112 +133,124 @@ module Catenary
 
         def run
           loop do
-            work, *arguments = @todo.pop
-            break if work == :stop
-            send work, *arguments
+            task, *arguments = @tasks.pop
+            break if task == :stop
+            send task, *arguments
           rescue StandardError, LoadError => error # the adapter's gem may be missing
-            tell error
+            report error
           end
           finish
         end
 
-        def tell(error)
+        def report(error)
           ::Rails.logger&.error "[catenary] broadcasts: #{describe(error)}"
           @link.write({ missed: describe(error) })
         end
 
-        # An adapter's error may have the URL in it, and so a password.
+        # Without the user and password of a URL, which an adapter's error may contain.
         def describe(error)
           "#{error.message.lines.first.to_s.strip.truncate(300).gsub(%r{//[^/\s]*@}, "//…@")} (#{error.class})"
         end
 
-        # Who has just become live has left word; who will forgets itself.
+        # Unsubscribes everything that is live, also what has just been confirmed. What is confirmed
+        # later unsubscribes itself.
         def finish
-          @mutex.synchronize { @closed, @reopening = true, false }
-          @todo.pop.then { |work, ear| ear.live = true if work == :opened } until @todo.empty?
-          @ears.each_value { |ear| forget ear if ear.live }
+          @mutex.synchronize { @closed, @resubscribing = true, false }
+          until @tasks.empty?
+            task, subscriber = @tasks.pop
+            subscriber.live = true if task == :confirm
+          end
+          @subscribers.each_value { |subscriber| unsubscribe subscriber if subscriber.live }
         end
 
-        def open(stream)
-          ear = @ears[stream] ||= new_ear(stream)
-          ear.wanted = true
-          ear.live ? acknowledge(stream) : ear.owed += 1
-          subscribe ear unless ear.adapter
+        def add(stream)
+          subscriber = @subscribers[stream] ||= new_subscriber(stream)
+          subscriber.wanted = true
+          subscriber.live ? acknowledge(stream) : subscriber.unanswered += 1
+          subscribe subscriber unless subscriber.adapter
         end
 
-        def new_ear(stream, owed = 0)
-          Ear.new(self, stream, nil, true, false, owed)
+        def new_subscriber(stream, unanswered = 0)
+          Subscriber.new(self, stream, nil, true, false, unanswered)
         end
 
-        # If the adapter fails, again and again.
-        def subscribe(ear)
+        # If the adapter fails, tries again every RETRY_SECONDS.
+        def subscribe(subscriber)
           in_application do
             adapter = ActionCable.server.pubsub
             InOrder.in_all_adapters
-            adapter.subscribe(ear.stream, ear, -> { live ear })
-            ear.adapter = adapter
+            adapter.subscribe(subscriber.stream, subscriber, -> { confirmed subscriber })
+            subscriber.adapter = adapter
           end
         rescue StandardError, LoadError => error
-          tell error
-          @pause ||= Thread.new { sleep RETRY_SECONDS; @todo << [:try_again] }
+          report error
+          @retry ||= Thread.new do
+            sleep RETRY_SECONDS
+            @tasks << [:retry_subscribes]
+          end
         end
 
-        def try_again
-          @pause = nil
-          @ears.each_value.to_a.each { |ear| subscribe ear unless ear.adapter }
+        def retry_subscribes
+          @retry = nil
+          @subscribers.values.each { |subscriber| subscribe subscriber unless subscriber.adapter }
         end
 
-        # From any thread of the adapter's.
-        def live(ear)
+        # For any thread of the adapter.
+        def confirmed(subscriber)
           too_late = @mutex.synchronize do
-            @todo << [:opened, ear] unless @closed
+            @tasks << [:confirm, subscriber] unless @closed
             @closed
           end
-          forget ear if too_late
+          unsubscribe subscriber if too_late
         end
 
-        def opened(ear)
-          return unless @ears[ear.stream].equal?(ear) # or the adapter has been restarted
-          ear.live = true
-          @reopening = false if @reopening && @ears.each_value.all?(&:live)
-          answer ear
-          forget @ears.delete(ear.stream) unless ear.wanted
+        def confirm(subscriber)
+          # Not if the adapter has been restarted meanwhile.
+          return unless @subscribers[subscriber.stream].equal?(subscriber)
+          subscriber.live = true
+          @resubscribing = false if @resubscribing && @subscribers.each_value.all?(&:live)
+          answer subscriber
+          unsubscribe @subscribers.delete(subscriber.stream) unless subscriber.wanted
         end
 
-        def answer(ear)
-          ear.owed.times { acknowledge(ear.stream) }
-          ear.owed = 0
+        def answer(subscriber)
+          subscriber.unanswered.times { acknowledge(subscriber.stream) }
+          subscriber.unanswered = 0
         end
 
         def acknowledge(stream)
           @link.write({ listening: stream })
         end
 
-        # One that is not live yet is given up when it is, or at once if the adapter has failed.
-        def shut(stream)
-          ear = @ears[stream] or return
-          ear.wanted = false
-          return if ear.adapter && !ear.live
-          @ears.delete stream
-          answer ear
-          forget ear if ear.live
+        # A stream that the adapter has not confirmed yet is removed by confirm.
+        def remove(stream)
+          subscriber = @subscribers[stream] or return
+          subscriber.wanted = false
+          return if subscriber.adapter && !subscriber.live
+          @subscribers.delete stream
+          answer subscriber
+          unsubscribe subscriber if subscriber.live
         end
 
-        def forget(ear)
-          in_application { ear.adapter.unsubscribe(ear.stream, ear) }
+        def unsubscribe(subscriber)
+          in_application { subscriber.adapter.unsubscribe(subscriber.stream, subscriber) }
         end
 
-        # Of what was broadcast in between, nobody has heard.
-        def open_again
-          return @reopening = false if @ears.empty?
-          before, @ears = @ears.values, {}
-          before.each do |ear|
-            ear.wanted ? subscribe(@ears[ear.stream] = new_ear(ear.stream, ear.owed)) : answer(ear)
+        # Broadcasts between the restart and the new subscriptions may be missed.
+        def subscribe_again
+          return @resubscribing = false if @subscribers.empty?
+          before, @subscribers = @subscribers.values, {}
+          before.each do |old|
+            if old.wanted
+              subscribe(@subscribers[old.stream] = new_subscriber(old.stream, old.unanswered))
+            else
+              answer old
+            end
           end
           @link.write({ missed: "Action Cable has been restarted" }) unless Listening.local?
         end
 
-        def say(stream, message, number)
+        def broadcast(stream, message, number)
           in_application { ActionCable.server.pubsub.broadcast(stream, message) }
           @link.write({ published: number }) if number
         rescue StandardError, LoadError => error
@@ -242,17 +258,17 @@ module Catenary
           @link.write({ published: number, failed: describe(error) })
         end
 
-        def pass_on(stream, message)
+        def forward(stream, message)
           @link.write({ broadcast: stream, message: message })
         ensure
           missed = @mutex.synchronize do
             @bytes -= message.bytesize
             @missed.tap { @missed = false }
           end
-          @link.write({ missed: "more than #{LIMIT} bytes waited to be written" }) if missed
+          @link.write({ missed: "more than #{LIMIT} bytes were waiting to be written" }) if missed
         end
 
-        # Connections of the database go back to the pool, and code is not reloaded meanwhile.
+        # The executor returns database connections to the pool, and prevents a reload meanwhile.
         def in_application(&block)
           ::Rails.application.executor.wrap(&block)
         end

@@ -1,13 +1,15 @@
 module Catenary
   module Rails
-    # The objects of the connections that were used last, so that a command need not rebuild them. Those that act have a shelf of
-    # their own, from which the many that only listen do not push them. Those with blocks, which cannot be rebuilt, are kept
-    # until their connection closes; their bounds are against a catenary that vanished.
+    # Keeps the objects of recently used connections, so that a command need not rebuild them.
+    # Connections that act are kept apart from the many that only listen, which would push them out.
+    # Connections with blocks cannot be rebuilt and stay until they close; their limits only protect
+    # against a catenary that has vanished.
     class LiveConnections
       ACTING = 4 # times as many as of those that only listen
 
-      class Shelf
-        SWEEP = 1 # seconds between two looks for those that are kept no longer
+      # Least recently used connections are evicted, by number and by age.
+      class Cache
+        SWEEP = 1 # seconds between two evictions by age
 
         attr_reader :entries # by name, the least recently used first
 
@@ -17,7 +19,7 @@ module Catenary
           @swept = 0
         end
 
-        # Returns those that are too old by now, and those that are too many.
+        # Returns the connections evicted by age, and those evicted by number.
         def put(live, now)
           live.used_at = now
           @entries[live.name] = live
@@ -34,101 +36,107 @@ module Catenary
           end
       end
 
-      # last_words: is called with those that are not kept any longer.
-      def initialize(config, &last_words)
-        @config, @last_words = config, last_words
-        @mutex, @released = Mutex.new, ConditionVariable.new
+      # config: config.catenary. The block is called with each evicted connection.
+      def initialize(config, &on_evict)
+        @config, @on_evict = config, on_evict
+        @mutex, @unlocked = Mutex.new, ConditionVariable.new
         @generation = 0
-        empty
+        reset
       end
 
-      # The objects of that version, or of any if none is named, which are the caller's until it keeps them again; nil if they
-      # are not here.
+      # Takes the objects out, until keep puts them back. Returns nil if they are not here, or are
+      # not of that version. version: nil for any.
       def take(name, version)
         @mutex.synchronize do
           live = @acting.entries.delete(name) || @pinned.entries.delete(name) || @plain.entries.delete(name)
           next unless live && (version.nil? || live.version == version)
-          @released.wait(@mutex) while live.held
-          live.settled = false
+          @unlocked.wait(@mutex) while live.locked
+          live.idle = false
           live
         end
       end
 
-      # For objects that are about to be built; what was built before the last clear is not kept.
+      # The generation for objects that are about to be built. keep rejects those of a generation
+      # before the last clear.
       def generation
         @mutex.synchronize { @generation }
       end
 
-      # Returns whether it is kept.
+      # Returns whether the connection was kept.
       def keep(live)
         now = Clock.now
         kept = false
-        thrown_out = @mutex.synchronize do
+        evicted = @mutex.synchronize do
           next [] if live.generation != @generation
-          shelf = shelf_for(live)
-          old, excess = shelf.put(live, now)
+          cache = cache_for(live)
+          old, excess = cache.put(live, now)
           warn_of_eviction if excess.any? && live.pinned?
-          kept = shelf.entries.key?(live.name)
+          kept = cache.entries.key?(live.name)
           old + excess
         end
-        thrown_out.each(&@last_words)
+        evicted.each(&@on_evict)
         kept
       end
 
-      # Its call is over, but for its end, which is being told under the lock of its Ops.
-      def settle(live)
-        live.settled = true
+      # The connection's call has ended. Its result is being written, under the lock of its Effects.
+      def mark_idle(live)
+        live.idle = true
       end
 
-      # Yields it unless a call is running for it. None begins meanwhile.
-      def hold(live)
-        held = @mutex.synchronize { live.held = true if live.settled && !live.held }
-        yield live if held
+      # Yields the connection unless a call is running for it. No call begins meanwhile.
+      def lock_idle(live)
+        locked = @mutex.synchronize { live.locked = true if live.idle && !live.locked }
+        yield live if locked
       ensure
-        @mutex.synchronize { live.held = false; @released.broadcast } if held
+        if locked
+          @mutex.synchronize do
+            live.locked = false
+            @unlocked.broadcast
+          end
+        end
       end
 
-      # Those whose last call came over that link.
-      def of(link)
+      # The connections whose last call came over that link.
+      def of_link(link)
         @mutex.synchronize { all }.select { |live| live.link&.current.equal?(link) }
       end
 
-      # Before the application's classes are unloaded.
+      # Evicts all, before the application's classes are unloaded.
       def clear
-        thrown_out = @mutex.synchronize do
+        evicted = @mutex.synchronize do
           @generation += 1
-          all.tap { empty }
+          all.tap { reset }
         end
-        thrown_out.each(&@last_words)
+        evicted.each(&@on_evict)
       end
 
       def size
-        @mutex.synchronize { shelves.sum { |shelf| shelf.entries.size } }
+        @mutex.synchronize { caches.sum { |cache| cache.entries.size } }
       end
 
       private
         def all
-          shelves.flat_map { |shelf| shelf.entries.values }
+          caches.flat_map { |cache| cache.entries.values }
         end
 
-        def shelves
+        def caches
           [@plain, @acting, @pinned]
         end
 
-        def shelf_for(live)
+        def cache_for(live)
           return @pinned if live.pinned?
           live.acting? ? @acting : @plain
         end
 
         def warn_of_eviction
           ::Rails.logger&.warn "[catenary] more than #{@config.pinned_limit} connections have streams with a block: " \
-            "the one unused for longest will have to reconnect (config.catenary.pinned_limit)"
+            "the least recently used one will have to reconnect (config.catenary.pinned_limit)"
         end
 
-        def empty
-          @plain = Shelf.new(@config.live_limit, @config.live_seconds)
-          @acting = Shelf.new(@config.live_limit * ACTING, @config.live_seconds)
-          @pinned = Shelf.new(@config.pinned_limit, @config.pinned_seconds)
+        def reset
+          @plain = Cache.new(@config.live_limit, @config.live_seconds)
+          @acting = Cache.new(@config.live_limit * ACTING, @config.live_seconds)
+          @pinned = Cache.new(@config.pinned_limit, @config.pinned_seconds)
         end
     end
   end

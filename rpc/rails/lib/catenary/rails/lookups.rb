@@ -1,59 +1,62 @@
 module Catenary
   module Rails
-    # The records in variables of a rebuilt connection and its channels, which are looked up as late as can be: inside of the
-    # application's own callbacks, which may have switched to a tenant by then. Those of the connection are at their first use, at
-    # the latest before a command; those of a channel before its code runs.
+    # Looks up the records in variables of a rebuilt connection and its channels as late as
+    # possible: inside of the application's own callbacks, which may have switched to a tenant by
+    # then. Those of the connection are looked up at their first use, at the latest before a
+    # command; those of a channel before its code runs.
     #
-    # When a connection ends no command runs, and an application that switches to a tenant around commands is in none. Records that
-    # are not found then are looked up inside of the callbacks of a command that does nothing.
+    # When a connection closes, no command runs, so an application that switches to a tenant around
+    # commands has not switched. Records that are not found then are looked up once more inside of
+    # the callbacks of a command that does nothing.
     class Lookups
-      CONNECTION = nil # in the place of an identifier
-      NO_COMMAND = { "command" => "catenary" }.freeze
+      CONNECTION = nil # the connection's key; channels have their identifiers
+      EMPTY_COMMAND = { "command" => "catenary" }.freeze
 
       def initialize(live)
         @live = live
-        @pending = {} # by identifier
-        @due = @warn = nil
-        @ending = false
+        @pending = {} # PendingRecord by identifier and variable
+        @current = nil # identifiers of the channels whose code is about to run
+        @warn = nil # what to call for a lost record; nil: the connection is lost
+        @closing = false
       end
 
-      # Returns what stands in the variable until it is looked up.
-      def add(identifier, object, name, written)
+      # Returns what to put into the variable until the record is looked up.
+      def add(identifier, object, name, encoded)
         of_object = @pending[identifier] ||= {}
-        of_object[name] = PendingRecord.new(self, object, name, written)
+        of_object[name] = PendingRecord.new(self, object, name, encoded)
       end
 
-      # From now on they are looked up when it is time.
+      # Hooks into the connection. To be called after the last add.
       def start
         return if @pending.empty?
         @live.lookups = self
-        @pending[CONNECTION]&.each_key { |name| before_reading name }
-        before_commands
-        inside_of_work
+        @pending[CONNECTION]&.each_key { |name| hook_reader name }
+        hook_commands
+        hook_work
       end
 
-      # The work in the block is code of these channels.
-      def due(identifiers)
-        @due = identifiers
+      # Work in the block is code of these channels.
+      def for_channels(identifiers)
+        @current = identifiers
         yield
       ensure
-        @due = nil
+        @current = nil
       end
 
-      # The same while the connection ends. What is gone becomes nil, with a warning, where otherwise it would be lost.
-      def due_at_end(identifiers, warnings, &block)
-        @ending, @warn = true, warnings.method(:<<)
-        due(identifiers, &block)
+      # The same while the connection closes. A record that is lost becomes nil, with a warning.
+      def at_close(identifiers, warnings, &block)
+        @closing, @warn = true, warnings.method(:<<)
+        for_channels(identifiers, &block)
       end
 
-      # Inside of the callbacks of work.
+      # Called inside of the callbacks of Worker#work.
       def before_work
-        return unless @due
-        find_with_command CONNECTION, *@due if @ending
-        look_up CONNECTION, *@due
+        return unless @current
+        find_inside_command CONNECTION, *@current if @closing
+        look_up CONNECTION, *@current
       end
 
-      # Inside of the callbacks of a command. A subscription can end without what is gone.
+      # Called inside of the callbacks of a command. An unsubscribe runs even without lost records.
       def before_command(command)
         look_up CONNECTION
         return unless command.is_a?(Hash)
@@ -63,18 +66,18 @@ module Catenary
         @warn = nil
       end
 
-      # Inside of the callbacks of NO_COMMAND.
-      def run_no_command
+      # Called inside of the callbacks of EMPTY_COMMAND.
+      def find_missing
         @missing.each { |record| found?(record) }
       end
 
-      def ending?
-        @ending
+      def closing?
+        @closing
       end
 
       # Called by PendingRecord.
-      def find(object, name, written)
-        StateCodec.decode(*written)
+      def find(object, name, encoded)
+        StateCodec.decode(*encoded)
       rescue StandardError => error
         lost "#{object.class}: #{name} is lost: #{error.message}"
       end
@@ -82,18 +85,18 @@ module Catenary
       private
         def look_up(*identifiers)
           identifiers.each do |identifier|
-            @pending.delete(identifier)&.each_value { |record| record.__record__ if record.__wanted__? }
+            @pending.delete(identifier)&.each_value { |record| record.__record__ if record.__in_place__? }
           end
         end
 
-        # What is not found without them is looked up inside of the callbacks of a command.
-        def find_with_command(*identifiers)
+        # Looks up what is not found without it inside of the callbacks of a command.
+        def find_inside_command(*identifiers)
           warn, @warn = @warn, nil
-          records = @pending.values_at(*identifiers).compact.flat_map(&:values).select(&:__wanted__?)
+          records = @pending.values_at(*identifiers).compact.flat_map(&:values).select(&:__in_place__?)
           @missing = records.reject { |record| found?(record) }
-          catch(@live) { @live.dispatch NO_COMMAND } if @missing.any?
+          catch(@live) { @live.dispatch EMPTY_COMMAND } if @missing.any?
         rescue StandardError => error
-          warn.call "callbacks of commands raised at the end of a connection: #{error.message} (#{error.class})"
+          warn.call "command callbacks raised while a connection closed: #{error.message} (#{error.class})"
         ensure
           @warn = warn
         end
@@ -106,8 +109,8 @@ module Catenary
           false
         end
 
-        # The application's own reader gives the record, and not what stands for it.
-        def before_reading(name)
+        # Makes the application's reader return the record, not its PendingRecord.
+        def hook_reader(name)
           connection, reader = @live.connection, name.to_s.delete_prefix("@")
           return unless connection.respond_to?(reader, true)
           connection.define_singleton_method(reader) do |*arguments, &block|
@@ -117,16 +120,16 @@ module Catenary
           end
         end
 
-        def before_commands
+        def hook_commands
           lookups = self
           @live.connection.subscriptions.define_singleton_method(:execute_command) do |command|
-            next lookups.run_no_command if command == NO_COMMAND && lookups.ending?
+            next lookups.find_missing if command == EMPTY_COMMAND && lookups.closing?
             lookups.before_command command
             super(command)
           end
         end
 
-        def inside_of_work
+        def hook_work
           lookups = self
           @live.server.worker_pool.define_singleton_method(:work) do |connection, &block|
             super(connection) do
@@ -136,12 +139,12 @@ module Catenary
           end
         end
 
-        # An exception would be the application's, to rescue and to report.
+        # Throws, because the application would rescue and report an exception.
         def lost(reason)
           throw @live, reason unless @warn
           @warn.call reason
           nil
-        rescue UncaughtThrowError # in a thread of the application's own
+        rescue UncaughtThrowError # in a thread of the application's
           raise Lost, reason
         end
     end

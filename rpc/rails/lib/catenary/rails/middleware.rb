@@ -1,11 +1,12 @@
 module Catenary
   module Rails
-    # The outermost middleware: takes catenary's calls and links, and passes on everything else untouched.
+    # The outermost middleware. Answers catenary's calls and opens its links; passes on every other
+    # request unchanged.
     class Middleware
       BODY_LIMIT = 32 * 1024 * 1024 # bytes
       LOCAL = /\A(?:(?:::ffff:)?127\.\d+\.\d+\.\d+|::1|unix:?|)\z/
 
-      # Whether a proxy says that it has passed the request on.
+      # Whether a proxy states that it has forwarded the request.
       def self.forwarded?(env)
         env.key?("HTTP_FORWARDED") || env.key?("HTTP_X_FORWARDED_FOR")
       end
@@ -26,16 +27,16 @@ module Catenary
       private
         def answer(env)
           body = env["rack.input"]&.read(BODY_LIMIT + 1) || "".b
-          problem = body.bytesize > BODY_LIMIT ? "the call is longer than #{BODY_LIMIT} bytes" : @signature.problem(env, Signature::POST, body)
+          problem = body.bytesize > BODY_LIMIT ? "the call has more than #{BODY_LIMIT} bytes" : @signature.problem(env, Signature::POST, body)
           return refuse(env.merge("rack.input" => StringIO.new(body)), problem) if problem
 
           status, reply = @endpoint.answer(body, env, trusted: direct?(env) || env["rack.url_scheme"] == "https")
           respond status, "application/json", JSON.generate(reply)
         end
 
-        # A proxy may have taken away the upgrade.
+        # By either header, because a proxy may have removed the Upgrade.
         def link?(env)
-          env.key?("HTTP_CATENARY_SIGNATURE") || env["HTTP_UPGRADE"].to_s.casecmp?(Upgrade::NAME)
+          env.key?("HTTP_CATENARY_SIGNATURE") || env["HTTP_UPGRADE"].to_s.casecmp?(Upgrade::PROTOCOL)
         end
 
         def open(env)
@@ -43,13 +44,15 @@ module Catenary
           problem ? refuse(env, problem) : @upgrade.answer(env, direct: direct?(env))
         end
 
-        # Nobody learns that there is something here, except who is on this machine and may need to know what is wrong.
+        # Reveals the problem only to a peer on this machine. All others get the application's
+        # answer to an unknown path.
         def refuse(env, problem)
           @refusals.log problem, env["REMOTE_ADDR"]
           direct?(env) ? respond(403, "text/plain; charset=utf-8", "catenary: #{problem}\n") : @app.call(env)
         end
 
-        # From this machine, and not through a proxy. Puma says 127.0.0.1 for a Unix socket; other servers say nothing.
+        # Whether the peer is on this machine, without a proxy. For a Unix socket Puma sets
+        # 127.0.0.1, and other servers set nothing.
         def direct?(env)
           !Middleware.forwarded?(env) && env["REMOTE_ADDR"].to_s.match?(LOCAL)
         end

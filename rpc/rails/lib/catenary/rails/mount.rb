@@ -1,18 +1,20 @@
 module Catenary
   module Rails
-    # Prepended to ActionCable::Server::Base. Where the application mounts Action Cable, a handshake of catenary's arrives
-    # after all of the application's middleware. Every other request is served natively.
+    # Prepended to ActionCable::Server::Base. A handshake from catenary reaches the route where the
+    # application mounts Action Cable, behind all of the application's middleware, and is handled by
+    # the gem there. Rails serves every other request natively.
     module Mount
-      ARRIVAL = "catenary.arrival"
+      HANDLER = "catenary.handler" # the key of a proc in the Rack environment, see Handshake
 
       def call(env)
-        (arrival = env[ARRIVAL]) ? arrival.call(self, env) : super
+        handler = env[HANDLER]
+        handler ? handler.call(self, env) : super
       end
 
-      # In development at every reload.
+      # In development, Rails calls this at every reload.
       def restart
         super
-        Mount.endpoint&.links&.restarted
+        Mount.endpoint&.links&.action_cable_restarted
       end
 
       class << self

@@ -1,35 +1,36 @@
 module Catenary
   module Rails
-    # Stands in a variable of a rebuilt object for a record, or for a collection with records, which is looked up when it is used.
+    # Stands in an instance variable of a rebuilt object for a record, or for a collection with
+    # records. The record is looked up at its first use.
     class PendingRecord < BasicObject
-      # written: by StateCodec.
-      def initialize(lookups, object, name, written)
-        @lookups, @object, @name, @written = lookups, object, name, written
+      # encoded: by StateCodec.
+      def initialize(lookups, object, name, encoded)
+        @lookups, @object, @name, @encoded = lookups, object, name, encoded
         @found = false
       end
 
-      # What it stands for, which takes its place in the variable. Does not return if it is lost.
+      # Looks up the record and puts it into the variable. Does not return if it is lost.
       def __record__
         return @record if @found
-        @record = @lookups.find(@object, @name, @written)
+        @record = @lookups.find(@object, @name, @encoded)
         @found = true
-        @object.instance_variable_set(@name, @record) if __wanted__?
+        @object.instance_variable_set(@name, @record) if __in_place__?
         @record
       end
 
-      # Whether it stands in the variable: the application may have put something else there.
-      def __wanted__?
+      # Whether the variable still contains this object: the application may have assigned another.
+      def __in_place__?
         equal?(@object.instance_variable_get(@name))
       end
 
-      # Whether it has been found, and is that one.
+      # Whether the lookup has returned that record.
       def __found__?(record)
         @found && @record.equal?(record)
       end
 
-      # For the state.
-      def __written__
-        @written
+      # For the state, which thus needs no lookup.
+      def __encoded__
+        @encoded
       end
 
       def !

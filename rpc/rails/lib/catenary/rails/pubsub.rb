@@ -2,16 +2,19 @@ require "delegate"
 
 module Catenary
   module Rails
-    # Stands in for the pub/sub adapter of one connection: records what is subscribed to. All else, broadcasts above all, goes
-    # to the application's adapter.
+    # Stands in for the pub/sub adapter, for one connection. Records subscriptions as effects.
+    # Delegates everything else, broadcasts above all, to the application's adapter.
     class Pubsub < Delegator
-      INTERNAL = "action_cable/" # ActionCable::Connection::InternalChannel
-      OPENING = :catenary_opening # what this thread's subscribes are for
+      INTERNAL = "action_cable/" # prefix of streams of ActionCable::Connection::InternalChannel
+
+      # Thread-local: the identifier and the token for streams that are being opened.
+      OPENING = :catenary_opening
 
       Subscription = Struct.new(:identifier, :stream, :token)
 
-      def initialize(cable, ops, process)
-        @cable, @ops, @process = cable, ops, process
+      # process: the ProcessName, which is the token of streams that need this process.
+      def initialize(cable, effects, process)
+        @cable, @effects, @process = cable, effects, process
         @subscriptions = {}.compare_by_identity # by handler
         @handlers = {} # of streams with a token, by identifier and stream
       end
@@ -20,7 +23,8 @@ module Catenary
         @cable.pubsub
       end
 
-      # Subscribes while the block runs are those of that channel. plain: whether the payload may go to the browser as it is.
+      # Attributes subscriptions to the channel while the block runs. plain: whether payloads may go
+      # to the browser unchanged.
       def opening(channel, plain:)
         outer = Thread.current[OPENING]
         Thread.current[OPENING] = [channel.identifier, plain ? nil : @process.to_s]
@@ -29,17 +33,18 @@ module Catenary
         Thread.current[OPENING] = outer
       end
 
+      # Raises ArgumentError if the stream's name is not valid UTF-8.
       def subscribe(stream, handler, success = nil)
-        stream = text(stream)
+        stream = utf8(stream)
         identifier, token = Thread.current[OPENING] || owner(handler)
 
         if identifier
           register Subscription.new(identifier, stream, token), handler
-          @ops.record "sub", identifier, stream, token
+          @effects.record "sub", identifier, stream, token
         elsif stream.start_with?(INTERNAL)
-          @ops.record "internal", stream
+          @effects.record "internal", stream
         else
-          ::Rails.logger&.error "[catenary] cannot subscribe to #{stream}: only a channel can, since catenary delivers to channels"
+          ::Rails.logger&.error "[catenary] cannot subscribe to #{stream}: the subscriber is not a channel"
           return
         end
         success&.call
@@ -48,33 +53,34 @@ module Catenary
       def unsubscribe(stream, handler)
         return unless subscription = @subscriptions.delete(handler)
 
-        of_stream = [subscription.identifier, subscription.stream]
-        if handlers = @handlers[of_stream]
+        key = [subscription.identifier, subscription.stream]
+        if handlers = @handlers[key]
           handlers.delete(handler)
-          @handlers.delete(of_stream) if handlers.empty?
+          @handlers.delete(key) if handlers.empty?
         end
-        @ops.record "unsub", *of_stream
+        @effects.record "unsub", *key
       end
 
-      # A plain stream that catenary already has, of a channel that was restored. Returns the handler to keep.
+      # Registers a plain stream of a restored channel, which catenary already has. Returns the
+      # handler that stands for it.
       def adopt(identifier, stream)
         Object.new.tap { |handler| register Subscription.new(identifier, stream, nil), handler }
       end
 
-      # The handlers of a stream with a token.
+      # The handlers of a stream with a token; none if the stream was stopped.
       def handlers(identifier, stream)
         @handlers.fetch([identifier, stream], []).dup
       end
 
-      # Whether there are blocks that only this process has.
+      # Whether there are blocks, which only this process can run.
       def blocks?
         @handlers.any?
       end
 
       private
-        def text(stream)
+        def utf8(stream)
           name = stream.to_s.dup.force_encoding(Encoding::UTF_8)
-          name.valid_encoding? ? name : raise(ArgumentError, "catenary cannot stream from #{name.inspect}: the name is no UTF-8")
+          name.valid_encoding? ? name : raise(ArgumentError, "cannot stream from #{name.inspect}: catenary needs names in UTF-8")
         end
 
         def register(subscription, handler)
@@ -82,7 +88,7 @@ module Catenary
           (@handlers[[subscription.identifier, subscription.stream]] ||= []) << handler if subscription.token
         end
 
-        # Of a channel that subscribes without stream_from.
+        # For a channel that subscribes without stream_from.
         def owner(handler)
           channel = handler.binding.receiver if handler.is_a?(Proc)
           [channel.identifier, @process.to_s] if channel.is_a?(ActionCable::Channel::Base)

@@ -1,12 +1,13 @@
 module Catenary
   module Rails
+    # Settings of the gem (README.md describes them), and the hooks into Rails.
     class Railtie < ::Rails::Railtie
       config.catenary = ActiveSupport::OrderedOptions.new
-      config.catenary.identify = []            # identifiers that catenary may set, in place of connect
-      config.catenary.workers = nil            # calls of links that run at once, nil: as config.action_cable.worker_pool_size
-      config.catenary.live_limit = 1_000       # connections whose objects a process keeps, about 32 KB each; four times as many that act
-      config.catenary.live_seconds = 600       # for which it keeps them unused
-      config.catenary.pinned_limit = 10_000    # the same for connections with streams that have a block
+      config.catenary.identify = []          # identifiers that catenary may set in place of connect
+      config.catenary.workers = nil          # calls at once; nil: config.action_cable.worker_pool_size
+      config.catenary.live_limit = 1_000     # connections kept in memory; four times as many that act
+      config.catenary.live_seconds = 600     # for which they are kept unused
+      config.catenary.pinned_limit = 10_000  # the same for connections with streams that have a block
       config.catenary.pinned_seconds = 24 * 60 * 60
 
       initializer "catenary.middleware" do |app|
@@ -22,10 +23,10 @@ module Catenary
         end
       end
 
-      # Where all is loaded anyhow; else catenary alone says it, if it matters.
+      # Only with eager loading: otherwise this would load the channel.
       config.after_initialize do |app|
-        if app.config.eager_load && own = TurboStreams.new(app).own
-          ::Rails.logger&.info "[catenary] #{own}: catenary's turbo.verify_streams has no effect"
+        if app.config.eager_load && (changes = TurboStreams.new(app).changes)
+          ::Rails.logger&.info "[catenary] #{changes}: catenary's turbo.verify_streams has no effect"
         end
       end
 

@@ -1,6 +1,7 @@
 module Catenary
   module Rails
-    # Logs refused calls: the first ones of a minute in full, the others as a number, since anybody may cause them.
+    # Logs refused calls: the first ten of a minute in full, the rest as a number, because anybody
+    # can cause them.
     class Refusals
       PER_MINUTE = 10
 
@@ -12,15 +13,15 @@ module Catenary
       def log(problem, peer)
         minute = Clock.now.to_i / 60
         @mutex.synchronize do
-          warn "#{@count - PER_MINUTE} further calls were refused" if minute != @minute && @count > PER_MINUTE
+          log_warning "refused #{@count - PER_MINUTE} further calls" if minute != @minute && @count > PER_MINUTE
           @minute, @count = minute, 0 if minute != @minute
           @count += 1
-          warn "refused a call from #{peer}: #{problem}" if @count <= PER_MINUTE
+          log_warning "refused a call from #{peer}: #{problem}" if @count <= PER_MINUTE
         end
       end
 
       private
-        def warn(text)
+        def log_warning(text)
           ::Rails.logger&.warn("[catenary] #{text}")
         end
     end

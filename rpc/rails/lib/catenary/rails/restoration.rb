@@ -1,10 +1,11 @@
 module Catenary
   module Rails
-    # Makes a connection and its channels what they were, from what catenary holds of them.
+    # Rebuilds a connection and its channels from the state that catenary has.
     class Restoration
+      # For a channel whose process was killed before it could hand over any state.
       UNWRITTEN = { "variables" => [], "confirmed" => true, "unconfirmed" => 0 }.freeze
 
-      # lenient: for a call that must run even if something is gone.
+      # request: the full call. lenient: for a call that must run even if something is lost.
       def initialize(live, request, state, warnings, lenient:)
         @live, @request, @state, @warnings, @lenient = live, request, state, warnings, lenient
         @lookups = Lookups.new(live)
@@ -16,10 +17,10 @@ module Catenary
         ::Rails.application.executor.wrap do
           restore_connection
           channels.each { |identifier, kept| restore_channel(identifier, kept) }
-          @live.ledger.adopt @request["state"], channels.transform_values { |kept| kept["state"] }
+          @live.ledger.restored @request["state"], channels.transform_values { |kept| kept["state"] }
           @lookups.start
         rescue Lost => error
-          lost = error # outside of the executor, which would report it as the application's
+          lost = error # raised outside of the executor, which would report it as the application's
         end
         raise lost if lost
       end
@@ -52,17 +53,16 @@ module Catenary
           raise unless @lenient
         end
 
-        # Of a channel that has ended with its process nothing may have been written.
         def read(identifier, kept)
           return UNWRITTEN if @lenient && kept["state"].nil? && identifier
           @state.read(kept["state"], @live.name, identifier, lenient: @lenient)
         end
 
-        # As ActionCable::Connection::Subscriptions#add does.
+        # Mirrors ActionCable::Connection::Subscriptions#add.
         def build(identifier)
           params = ActiveSupport::JSON.decode(identifier).with_indifferent_access
           channel = params[:channel].to_s.safe_constantize
-          raise Lost, "there is no channel #{params[:channel].inspect} any more" unless channel && ActionCable::Channel::Base >= channel
+          raise Lost, "channel #{params[:channel].inspect} no longer exists" unless channel && ActionCable::Channel::Base >= channel
           channel.new(@live.connection, identifier, params)
         end
 
@@ -74,32 +74,32 @@ module Catenary
         end
 
         def restore_variables(object, identifier, state)
-          state.fetch("variables").each do |name, *written|
-            object.instance_variable_set(name, value(object, identifier, name, written))
+          state.fetch("variables").each do |name, *encoded|
+            object.instance_variable_set(name, value(object, identifier, name, encoded))
           end
         end
 
-        def value(object, identifier, name, written)
-          case written.first
+        def value(object, identifier, name, encoded)
+          case encoded.first
           when State::SELF then object
           when State::CONNECTION then @live.connection
-          when State::UNKEEPABLE then gone(object, name, "it cannot be kept")
-          when StateCodec::RECORD then @lookups.add(identifier, object, name, written)
-          else decode(object, name, written)
+          when State::UNSERIALIZABLE then lose(object, name, "it cannot be serialized")
+          when StateCodec::RECORD then @lookups.add(identifier, object, name, encoded)
+          else decode(object, name, encoded)
           end
         end
 
-        def decode(object, name, written)
-          StateCodec.decode(*written)
+        def decode(object, name, encoded)
+          StateCodec.decode(*encoded)
         rescue StandardError => error
-          gone object, name, error.message
+          lose object, name, error.message
         end
 
-        # Returns nil, unless the connection cannot be without it.
-        def gone(object, name, why)
-          reason = "#{object.class}: #{name} is lost: #{why}"
-          raise Lost, reason if State.identity(object).include?(name.to_sym) && !@lenient
-          @warnings << reason
+        # Returns nil, or raises Lost for a variable that the connection needs.
+        def lose(object, name, reason)
+          text = "#{object.class}: #{name} is lost: #{reason}"
+          raise Lost, text if State.identity(object).include?(name.to_sym) && !@lenient
+          @warnings << text
           nil
         end
     end

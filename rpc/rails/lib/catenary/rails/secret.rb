@@ -2,7 +2,7 @@ require "openssl"
 
 module Catenary
   module Rails
-    # The secret that catenary and the application share, and the keys that are derived from it.
+    # The secret that catenary and the application share, and the keys derived from it.
     class Secret
       def initialize(app)
         @app = app
@@ -16,8 +16,8 @@ module Catenary
         @state_key ||= derive("catenary state v1")
       end
 
-      # Where the secret comes from, for messages.
-      def origin
+      # The name of the secret's source, for messages.
+      def source
         ENV["CATENARY_SECRET"].present? ? "CATENARY_SECRET" : "secret_key_base"
       end
 

@@ -1,19 +1,26 @@
 module Catenary
   module Rails
-    # What the application tells of itself, so that catenary needs no more than its address and the secret.
+    # The application's settings that concern catenary (docs/rpc.md, "Settings"). With them catenary
+    # needs to be configured with nothing but the application's address and the secret.
     class Settings
       def initialize(app)
         @app = app
       end
 
-      # trusted: whether the way back may carry a password. env: of the request, which knows below which path the application runs.
+      # trusted: whether the carrier may transport a password. env: of the request, for SCRIPT_NAME,
+      # the path below which the application runs.
       def to_h(trusted:, env: {})
         @prefix = env["SCRIPT_NAME"]
         @app.executor.wrap do
           {
-            rails: ::Rails.version, gem: VERSION, environment: ::Rails.env.to_s, mount_path: mount_paths.first, mount_paths: mount_paths, threads: threads,
-            local_broadcasts: Listening.local? || nil, cable: (CableSettings.new(config.cable).to_h if trusted), identifiers: ActionCable.server.connection_identifiers.to_a,
-            identify: Array(@app.config.catenary.identify), global_id_app: (GlobalID.app if defined?(GlobalID)), turbo: TurboStreams.new(@app).to_h
+            rails: ::Rails.version, gem: VERSION, environment: ::Rails.env.to_s,
+            mount_path: mount_paths.first, mount_paths: mount_paths, threads: threads,
+            local_broadcasts: Listening.local? || nil,
+            cable: (CableSettings.new(config.cable).to_h if trusted),
+            identifiers: ActionCable.server.connection_identifiers.to_a,
+            identify: Array(@app.config.catenary.identify),
+            global_id_app: (GlobalID.app if defined?(GlobalID)),
+            turbo: TurboStreams.new(@app).to_h
           }.merge!(origins).compact
         end
       end
@@ -30,7 +37,7 @@ module Catenary
           }
         end
 
-        # nil: any.
+        # nil if every host is allowed.
         def hosts
           Array(@app.config.hosts).map { |host| host.is_a?(String) ? host : host.inspect }.presence
         end
@@ -39,7 +46,7 @@ module Catenary
           ActionCable.server.config
         end
 
-        # The configured one first. A dynamic segment may have any name.
+        # config.action_cable.mount_path, then those of the routes. A dynamic segment becomes *.
         def mount_paths
           routed = @app.routes.routes.filter_map { |route| path_of(route) if cable?(route) }
           [@app.config.action_cable.mount_path, *routed].compact.map { |path| "#{@prefix}#{path}" }.uniq
@@ -53,7 +60,7 @@ module Catenary
           route.path.spec.to_s.delete_suffix("(.:format)").gsub(/[:*]\w+/, "*")
         end
 
-        # Requests that all processes of the server can answer at once; nil if it cannot be known.
+        # Requests that all processes of the web server can answer at once; nil if unknown.
         def threads
           per_process, processes = puma || [ENV["RAILS_MAX_THREADS"], ENV["WEB_CONCURRENCY"]]
           per_process.to_i * [processes.to_i, 1].max if per_process.to_i > 0

@@ -2,10 +2,12 @@ require "openssl"
 
 module Catenary
   module Rails
-    # Checks that a request comes from a holder of the secret, is fresh, and is not a repetition.
+    # Checks that a request was signed with the secret, recently, and is not a replay (docs/rpc.md,
+    # "The secret").
     class Signature
-      WINDOW = 60 # seconds, to either side
+      WINDOW = 60 # seconds, in either direction
 
+      # Kinds of requests.
       POST = "v1"
       LINK = "link v1"
 
@@ -15,25 +17,26 @@ module Catenary
         @mutex = Mutex.new
       end
 
-      # nil, or the text that says why the request is refused. kind: POST or LINK. text: what else is signed.
+      # Returns the reason to refuse the request, or nil. kind: POST or LINK. text: what the
+      # signature covers besides time and nonce.
       def problem(env, kind, text, now = Time.now.to_i)
         time, nonce, signature = env.values_at("HTTP_CATENARY_TIME", "HTTP_CATENARY_NONCE", "HTTP_CATENARY_SIGNATURE")
 
         if time.nil? || nonce.nil? || signature.nil?
-          "the call is not signed: Catenary-Time, Catenary-Nonce and Catenary-Signature are needed"
+          "the call is not signed: it needs Catenary-Time, Catenary-Nonce and Catenary-Signature"
         elsif !nonce.match?(/\A\h{32}\z/)
-          "Catenary-Nonce must be 32 hexadecimal digits"
+          "Catenary-Nonce must have 32 hexadecimal digits"
         elsif !time.match?(/\A\d{1,12}\z/) || (now - time.to_i).abs > WINDOW
-          "the call's time is more than #{WINDOW} s from ours: do the clocks agree?"
+          "the call's time differs from ours by more than #{WINDOW} s: compare the clocks"
         elsif !same?(signature, expected(kind, time, nonce, text))
-          "the signature is wrong: catenary must have the same secret as the application, here #{@secret.origin}"
+          "the signature is wrong: catenary must have the application's secret, which comes from #{@secret.source}"
         elsif !@nonces.add?(nonce)
-          "the call is a repetition of an earlier one"
+          "the call is a replay"
         end
       end
 
       private
-        # Setting up an HMAC takes OpenSSL several times as long as a short call's digest.
+        # Reuses one HMAC: setting it up costs several times as much as the digest of a short call.
         def expected(kind, time, nonce, text)
           @mutex.synchronize do
             @hmac ||= OpenSSL::HMAC.new(@secret.rpc_key, "SHA256")

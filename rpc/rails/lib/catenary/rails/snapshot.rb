@@ -3,39 +3,42 @@ require "set"
 
 module Catenary
   module Rails
-    # Remembers what an object was when its state was last written, so as to see cheaply that the state still holds. What may
-    # have changed inside counts as changed; of a record only its identity is written, so that it cannot.
+    # A copy of an object's variables when its state was last written, to find out cheaply whether
+    # the state is still current. A value that may have changed inside counts as changed. A record
+    # does not: only its Global ID is written.
     class Snapshot
       SIMPLE = [NilClass, TrueClass, FalseClass, Numeric, Symbol, String, Time, Date, ActiveSupport::TimeWithZone, ActiveSupport::Duration].freeze
 
-      SMALL = 32 # elements of a collection that is compared
+      SMALL = 32 # elements; larger collections are not compared
 
-      # not_ours: names of variables that are no state. flags: what else is written of the object.
-      def initialize(object, not_ours, flags)
-        @not_ours, @flags = not_ours, flags
+      # ignored: names of variables that are not part of the state. flags: see State.flags.
+      def initialize(object, ignored, flags)
+        @ignored, @flags = ignored, flags
         @all = object.instance_variables
-        @names = ours(@all)
+        @names = without_ignored(@all)
         @values = @names.map { |name| copy(object.instance_variable_get(name)) }
         @pending = @values.any?(PendingRecord)
       end
 
-      def holds?(object, flags)
+      # Whether the object's state is certainly the same.
+      def matches?(object, flags)
         flags == @flags && same_names?(object.instance_variables) && same_values?(object)
       end
 
       private
-        def ours(names)
-          names.reject { |name| @not_ours.key?(name) }
+        def without_ignored(names)
+          names.reject { |name| @ignored.key?(name) }
         end
 
-        # Rails adds some of its own when they are first needed.
+        # Rails adds variables of its own at their first use.
         def same_names?(all)
           return true if all == @all
-          return false unless ours(all) == @names
+          return false unless without_ignored(all) == @names
           @all = all
           true
         end
 
+        # A loop without blocks: this runs after every command.
         def same_values?(object)
           i = @names.size
           nil while (i -= 1) >= 0 && same?(@values[i], object.instance_variable_get(@names[i]))
@@ -57,7 +60,7 @@ module Catenary
           end
         end
 
-        # What was pending may have been found, or given up for something else.
+        # The pending record may have been found, or replaced by the application.
         def same_record?(before, after)
           PendingRecord === after ? before.equal?(after) : before.__found__?(after) && by_identity?(after)
         end

@@ -1,21 +1,23 @@
 module Catenary
   module Rails
-    # Stands in for ActionCable::Connection::WebSocket (Server::Socket::WebSocket in 8.2): the browser's socket is catenary's.
+    # Stands in for ActionCable::Connection::WebSocket (Server::Socket::WebSocket in Rails 8.2).
+    # Records what Rails writes as effects: catenary owns the browser's socket.
     class Socket
-      # As Rails encodes them; every other frame is only text.
+      # As Rails encodes it. Every other frame is passed on as text.
       SUBSCRIPTION_ANSWER = /\A\{"identifier":("(?:[^"\\]|\\.)*"),"type":"(confirm|reject)_subscription"\}\z/m
 
-      # As Rails' beat encodes it.
+      # As Rails' Connection#beat encodes it.
       PING = /\A\{"type":"ping","message":\d+\}\z/
 
       attr_reader :protocol
 
-      def initialize(ops, protocol)
-        @ops, @protocol = ops, protocol.presence
-        @alive, @accepted, @pinged = true, false, false
+      # protocol: the negotiated sub-protocol, or "".
+      def initialize(effects, protocol)
+        @effects, @protocol = effects, protocol.presence
+        @alive, @accepted, @without_pings = true, false, false
       end
 
-      # The request is known to be a WebSocket's: catenary saw to that.
+      # Whether the request is a WebSocket handshake. catenary has checked that.
       def possible?
         true
       end
@@ -29,43 +31,44 @@ module Catenary
         @accepted
       end
 
-      # Natively this hijacks the connection.
+      # Natively this hijacks the TCP connection.
       def rack_response
         @accepted = true
         [-1, {}, []]
       end
 
       def transmit(frame)
-        return if !alive? || (@pinged && frame.match?(PING))
+        return if !alive? || (@without_pings && frame.match?(PING))
 
         if frame.end_with?(%(_subscription"})) && frame =~ SUBSCRIPTION_ANSWER
-          @ops.record $2, ActiveSupport::JSON.decode($1), frame
+          @effects.record $2, ActiveSupport::JSON.decode($1), frame
         else
-          @ops.record "send", frame
+          @effects.record "send", frame
         end
       end
 
       def close(*)
         return unless alive?
         @alive = false
-        @ops.record "close"
+        @effects.record "close"
       end
 
-      # Catenary pings the browser itself.
+      # Drops pings that the block transmits: catenary pings the browser itself.
       def without_pings
-        @pinged = true
+        @without_pings = true
         yield
       ensure
-        @pinged = false
+        @without_pings = false
       end
 
-      # The browser is gone.
-      def gone
+      # The browser has disconnected.
+      def disconnected
         @alive = false
       end
 
-      # Rails ignores the commands of a browser that is gone. In the block it counts as alive; nothing is sent to it.
-      def revived
+      # Counts as alive while the block runs, because Rails ignores commands of a browser that has
+      # disconnected. Nothing is sent to it.
+      def treated_as_alive
         @alive = true
         yield
       ensure

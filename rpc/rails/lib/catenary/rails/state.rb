@@ -3,36 +3,42 @@ require "openssl"
 
 module Catenary
   module Rails
-    # The state of a connection or of a channel as a signed text, which catenary holds and cannot read. What is signed is also whose
-    # state it is.
+    # Writes and reads the state of a connection or a channel: its instance variables as a signed
+    # text, which catenary keeps and does not read. The signature also covers whose state it is.
     class State
       LIMIT = 64 * 1024 # bytes, of one channel or of the connection
 
       # Kinds of variables, besides those of StateCodec.
       SELF = "self"
       CONNECTION = "connection"
-      UNKEEPABLE = "unkeepable"
+      UNSERIALIZABLE = "unserializable"
 
-      # Variables of Rails' own.
-      def self.not_ours(object)
-        object.is_a?(ActionCable::Channel::Base) ? Versions::CHANNEL_VARIABLES : Versions::CONNECTION_VARIABLES
-      end
+      class << self
+        # Names of the instance variables that belong to Rails.
+        def rails_variables(object)
+          channel?(object) ? Versions::CHANNEL_VARIABLES : Versions::CONNECTION_VARIABLES
+        end
 
-      # Variables without which a connection is not the one that it was.
-      def self.identity(object)
-        return [] if object.is_a?(ActionCable::Channel::Base)
-        object.identifiers.map { |identifier| :"@#{identifier}" } << :@connection_identifier
-      end
+        # Names of the variables without which a connection cannot be rebuilt.
+        def identity(object)
+          return [] if channel?(object)
+          object.identifiers.map { |identifier| :"@#{identifier}" } << :@connection_identifier
+        end
 
-      # What Rails itself keeps of a subscription, besides the application's instance variables; nil of a connection.
-      def self.flags(object)
-        return unless object.is_a?(ActionCable::Channel::Base)
-        [
-          object.instance_variable_get(:@defer_subscription_confirmation_counter).value,
-          object.instance_variable_get(:@subscription_confirmation_sent),
-          object.instance_variable_get(:@reject_subscription),
-          object.send(:active_periodic_timers).any?
-        ]
+        # What Rails itself remembers of a subscription; nil for a connection.
+        def flags(object)
+          return unless channel?(object)
+          [
+            object.instance_variable_get(:@defer_subscription_confirmation_counter).value,
+            object.instance_variable_get(:@subscription_confirmation_sent),
+            object.instance_variable_get(:@reject_subscription),
+            object.send(:active_periodic_timers).any?
+          ]
+        end
+
+        def channel?(object)
+          object.is_a?(ActionCable::Channel::Base)
+        end
       end
 
       def initialize(secret)
@@ -41,18 +47,18 @@ module Catenary
         @warned = {}
       end
 
-      # The state of an object, which is the connection of that name or a channel of it.
+      # Returns the state of the connection of that name, or of one of its channels. Adds to
+      # warnings what is lost in a rebuild, each text once in this process.
       def write(object, connection, warnings)
-        channel = object.is_a?(ActionCable::Channel::Base)
-        channel ? write_channel(object, connection, warnings) : write_connection(object, connection, warnings)
+        State.channel?(object) ? write_channel(object, connection, warnings) : write_connection(object, connection, warnings)
       end
 
-      # What was written of the connection of that name, or of its channel with that identifier. lenient: so much as there is of a
-      # state that was too long. Raises Lost.
+      # Reads the state of the connection of that name, or of its channel with that identifier.
+      # lenient: accepts the remains of a state that was too long. Raises Lost.
       def read(text, connection, identifier, lenient: false)
         state = verified(text.to_s, [connection, identifier])
         raise Lost, "the state is missing, another's, or signed with another secret" unless state
-        raise Lost, "the state was too long to be kept" if state["long"] && !lenient
+        raise Lost, "the state was longer than #{LIMIT} bytes" if state["long"] && !lenient
         state
       end
 
@@ -67,63 +73,64 @@ module Catenary
           generate channel, own, { channel => SELF, channel.connection => CONNECTION }, [connection, channel.identifier], warnings
         end
 
-        # own: what is written besides its variables. of: whose state it is.
-        def generate(object, own, references, of, warnings)
+        # own: what is written besides the variables. owner: whose state it is.
+        def generate(object, own, references, owner, warnings)
           kept = variables(object, references.compare_by_identity, warnings)
-          text = sign(own.merge("variables" => kept), of)
+          text = sign(own.merge("variables" => kept), owner)
           return text if text.bytesize <= LIMIT
 
-          warn_once "#{object.class}: its instance variables take more than #{LIMIT} bytes, " \
-            "so that it cannot be rebuilt: the browser will have to reconnect then", warnings
-          identity = State.identity(object) # so that the callbacks of the end can run
-          sign own.merge("variables" => kept.select { |name,| identity.include?(name) }, "long" => true), of
+          warn_once "#{object.class}: its instance variables take more than #{LIMIT} bytes: " \
+            "it cannot be rebuilt, and then the browser must reconnect", warnings
+          identity = State.identity(object) # enough to run the disconnect callbacks
+          sign own.merge("variables" => kept.select { |name,| identity.include?(name) }, "long" => true), owner
         end
 
-        # Name and kind of each, and what is needed to read it again.
+        # Returns name, kind and what decoding needs, for each.
         def variables(object, references, warnings)
-          not_ours = State.not_ours(object)
+          ignored = State.rails_variables(object)
           object.instance_variables.filter_map do |name|
-            next if not_ours.key?(name)
+            next if ignored.key?(name)
             value = object.instance_variable_get(name)
-            without_block object, name, warnings if Hash === value && value.default_proc # is_a? is a use
+            # === and not is_a?, which would look up a PendingRecord
+            warn_of_block object, name, warnings if Hash === value && value.default_proc
             [name, *(references[value] || encode(value))]
-          rescue StateCodec::Unkeepable
-            unkeepable object, name, value, warnings
+          rescue StateCodec::Unserializable
+            unserializable object, name, value, warnings
           end
         end
 
         def encode(value)
-          PendingRecord === value ? value.__written__ : StateCodec.encode(value)
+          PendingRecord === value ? value.__encoded__ : StateCodec.encode(value)
         end
 
-        def without_block(object, name, warnings)
-          warn_once "#{object.class}: #{name} (a Hash with a block) comes back without its block when the object must be rebuilt", warnings
+        def warn_of_block(object, name, warnings)
+          warn_once "#{object.class}: #{name} (a Hash with a block) loses its block when the object is rebuilt", warnings
         end
 
-        def unkeepable(object, name, value, warnings)
-          what = "#{object.class}: #{name} (a #{value.class}) cannot be kept between commands when the object must be rebuilt"
+        def unserializable(object, name, value, warnings)
+          text = "#{object.class}: #{name} (a #{value.class}) cannot be serialized and is lost when the object is rebuilt"
           identity = State.identity(object).include?(name)
-          warn_once identity ? "#{what}: the browser will have to reconnect then" : what, warnings
-          [name, UNKEEPABLE] if identity
+          warn_once identity ? "#{text}: the browser must reconnect then" : text, warnings
+          [name, UNSERIALIZABLE] if identity
         end
 
-        def sign(state, of)
+        def sign(state, owner)
           data = [JSON.generate(state)].pack("m0")
-          "#{data}--#{signature(data, of)}"
+          "#{data}--#{signature(data, owner)}"
         end
 
-        def verified(text, of)
+        def verified(text, owner)
           data, signature = text.split("--", 2)
-          return unless signature && ActiveSupport::SecurityUtils.secure_compare(signature, signature(data, of))
+          return unless signature && ActiveSupport::SecurityUtils.secure_compare(signature, signature(data, owner))
           JSON.parse(data.unpack1("m0"))
         end
 
-        # Setting up an HMAC takes OpenSSL several times as long as the digest.
-        def signature(data, of)
+        # Reuses one HMAC: setting it up costs several times as much as the digest.
+        def signature(data, owner)
           @mutex.synchronize do
             @hmac ||= OpenSSL::HMAC.new(@secret.state_key, "SHA256")
             @hmac.reset
-            @hmac << JSON.generate(of) << "\n" << data
+            @hmac << JSON.generate(owner) << "\n" << data
             @hmac.hexdigest
           end
         end

@@ -4,17 +4,18 @@ require "bigdecimal"
 
 module Catenary
   module Rails
-    # Writes one value of an instance variable as text and reads it again: as a job's argument is, so that a record is looked
-    # up again; else, or if it would come back as something else, marshalled.
+    # Serializes the value of an instance variable. Uses Active Job's argument serializers where
+    # they return an equal value; then a record is looked up again. Marshals everything else.
     module StateCodec
       extend self
 
-      class Unkeepable < StandardError; end
+      # Raised by encode for a value that can be neither serialized nor marshalled.
+      class Unserializable < StandardError; end
 
-      # What was looked up is not what was written.
+      # Raised by decode if a record was not found, or is not the one that was encoded.
       class Changed < StandardError; end
 
-      RECORD = "r" # kind of a value that is looked up
+      RECORD = "r" # kind of a value that is or contains a record
 
       # Returns the kind, the text, and what else decode needs.
       def encode(value)
@@ -28,13 +29,18 @@ module Catenary
 
       def decode(kind, text, created = nil)
         case kind
-        when "j", RECORD then ActiveJob::Arguments.deserialize(JSON.parse(text)).first.tap { |value| compare created, value if created }
-        when "m" then Marshal.load(text.unpack1("m0"))
+        when "j", RECORD
+          value = ActiveJob::Arguments.deserialize(JSON.parse(text)).first
+          compare created, value if created
+          value
+        when "m"
+          Marshal.load(text.unpack1("m0"))
         end
       end
 
       private
-        # Not before Rails 7.1 a BigDecimal; never a text in another encoding, the default of a hash, or a class of one's own.
+        # Active Job loses a BigDecimal (before Rails 7.1), an encoding other than UTF-8, the
+        # default of a Hash, and subclasses.
         def same_as_argument?(value)
           case value
           when BigDecimal then false
@@ -45,7 +51,7 @@ module Catenary
           end
         end
 
-        # A default that is a block cannot be marshalled either.
+        # A default block is ignored: it cannot be marshalled either.
         def plain?(hash)
           hash.default.nil? && (hash.instance_of?(Hash) || hash.instance_of?(ActiveSupport::HashWithIndifferentAccess))
         end
@@ -59,25 +65,25 @@ module Catenary
           end
         end
 
-        # In milliseconds, which every database keeps; nil: nobody knows.
+        # In milliseconds, which every database stores; nil if the record has none.
         def created_at(record)
           time = record.created_at if record.respond_to?(:created_at)
           time.respond_to?(:usec) ? time.to_i * 1000 + time.usec / 1000 : time&.to_s
         end
 
-        # Another tenant may have another record with the same id. A locator of the application's own may return nil.
+        # Another tenant may have another record with the same id. A custom locator may return nil.
         def compare(created, value)
           found = records_of(value).map { |record| created_at(record) }
           raise Changed, "a record was not found" unless found.size == created.size
-          raise Changed, "its created_at is not what it was" unless created.zip(found).all? { |before, now| before.nil? || before == now }
+          raise Changed, "its created_at has changed" unless created.zip(found).all? { |before, now| before.nil? || before == now }
         end
 
-        # A relation would be marshalled as the records that it happens to find.
+        # A relation would be marshalled as the records that it finds now.
         def marshal(value)
-          raise Unkeepable if defined?(ActiveRecord::Relation) && value.is_a?(ActiveRecord::Relation)
+          raise Unserializable if defined?(ActiveRecord::Relation) && value.is_a?(ActiveRecord::Relation)
           [Marshal.dump(value)].pack("m0")
         rescue StandardError
-          raise Unkeepable
+          raise Unserializable
         end
     end
   end

@@ -1,13 +1,16 @@
 module Catenary
   module Rails
-    # Keeps the order of the code: before a thread broadcasts or enqueues a job, catenary must have the effects that the thread
-    # has recorded, since the job or the broadcast's receiver could be faster. What else an application tells others with (its own
-    # PUBLISH, an HTTP request) may overtake what was recorded in the last ticks.
+    # Keeps effects ahead of broadcasts and jobs. Before a thread broadcasts or enqueues a job, it
+    # waits until catenary has acknowledged the effects that the thread has recorded; otherwise the
+    # job, or a receiver of the broadcast, could be faster. Other ways to notify somebody (a PUBLISH
+    # of the application's own, an HTTP request) may overtake effects by a few milliseconds.
     module Sync
-      SECONDS = 1 # at most; catenary may be waiting for its source of broadcasts
-      MARKS = :catenary_unacknowledged # of a thread: by link the Ops in which it has recorded last
+      SECONDS = 1 # to wait at most: catenary may be waiting for a stream to become live
 
-      # The pub/sub adapter of the application is extended with this.
+      # Thread variable: by link, the Effects to which the thread has added since it last waited.
+      UNACKNOWLEDGED = :catenary_unacknowledged
+
+      # Extends the application's pub/sub adapter.
       module Broadcasting
         def broadcast(*)
           Sync.wait
@@ -16,7 +19,7 @@ module Catenary
         end
       end
 
-      # Prepended to ActiveJob: jobs that are enqueued many at a time run no callbacks.
+      # Prepended to ActiveJob: perform_all_later runs no callbacks.
       module Enqueuing
         def perform_all_later(*)
           Sync.wait
@@ -24,7 +27,7 @@ module Catenary
         end
       end
 
-      # Middleware of Sidekiq's client: its own workers know nothing of ActiveJob.
+      # Client middleware of Sidekiq, for workers that do not use Active Job.
       class SidekiqClient
         def call(*)
           Sync.wait
@@ -33,24 +36,26 @@ module Catenary
       end
 
       class << self
-        def recorded(ops, link)
+        # This thread has added to these effects.
+        def recorded(effects, link)
           thread = Thread.current
-          marks = thread.thread_variable_get(MARKS) || thread.thread_variable_set(MARKS, {}.compare_by_identity)
-          marks[link] = ops
+          unacknowledged = thread.thread_variable_get(UNACKNOWLEDGED) ||
+            thread.thread_variable_set(UNACKNOWLEDGED, {}.compare_by_identity)
+          unacknowledged[link] = effects
         end
 
-        # What this thread recorded in an earlier call is in order without us: catenary has the end of that call.
+        # Forgets the effects of earlier calls: catenary has their results, and so keeps the order.
         def forget
-          Thread.current.thread_variable_get(MARKS)&.clear
+          Thread.current.thread_variable_get(UNACKNOWLEDGED)&.clear
         end
 
         def wait
-          marks = Thread.current.thread_variable_get(MARKS)
-          return if marks.nil? || marks.empty?
+          unacknowledged = Thread.current.thread_variable_get(UNACKNOWLEDGED)
+          return if unacknowledged.nil? || unacknowledged.empty?
 
           deadline = Clock.now + SECONDS
-          marks.each { |link, ops| ops.sync(link, deadline) }
-          marks.clear
+          unacknowledged.each { |link, effects| effects.sync(link, deadline) }
+          unacknowledged.clear
         end
       end
     end

@@ -1,10 +1,10 @@
 module Catenary
   module Rails
-    # Counts an event and warns of it at most once a minute.
+    # Counts an event and logs a warning about it at most once a minute.
     class ThrottledLog
       INTERVAL = 60 # seconds
 
-      # The block makes the text from the number of events since the last warning.
+      # The block returns the warning, given the number of events since the last one.
       def initialize(&text)
         @text = text
         @mutex = Mutex.new

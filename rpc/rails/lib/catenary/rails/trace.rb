@@ -1,23 +1,25 @@
 module Catenary
   module Rails
-    # The W3C trace that a call belongs to, which the application goes on with: what it sees as the handshake's environment has
-    # the call's trace in place of what the browser may have sent.
+    # Lets the application continue the W3C trace of a call (docs/traces.md). In the handshake's
+    # environment the call's trace replaces the headers that the browser may have sent.
     module Trace
       PARENT = "HTTP_TRACEPARENT"
       STATE = "HTTP_TRACESTATE"
 
       class << self
-        # Puts the trace into the environments of a connection, while the block runs.
+        # Sets the trace in the connection's environments while the block runs. parent: the call's
+        # traceparent, or nil.
         def continue(parent, connection)
           return yield unless parent
 
-          environments = [connection.send(:env), connection.send(:request).env].uniq(&:object_id) # the request has a copy
-          before = environments.map { |environment| environment.slice(PARENT, STATE) }
+          # The request has an environment of its own, a copy.
+          environments = [connection.send(:env), connection.send(:request).env].uniq(&:object_id)
+          saved = environments.map { |environment| environment.slice(PARENT, STATE) }
           begin
             environments.each { |environment| replace environment, PARENT => parent }
             yield
           ensure
-            environments.zip(before) { |environment, was| replace environment, was }
+            environments.zip(saved) { |environment, trace| replace environment, trace }
           end
         end
 

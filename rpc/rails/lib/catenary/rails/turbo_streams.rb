@@ -2,8 +2,8 @@ require "openssl"
 
 module Catenary
   module Rails
-    # Whether catenary may answer for Turbo's streams (turbo.verify_streams): only if the signed name is all that is asked for,
-    # because Turbo::StreamsChannel is as turbo-rails has it.
+    # Whether catenary may answer subscriptions to Turbo's streams (turbo.verify_streams). It may if
+    # Turbo::StreamsChannel is turbo-rails' own, because then the signed name is the only condition.
     class TurboStreams
       SALT = "turbo/signed_stream_verifier_key"
       CHECK = "catenary turbo v1"
@@ -12,21 +12,21 @@ module Catenary
         @app = app
       end
 
-      # nil if there is no such channel.
+      # nil if there is no Turbo::StreamsChannel.
       def to_h
-        { own: own, key_check: OpenSSL::HMAC.hexdigest("SHA256", key, CHECK) }.compact if channel
+        { own: changes, key_check: OpenSSL::HMAC.hexdigest("SHA256", key, CHECK) }.compact if channel
       rescue StandardError, ScriptError => error
-        { own: "Turbo::StreamsChannel cannot be looked at: #{error.message}" }
+        { own: "failed to inspect Turbo::StreamsChannel: #{error.message}" }
       end
 
-      # What the application has made of the channel, or nil.
-      def own
+      # Describes what the application has changed in the channel; nil if nothing.
+      def changes
         if channel.nil?
           nil
-        elsif file = own_file
+        elsif (file = changed_in)
           "the application changes Turbo::StreamsChannel in #{file}"
         elsif (callbacks(channel) - callbacks(ActionCable::Channel::Base)).any?
-          "Turbo::StreamsChannel has callbacks of the application's before, after or around subscribed"
+          "the application adds subscribe callbacks to Turbo::StreamsChannel"
         end
       end
 
@@ -35,10 +35,11 @@ module Catenary
           "Turbo::StreamsChannel".safe_constantize
         end
 
-        # The first file outside of turbo-rails that has a method of the channel's.
-        def own_file
+        # The first file outside of turbo-rails that defines a method of the channel.
+        def changed_in
           methods = (channel.instance_methods + channel.private_instance_methods).map { |name| channel.instance_method(name) }
-          files = methods.reject { |method| ActionCable::Channel::Base <= method.owner }.filter_map { |method| method.source_location&.first }
+          methods.reject! { |method| ActionCable::Channel::Base <= method.owner }
+          files = methods.filter_map { |method| method.source_location&.first }
           files.find { |file| root.nil? || !file.start_with?("#{root}/") }
         end
 

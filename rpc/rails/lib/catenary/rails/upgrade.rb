@@ -3,14 +3,11 @@ require "securerandom"
 
 module Catenary
   module Rails
-    # Turns a signed request for a link into one (docs/rpc.md, "The link").
+    # Turns a signed request into a link (docs/rpc.md, "The link").
     class Upgrade
-      NAME = "catenary"
+      PROTOCOL = "catenary" # in the Upgrade header
 
-      # Of the request's environment: what belongs to the server, and not to the request.
-      SERVERS = Handshake::SERVERS
-
-      # What the request's signature is of, besides time and nonce.
+      # What the request's signature covers, besides time and nonce.
       def self.signed(env)
         env.values_at("HTTP_CATENARY_NODE", "HTTP_CATENARY_FRAMES", "HTTP_CATENARY_KNOWN").join("\n")
       end
@@ -19,9 +16,9 @@ module Catenary
         @endpoint, @secret = endpoint, secret
       end
 
-      # Returns the Rack answer. direct: whether the peer is on this machine, and no proxy is between.
+      # Returns the Rack response. direct: whether the peer is on this machine, without a proxy.
       def answer(env, direct:)
-        return refuse(426, "upgrade" => NAME, "connection" => "Upgrade") unless env["HTTP_UPGRADE"].to_s.casecmp?(NAME)
+        return refuse(426, "upgrade" => PROTOCOL, "connection" => "Upgrade") unless env["HTTP_UPGRADE"].to_s.casecmp?(PROTOCOL)
         return refuse(501) unless env["rack.hijack"]
         return refuse(409, "catenary-process" => process) if env["HTTP_CATENARY_KNOWN"].to_s.split.include?(process)
 
@@ -38,29 +35,29 @@ module Catenary
           io = env["rack.hijack"].call
           io.respond_to?(:read_nonblock) ? io : env["rack.hijack_io"]
         rescue StandardError, NotImplementedError => error
-          ::Rails.logger&.error "[catenary] the server cannot hijack a connection: #{error.message} (#{error.class})"
+          ::Rails.logger&.error "[catenary] the web server cannot hijack a connection: #{error.message} (#{error.class})"
           nil
         end
 
         def open(io, env, direct)
           keys = Keys.new(@secret.rpc_key, env["HTTP_CATENARY_NONCE"])
           plain = env["HTTP_CATENARY_FRAMES"] == "plain" && (direct || encrypted?(io, env))
-          framing = Framing.new(io, keys: plain ? nil : keys.of_macs)
+          framing = Framing.new(io, keys: plain ? nil : keys.for_macs)
           if framing.write_head(head(keys, plain ? "plain" : "mac"))
-            link = Link.new(@endpoint, framing, env["HTTP_CATENARY_NODE"].to_s, env.slice(*SERVERS), proof: keys.proof_of_catenary,
-              proof_seconds: @endpoint.proof_seconds) { @endpoint.hello(env, trusted: plain) }
+            link = Link.new(@endpoint, framing, env["HTTP_CATENARY_NODE"].to_s, env.slice(*Handshake::SERVER_KEYS),
+              proof: keys.proof_of_catenary, proof_seconds: @endpoint.proof_seconds) { @endpoint.hello(env, trusted: plain) }
             @endpoint.links.add link, (::Puma::Server.current if defined?(::Puma::Server))
           end
-          [-1, {}, []] # the server forgets the connection
+          [-1, {}, []] # makes the web server forget the connection
         end
 
-        # Puma itself has ended the TLS of whoever has sent this.
+        # Whether Puma itself has terminated the peer's TLS.
         def encrypted?(io, env)
           defined?(::Puma::MiniSSL::Socket) && io.is_a?(::Puma::MiniSSL::Socket) && !Middleware.forwarded?(env)
         end
 
         def head(keys, frames)
-          "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: #{NAME}\r\nCatenary-Process: #{process}\r\n" \
+          "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: #{PROTOCOL}\r\nCatenary-Process: #{process}\r\n" \
             "Catenary-Nonce: #{keys.nonce}\r\nCatenary-Frames: #{frames}\r\nCatenary-Proof: #{keys.proof(process, frames)}\r\n\r\n"
         end
 
@@ -68,22 +65,23 @@ module Catenary
           [status, { "content-type" => "text/plain; charset=utf-8", "content-length" => "0" }.merge!(headers), []]
         end
 
-        # What both sides derive from the secret and their nonces.
+        # Keys and proofs that both sides derive from the secret and their two nonces.
         class Keys
-          attr_reader :nonce
+          attr_reader :nonce # ours
 
           def initialize(key, their_nonce)
-            @key, @theirs, @nonce = key, their_nonce, SecureRandom.hex(16)
-            @link = OpenSSL::HMAC.digest("SHA256", key, "link v1 key\n#{@theirs}\n#{@nonce}")
+            @key, @their_nonce, @nonce = key, their_nonce, SecureRandom.hex(16)
+            @link = OpenSSL::HMAC.digest("SHA256", key, "link v1 key\n#{@their_nonce}\n#{@nonce}")
           end
 
-          # Those of the frames that we read, and of those that we write.
-          def of_macs
+          # Those of the frames that we read, and of the frames that we write.
+          def for_macs
             %w[catenary rails].map { |sender| OpenSSL::HMAC.digest("SHA256", @link, sender) }
           end
 
+          # Our proof that we have the secret.
           def proof(process, frames)
-            OpenSSL::HMAC.hexdigest("SHA256", @key, "link v1 proof\n#{@theirs}\n#{@nonce}\n#{process}\n#{frames}")
+            OpenSSL::HMAC.hexdigest("SHA256", @key, "link v1 proof\n#{@their_nonce}\n#{@nonce}\n#{process}\n#{frames}")
           end
 
           def proof_of_catenary

@@ -1,17 +1,19 @@
 module Catenary
   module Rails
-    # Where the Rails versions differ in what we touch; nothing else asks for a version.
+    # All differences between Rails versions that concern the gem.
     module Versions
       extend self
 
-      # Rails 8.2 parts the socket from the connection. The object that owns @websocket, @coder and @protocol, and that answers to
-      # process, handle_open, handle_close and dispatch_websocket_message, is Server::Socket there, and the connection itself before.
+      # Rails 8.2 separates the socket from the connection. Its Server::Socket owns @websocket,
+      # @coder and @protocol, and responds to process, handle_open, handle_close and
+      # dispatch_websocket_message. In earlier versions the connection does.
       SEPARATE_SOCKET = ActionCable::Server.const_defined?(:Socket, false)
 
-      # The origin that allow_same_origin_as_host allows is of the Host header up to Rails 8.1, and then of request.host_with_port.
+      # allow_same_origin_as_host compares the origin with the Host header up to Rails 8.1, and with
+      # request.host_with_port as of 8.2.
       OWN_HOST_IS_FORWARDED = SEPARATE_SOCKET
 
-      # Instance variables that belong to Rails (6.1 to 8.2): made anew with the object, or no state of the application's.
+      # Instance variables of Rails' own (6.1 to 8.2). They are not part of the application's state.
       CONNECTION_VARIABLES = %i[
         @server @env @coder @worker_pool @logger @websocket @subscriptions @message_buffer @_internal_subscriptions @started_at
         @protocol @request @socket
@@ -21,7 +23,8 @@ module Catenary
         @subscription_confirmation_sent @_streams @active_periodic_timers @unsubscribed @parameter_filter
       ].to_h { |name| [name, true] }.freeze
 
-      # Prepended to Rails' socket. With our event loop it makes no driver, which would want a TCP connection.
+      # Prepended to Rails' WebSocket. Keeps it from creating a websocket-driver, which needs a TCP
+      # connection.
       module WithoutDriver
         def initialize(_env, _target, event_loop, **)
           super unless EventLoop === event_loop
@@ -32,7 +35,8 @@ module Catenary
         end
       end
 
-      # Builds the application's connection around our socket. Returns it and the object that drives it.
+      # Builds the application's connection around our socket. Returns the connection, and the
+      # object that owns the socket (see SEPARATE_SOCKET).
       def build(server, env, socket, coder)
         driver = SEPARATE_SOCKET ? ActionCable::Server::Socket.new(server, env) : server.config.connection_class.call.new(server, env)
         driver.instance_variable_set(:@websocket, socket)

@@ -1,11 +1,13 @@
 module Catenary
   module Rails
-    # A thread that looks every two milliseconds after the calls that run, and otherwise only now and then after the server.
+    # A thread that looks after everything that is due: the effects of running calls, reading roles,
+    # states to hand over, and whether the web server is stopping. It ticks every two milliseconds
+    # while calls run, and every 50 milliseconds otherwise.
     class Watch
       TICK = 0.002
-      IDLE = 0.05
-      PATIENCE = 25 # ticks without a call, before it only looks now and then
-      DATABASE = 1  # seconds between two looks at the database's connections
+      IDLE_TICK = 0.05
+      IDLE_AFTER = 25      # ticks without a call
+      DATABASE_SECONDS = 1 # between two looks at the database's connection pool
 
       def initialize(workers, links, handover)
         @workers, @links, @handover = workers, links, handover
@@ -32,27 +34,28 @@ module Catenary
         def run
           quiet = 0
           loop do
-            quiet = look ? 0 : quiet + 1
-            quiet < PATIENCE ? sleep(TICK) : rest
+            quiet = tick ? 0 : quiet + 1
+            quiet < IDLE_AFTER ? sleep(TICK) : rest
           rescue StandardError => error
             ::Rails.logger&.error "[catenary] #{error.message} (#{error.class})\n#{error.backtrace&.first(5)&.join("\n")}"
           end
         end
 
         # Returns whether calls are running.
-        def look
+        def tick
           now = Clock.now
           running = @workers.tick
           @workers.calls.each(&:flush) if running
           @links.flush
-          @handover.look idle: !running
-          if now - @polled >= IDLE
+          @handover.write_due idle: !running
+          if now - @polled >= IDLE_TICK
             @polled = now
             @links.poll
           end
-          if running && now - @sampled >= DATABASE
+          if running && now - @sampled >= DATABASE_SECONDS
             @sampled = now
-            @database.look Thread.list.select { |thread| thread.name&.start_with?("catenary ") } # of handshakes, too
+            # By name, to include the threads of handshakes.
+            @database.check Thread.list.select { |thread| thread.name&.start_with?("catenary ") }
           end
           running
         end
@@ -60,32 +63,9 @@ module Catenary
         def rest
           @mutex.synchronize do
             @idle = true
-            @woken.wait(@mutex, IDLE) if @workers.running == 0
+            @woken.wait(@mutex, IDLE_TICK) if @workers.running == 0
             @idle = false
           end
-        end
-    end
-
-    # Warns of calls that wait for a connection to the database.
-    class DatabaseWaits
-      WARNING = ThrottledLog.new do
-        "calls wait for a connection to the database: its pool (config/database.yml) must have one for each of the web server's " \
-          "threads and, besides, for each of config.catenary.workers"
-      end
-
-      def look(threads)
-        WARNING.add if pool&.num_waiting_in_queue.to_i > 0 && threads.any? { |thread| waits?(thread) }
-      end
-
-      private
-        def pool
-          ::ActiveRecord::Base.connection_pool if defined?(::ActiveRecord::Base)
-        rescue StandardError
-          nil # there is no database
-        end
-
-        def waits?(thread)
-          thread.backtrace&.any? { |line| line.include?("connection_pool") }
         end
     end
   end

@@ -17,11 +17,11 @@ module Catenary
           Thread.current.thread_variable_set(Workers::CURRENT, self)
           run
         ensure
-          @workers.lose self
+          @workers.remove_worker self
         end
       end
 
-      # Until it is given something to do.
+      # Waits until it has a call or a link.
       def wait(mutex)
         @ready.wait(mutex) until @call || @link
       end
@@ -34,23 +34,24 @@ module Catenary
         def run
           loop do
             perform @call if @call
-            lead if @link
+            read_link if @link
             @workers.park(self) unless @call || @link
           end
         end
 
-        # Reads the link, and runs what comes, for as long as this thread has the role.
-        def lead
+        # Reads the link and runs its calls for as long as this thread has the reading role.
+        def read_link
           link = @link
           while call = link.read
-            perform call if @workers.admit(link, call)
+            perform call if @workers.claim(link, call)
             return unless link.equal?(@link)
           end
           @link = nil
-          @workers.remove link
+          @workers.remove_link link
           link.close
         end
 
+        # Runs the call, then those that are queued.
         def perform(call)
           while call
             @call = call

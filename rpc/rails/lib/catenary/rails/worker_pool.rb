@@ -1,10 +1,11 @@
 module Catenary
   module Rails
-    # The worker pool of one connection: Rails' own work with all its callbacks (the executor, log tags, what the application
-    # added), on the thread that answers the call. What is invoked asynchronously runs at the end of the command, or on one of the
-    # gem's workers if no command is running.
+    # Stands in for Rails' worker pool, for one connection. Runs work with all of Rails' callbacks
+    # (the executor, log tags, those of the application), but on the thread that answers the call.
+    # What is invoked asynchronously runs at the end of the command, or on one of Workers' threads
+    # if no command is running.
     class WorkerPool < ActionCable::Server::Worker
-      # A job as Workers have it.
+      # A task for Workers.
       Job = Struct.new(:block) do
         def run
           block.call
@@ -19,7 +20,7 @@ module Catenary
         end
       end
 
-      # Natively there is one pool, whose class knows the connection that its thread works for.
+      # Natively there is one pool, and its class knows the connection that a thread works for.
       class << self
         delegate :connection, :connection=, to: :superclass
       end
@@ -30,15 +31,15 @@ module Catenary
 
       delegate :begin, :drain, :finish, to: :executor
 
-      # What is to run after what runs now, in order.
+      # The queue of what is to run after the current work, in order.
       class Jobs
         def initialize(endpoint)
           @endpoint = endpoint
           @mutex = Mutex.new
-          @jobs = nil
+          @jobs = nil # an Array while a command runs
         end
 
-        # A command begins.
+        # Starts a command.
         def begin
           @mutex.synchronize { @jobs = [] }
         end
@@ -53,7 +54,7 @@ module Catenary
           end
         end
 
-        # The command ends. Jobs that another thread adds at this moment run here too.
+        # Ends the command, after the jobs that other threads have added.
         def finish
           while job = @mutex.synchronize { @jobs.shift || (@jobs = nil) }
             job.call

@@ -1,27 +1,35 @@
 module Catenary
   module Rails
-    # The threads that read the links of this process and run its calls: never a web server's, and never Action Cable's own.
+    # The threads that read the links of this process and run its calls. They are neither the web
+    # server's threads nor Action Cable's.
     #
-    # Of each link one thread has the reading role. Having read a call it runs it itself, which saves a switch of threads, if fewer
-    # than the limit are running; else the call is queued. If the call takes longer than a tick, the role goes to another
-    # thread, so that pings are answered and other calls are read. A thread that ends a call takes the role back if its owner is in
-    # a call. Besides the limit there is no more than one thread for each link.
+    # For each link one thread has the reading role. It runs the calls that it reads itself, which
+    # saves a thread switch, as long as fewer than the limit are running; otherwise it queues them.
+    # If a call takes longer than a tick, the role moves to another thread, which answers pings and
+    # reads further calls. A thread that ends a call takes the role back if its owner is running a
+    # call. Besides the limit there is at most one thread for each link.
     class Workers
-      CURRENT = :catenary_worker
-      QUICK = 2 # calls of one thread between two ticks: with fewer, another thread costs little and gains much if they wait
+      CURRENT = :catenary_worker # thread variable
+
+      # Calls of a thread within one tick, below which calls count as slow. Then moving the role
+      # costs little compared to what the waiting calls gain.
+      QUICK = 2
+
+      attr_reader :running # calls that run now
+      attr_writer :watch # woken when a call begins to run
 
       # The worker that runs on this thread, or nil.
       def self.current
         Thread.current.thread_variable_get(CURRENT)
       end
 
-      # limit: of calls that run at once, or what says it at the first.
+      # limit: calls that run at once, or a proc that returns it when it is first needed.
       def initialize(limit)
         @limit = limit
         @mutex = Mutex.new
         @links, @queue, @workers, @parked = [], [], [], []
         @running = 0
-        @ended, @slow = 0, false
+        @ended, @slow = 0, false # calls that have ended since the last tick, and whether they are slow
         @watch = nil
       end
 
@@ -29,34 +37,32 @@ module Catenary
         @limit.respond_to?(:call) ? @limit = @limit.call : @limit
       end
 
-      attr_reader :running
-      attr_writer :watch # is woken when calls begin to run
-
-      # Reads that link from now on.
+      # Starts to read the link.
       def add(link)
         @mutex.synchronize do
           @links << link
-          entrust link
+          assign_role link
         end
       end
 
-      # Runs something (it answers to run, link and flush) as calls are run.
+      # Runs a task as calls are run. It responds to run, link and flush.
       def post(task)
         @mutex.synchronize do
           @running < limit ? start(task) : @queue << task
         end
       end
 
-      # Runs the block as calls are run, and waits for what it returns.
+      # Runs the block as calls are run, and returns its value.
       def run(&block)
-        awaited = Awaited.new(block)
-        post awaited
-        awaited.value
+        task = AwaitedTask.new(block)
+        post task
+        task.value
       end
 
-      # The worker has read a call. Returns whether it is to run it.
-      def admit(link, call)
-        admitted = @mutex.synchronize do
+      # The worker of that link has read a call. Returns whether it is to run it; otherwise the call
+      # is queued.
+      def claim(link, call)
+        claimed = @mutex.synchronize do
           link.reads += 1
           link.pending += 1
           if @running < limit
@@ -69,18 +75,19 @@ module Catenary
           end
         end
         @watch&.wake
-        admitted
+        claimed
       end
 
-      # A call was read by a thread that cannot run it.
-      def queue(link, call)
+      # Queues a call that was read by a thread in the middle of another call.
+      def enqueue(link, call)
         @mutex.synchronize do
           link.pending += 1
           @queue << call
         end
       end
 
-      # The worker has run that call. Returns the next one, or nil: then it may have the reading role of worker.link.
+      # The worker has run the call. Returns the next one; or nil, and then the worker may have the
+      # reading role of worker.link.
       def finish(worker, call)
         @mutex.synchronize do
           link = call.link
@@ -92,13 +99,13 @@ module Catenary
           if worker.link
             worker.link.reading = true
           elsif @slow && link && !link.reading && @links.include?(link)
-            pass link, worker
+            give_role link, worker
           end
           nil
         end
       end
 
-      # Waits until there is something to do for the worker.
+      # Waits until the worker has something to do.
       def park(worker)
         @mutex.synchronize do
           @parked << worker
@@ -106,20 +113,20 @@ module Catenary
         end
       end
 
-      # The link is over.
-      def remove(link)
+      # The link is closed.
+      def remove_link(link)
         @mutex.synchronize { @links.delete(link) }
       end
 
-      # The application has killed the worker's thread.
-      def lose(worker)
+      # The worker's thread has ended: the application has killed it.
+      def remove_worker(worker)
         @mutex.synchronize do
           @workers.delete worker
           if call = worker.call
             @running -= 1
             call.link.pending -= 1 if call.link
           end
-          entrust worker.link if worker.link && !@closed
+          assign_role worker.link if worker.link && !@closed
         end
       end
 
@@ -128,42 +135,44 @@ module Catenary
         @closed = true
       end
 
-      # The thread of this call reads no more, because it may wait long.
+      # This thread's call may have to wait for others, so another thread reads from now on.
       def give_up_role
         @mutex.synchronize do
           link = Workers.current&.link
-          entrust link if link && !link.reading
+          assign_role link if link && !link.reading
         end
       end
 
-      # Lends this thread the reading role, if it has it anyway or its owner does not read. Returns whether it did.
-      def borrow(link)
+      # Lends the link's reading role to this thread, in the middle of a call, if it has the role
+      # anyway or the owner is not reading. Returns whether it did.
+      def borrow_role(link)
         worker = Workers.current or return false
         @mutex.synchronize do
           next false if link.reading || !(worker.link.nil? || worker.link.equal?(link)) || !@links.include?(link)
-          pass link, worker
+          give_role link, worker
           true
         end
       end
 
-      # The thread has read, and goes on with its call.
-      def give_back(link)
+      # The thread has stopped reading and continues its call.
+      def return_role(link)
         @mutex.synchronize do
           link.reads += 1
           link.reading = false
         end
       end
 
-      # Takes the role from threads that have been in one call since the last tick, or that leave others waiting though calls are
-      # slow; and has calls run that can be. Returns whether any run, or have run since the last tick: this thread comes to look
-      # when others wait, and then none may run.
+      # Moves reading roles away from threads that have run one call since the last tick, or that
+      # keep others waiting while calls are slow. Starts queued calls as far as possible. Returns
+      # whether calls run or have ended since the last tick: Watch gets to run when calls wait, so
+      # none may be running now.
       def tick
         @mutex.synchronize do
           busy = @ended > 0
           @slow = @ended < QUICK * @running
           @ended = 0
           @links.each do |link|
-            entrust link if !link.reading && (link.reads == link.last_reads || (@slow && link.waiting?))
+            assign_role link if !link.reading && (link.reads == link.last_reads || (@slow && link.readable?))
             link.last_reads = link.reads
           end
           start @queue.shift while @queue.any? && @running < limit
@@ -171,7 +180,7 @@ module Catenary
         end
       end
 
-      # What runs at this moment.
+      # The calls that run now.
       def calls
         @workers.filter_map(&:call)
       end
@@ -180,24 +189,24 @@ module Catenary
         @workers.map(&:thread)
       end
 
-      # Whether calls run or wait.
+      # Whether calls run or are queued.
       def busy?
         @mutex.synchronize { @running > 0 || @queue.any? }
       end
 
       private
-        # Gives the reading role to a thread that does nothing.
-        def entrust(link)
-          assign { |worker| pass link, worker }
+        # Gives the reading role to a thread that is free.
+        def assign_role(link)
+          with_free_worker { |worker| give_role link, worker }
         end
 
         def start(task)
           @running += 1
           @watch&.wake
-          assign { |worker| worker.call = task }
+          with_free_worker { |worker| worker.call = task }
         end
 
-        def assign
+        def with_free_worker
           if worker = @parked.pop
             yield worker
             worker.wake
@@ -208,39 +217,10 @@ module Catenary
           end
         end
 
-        def pass(link, worker)
+        def give_role(link, worker)
           link.reader.link = nil if link.reader && link.reader.link.equal?(link)
           link.reader, worker.link, link.reading = worker, link, true
         end
-    end
-
-    # A block that Workers run, and for whose value another thread waits.
-    class Awaited
-      def initialize(block)
-        @block, @ended = block, Queue.new
-        @error = ThreadError.new("the application has killed the thread of a call")
-      end
-
-      def run
-        @value = @block.call
-        @error = nil
-      rescue Exception => error
-        @error = error
-      ensure
-        @ended.close
-      end
-
-      def value
-        @ended.pop
-        raise @error if @error
-        @value
-      end
-
-      def link
-      end
-
-      def flush
-      end
     end
   end
 end

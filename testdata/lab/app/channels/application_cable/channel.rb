@@ -1,5 +1,5 @@
 module ApplicationCable
-  # Records every callback of every channel.
+  # Writes every callback of every channel into the event log.
   class Channel < ActionCable::Channel::Base
     before_subscribe   { record "before_subscribe" }
     after_subscribe    { record "after_subscribe" }

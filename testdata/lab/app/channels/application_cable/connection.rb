@@ -1,5 +1,5 @@
 module ApplicationCable
-  # ?uid=7&tenant=acme&sleep=0.5&mode=reject
+  # Identified by the query, for example ?uid=7&tenant=acme&sleep=0.5&mode=reject. See README.md.
   class Connection < ActionCable::Connection::Base
     identified_by :user, :tenant
     include Witnessed
@@ -10,7 +10,7 @@ module ApplicationCable
       identify
       be_witnessed
       record "connect"
-      Leftovers.note "connect, inside", request if Leftovers.wanted?
+      Leftovers.note "connect, inside", request if Leftovers.enabled?
 
       case request.params[:mode]
       when "reject"       then reject_unauthorized_connection

@@ -1,7 +1,8 @@
 module ApplicationCable
-  # With ?mode=member the user is a member of the tenant, and ?switch= says where Action Cable switches to the tenant: "command" is
-  # around_command (since Rails 7.1), "dispatch" an overridden dispatch_websocket_message (up to 8.1), "work" a callback of the
-  # workers. connect switches by itself.
+  # With ?mode=member the user is a member of the tenant. ?switch= chooses where Action Cable
+  # switches to the tenant: "command" is around_command (as of Rails 7.1), "dispatch" an overridden
+  # dispatch_websocket_message (up to 8.1), "work" a callback of the workers. connect itself
+  # switches in any case.
   module Tenanted
     extend ActiveSupport::Concern
 

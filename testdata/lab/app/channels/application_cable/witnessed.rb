@@ -1,15 +1,15 @@
 module ApplicationCable
-  # With ?witness=NAME: a tag in the log, and what the connection's callbacks see of commands. They exist since Rails 7.1.
+  # With ?witness=NAME: a log tag, and notes of the command callbacks (as of Rails 7.1).
   module Witnessed
     extend ActiveSupport::Concern
 
     included do
       rescue_from Witness::Trouble do |error|
-        Witness.see "the connection rescues #{error.message}"
+        Witness.note "the connection rescues #{error.message}"
         transmit({ rescued: error.message })
       end
 
-      if Witness.wanted? && respond_to?(:before_command)
+      if Witness.enabled? && respond_to?(:before_command)
         before_command { witness_command "before" }
         before_command { throw :abort if @locked }
         after_command { witness_command "after" }
@@ -21,7 +21,7 @@ module ApplicationCable
       end
     end
 
-    # From now on no command runs.
+    # Makes a callback abort all further commands.
     def lock
       @locked = true
     end
@@ -32,7 +32,7 @@ module ApplicationCable
       end
 
       def witness_command(where)
-        Witness.see "#{where} command of #{user.try(:id)}, Current.person #{Current.person.inspect}" if request.params[:witness]
+        Witness.note "#{where} command of #{user.try(:id)}, Current.person #{Current.person.inspect}" if request.params[:witness]
       end
   end
 end

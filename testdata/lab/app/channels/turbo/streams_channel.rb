@@ -1,4 +1,4 @@
-# Stands in for turbo-rails' channel of this name: the signed name is all the permission there is.
+# Stands in for turbo-rails' channel: a valid signature is the only condition. Records callbacks.
 class Turbo::StreamsChannel < ApplicationCable::Channel
   def subscribed
     super

@@ -2,15 +2,15 @@ require "json"
 
 module ActionCable
   module SubscriptionAdapter
-    # An adapter of somebody else's, designed as solid_cable is: broadcasts are rows that every process looks for ten times a
-    # second. Here they are lines of a file, LAB_BROADCASTS.
+    # A third-party adapter, designed like solid_cable: every process polls for broadcasts ten times
+    # a second. Here they are lines of the file LAB_BROADCASTS.
     class Polled < Base
       prepend ChannelPrefix
 
       def initialize(server)
         super
         @lock = Mutex.new
-        @executor = server.respond_to?(:executor) ? server.executor : server.event_loop # of Rails 8.2, and before
+        @executor = server.respond_to?(:executor) ? server.executor : server.event_loop # Rails 8.2, and earlier
       end
 
       def broadcast(channel, payload)

@@ -1,4 +1,4 @@
-# As turbo-rails has it.
+# The same code as in turbo-rails.
 class Turbo::StreamsChannel < ActionCable::Channel::Base
   def subscribed
     if stream_name = SignedStream.verified(params[:signed_stream_name])
