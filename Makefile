@@ -1,6 +1,6 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: build demo test test-loaded attack fuzz faults soak conformance cost bench bench-go deploy-test
+.PHONY: build demo test lint test-loaded attack fuzz faults soak conformance cost bench bench-go deploy-test
 
 # The binary, in bin/catenary.
 build:
@@ -13,6 +13,12 @@ demo:
 # Everything, as CI runs it; RAILS_SOURCE=/path does so on a checkout of Rails.
 test:
 	script/test
+
+# gofmt, vet and staticcheck.
+lint:
+	test -z "$$(gofmt -l cable cmd config protocol rpc)"
+	go vet ./...
+	go run honnef.co/go/tools/cmd/staticcheck@v0.8.1 ./...
 
 # The same three times in a row beside eight busy loops: make test-loaded ROUNDS=1 LOOPS=4. How long a test waits for what
 # must come, CATENARY_TEST_PATIENCE=2 doubles.

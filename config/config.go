@@ -77,20 +77,14 @@ type Backend struct {
 
 // Broadcasts is where the application's broadcasts are read.
 type Broadcasts struct {
-	// Adapter is "redis", "embedded" or "rails".
+	// Adapter is "redis" or "rails".
 	Adapter string
 	// ChannelPrefix has three states, as in Rails: nil is no prefix, while ""
 	// puts a colon before every stream.
 	ChannelPrefix *string `mapstructure:"channel_prefix"`
 	// Proof has Rails broadcast a word now and then, which must arrive.
-	Proof    bool
-	Redis    Redis
-	Embedded Embedded
-}
-
-// Embedded is the Redis that catenary itself plays for Rails.
-type Embedded struct {
-	Listen string
+	Proof bool
+	Redis Redis
 }
 
 // Limits bound what browsers can take. Rails has none of them; the defaults do

@@ -70,7 +70,7 @@ func settings() []setting {
 			note: "0 is RAILS_MAX_THREADS × WEB_CONCURRENCY − 1, else 2", usage: "POSTs in flight at once. Each process runs config.catenary.workers calls at once, over links and by POST"},
 		{key: "backend.queue", kind: integer, def: 10_000, usage: "calls that may wait, besides ends and broadcasts for blocks, of which each connection has one at most"},
 
-		{key: "broadcasts.adapter", kind: text, def: "redis", choices: []string{"redis", "embedded", "rails"},
+		{key: "broadcasts.adapter", kind: text, def: "redis", choices: []string{"redis", "rails"},
 			note: "cable.yml's adapter", usage: "where broadcasts are read"},
 		{key: "broadcasts.channel_prefix", kind: prefix, def: (*string)(nil), note: "cable.yml's channel_prefix",
 			usage: "text before every stream; the empty text is a prefix too"},
@@ -98,7 +98,6 @@ func settings() []setting {
 		{key: "broadcasts.redis.sentinel_password", kind: text, def: "", secret: true, usage: "password for the sentinels"},
 		{key: "broadcasts.redis.cluster", kind: list, def: []string(nil), usage: "host:port of some nodes of a Redis Cluster"},
 		{key: "broadcasts.redis.connect_timeout", kind: duration, def: 5 * time.Second, min: 1, usage: "for one connection attempt"},
-		{key: "broadcasts.embedded.listen", kind: address, def: "127.0.0.1:6380", usage: "where Rails publishes to catenary"},
 
 		{key: "jwt.secret", kind: text, def: "", secret: true, usage: "checks HS256, HS384 and HS512; with it, or one of the next two, tokens are checked"},
 		{key: "jwt.public_keys", kind: list, def: []string(nil), usage: "PEM files that check RS, PS, ES and EdDSA"},
