@@ -67,8 +67,8 @@ type Backend struct {
 	Timeout time.Duration
 	// OpenTimeout is for a handshake's answer, with the wait for a turn.
 	OpenTimeout time.Duration `mapstructure:"open_timeout"`
-	// Patience is how long commands and callbacks wait for their turn, or for Rails to be back.
-	Patience time.Duration
+	// QueueTimeout is how long commands and callbacks wait in the queue while Rails is busy or down.
+	QueueTimeout time.Duration `mapstructure:"queue_timeout"`
 	// Concurrency is how many POSTs may be in flight, at least 1.
 	Concurrency int
 	// Queue is how many calls may wait.
@@ -82,8 +82,8 @@ type Broadcasts struct {
 	// ChannelPrefix has three states, as in Rails: nil is no prefix, while ""
 	// puts a colon before every stream.
 	ChannelPrefix *string `mapstructure:"channel_prefix"`
-	// Proof has Rails broadcast a word now and then, which must arrive.
-	Proof    bool
+	// Probe has every Rails process broadcast a message every ten seconds and checks that it arrives.
+	Probe    bool
 	Redis    Redis
 	Embedded Embedded
 }
