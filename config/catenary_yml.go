@@ -75,6 +75,9 @@ func (s *section) unknownKey(e entry, known []string, outside bool) error {
 	if outside {
 		return fmt.Errorf("%s: %s cannot be set in a file, which is read after it is known: use a variable or a flag", s.place(e), e.key)
 	}
+	if now := renamed[e.key]; now != "" {
+		return fmt.Errorf("%s: %s is now %s", s.place(e), e.key, now)
+	}
 	if slices.ContainsFunc(known, func(k string) bool { return strings.HasPrefix(k, e.key+".") }) {
 		return fmt.Errorf("%s: %s is a group of keys: indent them below it", s.place(e), e.key)
 	}

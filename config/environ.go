@@ -81,7 +81,9 @@ func (e environ) unknown(known []string) []error {
 			continue
 		}
 		err := fmt.Errorf("the variable %s is not known: unset it", name)
-		if near := nearest(name, known); near != "" {
+		if now := renamedVariable(name); now != "" {
+			err = fmt.Errorf("the variable %s is now %s", name, now)
+		} else if near := nearest(name, known); near != "" {
 			err = fmt.Errorf("the variable %s is not known: is %s meant?", name, near)
 		}
 		mistakes = append(mistakes, err)
