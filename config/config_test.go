@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/catenary-cable/catenary/config/erb"
+	"github.com/catenary-cable/catenary/config/yml"
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
@@ -71,7 +73,7 @@ func printed(t *testing.T, c *Config) map[string]string {
 	walk = func(prefix string, n *yaml.Node) {
 		if n.Kind == yaml.MappingNode {
 			for i := 0; i < len(n.Content); i += 2 {
-				walk(join(prefix, n.Content[i].Value), n.Content[i+1])
+				walk(strings.TrimPrefix(prefix+"."+n.Content[i].Value, "."), n.Content[i+1])
 			}
 			return
 		}
@@ -174,7 +176,7 @@ func TestLoad_LaysEachLayerOverTheOneBefore(t *testing.T) {
 func TestLoad_TakesFromRailsInPlaceOfCableYML(t *testing.T) {
 	root := app(t, map[string]string{cableFile: "production:\n  url: <%= Settings.url %>\n"})
 	if unread := mustLoad(t, Input{Root: root, Environ: production()}).Unread; unread == nil || !strings.HasPrefix(unread.Error(), cableFile+":2: ") {
-		t.Fatalf("an expression for Ruby is not told apart: %v", unread)
+		t.Fatalf("Unread for an expression that needs Ruby: %v", unread)
 	}
 	c := mustLoad(t, Input{Root: root, Environ: production(), RailsPaths: []string{"/websocket"}, RailsThreads: 10, FromRails: map[string]any{
 		"adapter": "redis", "url": "redis://told:6379/0", "channel_prefix": "", "timeout": 1.5, "custom": nil,
@@ -203,7 +205,7 @@ func TestLoad_NeedsNotReadWhatAnotherLayerSets(t *testing.T) {
 		"TLS beside the url":             {"ssl: <%= Settings.ssl %>", "redis: {url: 'redis://ours'}", "cable.yml:2: cannot evaluate"},
 		"a prefix, embedded":             {"channel_prefix: 1.10", "adapter: embedded", "cable.yml:2: channel_prefix: Ruby may read"},
 		"a url, embedded":                {"url: <%= Settings.url %>", "adapter: embedded", ""},
-		"no YAML at all":                 {"url: [", "channel_prefix: ours", "is not YAML"},
+		"no YAML at all":                 {"url: [", "channel_prefix: ours", "invalid YAML"},
 		"no YAML at all, and all is set": {"url: [", "channel_prefix: ours\n    redis: {url: 'redis://ours'}", ""},
 		"an adapter":                     {"adapter: <%= Settings.adapter %>", "adapter: rails", ""},
 		"another adapter's url":          {"url: postgres://h/db\n  adapter: enhanced_postgresql", "redis: {connect_timeout: 1s}", ""},
@@ -250,7 +252,7 @@ func TestLoad_HasRailsListenWhereOnlyRailsCan(t *testing.T) {
 			t.Errorf("%s: adapter %s, warnings %q\n%s", adapter, c.Broadcasts.Adapter, c.Warnings, c)
 		}
 		_, err := Load(Input{Root: root, Environ: []string{"CATENARY_BACKEND_TRANSPORT=post"}})
-		if unheard := new(AdapterError); !errors.As(err, &unheard) || unheard.Adapter != adapter || !strings.Contains(err.Error(), "backend.transport: auto") {
+		if unheard := new(adapterError); !errors.As(err, &unheard) || unheard.adapter != adapter || !strings.Contains(err.Error(), "backend.transport: auto") {
 			t.Errorf("%s over POST: %v", adapter, err)
 		}
 	}
@@ -285,10 +287,10 @@ func TestLoad_ReadsTheNamesThatPeopleExpect(t *testing.T) {
 		t.Errorf("got\n%s", c)
 	}
 	for variable, message := range map[string]string{
-		"CATENARY_BACKEND_ULR=x":   "the variable CATENARY_BACKEND_ULR is not known: is CATENARY_BACKEND_URL meant?",
+		"CATENARY_BACKEND_ULR=x":   "unknown variable CATENARY_BACKEND_ULR: did you mean CATENARY_BACKEND_URL?",
 		"CATENARY_PING_INTERVAL=x": `the variable CATENARY_PING_INTERVAL: "x" is not a duration: write for example 500ms, 30s or 5m`,
 		"RAILS_MAX_THREADS=many":   `the variable RAILS_MAX_THREADS: "many" is not a whole number: write digits only`,
-		"CATENARY_ROOT=/nowhere":   `CATENARY_ROOT: root: "/nowhere" is no directory: name the one that has config/ in it`,
+		"CATENARY_ROOT=/nowhere":   `CATENARY_ROOT: root: "/nowhere" is not a directory: name the one that has config/ in it`,
 		"CATENARY_PATHS=cable":     `CATENARY_PATHS: paths: "cable" must begin with a slash: write "/cable"`,
 		"PORT=http":                `the variable PORT: "http" is not an address: write for example :8080 or 127.0.0.1:8080`,
 	} {
@@ -388,14 +390,14 @@ func TestSample_HasEveryKeyAndItsDefault(t *testing.T) {
 		}
 		all.WriteString(line)
 	}
-	s, err := readSection(catenaryFile, all.String(), "production", evaluator{environment: "production"})
+	s, err := yml.Read(catenaryFile, all.String(), "production", erb.Evaluator{Environment: "production"})
 	if err != nil {
 		t.Fatalf("%v in\n%s", err, all.String())
 	}
 	mustLoad(t, Input{Root: app(t, map[string]string{catenaryFile: all.String()}), Environ: production()})
 	for _, setting := range settings() {
-		if !setting.outside && !slices.ContainsFunc(s.entries, func(e entry) bool {
-			return e.key == setting.key || setting.kind == identities && strings.HasPrefix(e.key, setting.key+".")
+		if !setting.outside && !slices.ContainsFunc(s.Entries, func(e yml.Entry) bool {
+			return e.Key == setting.key || setting.kind == identities && strings.HasPrefix(e.Key, setting.key+".")
 		}) {
 			t.Errorf("the sample has no %s", setting.key)
 		}

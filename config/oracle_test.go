@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/catenary-cable/catenary/config/internal/rubytest"
 )
 
 // oracle reads texts of cable.yml as Rails' config_for does, and tells what the
@@ -187,7 +189,7 @@ func TestCableYML_IsReadAsRubyReadsItOrNotAtAll(t *testing.T) {
 	for _, redisURL := range [][]string{nil, {"REDIS_URL=redis://elsewhere:6381/3"}} {
 		environ := slices.Concat([]string{"RAILS_ENV=production", "SECRET_KEY_BASE=s"}, oracleVariables, redisURL)
 		var told [][]map[string]any
-		if err := json.Unmarshal(runRuby(t, oracle, string(in), slices.Concat(os.Environ(), environ)), &told); err != nil {
+		if err := json.Unmarshal(rubytest.Run(t, oracle, string(in), slices.Concat(os.Environ(), environ)), &told); err != nil {
 			t.Fatal(err)
 		}
 		for i, text := range texts {

@@ -1,4 +1,4 @@
-package config
+package erb
 
 import (
 	"errors"
@@ -8,32 +8,33 @@ import (
 	"strings"
 )
 
-// template is a file whose ERB tags have been set aside, so that it can be read
-// as YAML first and only the expressions that matter be evaluated. A tag
-// becomes a placeholder between two private characters.
-type template struct {
+// Template is a file whose ERB tags are replaced by placeholders. A placeholder is the tag's number
+// between two characters that Unicode reserves for private use.
+type Template struct {
+	// YAML is the file's text with the placeholders.
+	YAML string
+
 	file string
-	yaml string
 	tags []tag
-	evaluator
+	Evaluator
 }
 
 type tag struct {
 	expression string
 	line       int // in the file
-	output     int // line of the placeholder in yaml
-	newlines   int // lines of the tag that are gone from yaml
+	output     int // line of the placeholder in YAML
+	newlines   int // line breaks of the tag, which YAML does not have
 }
 
 var placeholder = regexp.MustCompile("\ue000([0-9]+)\ue001")
 
-// newTemplate sets aside the tags of a file's text. As in Rails there is no
-// trim mode: comments vanish, and <%% is a literal.
-func newTemplate(file, source string, e evaluator) (*template, error) {
+// Parse replaces the tags of a file's text. As in Rails there is no trim mode: comments vanish, and
+// <%% stands for <%. A statement is an error, unless it stands in a YAML comment.
+func Parse(file, source string, e Evaluator) (*Template, error) {
 	if strings.ContainsAny(source, "\ue000\ue001") {
-		return nil, fmt.Errorf("%s: the characters U+E000 and U+E001 are not allowed", file)
+		return nil, fmt.Errorf("%s: the characters U+E000 and U+E001 are not allowed: remove them", file)
 	}
-	t := &template{file: file, evaluator: e}
+	t := &Template{file: file, Evaluator: e}
 	var out strings.Builder
 	line, outputLine := 1, 1
 	write := func(s string) {
@@ -63,23 +64,23 @@ func newTemplate(file, source string, e evaluator) (*template, error) {
 		case strings.HasPrefix(body, "#"):
 		case strings.HasPrefix(body, "="):
 			fmt.Fprintf(&out, "\ue000%d\ue001", len(t.tags))
-		case insideComment(out.String()):
+		case endsInComment(out.String()):
 		default:
-			return nil, unresolved(file, current.line, body, "it is a statement, of which only Ruby knows what it leaves in the file")
+			return nil, Unresolved(file, current.line, body, "it is a statement, not an expression")
 		}
 		t.tags = append(t.tags, current)
 	}
-	t.yaml = out.String()
+	t.YAML = out.String()
 	return t, nil
 }
 
-// insideComment tells whether a text ends within a YAML comment on a line of its own.
-func insideComment(s string) bool {
+// endsInComment reports whether the last line of s is a YAML comment.
+func endsInComment(s string) bool {
 	return strings.HasPrefix(strings.TrimLeft(s[strings.LastIndexByte(s, '\n')+1:], " \t"), "#")
 }
 
-// line turns a line of the YAML into the line of the file.
-func (t *template) line(n int) int {
+// Line turns a line of YAML into the line of the file.
+func (t *Template) Line(n int) int {
 	extra := 0
 	for _, tag := range t.tags {
 		if tag.output < n {
@@ -89,22 +90,28 @@ func (t *template) line(n int) int {
 	return n + extra
 }
 
-// render evaluates the placeholders of one text.
-func (t *template) render(s string) (string, error) {
+// HasPlaceholder reports whether an expression stood in a text.
+func HasPlaceholder(text string) bool { return placeholder.MatchString(text) }
+
+// Placeholders returns the placeholders of a text, in order.
+func Placeholders(text string) []string { return placeholder.FindAllString(text, -1) }
+
+// Render evaluates the placeholders of a text.
+func (t *Template) Render(text string) (string, error) {
 	var failed error
-	out := placeholder.ReplaceAllStringFunc(s, func(match string) string {
+	out := placeholder.ReplaceAllStringFunc(text, func(match string) string {
 		n, err := strconv.Atoi(match[len("\ue000") : len(match)-len("\ue001")])
 		if err != nil || n >= len(t.tags) || failed != nil {
 			return match
 		}
 		tag := t.tags[n]
-		value, err := t.text(tag.expression[1:])
-		var missing missingVariable
+		value, err := t.Evaluate(tag.expression[1:])
+		var missing MissingVariable
 		switch {
 		case errors.As(err, &missing):
 			failed = fmt.Errorf("%s:%d: ENV.fetch(%q) has no default, and %[3]s is not set: set it for catenary as for Rails", t.file, tag.line, string(missing))
 		case err != nil:
-			failed = unresolved(t.file, tag.line, tag.expression, err.Error())
+			failed = Unresolved(t.file, tag.line, tag.expression, err.Error())
 		}
 		return value
 	})
