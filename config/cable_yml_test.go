@@ -14,8 +14,8 @@ import (
 	"github.com/catenary-cable/catenary/config/yml"
 )
 
-// asRails reads files of cable.yml as Rails::Application#config_for does. The result is null for a file
-// that Rails itself rejects, for an expression in another section.
+// asRails reads files of cable.yml as Rails::Application#config_for does. The result is null if Rails
+// rejects a file, for an expression in another section.
 const asRails = `require "json"; require "openssl"; require "active_support/all"; require "active_support/configuration_file"
 module Rails; def self.env; ActiveSupport::StringInquirer.new("production"); end; end
 results = JSON.parse($stdin.read).map do |file|
@@ -77,7 +77,7 @@ func differences(theirs, ours map[string]string) (keys []string) {
 	return keys
 }
 
-func TestTemplate_KnowsTheLineAfterTagsOfManyLines(t *testing.T) {
+func TestCableYML_NamesTheLineAfterTagsOfSeveralLines(t *testing.T) {
 	source := "# <%# one\ntwo\nthree %>\nproduction:\n  url: <%= ENV[\n  'X'] %>\n  port: many\n"
 	c := mustLoad(t, Input{Root: app(t, map[string]string{cableFile: source}), Environ: []string{"RAILS_ENV=production"}})
 	if c.Unread == nil || !strings.HasPrefix(c.Unread.Error(), "config/cable.yml:7: port") {

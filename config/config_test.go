@@ -18,7 +18,7 @@ import (
 
 const fixtures = "../testdata/config"
 
-// app is a directory with some files, as an application's root.
+// app makes a directory with some files, as an application's root.
 func app(t *testing.T, files map[string]string) string {
 	t.Helper()
 	root := t.TempDir()
@@ -88,7 +88,7 @@ func printed(t *testing.T, c *Config) map[string]string {
 	return values
 }
 
-// fileOf gives the place in an application for a fixture, by its name.
+// fileOf is the path in an application of a fixture, by its name.
 func fileOf(fixture string) string {
 	if strings.HasPrefix(filepath.Base(fixture), "cable_") {
 		return cableFile
@@ -116,7 +116,7 @@ func eachFixture(t *testing.T, folder, suffix string, check func(t *testing.T, r
 	}
 }
 
-func TestLoad_SaysOfEachMistakeWhereItIsAndWhatToDo(t *testing.T) {
+func TestLoad_NamesThePlaceOfEachMistakeAndWhatToDo(t *testing.T) {
 	eachFixture(t, "bad", ".message", func(t *testing.T, root, expected string) {
 		c, err := Load(Input{Root: root, Environ: production()})
 		if err == nil {
@@ -143,14 +143,14 @@ func TestLoad_ReadsTheFilesThatApplicationsHave(t *testing.T) {
 func TestLoad_NeedsNoFileAtAll(t *testing.T) {
 	c := mustLoad(t, Input{Root: t.TempDir()})
 	if c.Environment != "development" || c.Listen != "127.0.0.1:8080" || c.Broadcasts.Redis.URL != "redis://localhost:6379/0" || c.Broadcasts.ChannelPrefix != nil {
-		t.Errorf("defaults are wrong:\n%s", c)
+		t.Errorf("wrong defaults:\n%s", c)
 	}
 	if c.Limits.MessageBytes != 1<<20 || c.Backend.Concurrency != 2 || c.Ping.Interval.Seconds() != 3 {
-		t.Errorf("defaults are wrong:\n%s", c)
+		t.Errorf("wrong defaults:\n%s", c)
 	}
 }
 
-func TestLoad_LaysEachLayerOverTheOneBefore(t *testing.T) {
+func TestLoad_LaterLayersOverrideEarlierOnes(t *testing.T) {
 	files := map[string]string{cableFile: "production:\n  adapter: redis\n  channel_prefix: from_cable\n"}
 	in := Input{Environ: production()}
 	check := func(want string, origin string) {
@@ -173,7 +173,7 @@ func TestLoad_LaysEachLayerOverTheOneBefore(t *testing.T) {
 	check("from_flag", "--broadcasts-channel-prefix")
 }
 
-func TestLoad_TakesFromRailsInPlaceOfCableYML(t *testing.T) {
+func TestLoad_UsesWhatRailsReportsInPlaceOfCableYML(t *testing.T) {
 	root := app(t, map[string]string{cableFile: "production:\n  url: <%= Settings.url %>\n"})
 	if unread := mustLoad(t, Input{Root: root, Environ: production()}).Unread; unread == nil || !strings.HasPrefix(unread.Error(), cableFile+":2: ") {
 		t.Fatalf("Unread for an expression that needs Ruby: %v", unread)
@@ -197,7 +197,7 @@ func TestLoad_TakesFromRailsInPlaceOfCableYML(t *testing.T) {
 	}
 }
 
-func TestLoad_NeedsNotReadWhatAnotherLayerSets(t *testing.T) {
+func TestLoad_NeedNotReadWhatAnotherLayerSets(t *testing.T) {
 	for name, c := range map[string]struct{ cable, catenary, unread string }{
 		"an expression, and its key":     {"url: <%= Settings.url %>", "redis: {url: 'redis://ours'}", ""},
 		"an expression, and another":     {"url: <%= Settings.url %>", "channel_prefix: ours", "cable.yml:2: cannot evaluate"},
@@ -244,7 +244,7 @@ func TestLoad_KeepsTheThreeStatesOfTheChannelPrefix(t *testing.T) {
 	}
 }
 
-func TestLoad_HasRailsListenWhereOnlyRailsCan(t *testing.T) {
+func TestLoad_HasRailsForwardBroadcastsThatOnlyRailsReceives(t *testing.T) {
 	for _, adapter := range []string{"async", "inline", "test", "postgresql", "solid_cable", "their_own"} {
 		root := app(t, map[string]string{cableFile: "development:\n  adapter: " + adapter + "\n"})
 		c := mustLoad(t, Input{Root: root})
@@ -265,7 +265,7 @@ func TestLoad_HasRailsListenWhereOnlyRailsCan(t *testing.T) {
 	}
 }
 
-func TestLoad_WarnsOfAnAdapterThatPublishesElsewhere(t *testing.T) {
+func TestLoad_WarnsAboutAnAdapterThatPublishesElsewhere(t *testing.T) {
 	root := app(t, map[string]string{cableFile: "development:\n  adapter: async\n"})
 	c := mustLoad(t, Input{Root: root, Environ: []string{"CATENARY_BROADCASTS_ADAPTER=embedded"}})
 	if c.Broadcasts.Adapter != "embedded" || len(c.Warnings) != 1 {
@@ -273,14 +273,14 @@ func TestLoad_WarnsOfAnAdapterThatPublishesElsewhere(t *testing.T) {
 	}
 }
 
-func TestLoad_SaysThatAnEmptySecretChecksNoToken(t *testing.T) {
+func TestLoad_WarnsThatAnEmptySecretVerifiesNoToken(t *testing.T) {
 	c := mustLoad(t, Input{Root: t.TempDir(), Environ: []string{"CATENARY_JWT_SECRET="}})
 	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "CATENARY_JWT_SECRET is empty") || c.JWT.Given() {
 		t.Errorf("%q", c.Warnings)
 	}
 }
 
-func TestLoad_ReadsTheNamesThatPeopleExpect(t *testing.T) {
+func TestLoad_ReadsVariablesOfRailsAndPlatforms(t *testing.T) {
 	c := mustLoad(t, Input{Root: t.TempDir(), Environ: []string{
 		"RACK_ENV=staging", "PORT=5000", "RAILS_MAX_THREADS=5", "WEB_CONCURRENCY=2", "RAILS_LOG_LEVEL=fatal", "SECRET_KEY_BASE=sss", "CATENARY_PROXY="}})
 	if c.Environment != "staging" || c.Listen != ":5000" || c.Backend.Concurrency != 9 || c.Log.Level != "error" || c.Backend.Secret.Reveal() != "sss" {
@@ -300,7 +300,7 @@ func TestLoad_ReadsTheNamesThatPeopleExpect(t *testing.T) {
 	}
 }
 
-func TestLoad_IgnoresWhatAnOrchestratorAddsForAServiceNamedCatenary(t *testing.T) {
+func TestLoad_IgnoresVariablesOfAServiceNamedCatenary(t *testing.T) {
 	c := mustLoad(t, Input{Root: t.TempDir(), Environ: []string{
 		"CATENARY_SERVICE_HOST=10.0.0.1", "CATENARY_SERVICE_PORT_HTTP=80", "CATENARY_PORT=tcp://10.0.0.1:80", "CATENARY_PORT_80_TCP_ADDR=10.0.0.1"}})
 	if c.Listen != "127.0.0.1:8080" {
@@ -330,7 +330,7 @@ func TestRedis_URLCanBeGivenToGoRedis(t *testing.T) {
 	}
 }
 
-func TestLoad_ShowsNoSecretInAnythingItSays(t *testing.T) {
+func TestLoad_ShowsNoSecretInAnyMessage(t *testing.T) {
 	const secret = "Hunter2TopSecret"
 	spots := map[string]Input{
 		"secret":      {Environ: production("CATENARY_SECRET=" + secret)},
@@ -413,8 +413,8 @@ func TestLoad_FitsTheDrainIntoTheGrace(t *testing.T) {
 	}
 }
 
-// As "rails server" does.
-func TestListen_InDevelopmentIsThisMachineUnlessAddressesAreNamed(t *testing.T) {
+// "rails server" does the same.
+func TestListen_InDevelopmentIsLoopbackUnlessAnAddressIsGiven(t *testing.T) {
 	for _, c := range []struct {
 		environ []string
 		flags   []string

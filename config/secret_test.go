@@ -11,7 +11,7 @@ import (
 
 const masterKey = "0123456789abcdef0123456789abcdef"
 
-// credentials are made by Rails itself, in the application's directory.
+// credentials has Rails encrypt a file in the application's directory.
 func credentials(t *testing.T, root, file, content string) {
 	t.Helper()
 	rubytest.Run(t, `require "active_support/all"; require "active_support/encrypted_configuration"
@@ -81,7 +81,7 @@ func TestSecret_IsReadFromCredentialsThatRailsEncrypted(t *testing.T) {
 	}
 }
 
-// Which of them counts in development depends on the version of Rails: the others are tried as well.
+// Which of them Rails uses in development depends on its version: catenary tries all of them.
 func TestSecret_InDevelopmentIsOneOfSeveral(t *testing.T) {
 	root := app(t, map[string]string{"tmp/local_secret.txt": "local", "tmp/development_secret.txt": "old", "config/master.key": masterKey})
 	credentials(t, root, "config/credentials.yml.enc", "secret_key_base: fromcredentials\n")
@@ -94,7 +94,7 @@ func TestSecret_InDevelopmentIsOneOfSeveral(t *testing.T) {
 	}
 }
 
-func TestSecret_SaysThatTheMasterKeyCannotBeRead(t *testing.T) {
+func TestSecret_NamesAMasterKeyThatCannotBeRead(t *testing.T) {
 	root := app(t, map[string]string{"config/credentials.yml.enc": "x", "config/master.key/a folder": "is not readable, not even for root"})
 	err := mustLoad(t, Input{Root: root, Environ: []string{"RAILS_ENV=production"}}).RequireSecret()
 	if err == nil || !strings.Contains(err.Error(), "cannot decrypt config/credentials.yml.enc: RAILS_MASTER_KEY is not set, and config/master.key: cannot be read: is a directory: let the user") {
@@ -102,7 +102,7 @@ func TestSecret_SaysThatTheMasterKeyCannotBeRead(t *testing.T) {
 	}
 }
 
-func TestSecret_MissingIsToldOnlyWhenNeeded(t *testing.T) {
+func TestSecret_MissingIsAnErrorOnlyWhenNeeded(t *testing.T) {
 	root := t.TempDir()
 	c := mustLoad(t, Input{Root: root, Environ: []string{"RAILS_ENV=production"}})
 	want := "no secret to sign calls to Rails with, and no config/ in " + root + ": start catenary in the app's directory or set root; on another machine, set CATENARY_SECRET for catenary and for Rails, or SECRET_KEY_BASE as for Rails"

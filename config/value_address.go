@@ -17,13 +17,8 @@ func parseAddress(t string) (string, error) {
 		t = ":" + t
 	}
 	_, port, err := net.SplitHostPort(t)
-	if err == nil {
-		var n int
-		if n, err = strconv.Atoi(port); err == nil && (n < 0 || n > 65535) {
-			err = fmt.Errorf("out of range")
-		}
-	}
-	if err != nil {
+	n, invalid := strconv.Atoi(port)
+	if err != nil || invalid != nil || n < 0 || n > 65535 {
 		return "", fmt.Errorf("is not an address: write for example :8080 or 127.0.0.1:8080")
 	}
 	return t, nil

@@ -67,7 +67,8 @@ func (p *parser) or(dry bool) (any, error) {
 	value, err := p.call(dry)
 	for err == nil && p.take("||") {
 		var other any
-		if other, err = p.call(dry || truthy(value)); !truthy(value) {
+		other, err = p.call(dry || truthy(value))
+		if !truthy(value) {
 			value = other
 		}
 	}
