@@ -86,20 +86,14 @@ type Backend struct {
 
 // Broadcasts is where catenary receives the application's broadcasts.
 type Broadcasts struct {
-	// Adapter is "redis", "embedded" or "rails".
+	// Adapter is "redis" or "rails".
 	Adapter string
 	// ChannelPrefix has three states, as in Rails: nil is no prefix, while "" puts a colon before every
 	// stream.
 	ChannelPrefix *string `mapstructure:"channel_prefix"`
 	// Probe has every Rails process broadcast a message every ten seconds and checks that it arrives.
-	Probe    bool
-	Redis    Redis
-	Embedded Embedded
-}
-
-// Embedded is the small Redis server that catenary can run for Rails to publish to.
-type Embedded struct {
-	Listen string
+	Probe bool
+	Redis Redis
 }
 
 // Turbo is whether catenary verifies the signed names of Turbo's streams itself.

@@ -203,8 +203,7 @@ func TestLoad_NeedNotReadWhatAnotherLayerSets(t *testing.T) {
 		"an expression, and another":     {"url: <%= Settings.url %>", "channel_prefix: ours", "cable.yml:2: cannot evaluate"},
 		"a password beside the url":      {"password: <%= Settings.password %>", "redis: {url: 'redis://ours'}", ""},
 		"TLS beside the url":             {"ssl: <%= Settings.ssl %>", "redis: {url: 'redis://ours'}", "cable.yml:2: cannot evaluate"},
-		"a prefix, embedded":             {"channel_prefix: 1.10", "adapter: embedded", "cable.yml:2: channel_prefix: Ruby may read"},
-		"a url, embedded":                {"url: <%= Settings.url %>", "adapter: embedded", ""},
+		"a prefix":                       {"channel_prefix: 1.10", "redis: {url: 'redis://ours'}", "cable.yml:2: channel_prefix: Ruby may read"},
 		"no YAML at all":                 {"url: [", "channel_prefix: ours", "invalid YAML"},
 		"no YAML at all, and all is set": {"url: [", "channel_prefix: ours\n    redis: {url: 'redis://ours'}", ""},
 		"an adapter":                     {"adapter: <%= Settings.adapter %>", "adapter: rails", ""},
@@ -267,8 +266,8 @@ func TestLoad_HasRailsForwardBroadcastsThatOnlyRailsReceives(t *testing.T) {
 
 func TestLoad_WarnsAboutAnAdapterThatPublishesElsewhere(t *testing.T) {
 	root := app(t, map[string]string{cableFile: "development:\n  adapter: async\n"})
-	c := mustLoad(t, Input{Root: root, Environ: []string{"CATENARY_BROADCASTS_ADAPTER=embedded"}})
-	if c.Broadcasts.Adapter != "embedded" || len(c.Warnings) != 1 {
+	c := mustLoad(t, Input{Root: root, Environ: []string{"CATENARY_BROADCASTS_ADAPTER=redis"}})
+	if c.Broadcasts.Adapter != "redis" || len(c.Warnings) != 1 {
 		t.Errorf("adapter %s, warnings %q", c.Broadcasts.Adapter, c.Warnings)
 	}
 }

@@ -68,8 +68,8 @@ func settings() []setting {
 			note: "0 is RAILS_MAX_THREADS × WEB_CONCURRENCY − 1, else 2", usage: "POSTs in flight at once; each Rails process runs config.catenary.workers calls at once, over links and by POST"},
 		{key: "backend.queue", kind: integer, def: 10_000, usage: "calls that may wait for Rails, besides disconnect callbacks and broadcasts for stream_from blocks, of which each connection has one at most"},
 
-		{key: "broadcasts.adapter", kind: text, def: "redis", choices: []string{"redis", "embedded", "rails"},
-			note: "rails if cable.yml has another adapter", usage: "how broadcasts reach catenary: redis subscribes to Redis, rails has Rails forward them, embedded is a small Redis server inside catenary"},
+		{key: "broadcasts.adapter", kind: text, def: "redis", choices: []string{"redis", "rails"},
+			note: "rails if cable.yml has another adapter", usage: "how broadcasts reach catenary: redis subscribes to Redis, rails has Rails forward them"},
 		{key: "broadcasts.channel_prefix", kind: prefix, def: (*string)(nil), note: "channel_prefix in cable.yml",
 			usage: "prefix of every stream's name, as in cable.yml; the empty text is a prefix too"},
 		{key: "broadcasts.probe", kind: boolean, def: true, usage: "have each Rails process broadcast a message every ten seconds, and fail /ready while it does not arrive; false if programs other than Rails broadcast, in a Redis that Rails does not use"},
@@ -96,7 +96,6 @@ func settings() []setting {
 		{key: "broadcasts.redis.sentinel_password", kind: text, def: "", secret: true, usage: "password for the sentinels"},
 		{key: "broadcasts.redis.cluster", kind: list, def: []string(nil), usage: "some nodes of a Redis Cluster, host:port each"},
 		{key: "broadcasts.redis.connect_timeout", kind: duration, def: 5 * time.Second, min: 1, usage: "how long one attempt to connect to Redis may take"},
-		{key: "broadcasts.embedded.listen", kind: address, def: "127.0.0.1:6380", usage: "address of the embedded Redis server, to which Rails publishes"},
 
 		{key: "jwt.secret", kind: text, def: "", secret: true, usage: "secret of tokens signed with HS256, HS384 or HS512; tokens are verified if this or one of the next two is set"},
 		{key: "jwt.public_keys", kind: list, def: []string(nil), usage: "PEM files with the public keys of tokens signed with RS…, PS…, ES… or EdDSA"},

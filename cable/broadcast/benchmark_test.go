@@ -22,11 +22,6 @@ func BenchmarkRedis_Deliver(b *testing.B) {
 	benchmarkDeliver(b, newRedis(b, RedisOptions{URL: server.url()}), server.address())
 }
 
-func BenchmarkEmbedded_Deliver(b *testing.B) {
-	s := newEmbedded(b, EmbeddedOptions{})
-	benchmarkDeliver(b, s, s.Address())
-}
-
 func benchmarkDeliver(b *testing.B, s source, address string) {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

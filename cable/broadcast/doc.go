@@ -3,8 +3,6 @@
 //
 //   - Redis listens where Rails' redis adapter publishes
 //     (actioncable/lib/action_cable/subscription_adapter/redis.rb).
-//   - Embedded answers the Redis protocol itself, on a loopback address, so that
-//     the same unmodified adapter publishes straight to catenary.
 //   - Rails has Rails processes listen, by the app's own adapter, over their
 //     links.
 //

@@ -31,10 +31,7 @@ type source interface {
 	Ready() error
 }
 
-var (
-	_ source = (*Redis)(nil)
-	_ source = (*Embedded)(nil)
-)
+var _ source = (*Redis)(nil)
 
 // waitTime bounds every expectation; nothing sleeps for so long when all is well.
 const waitTime = time.Minute

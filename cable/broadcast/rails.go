@@ -54,6 +54,12 @@ type Rails struct {
 	due      []func()            // acknowledgements, for when mu is free
 }
 
+// arrival is a broadcast on its way to Run.
+type arrival struct {
+	stream  string
+	payload []byte
+}
+
 // maxWaiting is how much may wait for Run; the rest is missed.
 const maxWaiting = 32 << 20
 

@@ -7,45 +7,23 @@ import (
 	"testing"
 )
 
-// started is a source and the address where Rails would publish to it.
-type started func(t *testing.T, prefix *string) (s source, address string)
-
-func TestSource(t *testing.T) {
-	sources := map[string]started{
-		"Redis": func(t *testing.T, prefix *string) (source, string) {
-			server := startRedis(t)
-			s, err := NewRedis(RedisOptions{URL: server.url(), ChannelPrefix: prefix}, quiet())
-			if err != nil {
-				t.Fatal(err)
-			}
-			return s, server.address()
-		},
-		"Embedded": func(t *testing.T, prefix *string) (source, string) {
-			s := newEmbedded(t, EmbeddedOptions{ChannelPrefix: prefix})
-			return s, s.Address()
-		},
-	}
-	for name, start := range sources {
-		t.Run(name, func(t *testing.T) {
-			for _, behaviour := range behaviours {
-				t.Run(behaviour.name, func(t *testing.T) { behaviour.test(t, start) })
-			}
+func TestRedis_BehavesAsEverySource(t *testing.T) {
+	for _, behaviour := range behaviours {
+		t.Run(behaviour.name, func(t *testing.T) {
+			behaviour.test(t, func(t *testing.T, prefix *string) (source, string) {
+				server := startRedis(t)
+				s, err := NewRedis(RedisOptions{URL: server.url(), ChannelPrefix: prefix}, quiet())
+				if err != nil {
+					t.Fatal(err)
+				}
+				return s, server.address()
+			})
 		})
 	}
 }
 
-func newEmbedded(t testing.TB, options EmbeddedOptions) *Embedded {
-	t.Helper()
-	options.Address = "127.0.0.1:0"
-	s, err := NewEmbedded(options, quiet())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Listen(); err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
+// started is a source and the address where Rails would publish to it.
+type started func(t *testing.T, prefix *string) (s source, address string)
 
 // behaviours hold for every source, as Rails' own adapters share
 // actioncable/test/subscription_adapter/common.rb.

@@ -91,11 +91,8 @@ func (c *comparison) with(cfg *config.Config, settings *rpc.Settings) doctor.Fin
 
 // heardAt says which broadcasts arrive.
 func heardAt(b config.Broadcasts) string {
-	switch b.Adapter {
-	case "rails":
+	if b.Adapter == "rails" {
 		return "Rails listens to what it broadcasts, and tells catenary"
-	case "embedded":
-		return fmt.Sprintf("what is published at redis://%s, which catenary plays, with %s arrives", onThisMachine(b.Embedded.Listen), prefixed(b.ChannelPrefix))
 	}
 	return fmt.Sprintf("what is published at %s with %s arrives", b.Redis, prefixed(b.ChannelPrefix))
 }

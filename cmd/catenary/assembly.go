@@ -135,11 +135,6 @@ func (a *assembly) start(command []string, stderr io.Writer) error {
 	a.run(func(ctx context.Context) error {
 		return serveOperations(ctx, a.sockets.operations, profiles, a.ready, a.meters.handler(), recorder, a.serveAbout, a.serveDisconnect)
 	})
-	if a.cfg.Broadcasts.Adapter == "embedded" && a.cfg.Unread == nil { // Rails may publish while it starts
-		if err := a.hear(); err != nil {
-			return err
-		}
-	}
 	if a.cfg.Proxy { // pages need not wait for what the gem says
 		if err := a.serve(http.HandlerFunc(waits), nil); err != nil {
 			return err

@@ -23,7 +23,7 @@ import (
 )
 
 // child is the command that starts Rails, "catenary -- bin/rails server". It
-// gets a port of its own, and the embedded source's address.
+// gets a port of its own.
 type child struct {
 	command *exec.Cmd
 	log     *slog.Logger
@@ -74,9 +74,6 @@ func newChild(command []string, cfg *config.Config, environ []string, stderr io.
 		cfg.Backend.Secret = config.NewSecret(rand.Text(), "this start")
 	}
 	environ = append(without(environ, "CATENARY_SECRET"), "CATENARY_SECRET="+cfg.Backend.Secret.Reveal())
-	if cfg.Broadcasts.Adapter == "embedded" {
-		environ = append(without(environ, "REDIS_URL"), "REDIS_URL=redis://"+cfg.Broadcasts.Embedded.Listen+"/0")
-	}
 	c := exec.Command(command[0], command[1:]...)
 	c.Env, c.Stdout, c.Stderr, c.Dir = environ, stderr, stderr, cfg.Root
 	c.WaitDelay = leastGrace                            // for what it has started and what still writes

@@ -180,7 +180,7 @@ func (d disconnection) bySource(ctx context.Context, cfg *config.Config) (found 
 	if err != nil {
 		return found, err
 	}
-	source, err := newSource(fromOutside(cfg.Broadcasts), nil, &gaps{}, slog.New(slog.DiscardHandler))
+	source, err := newSource(cfg.Broadcasts, nil, &gaps{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return found, err
 	}

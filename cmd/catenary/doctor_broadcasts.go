@@ -39,7 +39,6 @@ func (e *examination) broadcasts(ctx context.Context, settings *rpc.Settings, un
 		e.tell(doctor.Finding{Step: "broadcasts", Verdict: doctor.Good, Text: "Rails listens to what it broadcasts, and tells the running catenary"})
 		return
 	}
-	ours = fromOutside(ours)
 	source, err := newSource(ours, nil, &gaps{}, slog.New(slog.DiscardHandler))
 	if err == nil {
 		err = doctor.RoundTrip(ctx, source)
@@ -67,12 +66,9 @@ func misdirected(cfg *config.Config, settings *rpc.Settings) doctor.Finding {
 	if a, b := prefixed(ours.ChannelPrefix), prefixed(rails.ChannelPrefix); a != b {
 		return found(doctor.Bad, "Rails publishes with %s, catenary listens with %s (broadcasts.channel_prefix from %s): leave it to config/cable.yml", b, a, cfg.Origin("broadcasts.channel_prefix"))
 	}
-	key, at, remedy := "broadcasts.redis.url", ours.Redis.String(), "that must be one Redis; leave it to config/cable.yml if you can"
-	if ours.Adapter == "embedded" {
-		key, at, remedy = "broadcasts.embedded.listen", "redis://"+onThisMachine(ours.Embedded.Listen), `let config/cable.yml have url: <%= ENV.fetch("REDIS_URL") %>, and REDIS_URL the latter`
-	}
-	if server(at) != server(rails.Redis.String()) {
-		return found(doctor.Doubt, "Rails publishes at %s, catenary listens at %s (%s from %s): %s", rails.Redis, at, key, cfg.Origin(key), remedy)
+	if server(ours.Redis.String()) != server(rails.Redis.String()) {
+		return found(doctor.Doubt, "Rails publishes at %s, catenary listens at %s (broadcasts.redis.url from %s): that must be one Redis; leave it to config/cable.yml if you can",
+			rails.Redis, ours.Redis, cfg.Origin("broadcasts.redis.url"))
 	}
 	return doctor.Finding{}
 }

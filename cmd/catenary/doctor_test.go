@@ -44,7 +44,6 @@ type clinic struct {
 	rails              *rpctest.Rails
 	address, operation string
 	root               string
-	embedded           string
 	output             stage.Output
 }
 
@@ -62,7 +61,7 @@ func (c *clinic) proxy(change func(*http.Request)) string {
 
 // run starts its catenary and has the doctor look at it.
 func (p *examined) run(t *testing.T, redis *stage.Redis) (findings string, err error) {
-	c := &clinic{T: t, redis: redis, address: stage.FreeAddress(), operation: stage.FreeAddress(), embedded: stage.FreeAddress(), root: t.TempDir()}
+	c := &clinic{T: t, redis: redis, address: stage.FreeAddress(), operation: stage.FreeAddress(), root: t.TempDir()}
 	if err := os.Mkdir(filepath.Join(c.root, "config"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -163,21 +162,18 @@ var healthy = []string{"ok catenary", "ok Rails", "ok broadcasts", "ok handshake
 
 func TestDoctor_PassesWhatIsHealthy(t *testing.T) {
 	examine(t, map[string]examined{
-		"as it comes":                  {says: append(healthy, "ok transport calls go over links: process b-")},
-		"another mount path":           {app: app{settings: map[string]any{"mount_path": "/realtime"}}, flags: flags("--paths", "/realtime"), says: append(healthy, "/realtime")},
-		"force_ssl":                    {app: app{settings: map[string]any{"force_ssl": true}}, says: append(healthy, "as a browser would ask over TLS")},
-		"force_ssl and assume_ssl":     {app: app{settings: map[string]any{"force_ssl": true, "assume_ssl": true}}, says: healthy},
-		"hosts":                        {app: app{settings: map[string]any{"hosts": []string{"app.example"}}}, says: append(healthy, "as a browser would ask for app.example")},
-		"hosts with all their names":   {app: app{settings: map[string]any{"hosts": []string{"/x\\d/", ".app.example"}}}, says: healthy},
-		"hosts and force_ssl":          {app: app{settings: map[string]any{"hosts": []string{"app.example"}, "force_ssl": true}}, says: append(healthy, "for app.example, over TLS")},
-		"hosts of development":         {app: app{settings: map[string]any{"hosts": []string{".localhost", "#<IPAddr: IPv4:0.0.0.0/0.0.0.0>"}}}, says: healthy},
-		"pages of another host":        {app: app{settings: map[string]any{"allow_same_origin_as_host": false, "allowed_request_origins": []string{"/x/", "https://www.app.example"}}}, says: append(healthy, "from a page of https://www.app.example")},
-		"any page":                     {app: app{settings: map[string]any{"disable_request_forgery_protection": true, "allow_same_origin_as_host": false}}, says: healthy},
-		"catenary's own list of pages": {app: app{settings: map[string]any{"allowed_request_origins": []string{"https://a.example", "https://b.example"}}}, flags: flags("--allowed-request-origins", "https://b.example"), says: append(healthy, "from a page of https://b.example")},
-		"TLS at catenary":              {flags: certified, says: append(healthy, "wss://")},
-		"the embedded source": {flags: func(c *clinic) []string {
-			return []string{"--broadcasts-adapter", "embedded", "--broadcasts-embedded-listen", c.embedded}
-		}, publishes: func(c *clinic) (string, string) { return c.embedded, "app:" }, says: append(healthy, "which catenary plays")},
+		"as it comes":                     {says: append(healthy, "ok transport calls go over links: process b-")},
+		"another mount path":              {app: app{settings: map[string]any{"mount_path": "/realtime"}}, flags: flags("--paths", "/realtime"), says: append(healthy, "/realtime")},
+		"force_ssl":                       {app: app{settings: map[string]any{"force_ssl": true}}, says: append(healthy, "as a browser would ask over TLS")},
+		"force_ssl and assume_ssl":        {app: app{settings: map[string]any{"force_ssl": true, "assume_ssl": true}}, says: healthy},
+		"hosts":                           {app: app{settings: map[string]any{"hosts": []string{"app.example"}}}, says: append(healthy, "as a browser would ask for app.example")},
+		"hosts with all their names":      {app: app{settings: map[string]any{"hosts": []string{"/x\\d/", ".app.example"}}}, says: healthy},
+		"hosts and force_ssl":             {app: app{settings: map[string]any{"hosts": []string{"app.example"}, "force_ssl": true}}, says: append(healthy, "for app.example, over TLS")},
+		"hosts of development":            {app: app{settings: map[string]any{"hosts": []string{".localhost", "#<IPAddr: IPv4:0.0.0.0/0.0.0.0>"}}}, says: healthy},
+		"pages of another host":           {app: app{settings: map[string]any{"allow_same_origin_as_host": false, "allowed_request_origins": []string{"/x/", "https://www.app.example"}}}, says: append(healthy, "from a page of https://www.app.example")},
+		"any page":                        {app: app{settings: map[string]any{"disable_request_forgery_protection": true, "allow_same_origin_as_host": false}}, says: healthy},
+		"catenary's own list of pages":    {app: app{settings: map[string]any{"allowed_request_origins": []string{"https://a.example", "https://b.example"}}}, flags: flags("--allowed-request-origins", "https://b.example"), says: append(healthy, "from a page of https://b.example")},
+		"TLS at catenary":                 {flags: certified, says: append(healthy, "wss://")},
 		"an adapter that Rails hears":     {flags: flags("--broadcasts-adapter", "rails"), says: append(healthy, "Rails listens to what it broadcasts")},
 		"POST, as asked for":              {rails: func(r *rpctest.Rails) { r.Serve = (&app{}).byPOST }, flags: flags("--backend-transport", "post"), says: append(healthy, "as backend.transport says")},
 		"everything passed through":       {rails: func(r *rpctest.Rails) { r.Serve = natively }, flags: flags("--pass-through", "all"), says: []string{"ok Rails", "passed through", "ok handshake", "ok welcome", "ok ping"}},

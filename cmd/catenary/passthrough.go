@@ -27,10 +27,9 @@ func newRelay(cfg *config.Config, proxies admission.Proxies) (*relay.Relay, erro
 	return through, err
 }
 
-// sourceFor is a silent source if everything is passed through. The embedded one
-// is wanted all the same: the app itself reads from it.
+// sourceFor is a silent source if everything is passed through.
 func sourceFor(cfg *config.Config, rails broadcast.Processes, gaps *gaps, log *slog.Logger) (source, error) {
-	if cfg.PassesAll() && cfg.Broadcasts.Adapter != "embedded" {
+	if cfg.PassesAll() {
 		return noBroadcasts{}, nil
 	}
 	return newSource(cfg.Broadcasts, rails, gaps, log)

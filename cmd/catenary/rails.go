@@ -220,11 +220,7 @@ func (r *railsState) whyDeaf(cfg *config.Config) string {
 	told := r.told
 	r.mu.Unlock()
 	b := cfg.Broadcasts
-	at := b.Redis.String()
-	if b.Adapter == "embedded" {
-		at = "redis://" + onThisMachine(b.Embedded.Listen)
-	}
-	ours := fmt.Sprintf("catenary listens at %s (from %s) with %s (from %s)", at, cfg.Origin("broadcasts.redis.url"), prefixed(b.ChannelPrefix), cfg.Origin("broadcasts.channel_prefix"))
+	ours := fmt.Sprintf("catenary listens at %s (from %s) with %s (from %s)", b.Redis, cfg.Origin("broadcasts.redis.url"), prefixed(b.ChannelPrefix), cfg.Origin("broadcasts.channel_prefix"))
 	if told == nil || told.Cable == nil {
 		return ours + "; compare that with config/cable.yml as Rails reads it"
 	}

@@ -24,21 +24,11 @@ type source interface {
 // those in its broadcasts. rails listens if only Rails can; nil: there are no
 // links here.
 func newSource(cfg config.Broadcasts, rails broadcast.Processes, gaps *gaps, log *slog.Logger) (source, error) {
-	switch cfg.Adapter {
-	case "rails":
+	if cfg.Adapter == "rails" {
 		if rails == nil {
 			return nil, errOnlyRails
 		}
 		return broadcast.NewRails(rails, broadcast.RailsOptions{Lost: gaps.lost, Restored: gaps.restored}, log), nil
-	case "embedded":
-		e, err := broadcast.NewEmbedded(broadcast.EmbeddedOptions{Address: cfg.Embedded.Listen, ChannelPrefix: cfg.ChannelPrefix}, log)
-		if err != nil {
-			return nil, fmt.Errorf("broadcasts.embedded: %w", err)
-		}
-		if err := e.Listen(); err != nil {
-			return nil, fmt.Errorf("broadcasts.embedded: %w", err)
-		}
-		return e, nil
 	}
 	options := redisOptions(cfg)
 	options.Lost, options.Restored = gaps.lost, gaps.restored
@@ -67,14 +57,4 @@ func redisOptions(cfg config.Broadcasts) broadcast.RedisOptions {
 		options.Sentinels = append(options.Sentinels, net.JoinHostPort(s.Host, strconv.Itoa(s.Port)))
 	}
 	return options
-}
-
-// fromOutside is the source as a process beside the server reaches it: the
-// embedded one plays Redis.
-func fromOutside(cfg config.Broadcasts) config.Broadcasts {
-	if cfg.Adapter == "embedded" {
-		cfg.Adapter = "redis"
-		cfg.Redis = config.Redis{URL: "redis://" + cfg.Embedded.Listen, ConnectTimeout: cfg.Redis.ConnectTimeout}
-	}
-	return cfg
 }

@@ -17,15 +17,11 @@ type chat struct {
 	flags    []string
 }
 
-// startChat starts it with a Redis, or with the source of broadcasts that is embedded in catenary.
-func startChat(t *testing.T, source string, flags ...string) *chat {
+// startChat starts it with one of Rails' adapters, "redis" or "async".
+func startChat(t *testing.T, adapter string, flags ...string) *chat {
 	c := &chat{t: t, chromium: stage.StartChromium(t), flags: append([]string{"--proxy", "--environment", "production"}, flags...)}
 	redisURL := ""
-	if source == "embedded" {
-		address := stage.FreeAddress()
-		redisURL = "redis://" + address + "/1"
-		c.flags = append(c.flags, "--root", stage.ProjectRoot+"/testdata/rails", "--broadcasts-adapter", "embedded", "--broadcasts-embedded-listen", address)
-	} else {
+	if adapter == "redis" {
 		redis, err := stage.StartRedis()
 		if err != nil {
 			t.Fatal(err)
@@ -35,7 +31,7 @@ func startChat(t *testing.T, source string, flags ...string) *chat {
 	}
 	var err error
 	c.app, err = stage.StartApp("rails", false, "RAILS_ENV=production", "RAILS_SERVE_STATIC_FILES=1", "RAILS_LOG_TO_STDOUT=1",
-		"REDIS_URL="+redisURL, "DATABASE_PATH="+t.TempDir()+"/chat.sqlite3")
+		"CABLE_ADAPTER="+adapter, "REDIS_URL="+redisURL, "DATABASE_PATH="+t.TempDir()+"/chat.sqlite3")
 	if err != nil {
 		t.Fatal(err)
 	}

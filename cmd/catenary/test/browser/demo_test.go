@@ -36,7 +36,7 @@ func startDemo(t *testing.T) *chat {
 	_, port, _ := strings.Cut(address, ":")
 	folder := t.TempDir()
 	demo, err := stage.Start(stage.ProjectRoot, []string{"PORT=" + port, "CATENARY_OPERATIONS_LISTEN=" + operations,
-		"CATENARY_BROADCASTS_EMBEDDED_LISTEN=" + stage.FreeAddress(), "DATABASE_PATH=" + folder + "/chat.sqlite3", "PIDFILE=" + folder + "/server.pid"},
+		"DATABASE_PATH=" + folder + "/chat.sqlite3", "PIDFILE=" + folder + "/server.pid"},
 		stage.ProjectRoot+"/script/demo")
 	if err != nil {
 		t.Fatal(err)

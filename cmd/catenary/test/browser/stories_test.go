@@ -7,13 +7,13 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// TestStories are what users do in the chat, in a real browser, with each source of broadcasts.
+// TestStories are what users do in the chat, in a real browser, with each way for broadcasts to arrive.
 func TestStories(t *testing.T) {
 	t.Parallel()
-	for _, source := range []string{"redis", "embedded"} {
-		t.Run(source, func(t *testing.T) {
+	for _, adapter := range []string{"redis", "async"} {
+		t.Run(adapter, func(t *testing.T) {
 			t.Parallel()
-			lobby := startChat(t, source)
+			lobby := startChat(t, adapter)
 			alice := lobby.signIn("alice")
 			bob := lobby.signIn("bob")
 			alice.ExpectText("#messages > .event[data-event=joined]", "bob joined")

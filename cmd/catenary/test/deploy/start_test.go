@@ -91,7 +91,6 @@ func TestStart_IsNotReadyIfBrowsersWouldHearNothing(t *testing.T) {
 	for name, wrong := range map[string]struct{ flags, words []string }{
 		"prefix":        {[]string{"--broadcasts-channel-prefix", "other"}, []string{"Rails publishes with no channel_prefix", `the channel_prefix "other"`, "from --broadcasts-channel-prefix", "leave it to config/cable.yml"}},
 		"another Redis": {[]string{"--broadcasts-redis-url", other.URL()}, []string{"Rails publishes at " + w.Redis.URL(), "catenary listens at " + other.URL(), "from --broadcasts-redis-url", "one Redis"}},
-		"embedded":      {[]string{"--broadcasts-adapter", "embedded", "--broadcasts-embedded-listen", stage.FreeAddress()}, []string{"Rails publishes at", "and REDIS_URL the latter"}},
 		"over POST":     {[]string{"--broadcasts-channel-prefix", "other", "--backend-transport", "post"}, []string{"browsers hear nothing: Rails publishes with no channel_prefix", `the channel_prefix "other"`}},
 		"path":          {[]string{"--paths", "/ws"}, []string{"Rails has Action Cable at /cable", "paths (from --paths) names /ws"}},
 	} {

@@ -122,14 +122,14 @@ func TestDoctor_PassesRealSetUps(t *testing.T) {
 		"an app that wants TLS and its own host, and pages of another": {
 			env: []string{"LAB_FORCE_SSL=true", "LAB_HOSTS=app.example", "LAB_SAME_ORIGIN=false", "LAB_ALLOWED_ORIGINS=/x/ https://www.app.example"},
 		},
-		"an adapter that only Rails hears":   {env: []string{"LAB_ADAPTER=async"}, flags: []string{"--broadcasts-adapter", "rails"}},
-		"a command, and the embedded source": {child: true, flags: []string{"--broadcasts-adapter", "embedded", "--broadcasts-embedded-listen", stage.FreeAddress()}},
+		"an adapter that only Rails hears": {env: []string{"LAB_ADAPTER=async"}, flags: []string{"--broadcasts-adapter", "rails"}},
+		"a command":                        {child: true, env: []string{"LAB_ADAPTER=async"}, flags: []string{"--broadcasts-adapter", "rails"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var catenary *stage.Catenary
 			if c.child {
-				env := []string{"RAILS=" + stage.RailsVersion(), "SECRET_KEY_BASE=" + stage.SecretKeyBase, "RUBYLIB=" + stage.ProjectRoot + "/rpc/rails/lib"}
+				env := append(c.env, "RAILS="+stage.RailsVersion(), "SECRET_KEY_BASE="+stage.SecretKeyBase, "RUBYLIB="+stage.ProjectRoot+"/rpc/rails/lib")
 				catenary = stage.Attempt(t, env, append(c.flags, "--", stage.ProjectRoot+"/script/puma", stage.ProjectRoot+"/testdata/lab")...)
 				if err := catenary.Process.WaitFor(catenary.Ready); err != nil {
 					t.Fatal(err)
