@@ -139,16 +139,15 @@ func (l *loading) settleUnread(c *cable) {
 		return origin != "" && origin != c.origin[key]
 	}
 	placed := slices.ContainsFunc(placesOfRedis, func(key string) bool { return set("broadcasts.redis." + key) })
-	adapter := l.Broadcasts.Adapter
 	for _, u := range c.unread {
 		needed := !set(u.key)
 		switch field, ofRedis := strings.CutPrefix(u.key, "broadcasts.redis."); {
-		case adapter == "rails" || l.PassesAll():
+		case l.Broadcasts.Adapter == "rails" || l.PassesAll():
 			needed = false
 		case u.key == "":
 			needed = !set("broadcasts.channel_prefix") || !placed && !set("broadcasts.adapter")
 		case ofRedis:
-			needed = needed && adapter == "redis" && !(placed && slices.Contains(whereRedisIs, field))
+			needed = needed && !(placed && slices.Contains(whereRedisIs, field))
 		}
 		if needed && l.Unread == nil {
 			l.Unread = u.reason
