@@ -11,8 +11,8 @@ import (
 
 const cableFile = "config/cable.yml"
 
-// cableKeys maps the keys of cable.yml that catenary uses to its own. The other keys there are for the
-// redis gem: catenary neither reads nor evaluates them.
+// cableKeys maps the keys of cable.yml that catenary uses to its own. The other keys there are for
+// the redis gem: catenary neither reads nor evaluates them.
 var cableKeys = map[string]string{
 	"adapter":                    "broadcasts.adapter",
 	"channel_prefix":             "broadcasts.channel_prefix",
@@ -44,7 +44,7 @@ type cable struct {
 	unread  []unread
 }
 
-// unread is a key of the file whose value only Rails can tell.
+// unread is a key of the file whose value only Rails can report.
 type unread struct {
 	key    string // ours; "" stands for all of them
 	reason error
@@ -102,8 +102,10 @@ func (l *loading) cableLayer(fromRails map[string]any) *cable {
 		}
 		c.set(key, value, place)
 	}
-	if fromRails == nil && l.environ.variables["REDIS_URL"] != "" && c.values["broadcasts.redis.url"] == nil && has(s, "url", "host", "port", "path") {
-		c.cannotRead("broadcasts.redis.url", fmt.Errorf("%s: has host, port or path but no url, so the version of the redis gem decides whether REDIS_URL counts: write a url, or unset REDIS_URL", cableFile))
+	ambiguous := l.environ.variables["REDIS_URL"] != "" && c.values["broadcasts.redis.url"] == nil && has(s, "url", "host", "port", "path")
+	if fromRails == nil && ambiguous {
+		c.cannotRead("broadcasts.redis.url", errors.New(cableFile+": has host, port or path but no url, so the version of the redis gem decides "+
+			"whether REDIS_URL counts: write a url, or unset REDIS_URL"))
 	}
 	return c
 }
@@ -131,8 +133,8 @@ func (l *loading) cableSection(fromRails map[string]any) (*yml.Section, error) {
 	return s, err
 }
 
-// settleUnread sets Unread to the first value that catenary could not read, if the value is needed and
-// no other layer sets it.
+// settleUnread sets Unread to the first value that catenary could not read, if the value is needed
+// and no other layer sets it.
 func (l *loading) settleUnread(c *cable) {
 	set := func(key string) bool {
 		origin := l.origins[key]
@@ -155,8 +157,8 @@ func (l *loading) settleUnread(c *cable) {
 	}
 }
 
-// chooseAdapter has Rails receive the broadcasts for catenary if cable.yml has an adapter other than
-// redis, unless broadcasts.adapter is set.
+// chooseAdapter has Rails receive the broadcasts for catenary if cable.yml has an adapter other
+// than redis, unless broadcasts.adapter is set.
 func (l *loading) chooseAdapter(c *cable) error {
 	origin, explicit := l.origins["broadcasts.adapter"]
 	err := &adapterError{where: c.where, adapter: c.adapter}
@@ -187,5 +189,6 @@ func (e *adapterError) Error() string {
 	if e.adapter == "any_cable" {
 		return fmt.Sprintf(`%s: adapter: any_cable publishes to AnyCable's server only: write "adapter: redis" and a url`, e.where)
 	}
-	return fmt.Sprintf(`%s: adapter: only Rails can receive broadcasts of the adapter %s: do not set broadcasts.adapter, or set it to rails, and write backend.transport: auto`, e.where, e.adapter)
+	return fmt.Sprintf("%s: adapter: only Rails can receive broadcasts of the adapter %s: remove broadcasts.adapter, "+
+		"or set it to rails, and write backend.transport: auto", e.where, e.adapter)
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/catenary-cable/catenary/config/yml"
 )
 
-// asRails reads files of cable.yml as Rails::Application#config_for does. The result is null if Rails
-// rejects a file, for an expression in another section.
+// asRails reads files of cable.yml as Rails::Application#config_for does. The result is null if
+// Rails rejects a file, for an expression in another section.
 const asRails = `require "json"; require "openssl"; require "active_support/all"; require "active_support/configuration_file"
 module Rails; def self.env; ActiveSupport::StringInquirer.new("production"); end; end
 results = JSON.parse($stdin.read).map do |file|

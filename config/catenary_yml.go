@@ -69,7 +69,8 @@ func misplaced(s *yml.Section, known []string) []error {
 	var mistakes []error
 	for _, top := range s.Top {
 		if slices.ContainsFunc(known, func(k string) bool { return k == top.Name || strings.HasPrefix(k, top.Name+".") }) {
-			mistakes = append(mistakes, fmt.Errorf("%s:%d: %s stands outside of an environment: indent it below shared: or production:", catenaryFile, top.Line, top.Name))
+			mistakes = append(mistakes, fmt.Errorf("%s:%d: %s stands outside of an environment: indent it below shared: or production:",
+				catenaryFile, top.Line, top.Name))
 		}
 	}
 	return mistakes

@@ -18,14 +18,14 @@ type Config struct {
 	Paths []string
 	// Proxy passes requests for every other path to Rails.
 	Proxy bool
-	// PassThrough are classes of channels that are relayed to the application's own Action Cable, or
-	// "all": see [Config.PassesAll].
+	// PassThrough are classes of channels that are relayed to the application's own Action Cable,
+	// or "all": see [Config.PassesAll].
 	PassThrough []string `mapstructure:"pass_through"`
 
 	// Compression is permessage-deflate for browsers that offer it.
 	Compression bool
-	// DisconnectFrames tell browsers why their connection closes if they should reconnect. Clients from
-	// before Rails 6 do not know these frames.
+	// DisconnectFrames tell browsers why their connection closes if they should reconnect. Clients
+	// from before Rails 6 do not know these frames.
 	DisconnectFrames bool `mapstructure:"disconnect_frames"`
 
 	TLS TLS
@@ -49,8 +49,8 @@ type Config struct {
 	// Warnings are for the log: values that work but may surprise.
 	Warnings []string `mapstructure:"-"`
 
-	// Unread is why catenary cannot read a value of config/cable.yml that it needs, so that Rails has to
-	// report it. It is nil if catenary can read all that it needs.
+	// Unread is why catenary cannot read a value of config/cable.yml that it needs, so that Rails
+	// has to report it. It is nil if catenary can read all that it needs.
 	Unread error `mapstructure:"-"`
 
 	origins map[string]string // key → place, such as config/catenary.yml:12
@@ -76,7 +76,8 @@ type Backend struct {
 	Timeout time.Duration
 	// OpenTimeout is how long a handshake waits for Rails' answer, time in the queue included.
 	OpenTimeout time.Duration `mapstructure:"open_timeout"`
-	// QueueTimeout is how long commands and callbacks wait in the queue while Rails is busy or down.
+	// QueueTimeout is how long commands and callbacks wait in the queue while Rails is busy or
+	// down.
 	QueueTimeout time.Duration `mapstructure:"queue_timeout"`
 	// Concurrency is how many POSTs are in flight at most, at least 1.
 	Concurrency int
@@ -88,10 +89,11 @@ type Backend struct {
 type Broadcasts struct {
 	// Adapter is "redis" or "rails".
 	Adapter string
-	// ChannelPrefix has three states, as in Rails: nil is no prefix, while "" puts a colon before every
-	// stream.
+	// ChannelPrefix has three states, as in Rails: nil is no prefix, while "" puts a colon before
+	// every stream.
 	ChannelPrefix *string `mapstructure:"channel_prefix"`
-	// Probe has every Rails process broadcast a message every ten seconds and checks that it arrives.
+	// Probe has every Rails process broadcast a message every ten seconds and checks that it
+	// arrives.
 	Probe bool
 	Redis Redis
 }
@@ -153,8 +155,8 @@ type Shutdown struct {
 	Grace time.Duration
 	// Delay is the first part, in which load balancers notice, and nothing else changes.
 	Delay time.Duration
-	// Drain is the longest time over which browsers are disconnected, one by one. The rest of the grace
-	// is for Rails to run disconnect callbacks.
+	// Drain is the longest time over which browsers are disconnected, one by one. The rest of the
+	// grace is for Rails to run disconnect callbacks.
 	Drain time.Duration
 }
 
@@ -185,8 +187,8 @@ type Telemetry struct {
 	BroadcastsOneIn int `mapstructure:"broadcasts_one_in"`
 }
 
-// PassesAll reports whether whole connections are relayed to the application's own Action Cable. Then
-// catenary needs no gem, no secret and no Redis.
+// PassesAll reports whether whole connections are relayed to the application's own Action Cable.
+// Then catenary needs no gem, no secret and no Redis.
 func (c *Config) PassesAll() bool { return slices.Contains(c.PassThrough, allChannels) }
 
 // Given reports whether a key, or any key below it, is set anywhere: in a file, in the environment,

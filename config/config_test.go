@@ -193,7 +193,7 @@ func TestLoad_UsesWhatRailsReportsInPlaceOfCableYML(t *testing.T) {
 		t.Errorf("chosen, got\n%s", c)
 	}
 	if _, err := Load(Input{Root: root, Environ: production(), FromRails: map[string]any{"adapter": "any_cable"}}); err == nil || !strings.HasPrefix(err.Error(), "the gem's settings: adapter: any_cable") {
-		t.Errorf("any_cable told by the gem: %v", err)
+		t.Errorf("any_cable reported by the gem: %v", err)
 	}
 }
 

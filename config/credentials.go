@@ -57,8 +57,8 @@ func marshalledString(data []byte) ([]byte, error) {
 	if rest, ok = strings.CutPrefix(rest, `"`); !ok || rest == "" {
 		return nil, notString
 	}
-	// In Marshal's integers, 5 and above is the number plus 5; 1 to 4 is how many bytes follow, the least
-	// significant first.
+	// In Marshal's integers, 5 and above is the number plus 5; 1 to 4 is how many bytes follow, the
+	// least significant first.
 	length, digits := int(int8(rest[0])), 0
 	rest = rest[1:]
 	switch {

@@ -103,7 +103,7 @@ func orchestrated(name, value string) bool {
 	return serviceLink.MatchString(name) || strings.HasSuffix(name, "PORT") && strings.Contains(value, "://")
 }
 
-// threads is how many requests the application runs at once, or 0 if the environment does not tell.
+// threads is how many requests the application runs at once, or 0 if the environment does not say.
 // WEB_CONCURRENCY may be "auto", which counts as one.
 func (e environ) threads() (int, error) {
 	threads, err := e.number("RAILS_MAX_THREADS")

@@ -15,8 +15,8 @@ import (
 // This file checks values that depend on each other, after all layers are merged, and works out the
 // defaults that depend on other values. Load calls it from top to bottom.
 
-// finishListen binds a server in development to the loopback address, as "rails server" does, unless
-// a host is given.
+// finishListen binds a server in development to the loopback address, as "rails server" does,
+// unless a host is given.
 func (l *loading) finishListen() {
 	host, port, err := net.SplitHostPort(l.Listen)
 	portOnly := slices.Contains([]string{"", "PORT", "CATENARY_PORT"}, l.origins["listen"])
@@ -55,7 +55,9 @@ func (l *loading) finishBackend() error {
 		l.Backend.Concurrency = 2 // Puma has three threads by default
 	}
 	if l.Backend.Restart == "reconnect" && l.Backend.Transport == "post" {
-		l.note(l.mistake("backend.restart", errors.New("reconnect needs links, because a POST does not show which Rails process answers: set backend.transport to auto or link, or backend.restart to keep")))
+		l.note(l.mistake("backend.restart", errors.New(
+			"reconnect needs links, because a POST does not show which Rails process answers: "+
+				"set backend.transport to auto or link, or backend.restart to keep")))
 	}
 	l.Backend.Secret = l.secret("backend.secret")
 	if l.Backend.Secret.Missing() {
@@ -93,9 +95,11 @@ func (l *loading) finishTurbo() error {
 	l.Turbo.SecretKeyBase = l.secretKeyBase()
 	switch {
 	case l.PassesAll():
-		return l.mistake("turbo.verify_streams", errors.New("has no effect with pass_through: all, where the app's own channel answers: remove one of them"))
+		return l.mistake("turbo.verify_streams", errors.New(
+			"has no effect with pass_through: all, where the app's own channel answers: remove one of them"))
 	case l.Turbo.Key.Missing() && l.Turbo.SecretKeyBase.Missing():
-		return l.mistake("turbo.verify_streams", errors.New("needs a key: "+l.Turbo.SecretKeyBase.source+"; set SECRET_KEY_BASE or turbo.signed_stream_verifier_key"))
+		return l.mistake("turbo.verify_streams", errors.New(
+			"needs a key: "+l.Turbo.SecretKeyBase.source+"; set SECRET_KEY_BASE or turbo.signed_stream_verifier_key"))
 	}
 	return nil
 }

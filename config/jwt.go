@@ -58,7 +58,8 @@ func (l *loading) finishJWT() error {
 		l.warn("jwt.secret is shorter than 32 bytes: anyone who has a token can guess it")
 	}
 	if len(l.JWT.Identify) > 0 && l.PassesAll() {
-		l.note(l.mistake("jwt.identify", errors.New("has no effect with pass_through: all, where the app's own connect runs: remove one of them")))
+		l.note(l.mistake("jwt.identify", errors.New(
+			"has no effect with pass_through: all, where the app's own connect runs: remove one of them")))
 	}
 	return l.checkKeys()
 }
@@ -70,7 +71,8 @@ func (l *loading) checkKeys() error {
 	}
 	for _, key := range jwtKeys {
 		if place, empty := l.empty[key]; empty {
-			return mistake(place, key, errors.New("is empty, so no token would be verified: set the variable it takes its value from, or remove the key"))
+			return mistake(place, key, errors.New(
+				"is empty, so no token would be verified: set the variable it takes its value from, or remove the key"))
 		}
 	}
 	if value, set := l.environ.variables["CATENARY_JWT_SECRET"]; set && value == "" {
@@ -84,8 +86,8 @@ func (l *loading) checkKeys() error {
 
 var (
 	identifier = regexp.MustCompile(`^[a-z_]\w*$`)
-	// A claim may be any part of a plain text, but only the id of a Global ID: a token must not choose
-	// the class.
+	// A claim may be any part of a plain text, but only the id of a Global ID: a token must not
+	// choose the class.
 	identityText = regexp.MustCompile(`^([^{}]|\{[^{}]+\})+$`)
 	identityID   = regexp.MustCompile(`^gid://[\w-]+/[\w:]+/(\{[^{}]+\}|[\w.~%+-])+$`)
 )

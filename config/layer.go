@@ -19,9 +19,9 @@ func (l *layer) set(key string, value any, origin string) {
 	l.values[key], l.origin[key] = value, origin
 }
 
-// placesOfRedis are the keys below broadcasts.redis that say where Redis is. A layer that has one of
-// them replaces all keys of whereRedisIs: one layer's url with another layer's password would mix two
-// servers.
+// placesOfRedis are the keys below broadcasts.redis that say where Redis is. A layer that has one
+// of them replaces all keys of whereRedisIs: one layer's url with another layer's password would
+// mix two servers.
 var (
 	placesOfRedis = []string{"url", "host", "path", "cluster", "sentinels"}
 	whereRedisIs  = append(placesOfRedis, "port", "db", "username", "password", "master_name")

@@ -25,15 +25,15 @@ type Input struct {
 	// FromRails is ActionCable.server.config.cable as the gem reports it. It replaces
 	// config/cable.yml.
 	FromRails map[string]any
-	// RailsPaths and RailsThreads come from the gem as well, if they are not zero: where Action Cable is
-	// mounted, and the threads of all Rails processes.
+	// RailsPaths and RailsThreads come from the gem as well, if they are not zero: where Action
+	// Cable is mounted, and the threads of all Rails processes.
 	RailsPaths   []string
 	RailsThreads int
 }
 
-// Load merges defaults, files, environment and flags, each over those before, and checks the result.
-// The error joins all mistakes that Load finds. A value of
-// config/cable.yml that only Rails can read is not a mistake: see [Config.Unread].
+// Load merges defaults, files, environment and flags, each over those before, and checks the
+// result. The error joins all mistakes that Load finds. A value of config/cable.yml that only Rails
+// can read is not a mistake: see [Config.Unread].
 func Load(in Input) (*Config, error) {
 	environ := newEnviron(in.Environ)
 	flags, err := flagLayer(in.Flags)

@@ -10,8 +10,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Redacted is the effective configuration as YAML, without secrets. A comment on each line names the
-// place of its value.
+// Redacted is the effective configuration as YAML, without secrets. A comment on each line names
+// the place of its value.
 func (c *Config) Redacted() (string, error) {
 	values := map[string]any{}
 	if err := mapstructure.Decode(c, &values); err != nil {

@@ -99,7 +99,8 @@ func (l *loading) joinRedis(reported bool) error {
 	}
 	if len(r.Sentinels) > 0 && r.MasterName == "" {
 		if r.MasterName = r.Host; r.MasterName == "" {
-			return mistake(l.origins["broadcasts.redis.sentinels"], "sentinels", errors.New("need the name of the master: set broadcasts.redis.master_name"))
+			return mistake(l.origins["broadcasts.redis.sentinels"], "sentinels", errors.New(
+				"need the name of the master: set broadcasts.redis.master_name"))
 		}
 	}
 	if r.Path == "" {
@@ -129,9 +130,9 @@ func (c *Config) sameFile(a, b string) bool {
 	return fileOfA != "" && fileOfA == fileOfB
 }
 
-// split fills the fields that are not set from the parts of URL. It drops query parameters: redis-rb
-// ignores them, and go-redis rejects those that it does not know. plaintext: the file that has the url
-// also has ssl, which wins over rediss:// if it is false.
+// split fills the fields that are not set from the parts of URL. It drops query parameters:
+// redis-rb ignores them, and go-redis rejects those that it does not know. plaintext: the file that
+// has the url also has ssl, which wins over rediss:// if it is false.
 func (r *Redis) split(plaintext bool) error {
 	u, err := url.Parse(r.URL)
 	if err != nil {

@@ -23,8 +23,8 @@ var (
 	rubySeconds = regexp.MustCompile(`^(0|[1-9][0-9]*)(\.[0-9]+)?$`)
 )
 
-// checkRuby rejects a value of cable.yml unless it is certain that Ruby, and then the redis gem, reads
-// the same. What the gem makes of a value depends on the kind of the setting.
+// checkRuby rejects a value of cable.yml unless it is certain that Ruby, and then the redis gem,
+// reads the same. What the gem makes of a value depends on the kind of the setting.
 func checkRuby(k kind, n *yaml.Node) error {
 	if n.Kind != yaml.ScalarNode {
 		for _, child := range n.Content {

@@ -9,11 +9,11 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// secretKeyBase looks for the application's secret_key_base where Rails does: see secret_key_base in
-// railties/lib/rails/application.rb and, as of 7.2, application/configuration.rb. In development and
-// test, some versions read SECRET_KEY_BASE and the credentials, and others generate a secret in tmp/.
-// So the result may have others. A file that cannot be read is not a mistake yet, because the secret
-// may not be needed: the reason is the source of a secret that is missing.
+// secretKeyBase looks for the application's secret_key_base where Rails does: see secret_key_base
+// in railties/lib/rails/application.rb and, as of 7.2, application/configuration.rb. In development
+// and test, some versions read SECRET_KEY_BASE and the credentials, and others generate a secret in
+// tmp/. So the result may have others. A file that cannot be read is not a mistake yet, because the
+// secret may not be needed: the reason is the source of a secret that is missing.
 func (l *loading) secretKeyBase() Secret {
 	local := l.Environment == "development" || l.Environment == "test"
 	var all []Secret
@@ -52,8 +52,8 @@ func (l *loading) fromVariable() Secret {
 	return missing("SECRET_KEY_BASE is not set")
 }
 
-// fromTmp reads the secrets that Rails generates for development and test. Rails 7.1 renamed the file;
-// both may exist.
+// fromTmp reads the secrets that Rails generates for development and test. Rails 7.1 renamed the
+// file; both may exist.
 func (l *loading) fromTmp() (found []Secret) {
 	for _, name := range []string{"tmp/local_secret.txt", "tmp/development_secret.txt"} {
 		if text, exists, err := l.read(name); err != nil {
@@ -104,7 +104,8 @@ func (l *loading) fromCredentials() Secret {
 	return NewSecret(wanted.SecretKeyBase, name+", decrypted with "+keyPlace)
 }
 
-// credentialsFile is the pair of file and key of the environment if it has one, else the common pair.
+// credentialsFile is the pair of file and key of the environment if it has one, else the common
+// pair.
 func (l *loading) credentialsFile() (file, key string) {
 	if own := "config/credentials/" + l.Environment; !strings.ContainsAny(l.Environment, `/\`) {
 		if _, exists, _ := l.read(own + ".yml.enc"); exists {

@@ -122,7 +122,7 @@ func FuzzCredentials(f *testing.F) {
 	f.Add("a--b--c", masterKey)
 	f.Add("AAAA--AAAAAAAAAAAAAAAA--AAAAAAAAAAAAAAAAAAAAAA==", masterKey)
 	f.Fuzz(func(t *testing.T, file, key string) {
-		decryptCredentials(file, key)  //nolint:errcheck // it must return, whatever it says
+		decryptCredentials(file, key)  //nolint:errcheck // it must return, with whatever error
 		marshalledString([]byte(file)) //nolint:errcheck
 	})
 }

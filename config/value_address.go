@@ -58,11 +58,12 @@ func checkCollectorURL(t string) error {
 	if err == nil && u.User == nil && u.RawQuery == "" && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" || t == "" {
 		return nil
 	}
-	return fmt.Errorf("is not a valid URL of a collector: write for example http://127.0.0.1:4318, without a user; secrets belong in OTEL_EXPORTER_OTLP_HEADERS")
+	return fmt.Errorf("is not a valid URL of a collector: write for example http://127.0.0.1:4318, without a user; " +
+		"secrets belong in OTEL_EXPORTER_OTLP_HEADERS")
 }
 
-// checkRedisURL accepts what both redis-rb and go-redis accept. Its error quotes nothing of the URL,
-// which may have a password in it.
+// checkRedisURL accepts what both redis-rb and go-redis accept. Its error quotes nothing of the
+// URL, which may have a password in it.
 func checkRedisURL(t string) error {
 	u, err := url.Parse(t)
 	if err != nil {

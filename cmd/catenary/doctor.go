@@ -68,8 +68,8 @@ func doctorCommand(environ []string, stdout io.Writer) *cobra.Command {
 	return c
 }
 
-// examination is one run of the doctor, from the configuration to the browser. If a step fails, only
-// the steps that depend on it are left out.
+// examination is one run of the doctor, from the configuration to the browser. If a step fails,
+// only the steps that depend on it are left out.
 type examination struct {
 	input  config.Input
 	url    *url.URL // nil: catenary's own address
@@ -95,8 +95,8 @@ func (e *examination) reportStep(step string, err error, good string) {
 	e.report(f)
 }
 
-// run asks the catenary that runs, if there is one. Otherwise it examines Rails and Redis itself, with
-// the configuration that a catenary would have.
+// run asks the catenary that runs, if there is one. Otherwise it examines Rails and Redis itself,
+// with the configuration that a catenary would have.
 func (e *examination) run(ctx context.Context) {
 	cfg, err := load(e.input, false)
 	if err != nil {
@@ -148,10 +148,12 @@ func (e *examination) rails(ctx context.Context) *rpc.Settings {
 		e.reportStep("Rails", advised(err, e.cfg), "")
 		return nil
 	}
-	e.reportStep("Rails", nil, fmt.Sprintf("%s at %s answers in %v", versions(settings), e.cfg.Backend.URL, time.Since(began).Round(100*time.Microsecond)))
+	took := time.Since(began).Round(100 * time.Microsecond)
+	e.reportStep("Rails", nil, fmt.Sprintf("%s at %s answers in %v", versions(settings), e.cfg.Backend.URL, took))
 	e.transport(ctx, backend)
 	if settings.Environment != "" && settings.Environment != e.cfg.Environment {
-		e.report(doctor.Finding{Step: "Rails", Verdict: doctor.Bad, Text: fmt.Sprintf("it runs in %s, catenary in %s: start both with the same RAILS_ENV", settings.Environment, e.cfg.Environment)})
+		text := fmt.Sprintf("it runs in %s, catenary in %s: start both with the same RAILS_ENV", settings.Environment, e.cfg.Environment)
+		e.report(doctor.Finding{Step: "Rails", Verdict: doctor.Bad, Text: text})
 	}
 	return settings
 }
@@ -172,7 +174,8 @@ func (e *examination) transport(ctx context.Context, backend *rpc.Client) {
 		return
 	}
 	if probe.Transport == rpc.Post {
-		f := doctor.Finding{Step: "transport", Verdict: doctor.Doubt, Text: "calls go by POST: " + probe.Reason + "; docs/differences.md lists what does not work then"}
+		text := "calls go by POST: " + probe.Reason + "; docs/differences.md lists what does not work then"
+		f := doctor.Finding{Step: "transport", Verdict: doctor.Doubt, Text: text}
 		if e.cfg.Backend.Transport == rpc.Post {
 			f.Verdict, f.Text = doctor.Good, "calls go by POST, as backend.transport says"
 		}
@@ -203,8 +206,8 @@ func (e *examination) catenary(ctx context.Context) *doctor.Running {
 
 var errOtherApp = errors.New("give each app its own operations.listen")
 
-// runningHere asks the catenary at operations.listen about itself. It is an error if that serves another
-// app.
+// runningHere asks the catenary at operations.listen about itself. It is an error if that serves
+// another app.
 func runningHere(ctx context.Context, cfg *config.Config) (*doctor.Running, error) {
 	running, err := doctor.Ask(ctx, operationsOf(cfg))
 	switch {

@@ -17,8 +17,9 @@ import (
 // appSecret signs calls between the apps and catenaries of the doctor's tests.
 const appSecret = "a secret of the doctor's tests"
 
-// app is a small replacement of Rails at the other end of a link. It rejects the handshakes that Rails
-// would reject with these settings. cmd/catenary/test/operate tests the doctor with a real Rails.
+// app is a small replacement of Rails at the other end of a link. It rejects the handshakes that
+// Rails would reject with these settings. cmd/catenary/test/operate tests the doctor with a real
+// Rails.
 type app struct {
 	settings map[string]any
 	connect  []any // the effects of connect; nil: welcome

@@ -12,9 +12,9 @@ import (
 	"github.com/catenary-cable/catenary/rpc"
 )
 
-// broadcasts compares where Rails publishes with where catenary subscribes, and broadcasts a message of
-// its own there. settings are nil if Rails has reported none. unread is the value of config/cable.yml that
-// only Rails can report.
+// broadcasts compares where Rails publishes with where catenary subscribes, and broadcasts a
+// message of its own there. settings are nil if Rails has reported none. unread is the value of
+// config/cable.yml that only Rails can report.
 func (e *examination) broadcasts(ctx context.Context, settings *rpc.Settings, unread error) {
 	if e.cfg.PassesAll() {
 		return

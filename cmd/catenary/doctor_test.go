@@ -270,8 +270,8 @@ func withoutGem(t *testing.T) string {
 	return server.URL
 }
 
-// takingUpgrades is a proxy before the app that strips the Upgrade header, which the gem answers with
-// 426.
+// takingUpgrades is a proxy before the app that strips the Upgrade header, which the gem answers
+// with 426.
 func takingUpgrades(c *clinic) string {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {

@@ -45,8 +45,8 @@ func Unresolved(file string, line int, expression, reason string) error {
 		}
 		return literal
 	})
-	return fmt.Errorf("%s:%d: cannot evaluate <%%%s%%> without Ruby: %s; set the key in config/catenary.yml, or let Rails report it with the gem catenary-rails",
-		file, line, shown, reason)
+	return fmt.Errorf("%s:%d: cannot evaluate <%%%s%%> without Ruby: %s; "+
+		"set the key in config/catenary.yml, or let Rails report it with the gem catenary-rails", file, line, shown, reason)
 }
 
 func unexpected(rest string) error {

@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// parser evaluates one expression while it reads it. A value is nil, a bool, an int or a string. With
-// dry, a method parses a branch that Ruby would not run, so that a missing variable is no error there.
+// parser evaluates one expression while it reads it. A value is nil, a bool, an int or a string.
+// With dry, a method parses a branch that Ruby would not run, so that a missing variable is no
+// error there.
 type parser struct {
 	Evaluator
 	rest  string // what is not read yet
@@ -129,7 +130,7 @@ func (p *parser) primary(dry bool) (any, error) {
 		return p.doubleQuoted(dry)
 	case p.rest[0] == '\'':
 		return p.singleQuoted()
-	case p.rest[0] >= '0' && p.rest[0] <= '9':
+	case isDigit(p.rest[0]):
 		return p.number()
 	}
 	switch word := p.word(); word {
@@ -170,7 +171,7 @@ func toS(value any) string {
 func toI(value any) int {
 	s := strings.TrimSpace(toS(value))
 	n := 0
-	for n < len(s) && (s[n] >= '0' && s[n] <= '9' || n == 0 && s[n] == '-') {
+	for n < len(s) && (isDigit(s[n]) || n == 0 && s[n] == '-') {
 		n++
 	}
 	i, err := strconv.Atoi(s[:n])

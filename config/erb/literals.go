@@ -9,11 +9,14 @@ import (
 
 var errUnclosed = errors.New("a string is not closed")
 
+func isLetter(c byte) bool { return c == '_' || c|0x20 >= 'a' && c|0x20 <= 'z' }
+func isDigit(c byte) bool  { return c >= '0' && c <= '9' }
+
 // word reads a name of letters, digits and underscores, or "".
 func (p *parser) word() string {
 	p.space()
 	n := 0
-	for n < len(p.rest) && (p.rest[n] == '_' || p.rest[n]|0x20 >= 'a' && p.rest[n]|0x20 <= 'z' || n > 0 && p.rest[n] >= '0' && p.rest[n] <= '9') {
+	for n < len(p.rest) && (isLetter(p.rest[n]) || n > 0 && isDigit(p.rest[n])) {
 		n++
 	}
 	word := p.rest[:n]
@@ -21,9 +24,10 @@ func (p *parser) word() string {
 	return word
 }
 
+// number reads a whole number, but none that Ruby reads as octal.
 func (p *parser) number() (any, error) {
 	n := 0
-	for n < len(p.rest) && p.rest[n] >= '0' && p.rest[n] <= '9' {
+	for n < len(p.rest) && isDigit(p.rest[n]) {
 		n++
 	}
 	digits := p.rest[:n]
@@ -35,6 +39,7 @@ func (p *parser) number() (any, error) {
 	return value, nil
 }
 
+// singleQuoted reads a string without interpolation.
 func (p *parser) singleQuoted() (any, error) {
 	var out strings.Builder
 	for i := 1; i < len(p.rest); i++ {
@@ -52,6 +57,7 @@ func (p *parser) singleQuoted() (any, error) {
 	return nil, errUnclosed
 }
 
+// doubleQuoted reads a string, evaluates #{…} in it, and knows only the escapes of ", \ and #.
 func (p *parser) doubleQuoted(dry bool) (any, error) {
 	p.rest = p.rest[1:]
 	var out strings.Builder

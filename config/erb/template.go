@@ -109,7 +109,8 @@ func (t *Template) Render(text string) (string, error) {
 		var missing MissingVariable
 		switch {
 		case errors.As(err, &missing):
-			failed = fmt.Errorf("%s:%d: ENV.fetch(%q) has no default, and %[3]s is not set: set it for catenary as for Rails", t.file, tag.line, string(missing))
+			failed = fmt.Errorf("%s:%d: ENV.fetch(%q) has no default, and %[3]s is not set: set it for catenary as for Rails",
+				t.file, tag.line, string(missing))
 		case err != nil:
 			failed = Unresolved(t.file, tag.line, tag.expression, err.Error())
 		}

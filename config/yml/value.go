@@ -8,8 +8,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Value evaluates the expressions of an entry and parses the result as YAML, because Rails evaluates
-// a file first and parses it then: an expression without a value leaves null, not "".
+// Value evaluates the expressions of an entry and parses the result as YAML, because Rails
+// evaluates a file first and parses it then: an expression without a value leaves null, not "".
 func (s *Section) Value(e Entry) (*yaml.Node, error) { return s.resolved(e.Node, 0) }
 
 func (s *Section) resolved(n *yaml.Node, depth int) (*yaml.Node, error) {
@@ -53,7 +53,8 @@ func (s *Section) resolved(n *yaml.Node, depth int) (*yaml.Node, error) {
 	return &out, nil
 }
 
-// renderWithin evaluates the placeholders of a scalar. A value that would end the scalar is an error.
+// renderWithin evaluates the placeholders of a scalar. A value that would end the scalar is an
+// error.
 func (s *Section) renderWithin(n *yaml.Node) (string, error) {
 	ends := "\r\n"
 	switch {

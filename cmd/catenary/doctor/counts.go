@@ -18,8 +18,8 @@ const (
 	notCounted      = "not counted" // it has reached something other than this catenary
 )
 
-// HandshakeCounts returns a function that reads the number of handshakes by outcome from a catenary's
-// /metrics.
+// HandshakeCounts returns a function that reads the number of handshakes by outcome from a
+// catenary's /metrics.
 func HandshakeCounts(operations string) func(context.Context) (map[string]float64, error) {
 	return func(ctx context.Context) (map[string]float64, error) {
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
@@ -67,8 +67,8 @@ func (v Visit) counts(ctx context.Context) map[string]float64 {
 	return counts
 }
 
-// outcomeSince returns the outcome that catenary has counted for the visit's handshake, or "" if its
-// counters cannot be read. If other browsers connect at the same time, it is a guess.
+// outcomeSince returns the outcome that catenary has counted for the visit's handshake, or "" if
+// its counters cannot be read. If other browsers connect at the same time, it is a guess.
 func (v Visit) outcomeSince(ctx context.Context, before map[string]float64, upgraded bool) string {
 	after := v.counts(ctx)
 	if before == nil || after == nil {

@@ -20,7 +20,8 @@ func (v Visit) explain(err error, response *http.Response, outcome string) strin
 	answer := v.address() + " answers " + response.Status
 	switch status := response.StatusCode; {
 	case outcome == "no_upgrade":
-		return answer + ": the handshake reached catenary without Connection: Upgrade. A proxy on the way drops it: for nginx, set proxy_http_version 1.1 and the headers Upgrade and Connection (README, Install)"
+		return answer + ": the handshake reached catenary without Connection: Upgrade. A proxy on the way drops it: " +
+			"for nginx, set proxy_http_version 1.1 and the headers Upgrade and Connection (README, Install)"
 	case outcome == "origin":
 		return answer + ": allowed_request_origins of catenary does not have " + v.Header.Get("Origin")
 	case outcome == rejectedByRails:

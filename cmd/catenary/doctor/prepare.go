@@ -10,11 +10,11 @@ import (
 	"github.com/catenary-cable/catenary/rpc"
 )
 
-// Prepare adds headers to a visit. If it goes to catenary's own address, they are those of a browser
-// behind the proxy that the app expects: a host that the app allows, TLS if the app requires it, an
-// origin that may connect. If it goes to another address, the proxy is on the way, and only the origin
-// is added. Headers that the visit already has stay. ours are catenary's own allowed origins. note
-// names what was added.
+// Prepare adds headers to a visit. If it goes to catenary's own address, they are those of a
+// browser behind the proxy that the app expects: a host that the app allows, TLS if the app
+// requires it, an origin that may connect. If it goes to another address, the proxy is on the way,
+// and only the origin is added. Headers that the visit already has stay. ours are catenary's own
+// allowed origins. note names what was added.
 func (v *Visit) Prepare(settings *rpc.Settings, ours []string, own bool) (note string) {
 	if settings == nil {
 		settings = &rpc.Settings{AllowSameOriginAsHost: true}
@@ -48,8 +48,8 @@ func (v *Visit) Prepare(settings *rpc.Settings, ours []string, own bool) (note s
 	return ", as a browser would ask " + strings.Join(added, ", ")
 }
 
-// allowedHost returns a host from the app's config.hosts, or "" if the visited host is allowed, or may
-// be.
+// allowedHost returns a host from the app's config.hosts, or "" if the visited host is allowed, or
+// may be.
 func allowedHost(hosts []string, visited string) string {
 	first := ""
 	for _, host := range hosts {
@@ -64,12 +64,13 @@ func allowedHost(hosts []string, visited string) string {
 	return first
 }
 
-// allowedOrigin returns the first origin that both the app and catenary allow, beginning with that of
-// the page. Without any it returns the page's.
+// allowedOrigin returns the first origin that both the app and catenary allow, beginning with that
+// of the page. Without any it returns the page's.
 func (v *Visit) allowedOrigin(page, host string, settings *rpc.Settings, ours []string) string {
 	theirs, _ := admission.ParseRailsOrigins(settings.AllowedRequestOrigins)
 	rules := []*admission.Rules{{
-		AnyOrigin: settings.DisableRequestForgeryProtection, SameOrigin: settings.AllowSameOriginAsHost, AssumeSSL: settings.AssumeSSL, ForwardedHost: settings.ForwardedHost, Origins: theirs,
+		AnyOrigin: settings.DisableRequestForgeryProtection, SameOrigin: settings.AllowSameOriginAsHost,
+		AssumeSSL: settings.AssumeSSL, ForwardedHost: settings.ForwardedHost, Origins: theirs,
 	}}
 	if own, err := admission.ParseOrigins(ours); err == nil && own != nil {
 		rules = append(rules, &admission.Rules{Origins: own})

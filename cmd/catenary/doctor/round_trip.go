@@ -19,8 +19,8 @@ type source interface {
 	Ready() error
 }
 
-// RoundTrip publishes a message on a stream of its own and waits until the source delivers it. It runs
-// the source, which cannot be used afterwards.
+// RoundTrip publishes a message on a stream of its own and waits until the source delivers it. It
+// runs the source, which cannot be used afterwards.
 func RoundTrip(ctx context.Context, s source) error {
 	ctx, cancel := context.WithTimeout(ctx, roundTripTimeout)
 	defer cancel()

@@ -58,8 +58,8 @@ type RunningTroubles struct {
 // ErrNoCatenary means that another program answers.
 var ErrNoCatenary = errors.New("what answers is not a catenary of this version: is another program there, or an older catenary?")
 
-// Ask asks the catenary with that operations listener about itself. An error other than ErrNoCatenary
-// means that nothing answers.
+// Ask asks the catenary with that operations listener about itself. An error other than
+// ErrNoCatenary means that nothing answers.
 func Ask(ctx context.Context, operations string) (*Running, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()

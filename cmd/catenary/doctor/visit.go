@@ -28,8 +28,8 @@ type Visit struct {
 	URL    *url.URL // ws or wss
 	Header http.Header
 
-	// OwnCertificate: do not verify the server's certificate, because it is for another name than that
-	// of URL.
+	// OwnCertificate: do not verify the server's certificate, because it is for another name than
+	// that of URL.
 	OwnCertificate bool
 	// Note is appended to the finding on a handshake that succeeds.
 	Note string
