@@ -21,7 +21,7 @@ func (v Visit) explain(err error, response *http.Response, outcome string) strin
 	switch status := response.StatusCode; {
 	case outcome == "no_upgrade":
 		return answer + ": the handshake reached catenary without Connection: Upgrade. A proxy on the way drops it: " +
-			"for nginx, set proxy_http_version 1.1 and the headers Upgrade and Connection (README, Install)"
+			"for nginx, set proxy_http_version 1.1 and the headers Upgrade and Connection (README, The proxy)"
 	case outcome == "origin":
 		return answer + ": allowed_request_origins of catenary does not have " + v.Header.Get("Origin")
 	case outcome == rejectedByRails:
@@ -70,7 +70,7 @@ func (v Visit) adviseOrigin() string {
 	origin := v.Header.Get("Origin")
 	add := "add " + origin + " to config.action_cable.allowed_request_origins"
 	if u, err := url.Parse(origin); err == nil && u.Host == v.URL.Host {
-		return "the proxy must pass on Host and X-Forwarded-Proto as they came (README, Install), or " + add
+		return "the proxy must pass on Host and X-Forwarded-Proto as they came (README, The proxy), or " + add
 	}
 	return add
 }

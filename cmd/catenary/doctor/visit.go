@@ -79,7 +79,7 @@ func (v Visit) handshake(subprotocol, outcome string) Finding {
 	switch {
 	case outcome == notCounted:
 		return Finding{"handshake", Doubt, address + " is answered by a server that is not this catenary: Rails' own Action Cable, or another node. " +
-			"Send this path to catenary in your proxy (README, Install)"}
+			"Send this path to catenary in your proxy (README, The proxy)"}
 	case subprotocol != protocol.V1JSON:
 		return Finding{"handshake", Bad, fmt.Sprintf("%s answers with the sub-protocol %q instead of %q: a proxy on the way drops Sec-WebSocket-Protocol",
 			address, subprotocol, protocol.V1JSON)}
