@@ -3,7 +3,9 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,8 +80,10 @@ func (l *loading) checkKeys() error {
 	if value, set := l.environ.variables["CATENARY_JWT_SECRET"]; set && value == "" {
 		l.warn("the variable CATENARY_JWT_SECRET is empty: no token is verified")
 	}
-	if l.Given("jwt") {
-		return errors.New("jwt: there is no key to verify tokens with: set jwt.secret, jwt.public_keys or jwt.jwks_url")
+	for _, key := range slices.Sorted(maps.Keys(l.origins)) {
+		if strings.HasPrefix(key, "jwt.") {
+			return l.mistake(key, errors.New("there is no key to verify tokens with: set jwt.secret, jwt.public_keys or jwt.jwks_url"))
+		}
 	}
 	return nil
 }

@@ -98,7 +98,8 @@ func (l *loading) joinRedis(reported bool) error {
 		}
 	}
 	if len(r.Sentinels) > 0 && r.MasterName == "" {
-		if r.MasterName = r.Host; r.MasterName == "" {
+		r.MasterName = r.Host
+		if r.MasterName == "" {
 			return mistake(l.origins["broadcasts.redis.sentinels"], "sentinels", errors.New(
 				"need the name of the master: set broadcasts.redis.master_name"))
 		}
@@ -111,12 +112,16 @@ func (l *loading) joinRedis(reported bool) error {
 			r.Port = 6379
 		}
 	}
-	if (r.SSLParams.Cert == "") != (r.SSLParams.Key == "") {
-		return errors.New("broadcasts.redis.ssl_params: cert and key need each other: set both or neither")
+	switch ssl := r.SSLParams; {
+	case ssl.Cert == "" && ssl.Key != "":
+		return l.mistake("broadcasts.redis.ssl_params.key", errors.New("needs cert as well: set both or neither"))
+	case ssl.Cert != "" && ssl.Key == "":
+		return l.mistake("broadcasts.redis.ssl_params.cert", errors.New("needs key as well: set both or neither"))
 	}
 	r.URL = r.join()
-	for _, key := range []string{"host", "port", "path", "db", "username", "password"} { // the url may have set any of them
-		if key = "broadcasts.redis." + key; l.origins[key] == "" && urlOrigin != "" {
+	for _, name := range []string{"host", "port", "path", "db", "username", "password"} { // the url may have set any of them
+		key := "broadcasts.redis." + name
+		if l.origins[key] == "" && urlOrigin != "" {
 			l.origins[key] = urlOrigin
 		}
 	}

@@ -28,7 +28,8 @@ func parseList(n *yaml.Node) ([]string, error) {
 	}
 	var out []string
 	for _, item := range items {
-		if item = strings.TrimSpace(item); item != "" {
+		item = strings.TrimSpace(item)
+		if item != "" {
 			out = append(out, item)
 		}
 	}
