@@ -25,7 +25,9 @@ var floors = [][]string{
 	{"cable/admission", "cable/broadcast", "cable/socket"},
 	{"cable/admission/token", "cable/admission/turbo", "cable/lease", "cable/stats"},
 	{"cable/internal/patience", "config", "rpc"},
-	{"protocol", "rpc/rpctest"},
+	{"config/yml", "protocol", "rpc/rpctest"},
+	{"config/erb"},
+	{"config/internal/rubytest"},
 }
 
 // sources parses every Go file of the module, by folder.

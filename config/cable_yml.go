@@ -6,13 +6,13 @@ import (
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
+	"github.com/catenary-cable/catenary/config/yml"
 )
 
 const cableFile = "config/cable.yml"
 
-// cableKeys are the keys of cable.yml that say something to us, by Rails' name.
-// Everything else there is for the redis gem and is neither read nor evaluated.
+// cableKeys maps the keys of cable.yml that catenary uses to its own. The other keys there are for
+// the redis gem: catenary neither reads nor evaluates them.
 var cableKeys = map[string]string{
 	"adapter":                    "broadcasts.adapter",
 	"channel_prefix":             "broadcasts.channel_prefix",
@@ -36,41 +36,28 @@ var cableKeys = map[string]string{
 	"connect_timeout":            "broadcasts.redis.connect_timeout",
 }
 
-// AdapterError is an adapter of cable.yml whose broadcasts catenary cannot hear.
-type AdapterError struct {
-	// Where is the place, such as config/cable.yml:3.
-	Where   string
-	Adapter string
-}
-
-func (e *AdapterError) Error() string {
-	if e.Adapter == "any_cable" {
-		return fmt.Sprintf(`%s: adapter: any_cable publishes for AnyCable's server; write "adapter: redis" with a url: catenary reads what Rails' own redis adapter publishes`, e.Where)
-	}
-	return fmt.Sprintf(`%s: adapter: what %s broadcasts only Rails can hear: leave broadcasts.adapter to %s, or write rails, and backend.transport: auto`, e.Where, e.Adapter, cableFile)
-}
-
-// cable is what cable.yml, or the gem in its place, says.
+// cable is the layer of cable.yml, or of what the gem reports in its place.
 type cable struct {
 	*layer
 	adapter string
-	where   string // of the adapter
+	where   string // place of the adapter
 	unread  []unread
 }
 
-// unread is what the file says of a key and only Rails can tell.
+// unread is a key of the file whose value only Rails can report.
 type unread struct {
-	key string // ours; "": all of them
-	why error
+	key    string // ours; "" stands for all of them
+	reason error
 }
 
-func (c *cable) cannotRead(key string, why error) { c.unread = append(c.unread, unread{key, why}) }
+func (c *cable) cannotRead(key string, reason error) {
+	c.unread = append(c.unread, unread{key, reason})
+}
 
-// cableLayer reads Rails' own settings. Where Ruby might read another value than
-// we do, it has none.
-func (l *loading) cableLayer(fromRails map[string]any, e evaluator) *cable {
+// cableLayer reads Rails' own settings. It leaves out a value that Ruby might read differently.
+func (l *loading) cableLayer(fromRails map[string]any) *cable {
 	c := &cable{layer: newLayer(), adapter: "redis", where: cableFile}
-	s, err := l.cableSection(fromRails, e)
+	s, err := l.cableSection(fromRails)
 	switch {
 	case err != nil:
 		c.cannotRead("", err)
@@ -80,60 +67,74 @@ func (l *loading) cableLayer(fromRails map[string]any, e evaluator) *cable {
 		return c
 	}
 	byKey := settingsByKey()
-	for _, entry := range s.entries {
-		key := cableKeys[entry.key]
+	for _, entry := range s.Entries {
+		place, key := s.Place(entry), cableKeys[entry.Key]
 		if key == "" {
-			if entry.key == "ssl_params.ca_path" {
-				l.warn("%s: ssl_params.ca_path is not read: give one file as ca_file", s.place(entry))
+			if entry.Key == "ssl_params.ca_path" {
+				l.warn("%s: catenary does not read ssl_params.ca_path: name one file as ca_file", place)
 			}
-			if parent, _, below := strings.Cut(entry.key, "."); below && cableKeys[parent] != "" {
-				c.cannotRead(cableKeys[parent], mistake(s.place(entry), parent, errors.New("must be one value, not a mapping")))
+			if parent, _, below := strings.Cut(entry.Key, "."); below && cableKeys[parent] != "" {
+				c.cannotRead(cableKeys[parent], mistake(place, parent, errors.New("must be one value, not a mapping")))
 			}
 			continue
 		}
 		setting := byKey[key]
-		node, err := s.value(entry)
-		if err == nil && isNull(node) {
-			continue // as if it were not there
-		}
-		if err == nil {
-			err = at(s.place(entry), entry.key, asRuby(setting.kind, node))
-		}
-		if err == nil && key == "broadcasts.adapter" {
-			c.adapter, c.where = node.Value, s.place(entry)
-			continue
-		}
-		var value any
-		if err == nil {
-			value, err = setting.parse(node)
-			err = at(s.place(entry), entry.key, err)
-		}
+		node, err := s.Value(entry)
 		if err != nil {
 			c.cannotRead(key, err)
 			continue
 		}
-		c.set(key, value, s.place(entry))
+		if yml.IsNull(node) {
+			continue // as if it were not there
+		}
+		if err := checkRuby(setting.kind, node); err != nil {
+			c.cannotRead(key, mistake(place, entry.Key, err))
+			continue
+		}
+		if key == "broadcasts.adapter" {
+			c.adapter, c.where = node.Value, place
+			continue
+		}
+		value, err := setting.parse(node)
+		if err != nil {
+			c.cannotRead(key, mistake(place, entry.Key, err))
+			continue
+		}
+		c.set(key, value, place)
 	}
-	if fromRails == nil && e.variables["REDIS_URL"] != "" && c.values["broadcasts.redis.url"] == nil && s.has("url", "host", "port", "path") {
-		c.cannotRead("broadcasts.redis.url", fmt.Errorf("%s: without a url, but with host, port or path, it depends on the redis gem whether REDIS_URL counts: write a url, or unset REDIS_URL", cableFile))
+	ambiguous := l.environ.variables["REDIS_URL"] != "" && c.values["broadcasts.redis.url"] == nil && has(s, "url", "host", "port", "path")
+	if fromRails == nil && ambiguous {
+		c.cannotRead("broadcasts.redis.url", errors.New(cableFile+": has host, port or path but no url, so the version of the redis gem decides "+
+			"whether REDIS_URL counts: write a url, or unset REDIS_URL"))
 	}
 	return c
 }
 
-func (s *section) has(keys ...string) bool {
-	return slices.ContainsFunc(s.entries, func(e entry) bool { return slices.Contains(keys, e.key) })
+func has(s *yml.Section, keys ...string) bool {
+	return slices.ContainsFunc(s.Entries, func(e yml.Entry) bool { return slices.Contains(keys, e.Key) })
 }
 
-// at is nil, or says where a mistake is.
-func at(place, key string, err error) error {
-	if err == nil {
-		return nil
+var errNoCableFile = errors.New(cableFile + " does not exist, and broadcasts.channel_prefix is not set")
+
+// cableSection reads the section of cable.yml, or what the gem reports in its place. It is nil if
+// there is neither.
+func (l *loading) cableSection(fromRails map[string]any) (*yml.Section, error) {
+	if fromRails != nil {
+		return yml.FromMap("the gem's settings", fromRails)
 	}
-	return mistake(place, key, err)
+	source, exists, err := l.read(cableFile)
+	if !exists || err != nil {
+		return nil, err
+	}
+	s, err := yml.Read(cableFile, source, l.Environment, l.evaluator())
+	if err == nil && !s.Found {
+		l.warn("%s has no section %s: like Rails, catenary uses the Redis at REDIS_URL", cableFile, l.Environment)
+	}
+	return s, err
 }
 
-// settleUnread keeps the first thing of cable.yml that could not be read, counts,
-// and is set nowhere else.
+// settleUnread sets Unread to the first value that catenary could not read, if the value is needed
+// and no other layer sets it.
 func (l *loading) settleUnread(c *cable) {
 	set := func(key string) bool {
 		origin := l.origins[key]
@@ -141,57 +142,26 @@ func (l *loading) settleUnread(c *cable) {
 	}
 	placed := slices.ContainsFunc(placesOfRedis, func(key string) bool { return set("broadcasts.redis." + key) })
 	for _, u := range c.unread {
-		adapter, counts := l.Broadcasts.Adapter, !set(u.key)
+		needed := !set(u.key)
 		switch field, ofRedis := strings.CutPrefix(u.key, "broadcasts.redis."); {
-		case adapter == "rails" || l.PassesAll():
-			counts = false
+		case l.Broadcasts.Adapter == "rails" || l.PassesAll():
+			needed = false
 		case u.key == "":
-			counts = !set("broadcasts.channel_prefix") || !placed && !set("broadcasts.adapter")
+			needed = !set("broadcasts.channel_prefix") || !placed && !set("broadcasts.adapter")
 		case ofRedis:
-			counts = counts && adapter == "redis" && !(placed && slices.Contains(whereRedisIs, field))
+			needed = needed && !(placed && slices.Contains(whereRedisIs, field))
 		}
-		if counts && l.Unread == nil {
-			l.Unread = u.why
+		if needed && l.Unread == nil {
+			l.Unread = u.reason
 		}
 	}
 }
 
-var errNoCableFile = errors.New(cableFile + " is not here, and no setting says which prefix broadcasts have")
-
-// cableSection is nil if nobody says anything of Rails' settings.
-func (l *loading) cableSection(fromRails map[string]any, e evaluator) (*section, error) {
-	if fromRails != nil {
-		var document yaml.Node
-		if err := document.Encode(fromRails); err != nil {
-			return nil, fmt.Errorf("the settings that the gem tells: %w", err)
-		}
-		s := &section{template: &template{file: "the gem's settings", evaluator: e}, found: true}
-		return s, s.flatten(&s.entries, "", &document, 0)
-	}
-	source, exists, err := l.read(cableFile)
-	if !exists || err != nil {
-		return nil, err
-	}
-	s, err := readSection(cableFile, source, e.environment, e)
-	if err == nil && !s.found {
-		l.warn("%s has no section %s: Rails takes redis at REDIS_URL then, and so does catenary", cableFile, e.environment)
-	}
-	return s, err
-}
-
-// place is where an entry stands, for messages.
-func (s *section) place(e entry) string {
-	if e.line == 0 {
-		return s.file
-	}
-	return fmt.Sprintf("%s:%d", s.file, e.line)
-}
-
-// chooseAdapter has Rails listen where only Rails can hear what its adapter
-// broadcasts, unless somebody said explicitly where broadcasts are read.
+// chooseAdapter has Rails receive the broadcasts for catenary if cable.yml has an adapter other
+// than redis, unless broadcasts.adapter is set.
 func (l *loading) chooseAdapter(c *cable) error {
 	origin, explicit := l.origins["broadcasts.adapter"]
-	err := &AdapterError{Where: c.where, Adapter: c.adapter}
+	err := &adapterError{where: c.where, adapter: c.adapter}
 	switch {
 	case l.PassesAll():
 		return nil
@@ -200,11 +170,25 @@ func (l *loading) chooseAdapter(c *cable) error {
 	case c.adapter == "redis" || l.Broadcasts.Adapter == "rails":
 		return nil
 	case explicit:
-		l.warn("%s says where broadcasts are read, but Rails may not publish there: %s", origin, err)
+		l.warn("%s sets broadcasts.adapter, but Rails may not publish there: %s", origin, err)
 		return nil
 	case c.adapter == "any_cable" || l.Backend.Transport == "post":
 		return err
 	}
 	l.Broadcasts.Adapter, l.origins["broadcasts.adapter"] = "rails", c.where+" (adapter: "+c.adapter+")"
 	return nil
+}
+
+// adapterError is an adapter of cable.yml whose broadcasts catenary cannot receive.
+type adapterError struct {
+	where   string // place, such as config/cable.yml:3
+	adapter string
+}
+
+func (e *adapterError) Error() string {
+	if e.adapter == "any_cable" {
+		return fmt.Sprintf(`%s: adapter: any_cable publishes to AnyCable's server only: write "adapter: redis" and a url`, e.where)
+	}
+	return fmt.Sprintf("%s: adapter: only Rails can receive broadcasts of the adapter %s: remove broadcasts.adapter, "+
+		"or set it to rails, and write backend.transport: auto", e.where, e.adapter)
 }

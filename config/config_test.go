@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/catenary-cable/catenary/config/erb"
+	"github.com/catenary-cable/catenary/config/yml"
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
@@ -16,7 +18,7 @@ import (
 
 const fixtures = "../testdata/config"
 
-// app is a directory with some files, as an application's root.
+// app makes a directory with some files, as an application's root.
 func app(t *testing.T, files map[string]string) string {
 	t.Helper()
 	root := t.TempDir()
@@ -71,7 +73,7 @@ func printed(t *testing.T, c *Config) map[string]string {
 	walk = func(prefix string, n *yaml.Node) {
 		if n.Kind == yaml.MappingNode {
 			for i := 0; i < len(n.Content); i += 2 {
-				walk(join(prefix, n.Content[i].Value), n.Content[i+1])
+				walk(strings.TrimPrefix(prefix+"."+n.Content[i].Value, "."), n.Content[i+1])
 			}
 			return
 		}
@@ -86,7 +88,7 @@ func printed(t *testing.T, c *Config) map[string]string {
 	return values
 }
 
-// fileOf gives the place in an application for a fixture, by its name.
+// fileOf is the path in an application of a fixture, by its name.
 func fileOf(fixture string) string {
 	if strings.HasPrefix(filepath.Base(fixture), "cable_") {
 		return cableFile
@@ -114,7 +116,7 @@ func eachFixture(t *testing.T, folder, suffix string, check func(t *testing.T, r
 	}
 }
 
-func TestLoad_SaysOfEachMistakeWhereItIsAndWhatToDo(t *testing.T) {
+func TestLoad_NamesThePlaceOfEachMistakeAndWhatToDo(t *testing.T) {
 	eachFixture(t, "bad", ".message", func(t *testing.T, root, expected string) {
 		c, err := Load(Input{Root: root, Environ: production()})
 		if err == nil {
@@ -141,14 +143,14 @@ func TestLoad_ReadsTheFilesThatApplicationsHave(t *testing.T) {
 func TestLoad_NeedsNoFileAtAll(t *testing.T) {
 	c := mustLoad(t, Input{Root: t.TempDir()})
 	if c.Environment != "development" || c.Listen != "127.0.0.1:8080" || c.Broadcasts.Redis.URL != "redis://localhost:6379/0" || c.Broadcasts.ChannelPrefix != nil {
-		t.Errorf("defaults are wrong:\n%s", c)
+		t.Errorf("wrong defaults:\n%s", c)
 	}
 	if c.Limits.MessageBytes != 1<<20 || c.Backend.Concurrency != 2 || c.Ping.Interval.Seconds() != 3 {
-		t.Errorf("defaults are wrong:\n%s", c)
+		t.Errorf("wrong defaults:\n%s", c)
 	}
 }
 
-func TestLoad_LaysEachLayerOverTheOneBefore(t *testing.T) {
+func TestLoad_LaterLayersOverrideEarlierOnes(t *testing.T) {
 	files := map[string]string{cableFile: "production:\n  adapter: redis\n  channel_prefix: from_cable\n"}
 	in := Input{Environ: production()}
 	check := func(want string, origin string) {
@@ -171,10 +173,10 @@ func TestLoad_LaysEachLayerOverTheOneBefore(t *testing.T) {
 	check("from_flag", "--broadcasts-channel-prefix")
 }
 
-func TestLoad_TakesFromRailsInPlaceOfCableYML(t *testing.T) {
+func TestLoad_UsesWhatRailsReportsInPlaceOfCableYML(t *testing.T) {
 	root := app(t, map[string]string{cableFile: "production:\n  url: <%= Settings.url %>\n"})
 	if unread := mustLoad(t, Input{Root: root, Environ: production()}).Unread; unread == nil || !strings.HasPrefix(unread.Error(), cableFile+":2: ") {
-		t.Fatalf("an expression for Ruby is not told apart: %v", unread)
+		t.Fatalf("Unread for an expression that needs Ruby: %v", unread)
 	}
 	c := mustLoad(t, Input{Root: root, Environ: production(), RailsPaths: []string{"/websocket"}, RailsThreads: 10, FromRails: map[string]any{
 		"adapter": "redis", "url": "redis://told:6379/0", "channel_prefix": "", "timeout": 1.5, "custom": nil,
@@ -191,18 +193,18 @@ func TestLoad_TakesFromRailsInPlaceOfCableYML(t *testing.T) {
 		t.Errorf("chosen, got\n%s", c)
 	}
 	if _, err := Load(Input{Root: root, Environ: production(), FromRails: map[string]any{"adapter": "any_cable"}}); err == nil || !strings.HasPrefix(err.Error(), "the gem's settings: adapter: any_cable") {
-		t.Errorf("any_cable told by the gem: %v", err)
+		t.Errorf("any_cable reported by the gem: %v", err)
 	}
 }
 
-func TestLoad_NeedsNotReadWhatAnotherLayerSets(t *testing.T) {
+func TestLoad_NeedNotReadWhatAnotherLayerSets(t *testing.T) {
 	for name, c := range map[string]struct{ cable, catenary, unread string }{
 		"an expression, and its key":     {"url: <%= Settings.url %>", "redis: {url: 'redis://ours'}", ""},
 		"an expression, and another":     {"url: <%= Settings.url %>", "channel_prefix: ours", "cable.yml:2: cannot evaluate"},
 		"a password beside the url":      {"password: <%= Settings.password %>", "redis: {url: 'redis://ours'}", ""},
 		"TLS beside the url":             {"ssl: <%= Settings.ssl %>", "redis: {url: 'redis://ours'}", "cable.yml:2: cannot evaluate"},
 		"a prefix":                       {"channel_prefix: 1.10", "redis: {url: 'redis://ours'}", "cable.yml:2: channel_prefix: Ruby may read"},
-		"no YAML at all":                 {"url: [", "channel_prefix: ours", "is not YAML"},
+		"no YAML at all":                 {"url: [", "channel_prefix: ours", "invalid YAML"},
 		"no YAML at all, and all is set": {"url: [", "channel_prefix: ours\n    redis: {url: 'redis://ours'}", ""},
 		"an adapter":                     {"adapter: <%= Settings.adapter %>", "adapter: rails", ""},
 		"another adapter's url":          {"url: postgres://h/db\n  adapter: enhanced_postgresql", "redis: {connect_timeout: 1s}", ""},
@@ -241,7 +243,7 @@ func TestLoad_KeepsTheThreeStatesOfTheChannelPrefix(t *testing.T) {
 	}
 }
 
-func TestLoad_HasRailsListenWhereOnlyRailsCan(t *testing.T) {
+func TestLoad_HasRailsForwardBroadcastsThatOnlyRailsReceives(t *testing.T) {
 	for _, adapter := range []string{"async", "inline", "test", "postgresql", "solid_cable", "their_own"} {
 		root := app(t, map[string]string{cableFile: "development:\n  adapter: " + adapter + "\n"})
 		c := mustLoad(t, Input{Root: root})
@@ -249,7 +251,7 @@ func TestLoad_HasRailsListenWhereOnlyRailsCan(t *testing.T) {
 			t.Errorf("%s: adapter %s, warnings %q\n%s", adapter, c.Broadcasts.Adapter, c.Warnings, c)
 		}
 		_, err := Load(Input{Root: root, Environ: []string{"CATENARY_BACKEND_TRANSPORT=post"}})
-		if unheard := new(AdapterError); !errors.As(err, &unheard) || unheard.Adapter != adapter || !strings.Contains(err.Error(), "backend.transport: auto") {
+		if unheard := new(adapterError); !errors.As(err, &unheard) || unheard.adapter != adapter || !strings.Contains(err.Error(), "backend.transport: auto") {
 			t.Errorf("%s over POST: %v", adapter, err)
 		}
 	}
@@ -262,7 +264,7 @@ func TestLoad_HasRailsListenWhereOnlyRailsCan(t *testing.T) {
 	}
 }
 
-func TestLoad_WarnsOfAnAdapterThatPublishesElsewhere(t *testing.T) {
+func TestLoad_WarnsAboutAnAdapterThatPublishesElsewhere(t *testing.T) {
 	root := app(t, map[string]string{cableFile: "development:\n  adapter: async\n"})
 	c := mustLoad(t, Input{Root: root, Environ: []string{"CATENARY_BROADCASTS_ADAPTER=redis"}})
 	if c.Broadcasts.Adapter != "redis" || len(c.Warnings) != 1 {
@@ -270,24 +272,24 @@ func TestLoad_WarnsOfAnAdapterThatPublishesElsewhere(t *testing.T) {
 	}
 }
 
-func TestLoad_SaysThatAnEmptySecretChecksNoToken(t *testing.T) {
+func TestLoad_WarnsThatAnEmptySecretVerifiesNoToken(t *testing.T) {
 	c := mustLoad(t, Input{Root: t.TempDir(), Environ: []string{"CATENARY_JWT_SECRET="}})
 	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "CATENARY_JWT_SECRET is empty") || c.JWT.Given() {
 		t.Errorf("%q", c.Warnings)
 	}
 }
 
-func TestLoad_ReadsTheNamesThatPeopleExpect(t *testing.T) {
+func TestLoad_ReadsVariablesOfRailsAndPlatforms(t *testing.T) {
 	c := mustLoad(t, Input{Root: t.TempDir(), Environ: []string{
 		"RACK_ENV=staging", "PORT=5000", "RAILS_MAX_THREADS=5", "WEB_CONCURRENCY=2", "RAILS_LOG_LEVEL=fatal", "SECRET_KEY_BASE=sss", "CATENARY_PROXY="}})
 	if c.Environment != "staging" || c.Listen != ":5000" || c.Backend.Concurrency != 9 || c.Log.Level != "error" || c.Backend.Secret.Reveal() != "sss" {
 		t.Errorf("got\n%s", c)
 	}
 	for variable, message := range map[string]string{
-		"CATENARY_BACKEND_ULR=x":   "the variable CATENARY_BACKEND_ULR is not known: is CATENARY_BACKEND_URL meant?",
+		"CATENARY_BACKEND_ULR=x":   "unknown variable CATENARY_BACKEND_ULR: did you mean CATENARY_BACKEND_URL?",
 		"CATENARY_PING_INTERVAL=x": `the variable CATENARY_PING_INTERVAL: "x" is not a duration: write for example 500ms, 30s or 5m`,
 		"RAILS_MAX_THREADS=many":   `the variable RAILS_MAX_THREADS: "many" is not a whole number: write digits only`,
-		"CATENARY_ROOT=/nowhere":   `CATENARY_ROOT: root: "/nowhere" is no directory: name the one that has config/ in it`,
+		"CATENARY_ROOT=/nowhere":   `CATENARY_ROOT: root: "/nowhere" is not a directory: name the one that has config/ in it`,
 		"CATENARY_PATHS=cable":     `CATENARY_PATHS: paths: "cable" must begin with a slash: write "/cable"`,
 		"PORT=http":                `the variable PORT: "http" is not an address: write for example :8080 or 127.0.0.1:8080`,
 	} {
@@ -297,7 +299,7 @@ func TestLoad_ReadsTheNamesThatPeopleExpect(t *testing.T) {
 	}
 }
 
-func TestLoad_IgnoresWhatAnOrchestratorAddsForAServiceNamedCatenary(t *testing.T) {
+func TestLoad_IgnoresVariablesOfAServiceNamedCatenary(t *testing.T) {
 	c := mustLoad(t, Input{Root: t.TempDir(), Environ: []string{
 		"CATENARY_SERVICE_HOST=10.0.0.1", "CATENARY_SERVICE_PORT_HTTP=80", "CATENARY_PORT=tcp://10.0.0.1:80", "CATENARY_PORT_80_TCP_ADDR=10.0.0.1"}})
 	if c.Listen != "127.0.0.1:8080" {
@@ -327,7 +329,7 @@ func TestRedis_URLCanBeGivenToGoRedis(t *testing.T) {
 	}
 }
 
-func TestLoad_ShowsNoSecretInAnythingItSays(t *testing.T) {
+func TestLoad_ShowsNoSecretInAnyMessage(t *testing.T) {
 	const secret = "Hunter2TopSecret"
 	spots := map[string]Input{
 		"secret":      {Environ: production("CATENARY_SECRET=" + secret)},
@@ -387,14 +389,14 @@ func TestSample_HasEveryKeyAndItsDefault(t *testing.T) {
 		}
 		all.WriteString(line)
 	}
-	s, err := readSection(catenaryFile, all.String(), "production", evaluator{environment: "production"})
+	s, err := yml.Read(catenaryFile, all.String(), "production", erb.Evaluator{Environment: "production"})
 	if err != nil {
 		t.Fatalf("%v in\n%s", err, all.String())
 	}
 	mustLoad(t, Input{Root: app(t, map[string]string{catenaryFile: all.String()}), Environ: production()})
 	for _, setting := range settings() {
-		if !setting.outside && !slices.ContainsFunc(s.entries, func(e entry) bool {
-			return e.key == setting.key || setting.kind == identities && strings.HasPrefix(e.key, setting.key+".")
+		if !setting.outside && !slices.ContainsFunc(s.Entries, func(e yml.Entry) bool {
+			return e.Key == setting.key || setting.kind == identities && strings.HasPrefix(e.Key, setting.key+".")
 		}) {
 			t.Errorf("the sample has no %s", setting.key)
 		}
@@ -410,8 +412,8 @@ func TestLoad_FitsTheDrainIntoTheGrace(t *testing.T) {
 	}
 }
 
-// As "rails server" does.
-func TestListen_InDevelopmentIsThisMachineUnlessAddressesAreNamed(t *testing.T) {
+// "rails server" does the same.
+func TestListen_InDevelopmentIsLoopbackUnlessAnAddressIsGiven(t *testing.T) {
 	for _, c := range []struct {
 		environ []string
 		flags   []string

@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// decryptCredentials opens a file of ActiveSupport::EncryptedFile: AES-128-GCM,
-// text, nonce and tag each in base64 with "--" between, the plain text a String
-// that Ruby has marshalled. Nothing of key or content is in its errors.
+// decryptCredentials decrypts a file of ActiveSupport::EncryptedFile: AES-128-GCM, with text, nonce
+// and tag in base64, separated by "--". The plain text is a String in Ruby's Marshal format. Errors
+// show nothing of key or content.
 func decryptCredentials(encrypted, key string) ([]byte, error) {
 	rawKey, err := hex.DecodeString(key)
 	if err != nil || len(rawKey) != 16 {
@@ -19,12 +19,12 @@ func decryptCredentials(encrypted, key string) ([]byte, error) {
 	}
 	parts := strings.Split(strings.TrimSpace(encrypted), "--")
 	if len(parts) != 3 {
-		return nil, errors.New("the file is not one that Rails has encrypted")
+		return nil, errors.New("Rails has not encrypted this file")
 	}
 	var raw [3][]byte
 	for i, part := range parts {
 		if raw[i], err = base64.StdEncoding.DecodeString(part); err != nil {
-			return nil, errors.New("the file is damaged: it is not base64")
+			return nil, errors.New("the file is damaged: invalid base64")
 		}
 	}
 	block, err := aes.NewCipher(rawKey)
@@ -36,19 +36,19 @@ func decryptCredentials(encrypted, key string) ([]byte, error) {
 		return nil, err
 	}
 	if len(raw[1]) != gcm.NonceSize() || len(raw[2]) != gcm.Overhead() {
-		return nil, errors.New("the file is damaged: nonce or tag has a wrong length")
+		return nil, errors.New("the file is damaged: wrong length of nonce or tag")
 	}
 	plain, err := gcm.Open(nil, raw[1], append(raw[0], raw[2]...), nil)
 	if err != nil {
-		return nil, errors.New("the key does not belong to this file, or the file was changed")
+		return nil, errors.New("the key is not the one for this file, or the file was changed")
 	}
 	return marshalledString(plain)
 }
 
-// marshalledString reads Marshal.dump of a String: 4.8, perhaps "I" for what
-// has an encoding, '"', the length, the bytes.
+// marshalledString reads Marshal.dump of a String: version 4.8, "I" if it has an encoding, '"', the
+// length, the bytes.
 func marshalledString(data []byte) ([]byte, error) {
-	notString := errors.New("the file holds no text that Ruby marshalled")
+	notString := errors.New("the decrypted file is not a marshalled String")
 	rest, ok := strings.CutPrefix(string(data), "\x04\x08")
 	if !ok {
 		return nil, notString
@@ -57,8 +57,8 @@ func marshalledString(data []byte) ([]byte, error) {
 	if rest, ok = strings.CutPrefix(rest, `"`); !ok || rest == "" {
 		return nil, notString
 	}
-	// Marshal's integers: 5 and above are the number plus 5, 1 to 4 say how many
-	// bytes follow, little end first
+	// In Marshal's integers, 5 and above is the number plus 5; 1 to 4 is how many bytes follow, the
+	// least significant first.
 	length, digits := int(int8(rest[0])), 0
 	rest = rest[1:]
 	switch {

@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write the table of docs/configuration.md anew")
+var update = flag.Bool("update", false, "rewrite the table of docs/configuration.md")
 
-// table is every setting as a row of Markdown.
+// table lists every setting as a row of Markdown.
 func table() string {
 	var out strings.Builder
 	out.WriteString("| key | default | variable | flag | meaning |\n| --- | --- | --- | --- | --- |\n")

@@ -8,12 +8,11 @@ import (
 	"strconv"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
+	"github.com/catenary-cable/catenary/config/yml"
 )
 
-// environ is the environment. A variable that is empty counts as not set for
-// our own keys, since compose files and the like cannot leave one out; for the
-// application's ERB it is the empty text, as in Ruby.
+// environ is the environment. For our own keys an empty variable counts as not set, since compose
+// files and the like cannot leave a variable out. For the application's ERB it is "", as in Ruby.
 type environ struct {
 	variables map[string]string
 }
@@ -28,7 +27,7 @@ func newEnviron(list []string) environ {
 	return e
 }
 
-// layer is what the variables say: CATENARY_* and the names that people expect.
+// layer reads the CATENARY_* variables, and those of Rails and of platforms that mean the same.
 func (e environ) layer() (*layer, error) {
 	l := newLayer()
 	var mistakes []error
@@ -45,12 +44,12 @@ func (e environ) layer() (*layer, error) {
 		for _, name := range names {
 			value := e.variables[name]
 			if !s.secret {
-				value = strings.TrimSpace(value) // Rails takes secrets to the letter
+				value = strings.TrimSpace(value) // Rails trims no secret
 			}
 			if strings.TrimSpace(value) == "" || orchestrated(name, value) {
 				continue
 			}
-			parsed, err := s.parse(plainText(expected(name, value)))
+			parsed, err := s.parse(yml.Text(translated(name, value)))
 			if err != nil {
 				mistakes = append(mistakes, fmt.Errorf("the variable %s: %w", name, err))
 			} else {
@@ -62,8 +61,8 @@ func (e environ) layer() (*layer, error) {
 	return l, errors.Join(append(mistakes, e.unknown(known)...)...)
 }
 
-// expected turns the value of a variable that belongs to Rails into ours.
-func expected(name, value string) string {
+// translated turns Rails' log levels into ours.
+func translated(name, value string) string {
 	if name != "RAILS_LOG_LEVEL" {
 		return value
 	}
@@ -74,32 +73,38 @@ func expected(name, value string) string {
 	return value
 }
 
+// unknown are the CATENARY_* variables that do not exist, as mistakes.
 func (e environ) unknown(known []string) []error {
 	var mistakes []error
 	for name, value := range e.variables {
 		if !strings.HasPrefix(name, "CATENARY_") || slices.Contains(known, name) || orchestrated(name, value) {
 			continue
 		}
-		err := fmt.Errorf("the variable %s is not known: unset it", name)
-		if near := nearest(name, known); near != "" {
-			err = fmt.Errorf("the variable %s is not known: is %s meant?", name, near)
+		now, near := renamedVariable(name), Nearest(name, known)
+		switch {
+		case now != "":
+			mistakes = append(mistakes, fmt.Errorf("the variable %s is now %s", name, now))
+		case near != "":
+			mistakes = append(mistakes, fmt.Errorf("unknown variable %s: did you mean %s?", name, near))
+		default:
+			mistakes = append(mistakes, fmt.Errorf("unknown variable %s: unset it", name))
 		}
-		mistakes = append(mistakes, err)
 	}
 	slices.SortFunc(mistakes, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return mistakes
 }
 
-// serviceLink matches what Kubernetes and container links put into the
-// environment of every neighbour of a service named catenary.
+// serviceLink matches the variables that Kubernetes and container links give the neighbors of a
+// service named catenary.
 var serviceLink = regexp.MustCompile(`^CATENARY_(\w+_)?(SERVICE_(HOST|PORT)(_\w+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_\w+)?)$`)
 
+// orchestrated reports whether a variable comes from such a service, and not from a person.
 func orchestrated(name, value string) bool {
 	return serviceLink.MatchString(name) || strings.HasSuffix(name, "PORT") && strings.Contains(value, "://")
 }
 
-// threads is how many requests the application runs at once, or 0 if the
-// environment does not say. WEB_CONCURRENCY may be "auto": then one is counted.
+// threads is how many requests the application runs at once, or 0 if the environment does not say.
+// WEB_CONCURRENCY may be "auto", which counts as one.
 func (e environ) threads() (int, error) {
 	threads, err := e.number("RAILS_MAX_THREADS")
 	if threads == 0 || err != nil {
@@ -122,9 +127,4 @@ func (e environ) number(name string) (int, error) {
 		return 0, fmt.Errorf("the variable %s: %q is not a whole number: write digits only", name, value)
 	}
 	return n, nil
-}
-
-// plainText is a text that no YAML stands around.
-func plainText(value string) *yaml.Node {
-	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, Value: value}
 }

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// layer is what one source of configuration says, in the types of Config.
+// layer is the values of one source of configuration, in the types of Config.
 type layer struct {
 	values map[string]any
 	origin map[string]string // key → place, such as config/catenary.yml:12
@@ -19,12 +19,13 @@ func (l *layer) set(key string, value any, origin string) {
 	l.values[key], l.origin[key] = value, origin
 }
 
-// whereRedisIs are the keys of which a stronger layer replaces all as soon as it
-// says one of the places: a url and another layer's host or password would mix
-// two servers.
-var whereRedisIs = append(placesOfRedis, "port", "db", "username", "password", "master_name")
-
-var placesOfRedis = []string{"url", "host", "path", "cluster", "sentinels"}
+// placesOfRedis are the keys below broadcasts.redis that say where Redis is. A layer that has one
+// of them replaces all keys of whereRedisIs: one layer's url with another layer's password would
+// mix two servers.
+var (
+	placesOfRedis = []string{"url", "host", "path", "cluster", "sentinels"}
+	whereRedisIs  = append(placesOfRedis, "port", "db", "username", "password", "master_name")
+)
 
 func (l *layer) saysWhereRedisIs() bool {
 	for _, key := range placesOfRedis {
@@ -53,7 +54,7 @@ func (l *layer) tree() map[string]any {
 	return root
 }
 
-// mistake is a value that cannot stand: where, which key, and what to do.
-func mistake(where, key string, err error) error {
-	return fmt.Errorf("%s: %s: %w", where, key, err)
+// mistake is the error for a value: its place, its key, what is wrong, and what to do.
+func mistake(place, key string, err error) error {
+	return fmt.Errorf("%s: %s: %w", place, key, err)
 }

@@ -1,42 +1,39 @@
 package config
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
+	"github.com/catenary-cable/catenary/config/erb"
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
 )
 
 // Input is everything that Load reads, besides files below the root.
 type Input struct {
-	// Root is the application's directory; the flag and CATENARY_ROOT win over it.
+	// Root is the application's directory. The flag --root and CATENARY_ROOT override it.
 	Root string
 	// Environ is the environment, "NAME=value" each.
 	Environ []string
-	// Flags are those of RegisterFlags, parsed; nil if there are none.
+	// Flags are those of RegisterFlags, parsed. It may be nil.
 	Flags *pflag.FlagSet
 
-	// FromRails is ActionCable.server.config.cable as the gem tells it. It takes
-	// the place of config/cable.yml.
+	// FromRails is ActionCable.server.config.cable as the gem reports it. It replaces
+	// config/cable.yml.
 	FromRails map[string]any
-	// RailsPaths, where Action Cable is mounted, and RailsThreads, of all its
-	// processes, come from the gem as well, if not zero.
+	// RailsPaths and RailsThreads come from the gem as well, if they are not zero: where Action
+	// Cable is mounted, and the threads of all Rails processes.
 	RailsPaths   []string
 	RailsThreads int
 }
 
-// Load merges defaults, files, environment and flags, the later over the
-// earlier, and checks the outcome. The error joins every mistake found; ask it
-// with errors.As for [AdapterError]. What cable.yml says and only Rails can tell is
-// none: see [Config.Unread].
+// Load merges defaults, files, environment and flags, each over those before, and checks the
+// result. The error joins all mistakes that Load finds. A value of config/cable.yml that only Rails
+// can read is not a mistake: see [Config.Unread].
 func Load(in Input) (*Config, error) {
 	environ := newEnviron(in.Environ)
 	flags, err := flagLayer(in.Flags)
@@ -48,34 +45,35 @@ func Load(in Input) (*Config, error) {
 		return nil, err
 	}
 	rails := in.railsLayer()
-	l := newLoading()
+	l := newLoading(environ)
 
-	// where the files are, and which section of them, has to be known first
+	// Root and environment say which files and which of their sections to read.
 	l.merge(rails, env, flags)
 	l.Root, l.Environment = l.viper.GetString("root"), l.viper.GetString("environment")
-	e := evaluator{variables: environ.variables, environment: l.Environment}
 
-	cable := l.cableLayer(in.FromRails, e)
-	catenary, err := l.catenaryLayer(e)
+	cable := l.cableLayer(in.FromRails)
+	catenary, err := l.catenaryLayer()
 	l.note(err)
 	if err := errors.Join(l.mistakes...); err != nil {
 		return nil, err
 	}
-	if cable.adapter != "redis" && !slices.ContainsFunc([]*layer{catenary, env, flags}, func(o *layer) bool { return o.values["broadcasts.adapter"] != nil }) {
-		cable.layer = newLayer() // nothing of it is for a client of Redis
+	adapterIsSet := slices.ContainsFunc([]*layer{catenary, env, flags}, func(o *layer) bool { return o.values["broadcasts.adapter"] != nil })
+	if cable.adapter != "redis" && !adapterIsSet {
+		cable.layer = newLayer() // its url and the like are not those of a Redis
 	}
 	l.merge(cable.layer, rails, catenary, env, flags)
 	if err := l.viper.Unmarshal(l.Config); err != nil {
-		return nil, fmt.Errorf("config: put together: %w", err)
+		return nil, fmt.Errorf("config: merge: %w", err)
 	}
-	l.finishListen(environ)
+	l.finishListen()
 	l.note(l.checkPlaces())
 	l.note(l.chooseAdapter(cable))
 	l.settleUnread(cable)
-	l.note(l.finishRedis(environ, in.FromRails != nil && cable.adapter == "redis"))
-	l.note(l.finishBackend(environ, e))
-	l.note(l.finishEdge(environ))
-	l.note(l.finishTurbo(environ, e))
+	l.note(l.finishRedis(in.FromRails != nil && cable.adapter == "redis"))
+	l.note(l.finishBackend())
+	l.note(l.finishJWT())
+	l.note(l.finishTLS())
+	l.note(l.finishTurbo())
 	l.note(l.finishShutdown())
 	l.note(l.checkNodes())
 	l.note(l.checkMemory())
@@ -85,40 +83,45 @@ func Load(in Input) (*Config, error) {
 	return l.Config, nil
 }
 
+// PublishedTo is where an application publishes its broadcasts, from the
+// ActionCable.server.config.cable that the gem reports. catenary's own settings do not count.
+func PublishedTo(fromRails map[string]any) (Broadcasts, error) {
+	l := newLoading(environ{})
+	cable := l.cableLayer(fromRails)
+	l.merge(cable.layer)
+	if err := l.viper.Unmarshal(l.Config); err != nil {
+		return Broadcasts{}, fmt.Errorf("config: merge: %w", err)
+	}
+	if cable.adapter == "redis" {
+		l.settleUnread(cable)
+		l.note(l.finishRedis(true))
+	}
+	l.Broadcasts.Adapter = cable.adapter
+	return l.Broadcasts, errors.Join(append(l.mistakes, l.Unread)...)
+}
+
 // loading is a Config under construction.
 type loading struct {
 	*Config
+	environ  environ
 	viper    *viper.Viper
-	empty    map[string]string // keys of catenary.yml that stand there without a value: their places
+	empty    map[string]string // keys that stand in catenary.yml without a value → their places
 	mistakes []error
 }
 
-func newLoading() *loading {
-	l := &loading{Config: &Config{origins: map[string]string{}}, viper: viper.New(), empty: map[string]string{}}
+func newLoading(e environ) *loading {
+	l := &loading{Config: &Config{origins: map[string]string{}}, environ: e, viper: viper.New(), empty: map[string]string{}}
 	for _, s := range settings() {
 		l.viper.SetDefault(s.key, s.def)
 	}
 	return l
 }
 
-// PublishedTo is where an application publishes whose
-// ActionCable.server.config.cable the gem has told, whatever catenary was told
-// otherwise.
-func PublishedTo(fromRails map[string]any) (Broadcasts, error) {
-	l := newLoading()
-	cable := l.cableLayer(fromRails, evaluator{})
-	l.merge(cable.layer)
-	if err := l.viper.Unmarshal(l.Config); err != nil {
-		return Broadcasts{}, fmt.Errorf("config: put together: %w", err)
-	}
-	if cable.adapter == "redis" {
-		l.settleUnread(cable)
-		l.note(l.finishRedis(environ{}, true))
-	}
-	l.Broadcasts.Adapter = cable.adapter
-	return l.Broadcasts, errors.Join(append(l.mistakes, l.Unread)...)
+func (l *loading) evaluator() erb.Evaluator {
+	return erb.Evaluator{Variables: l.environ.variables, Environment: l.Environment}
 }
 
+// note adds a mistake, if there is one.
 func (l *loading) note(err error) {
 	if err != nil {
 		l.mistakes = append(l.mistakes, err)
@@ -129,7 +132,15 @@ func (l *loading) warn(format string, args ...any) {
 	l.Warnings = append(l.Warnings, fmt.Sprintf(format, args...))
 }
 
-// merge lays layers over what is there, the strongest last.
+// mistake is the error for the value of a key.
+func (l *loading) mistake(key string, err error) error { return mistake(l.origins[key], key, err) }
+
+// secret is the value of a key that messages must not show.
+func (l *loading) secret(key string) Secret {
+	return NewSecret(l.viper.GetString(key), l.origins[key])
+}
+
+// merge puts layers over the values so far, the strongest last.
 func (l *loading) merge(layers ...*layer) {
 	for _, one := range layers {
 		if one.saysWhereRedisIs() {
@@ -144,7 +155,7 @@ func (l *loading) merge(layers ...*layer) {
 	}
 }
 
-// forgetRedis puts the keys that say where Redis is back to their defaults.
+// forgetRedis resets the keys that say where Redis is to their defaults.
 func (l *loading) forgetRedis() {
 	blank, byKey := newLayer(), settingsByKey()
 	for _, key := range whereRedisIs {
@@ -172,35 +183,9 @@ func (in Input) railsLayer() *layer {
 	return l
 }
 
-// finishListen keeps a server in development to this machine, as "rails server"
-// does, unless somebody has named addresses.
-func (l *loading) finishListen(e environ) {
-	host, port, err := net.SplitHostPort(l.Listen)
-	portOnly := slices.Contains([]string{"", "PORT", "CATENARY_PORT"}, l.origins["listen"])
-	if l.Environment == "development" && portOnly && host == "" && err == nil {
-		l.Listen = net.JoinHostPort(cmp.Or(e.variables["BINDING"], "127.0.0.1"), port)
-	}
-}
-
-// checkPlaces refuses a root that is not there and paths that no browser can ask for.
-func (l *loading) checkPlaces() error {
-	if info, err := os.Stat(l.Root); err != nil || !info.IsDir() {
-		return mistake(l.origins["root"], "root", fmt.Errorf("%q is no directory: name the one that has config/ in it", l.Root))
-	}
-	for _, path := range l.Paths {
-		if !strings.HasPrefix(path, "/") {
-			return mistake(l.origins["paths"], "paths", fmt.Errorf("%q must begin with a slash: write %q", path, "/"+path))
-		}
-	}
-	if len(l.Paths) == 0 {
-		return mistake(l.origins["paths"], "paths", errors.New("names none: write at least /cable"))
-	}
-	return nil
-}
-
-// read gives the text of a file below the root, and whether there is one.
-func (c *Config) read(name string) (string, bool, error) {
-	data, err := os.ReadFile(filepath.Join(c.Root, filepath.FromSlash(name)))
+// read returns the text of a file below the root, and whether the file exists.
+func (l *loading) read(name string) (text string, exists bool, err error) {
+	data, err := os.ReadFile(filepath.Join(l.Root, filepath.FromSlash(name)))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return "", false, nil

@@ -2,19 +2,16 @@ package config
 
 import "strings"
 
-// Nearest is nearest for other names than those of settings.
-func Nearest(name string, known []string) string { return nearest(name, known) }
-
-// nearest gives the known name that a misspelt one was most likely meant to
-// be, or "" if none is near.
-func nearest(name string, known []string) string {
+// Nearest returns the known name that a misspelled one was most likely meant to be, or "".
+func Nearest(name string, known []string) string {
 	best, least := "", len(name)/3+2
 	for _, k := range known {
 		d := distance(name, k)
-		if tail := k[strings.LastIndexByte(k, '.')+1:]; tail != k {
-			if last := name[strings.LastIndexByte(name, '.')+1:]; distance(last, tail)+1 < d && len(tail) > 3 {
-				d = distance(last, tail) + 1
-			}
+		// max_connections is near limits.max_connections: compare the last parts as well
+		tail := k[strings.LastIndexByte(k, '.')+1:]
+		if tail != k && len(tail) > 3 {
+			last := name[strings.LastIndexByte(name, '.')+1:]
+			d = min(d, distance(last, tail)+1)
 		}
 		if d < least {
 			best, least = k, d

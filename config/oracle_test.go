@@ -10,11 +10,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/catenary-cable/catenary/config/internal/rubytest"
 )
 
-// oracle reads texts of cable.yml as Rails' config_for does, and tells what the
-// gem would tell of them, where the redis gem is of version 4 and of 5. What Rails
-// refuses is null.
+// oracle reads texts of cable.yml as Rails' config_for does. For each it prints what the gem would
+// report with version 4 and with version 5 of the redis gem, or null if Rails rejects the text.
 const oracle = `require "json"; require "openssl"; require "date"; require "pathname"; require "uri"; require "tempfile"
 require "active_support/all"; require "active_support/configuration_file"
 module Rails; def self.env; ActiveSupport::StringInquirer.new("production"); end; end
@@ -43,8 +44,7 @@ var oracleVariables = []string{
 	"COLON=a: b", "COMMA=a,b", "STAR=*a", "BACKSLASH=a\\nb", "LINES=a\nchannel_prefix: b", "NULL=null", "TIME=12:30", "PORT_NUMBER=6400", "BRACE=a}",
 }
 
-// scalars are what may stand behind a key; most of it nobody would write, but
-// somebody will.
+// scalars are values of a key. Most of them are unusual, but somebody will write them.
 var scalars = []string{
 	"app", "app_production", "1.10", "1e3", "1_000", "0123", "0x1f", "0b11", "0o17", "12:30:45", "12:30", "yes", "No", "on", "OFF", "true", "False", "null", "Null", "~", "",
 	":symbol", `:"quoted"`, "2020-01-02", "2020-01-02 10:00:00", ".5", "5.", ".inf", "-.INF", ".nan", "+7", "-7", "1,000", "6379", "63790", "0", "00", "007", "1.0", "1.5",
@@ -64,7 +64,7 @@ var templates = []string{
 	"|\n    <%= ENV[\"NAME\"] %>", "|-\n    <%= ENV[\"EMPTY\"] %>", "<%= ENV[\"NAME\"]\n    %>", "<%# nothing %>app", "<%% app", `<%= ENV["NAME"] # comment %>`, `<%= "#{ENV["NAME"]}-1" %>`, "&other <%= ENV[\"VERSION\"] %>",
 }
 
-// generated is a text of cable.yml, as chance has it.
+// generated is a random text of cable.yml.
 func generated(chance *rand.Rand) string {
 	pick := func(from []string) string { return from[chance.IntN(len(from))] }
 	value := func(key string) string {
@@ -162,8 +162,7 @@ func generated(chance *rand.Rand) string {
 	return out.String()
 }
 
-// Of every file catenary either makes what Ruby makes of it, or has Rails asked,
-// or refuses it: never anything else.
+// catenary reads a file as Ruby does, or asks Rails, or rejects it. It never reads anything else.
 func TestCableYML_IsReadAsRubyReadsItOrNotAtAll(t *testing.T) {
 	const files = 1500
 	chance := rand.New(rand.NewPCG(13, 2))
@@ -180,19 +179,19 @@ func TestCableYML_IsReadAsRubyReadsItOrNotAtAll(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	root, agreed, asked, refused, differ := t.TempDir(), 0, 0, 0, 0
+	root, agreed, asked, rejected, differ := t.TempDir(), 0, 0, 0, 0
 	if err := os.Mkdir(filepath.Join(root, "config"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for _, redisURL := range [][]string{nil, {"REDIS_URL=redis://elsewhere:6381/3"}} {
 		environ := slices.Concat([]string{"RAILS_ENV=production", "SECRET_KEY_BASE=s"}, oracleVariables, redisURL)
-		var told [][]map[string]any
-		if err := json.Unmarshal(runRuby(t, oracle, string(in), slices.Concat(os.Environ(), environ)), &told); err != nil {
+		var reported [][]map[string]any
+		if err := json.Unmarshal(rubytest.Run(t, oracle, string(in), slices.Concat(os.Environ(), environ)), &reported); err != nil {
 			t.Fatal(err)
 		}
 		for i, text := range texts {
-			if told[i] == nil {
-				refused++
+			if reported[i] == nil {
+				rejected++
 				continue
 			}
 			if err := os.WriteFile(filepath.Join(root, cableFile), []byte(text), 0o600); err != nil {
@@ -204,13 +203,13 @@ func TestCableYML_IsReadAsRubyReadsItOrNotAtAll(t *testing.T) {
 				continue
 			}
 			same := true
-			for _, settings := range told[i] {
+			for _, settings := range reported[i] {
 				theirs, err := Load(Input{Root: root, Environ: environ, FromRails: settings})
 				if err == nil {
 					err = theirs.Unread
 				}
 				if err != nil {
-					t.Errorf("of Rails' word %v catenary says: %v\n%s", settings, err, text)
+					t.Errorf("Rails reports %v, and catenary says: %v\n%s", settings, err, text)
 					same = false
 				} else if !reflect.DeepEqual(theirs.Broadcasts, ours.Broadcasts) {
 					t.Errorf("Rails and the file differ: %v\n%s", differences(printed(t, theirs), printed(t, ours)), text)
@@ -224,7 +223,7 @@ func TestCableYML_IsReadAsRubyReadsItOrNotAtAll(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d agree, of %d Rails is asked, %d Rails itself refuses", agreed, asked, refused)
+	t.Logf("%d agree, for %d catenary asks Rails, %d Rails rejects", agreed, asked, rejected)
 	if agreed < files/4 {
 		t.Error("too few files are read")
 	}

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestLoad_NeedsNoSourceOfBroadcastsIfAllIsPassedThrough(t *testing.T) {
+func TestLoad_NeedsNoBroadcastsWhenEverythingIsPassedThrough(t *testing.T) {
 	root := app(t, map[string]string{cableFile: "development:\n  adapter: any_cable\n"})
 	c := mustLoad(t, Input{Root: root, Flags: parseFlags(t, "--pass-through=all")})
 	if !c.PassesAll() {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -9,8 +10,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Redacted is the effective configuration as YAML, each line with the place its
-// value comes from, and no secret in it.
+// Redacted is the effective configuration as YAML, without secrets. A comment on each line names
+// the place of its value.
 func (c *Config) Redacted() (string, error) {
 	values := map[string]any{}
 	if err := mapstructure.Decode(c, &values); err != nil {
@@ -28,16 +29,16 @@ func (c *Config) Redacted() (string, error) {
 			return "", fmt.Errorf("config: print %s: %w", s.key, err)
 		}
 		if value.Kind == yaml.SequenceNode {
-			value.Style = yaml.FlowStyle // one line, so that the comment has its place
+			value.Style = yaml.FlowStyle // one line, so that there is one comment
 		}
-		value.LineComment = c.origin(s)
+		value.LineComment = "# " + cmp.Or(c.origins[s.key], "default")
 		group.Content = append(group.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: name}, value)
 	}
 	out, err := yaml.Marshal(root)
 	return string(out), err
 }
 
-// String is Redacted, so that a stray %v shows no secret.
+// String is Redacted, so that %v prints no secret.
 func (c *Config) String() string {
 	out, err := c.Redacted()
 	if err != nil {
@@ -46,7 +47,7 @@ func (c *Config) String() string {
 	return out
 }
 
-// printable is a setting's effective value, written as in catenary.yml.
+// printable is a setting's effective value, as it would stand in catenary.yml.
 func (c *Config) printable(s setting, values map[string]any) any {
 	switch s.key {
 	case "backend.secret":
@@ -82,7 +83,7 @@ func (c *Config) printable(s setting, values map[string]any) any {
 	return value
 }
 
-// lookup finds a key as it is in YAML among names as they are in Go.
+// lookup finds a key of catenary.yml among the field names and tags of Config.
 func lookup(group any, name string) any {
 	members, _ := group.(map[string]any)
 	for key, value := range members {
@@ -93,14 +94,7 @@ func lookup(group any, name string) any {
 	return nil
 }
 
-func (c *Config) origin(s setting) string {
-	if origin := c.origins[s.key]; origin != "" {
-		return "# " + origin
-	}
-	return "# default"
-}
-
-// child is the mapping of that name within a group, made if it is not there.
+// child returns the mapping of that name in a group, and adds it if it is not there.
 func child(group *yaml.Node, name string) *yaml.Node {
 	for i := 0; i+1 < len(group.Content); i += 2 {
 		if group.Content[i].Value == name {

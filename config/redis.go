@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -10,14 +11,13 @@ import (
 	"time"
 )
 
-// Redis is how the application's Redis is reached. After Load, URL and the
-// single fields say the same: URL can be given to redis.ParseURL, and with
-// Sentinels or Cluster the fields are what counts.
+// Redis is where the application's Redis is. After Load, URL and the single fields agree: URL suits
+// redis.ParseURL; with Sentinels or Cluster the fields count.
 type Redis struct {
 	URL  string
 	Host string
 	Port int
-	// Path is a Unix socket, in place of host and port.
+	// Path is a Unix socket, in place of Host and Port.
 	Path     string
 	DB       int
 	Username string
@@ -30,13 +30,13 @@ type Redis struct {
 	MasterName       string `mapstructure:"master_name"`
 	SentinelUsername string `mapstructure:"sentinel_username"`
 	SentinelPassword string `mapstructure:"sentinel_password"`
-	// Cluster are host:port of some nodes.
+	// Cluster is host:port of some nodes.
 	Cluster []string
 
 	ConnectTimeout time.Duration `mapstructure:"connect_timeout"`
 }
 
-// SSLParams are OpenSSL's, as redis-rb takes them.
+// SSLParams are OpenSSL's parameters, as redis-rb takes them.
 type SSLParams struct {
 	// VerifyMode is "peer" or "none".
 	VerifyMode     string `mapstructure:"verify_mode"`
@@ -46,7 +46,7 @@ type SSLParams struct {
 	Key            string
 }
 
-// Sentinel is one that knows the master.
+// Sentinel is the address of a sentinel, and how to log in there.
 type Sentinel struct {
 	Host     string
 	Port     int
@@ -54,7 +54,7 @@ type Sentinel struct {
 	Password string
 }
 
-// String is safe to print: passwords are left out.
+// String is safe to print: it has no password.
 func (r Redis) String() string { return withoutPassword(r.URL) }
 
 // GoString keeps %#v from printing passwords.
@@ -63,27 +63,28 @@ func (r Redis) GoString() string { return r.String() }
 // MarshalText keeps JSON and slog from printing passwords.
 func (r Redis) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// String is safe to print.
+// String is safe to print: it has no password.
 func (s Sentinel) String() string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
 
-// finishRedis brings url and single fields together, as redis-rb does: a field
-// wins over the same part of the url, and REDIS_URL counts if nothing else says
-// where Redis is. told: the gem has told all that, REDIS_URL too.
-func (l *loading) finishRedis(e environ, told bool) error {
+// finishRedis makes URL and the single fields agree, if catenary connects to Redis at all.
+func (l *loading) finishRedis(reported bool) error {
 	if l.Broadcasts.Adapter == "rails" {
 		return nil
 	}
-	err := l.finishRedisOf(e, told)
+	err := l.joinRedis(reported)
 	if l.Unread != nil {
-		return nil // there may be more to it
+		return nil // what Rails reports may remove the mistake
 	}
 	return err
 }
 
-func (l *loading) finishRedisOf(e environ, told bool) error {
+// joinRedis merges url and single fields as redis-rb does: a field wins over the same part of the
+// url, and REDIS_URL counts if nothing else says where Redis is. reported: the gem has reported all
+// of that, REDIS_URL included.
+func (l *loading) joinRedis(reported bool) error {
 	r := &l.Broadcasts.Redis
-	if !told && r.URL == "" && r.Host == "" && r.Port == 0 && r.Path == "" && r.Cluster == nil {
-		if given := strings.TrimSpace(e.variables["REDIS_URL"]); given != "" {
+	if !reported && r.URL == "" && r.Host == "" && r.Port == 0 && r.Path == "" && r.Cluster == nil {
+		if given := strings.TrimSpace(l.environ.variables["REDIS_URL"]); given != "" {
 			if err := checkRedisURL(given); err != nil {
 				return fmt.Errorf("the variable REDIS_URL: %w", err)
 			}
@@ -93,12 +94,14 @@ func (l *loading) finishRedisOf(e environ, told bool) error {
 	urlOrigin := l.origins["broadcasts.redis.url"]
 	if r.URL != "" {
 		if err := r.split(l.sameFile("broadcasts.redis.ssl", "broadcasts.redis.url")); err != nil {
-			return mistake(urlOrigin, "broadcasts.redis.url", err)
+			return l.mistake("broadcasts.redis.url", err)
 		}
 	}
 	if len(r.Sentinels) > 0 && r.MasterName == "" {
-		if r.MasterName = r.Host; r.MasterName == "" {
-			return mistake(l.origins["broadcasts.redis.sentinels"], "sentinels", fmt.Errorf("need the name of the master: set broadcasts.redis.master_name"))
+		r.MasterName = r.Host
+		if r.MasterName == "" {
+			return mistake(l.origins["broadcasts.redis.sentinels"], "sentinels", errors.New(
+				"need the name of the master: set broadcasts.redis.master_name"))
 		}
 	}
 	if r.Path == "" {
@@ -109,28 +112,32 @@ func (l *loading) finishRedisOf(e environ, told bool) error {
 			r.Port = 6379
 		}
 	}
-	if (r.SSLParams.Cert == "") != (r.SSLParams.Key == "") {
-		return fmt.Errorf("broadcasts.redis.ssl_params: cert and key belong together: set both or none")
+	switch ssl := r.SSLParams; {
+	case ssl.Cert == "" && ssl.Key != "":
+		return l.mistake("broadcasts.redis.ssl_params.key", errors.New("needs cert as well: set both or neither"))
+	case ssl.Cert != "" && ssl.Key == "":
+		return l.mistake("broadcasts.redis.ssl_params.cert", errors.New("needs key as well: set both or neither"))
 	}
 	r.URL = r.join()
-	for _, key := range []string{"host", "port", "path", "db", "username", "password"} { // all of them follow from the url where there is one
-		if key = "broadcasts.redis." + key; l.origins[key] == "" && urlOrigin != "" {
+	for _, name := range []string{"host", "port", "path", "db", "username", "password"} { // the url may have set any of them
+		key := "broadcasts.redis." + name
+		if l.origins[key] == "" && urlOrigin != "" {
 			l.origins[key] = urlOrigin
 		}
 	}
 	return nil
 }
 
-// sameFile tells whether two keys were set, and in one file.
+// sameFile reports whether two keys were set in the same file.
 func (c *Config) sameFile(a, b string) bool {
 	fileOfA, _, _ := strings.Cut(c.origins[a], ":")
 	fileOfB, _, _ := strings.Cut(c.origins[b], ":")
 	return fileOfA != "" && fileOfA == fileOfB
 }
 
-// split fills the fields that are not set from the parts of URL. Query
-// parameters are dropped: Ruby ignores them, go-redis refuses what it does not know.
-// plaintext: somebody has said "ssl: false", which wins.
+// split fills the fields that are not set from the parts of URL. It drops query parameters:
+// redis-rb ignores them, and go-redis rejects those that it does not know. plaintext: the file that
+// has the url also has ssl, which wins over rediss:// if it is false.
 func (r *Redis) split(plaintext bool) error {
 	u, err := url.Parse(r.URL)
 	if err != nil {
@@ -162,7 +169,7 @@ func (r *Redis) split(plaintext bool) error {
 	return nil
 }
 
-// join makes the URL of the fields.
+// join builds the URL from the fields.
 func (r *Redis) join() string {
 	u := url.URL{Scheme: "redis", Host: net.JoinHostPort(r.Host, strconv.Itoa(r.Port)), Path: "/" + strconv.Itoa(r.DB)}
 	if r.SSL {
@@ -178,49 +185,4 @@ func (r *Redis) join() string {
 		u.User = url.UserPassword(r.Username, r.Password)
 	}
 	return u.String()
-}
-
-// checkRedisURL accepts what both redis-rb and go-redis do. Its error quotes
-// nothing, since the URL may hold a password.
-func checkRedisURL(t string) error {
-	u, err := url.Parse(t)
-	if err != nil {
-		return fmt.Errorf("is not a URL: write redis://user:password@host:6379/0, with %%XX for special characters of the password")
-	}
-	switch u.Scheme {
-	case "unix":
-		if u.Opaque+u.Path != "" {
-			return nil
-		}
-		return fmt.Errorf("names no socket: write unix:///run/redis/redis.sock")
-	case "redis", "rediss":
-		if db := strings.Trim(u.Path, "/"); db != "" {
-			if n, err := strconv.Atoi(db); err != nil || n < 0 {
-				return fmt.Errorf("must end in the number of a database, as in redis://host:6379/0")
-			}
-		}
-		return nil
-	}
-	return fmt.Errorf("must begin with redis://, rediss:// or unix://")
-}
-
-// withoutPassword is a text without the user information and the query of a URL in it.
-func withoutPassword(t string) string {
-	u, err := url.Parse(t)
-	if err != nil {
-		if strings.ContainsAny(t, "@") {
-			return "…"
-		}
-		return t
-	}
-	if u.User != nil {
-		u.User = url.User("…")
-	}
-	if u.RawQuery != "" && u.Scheme != "" {
-		u.RawQuery = "…"
-	}
-	if out, err := url.PathUnescape(u.String()); err == nil && u.Scheme != "" {
-		return out
-	}
-	return t
 }

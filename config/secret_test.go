@@ -5,14 +5,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/catenary-cable/catenary/config/internal/rubytest"
 )
 
 const masterKey = "0123456789abcdef0123456789abcdef"
 
-// credentials are made by Rails itself, in the application's directory.
+// credentials has Rails encrypt a file in the application's directory.
 func credentials(t *testing.T, root, file, content string) {
 	t.Helper()
-	runRuby(t, `require "active_support/all"; require "active_support/encrypted_configuration"
+	rubytest.Run(t, `require "active_support/all"; require "active_support/encrypted_configuration"
 Dir.chdir(ENV.fetch("ROOT"))
 ActiveSupport::EncryptedConfiguration.new(config_path: ENV.fetch("FILE"), key_path: "none", env_key: "KEY", raise_if_missing_key: true).write($stdin.read)`,
 		content, append(os.Environ(), "ROOT="+root, "FILE="+file, "KEY="+masterKey))
@@ -51,10 +53,10 @@ func TestSecret_IsReadFromCredentialsThatRailsEncrypted(t *testing.T) {
 		return mustLoad(t, Input{Root: root, Environ: append(environ, "RAILS_ENV=production")})
 	}
 
-	if err := load().RequireSecret(); err == nil || !strings.Contains(err.Error(), "config/credentials.yml.enc is locked, for there is neither RAILS_MASTER_KEY nor config/master.key") {
+	if err := load().RequireSecret(); err == nil || !strings.Contains(err.Error(), "cannot decrypt config/credentials.yml.enc: RAILS_MASTER_KEY is not set, and there is no config/master.key") {
 		t.Errorf("without a key: %v", err)
 	}
-	if s := load("RAILS_MASTER_KEY=" + masterKey).Backend.Secret; s.Reveal() != "fromcredentials" || s.Source() != "config/credentials.yml.enc, opened with RAILS_MASTER_KEY" {
+	if s := load("RAILS_MASTER_KEY=" + masterKey).Backend.Secret; s.Reveal() != "fromcredentials" || s.Source() != "config/credentials.yml.enc, decrypted with RAILS_MASTER_KEY" {
 		t.Errorf("got %q from %s", s.Reveal(), s.Source())
 	}
 	for _, wrong := range []string{strings.Repeat("0", 32), "short", strings.Repeat("z", 32)} {
@@ -74,12 +76,12 @@ func TestSecret_IsReadFromCredentialsThatRailsEncrypted(t *testing.T) {
 	if err := os.WriteFile(root+"/config/credentials/production.key", []byte(masterKey), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if s := load().Backend.Secret; s.Reveal() != "short" || s.Source() != "config/credentials/production.yml.enc, opened with config/credentials/production.key" {
+	if s := load().Backend.Secret; s.Reveal() != "short" || s.Source() != "config/credentials/production.yml.enc, decrypted with config/credentials/production.key" {
 		t.Errorf("got %q from %s", s.Reveal(), s.Source())
 	}
 }
 
-// Which of them counts in development depends on the version of Rails: the others are tried as well.
+// Which of them Rails uses in development depends on its version: catenary tries all of them.
 func TestSecret_InDevelopmentIsOneOfSeveral(t *testing.T) {
 	root := app(t, map[string]string{"tmp/local_secret.txt": "local", "tmp/development_secret.txt": "old", "config/master.key": masterKey})
 	credentials(t, root, "config/credentials.yml.enc", "secret_key_base: fromcredentials\n")
@@ -87,30 +89,30 @@ func TestSecret_InDevelopmentIsOneOfSeveral(t *testing.T) {
 	if s.Reveal() != "local" || !slices.Equal(s.Texts(), []string{"old", "fromcredentials"}) {
 		t.Errorf("got %s and %s", s.Reveal(), s.Texts())
 	}
-	if want := "tmp/local_secret.txt, tmp/development_secret.txt, config/credentials.yml.enc, opened with config/master.key"; s.Sources() != want {
+	if want := "tmp/local_secret.txt, tmp/development_secret.txt, config/credentials.yml.enc, decrypted with config/master.key"; s.Sources() != want {
 		t.Errorf("from %s", s.Sources())
 	}
 }
 
-func TestSecret_SaysThatTheMasterKeyCannotBeRead(t *testing.T) {
+func TestSecret_NamesAMasterKeyThatCannotBeRead(t *testing.T) {
 	root := app(t, map[string]string{"config/credentials.yml.enc": "x", "config/master.key/a folder": "is not readable, not even for root"})
 	err := mustLoad(t, Input{Root: root, Environ: []string{"RAILS_ENV=production"}}).RequireSecret()
-	if err == nil || !strings.Contains(err.Error(), "config/credentials.yml.enc is locked, for there is no RAILS_MASTER_KEY, and config/master.key: cannot be read: is a directory: let the user") {
+	if err == nil || !strings.Contains(err.Error(), "cannot decrypt config/credentials.yml.enc: RAILS_MASTER_KEY is not set, and config/master.key: cannot be read: is a directory: let the user") {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestSecret_MissingIsToldOnlyWhenNeeded(t *testing.T) {
+func TestSecret_MissingIsAnErrorOnlyWhenNeeded(t *testing.T) {
 	root := t.TempDir()
 	c := mustLoad(t, Input{Root: root, Environ: []string{"RAILS_ENV=production"}})
-	want := "no secret to sign the calls to Rails with, and no config/ in " + root + ": start catenary in the app's directory or name it with root; elsewhere set CATENARY_SECRET for catenary and for Rails, or SECRET_KEY_BASE as Rails has it"
+	want := "no secret to sign calls to Rails with, and no config/ in " + root + ": start catenary in the app's directory or set root; on another machine, set CATENARY_SECRET for catenary and for Rails, or SECRET_KEY_BASE as for Rails"
 	if err := c.RequireSecret(); err == nil || err.Error() != want {
 		t.Errorf("without an application: %v", err)
 	}
 	if err := os.Mkdir(root+"/config", 0o755); err != nil {
 		t.Fatal(err)
 	}
-	want = "no secret to sign the calls to Rails with: SECRET_KEY_BASE is not set, there is no config/credentials.yml.enc, there is no config/secrets.yml; set CATENARY_SECRET for catenary and for Rails, or SECRET_KEY_BASE or RAILS_MASTER_KEY as Rails has it"
+	want = "no secret to sign calls to Rails with: SECRET_KEY_BASE is not set, there is no config/credentials.yml.enc, there is no config/secrets.yml; set CATENARY_SECRET for catenary and for Rails, or SECRET_KEY_BASE or RAILS_MASTER_KEY as for Rails"
 	if err := c.RequireSecret(); err == nil || err.Error() != want {
 		t.Errorf("got %v", err)
 	}
@@ -120,7 +122,7 @@ func FuzzCredentials(f *testing.F) {
 	f.Add("a--b--c", masterKey)
 	f.Add("AAAA--AAAAAAAAAAAAAAAA--AAAAAAAAAAAAAAAAAAAAAA==", masterKey)
 	f.Fuzz(func(t *testing.T, file, key string) {
-		decryptCredentials(file, key)  //nolint:errcheck // it must return, whatever it says
+		decryptCredentials(file, key)  //nolint:errcheck // it must return, with whatever error
 		marshalledString([]byte(file)) //nolint:errcheck
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/catenary-cable/catenary/config/yml"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -33,8 +34,8 @@ const (
 	sentinels
 )
 
-// parse turns what was written into the type that Config has. Its errors quote
-// the text only if the setting cannot hold a secret.
+// parse turns a YAML value into the type that Config has. Its errors quote the value only if the
+// setting cannot hold a secret.
 func (s setting) parse(n *yaml.Node) (any, error) {
 	switch {
 	case s.kind == list:
@@ -46,12 +47,12 @@ func (s setting) parse(n *yaml.Node) (any, error) {
 	case s.kind == sentinels:
 		return parseSentinels(n)
 	case n.Kind != yaml.ScalarNode:
-		return nil, fmt.Errorf("must be one value, not a %s", shape(n))
-	case isNull(n) && s.kind == prefix:
+		return nil, fmt.Errorf("must be one value, not a %s", yml.Shape(n))
+	case yml.IsNull(n) && s.kind == prefix:
 		return (*string)(nil), nil
 	}
-	if trap := rubyReads(n); trap != "" && !(s.kind == boolean) {
-		return nil, fmt.Errorf("%s: put it in quotes", trap)
+	if other := rubyReadsOther(n); other != "" && s.kind != boolean {
+		return nil, fmt.Errorf("Ruby reads this as %s: put it in quotes", other)
 	}
 	value := n.Value
 	if s.kind != text && s.kind != prefix {
@@ -98,7 +99,7 @@ func (s setting) parseText(t string) (any, error) {
 		return t, checkRedisURL(t)
 	case prefix:
 		return &t, nil
-	case verifyMode: // OpenSSL's numbers, as cable.yml has them
+	case verifyMode: // cable.yml has OpenSSL's numbers
 		switch t {
 		case "0":
 			t = "none"
@@ -107,11 +108,12 @@ func (s setting) parseText(t string) (any, error) {
 		}
 	}
 	if s.choices != nil && !slices.Contains(s.choices, t) {
-		return nil, fmt.Errorf("is not known: write %s", strings.Join(s.choices, " or "))
+		return nil, fmt.Errorf("is not a valid value: write %s", strings.Join(s.choices, " or "))
 	}
 	return t, nil
 }
 
+// within checks a number against the setting's min and max.
 func (s setting) within(n int64, format func(int64) string) error {
 	switch {
 	case n < s.min:
@@ -132,10 +134,10 @@ func parseBool(t string) (bool, error) {
 	case "false", "no", "off", "0":
 		return false, nil
 	}
-	return false, fmt.Errorf("is neither true nor false: write one of them")
+	return false, fmt.Errorf("is not a boolean: write true or false")
 }
 
-// parseDuration takes Go's durations, and seconds where Ruby has numbers.
+// parseDuration reads Go's durations and, as Ruby has them, seconds.
 func parseDuration(t string) (time.Duration, error) {
 	if seconds, err := strconv.ParseFloat(t, 64); err == nil && seconds >= 0 && seconds < 1e6 {
 		return time.Duration(seconds * float64(time.Second)), nil
@@ -149,7 +151,7 @@ func parseDuration(t string) (time.Duration, error) {
 
 var sizePattern = regexp.MustCompile(`^([0-9]{1,15})\s*(|B|[KMG]i?B)$`)
 
-// parseSize takes 1MiB, 64KB or a number of bytes. KB is 1000 bytes, KiB is 1024.
+// parseSize reads a number of bytes, with or without a unit. KB is 1000 bytes, KiB is 1024.
 func parseSize(t string) (int64, error) {
 	m := sizePattern.FindStringSubmatch(t)
 	if m == nil {
@@ -166,6 +168,7 @@ func parseSize(t string) (int64, error) {
 	return n * unit, nil
 }
 
+// formatSize writes a size in the largest unit that divides it.
 func formatSize(n int64) string {
 	for _, u := range []struct {
 		name string
@@ -177,73 +180,3 @@ func formatSize(n int64) string {
 	}
 	return strconv.FormatInt(n, 10)
 }
-
-func parseList(n *yaml.Node) ([]string, error) {
-	var items []string
-	switch {
-	case n.Kind == yaml.ScalarNode:
-		items = strings.Split(n.Value, ",")
-	case n.Kind == yaml.SequenceNode:
-		for _, item := range n.Content {
-			if item.Kind != yaml.ScalarNode {
-				return nil, fmt.Errorf("must be a list of texts, with no %s in it", shape(item))
-			}
-			items = append(items, item.Value)
-		}
-	default:
-		return nil, fmt.Errorf("must be a list, not a %s: write [a, b] or \"a, b\"", shape(n))
-	}
-	var out []string
-	for _, item := range items {
-		if item = strings.TrimSpace(item); item != "" {
-			out = append(out, item)
-		}
-	}
-	return out, nil
-}
-
-// parseSentinels takes redis-rb's list of {host, port, username, password}.
-func parseSentinels(n *yaml.Node) ([]map[string]any, error) {
-	if n.Kind != yaml.SequenceNode {
-		return nil, fmt.Errorf("must be a list of host and port, not a %s", shape(n))
-	}
-	var out []map[string]any
-	for _, item := range n.Content {
-		if item.Kind != yaml.MappingNode {
-			return nil, fmt.Errorf("must be a list whose items have host and port")
-		}
-		sentinel := map[string]any{"port": 26379}
-		for i := 0; i+1 < len(item.Content); i += 2 {
-			key, value := item.Content[i].Value, item.Content[i+1]
-			switch key {
-			case "host", "username", "password":
-				sentinel[key] = value.Value
-			case "port":
-				port, err := strconv.Atoi(value.Value)
-				if err != nil || port < 1 || port > 65535 {
-					return nil, fmt.Errorf("has a port that is not a number up to 65535")
-				}
-				sentinel[key] = port
-			default:
-				return nil, fmt.Errorf("has an unknown key %q: only host, port, username and password are known", key)
-			}
-		}
-		if sentinel["host"] == nil || sentinel["host"] == "" {
-			return nil, fmt.Errorf("has an item without host")
-		}
-		out = append(out, sentinel)
-	}
-	return out, nil
-}
-
-func shape(n *yaml.Node) string {
-	switch n.Kind {
-	case yaml.SequenceNode:
-		return "list"
-	case yaml.MappingNode:
-		return "mapping"
-	}
-	return "single value"
-}
-
-func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }

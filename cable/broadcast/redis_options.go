@@ -41,7 +41,7 @@ type RedisOptions struct {
 	ClientName    string  // CLIENT SETNAME; empty: none
 
 	Timeout       time.Duration // to connect, and for each call and write; default 5 s
-	ProbeEvery    time.Duration // between proofs that broadcasts arrive; default 5 s
+	ProbeEvery    time.Duration // between probes that broadcasts arrive; default 5 s
 	ProbeDeadline time.Duration // of silence after a probe before the listener is replaced; default 3 s
 	MaxPayload    int           // bytes; a larger broadcast is dropped with a warning; default 16 MiB
 

@@ -154,10 +154,10 @@ func (a *assembly) hear() (err error) {
 	if a.source, err = sourceFor(cfg, a.backend, &a.meters.gaps, a.log); err != nil {
 		return err
 	}
-	if cfg.Broadcasts.Proof && !cfg.PassesAll() {
-		proof := newProof(a.source, cfg.Broadcasts.Adapter, a.backend, func() string { return a.rails.whyDeaf(cfg) }, a.log)
-		a.source = proof
-		a.attend(proof.attend)
+	if cfg.Broadcasts.Probe && !cfg.PassesAll() {
+		probe := newBroadcastProbe(a.source, cfg.Broadcasts.Adapter, a.backend, func() string { return a.rails.whyDeaf(cfg) }, a.log)
+		a.source = probe
+		a.attend(probe.attend)
 	}
 	a.hub = hub.New(a.source, a.log)
 	if a.tracer != nil {

@@ -18,25 +18,25 @@ import (
 	"github.com/spf13/cobra"
 )
 
-const doctorHelp = `catenary doctor looks for what keeps a browser from hearing broadcasts: it
-asks the catenary that runs on this machine, or Rails and Redis if there is
-none, and then visits the cable as a browser does. Run it where catenary runs,
-with the same environment. The address is the one that browsers use, through all
-proxies; without it, catenary's own, asked as the proxy before it would.
+const doctorHelp = `catenary doctor finds out why browsers receive no broadcasts. It asks the
+catenary that runs on this machine or, if none runs, Rails and Redis. Then it
+connects to the cable as a browser does. Run it on the machine of catenary, with
+the same environment. URL is the address that browsers use, through all proxies.
+Without it the doctor connects to catenary itself, as a proxy would.
 
     catenary doctor
     catenary doctor wss://example.com/cable --cookie "_app_session=…"
 
-It ends with status 1 if something is broken.`
+It exits with status 1 if something is broken.`
 
-// errDoctor has been said already, as findings.
-var errDoctor = errors.New("something is broken, see FAIL above")
+// errDoctor is the exit error. Findings have named the causes already.
+var errDoctor = errors.New("something is broken: see FAIL above")
 
 func doctorCommand(environ []string, stdout io.Writer) *cobra.Command {
 	var origin, cookie string
 	c := &cobra.Command{
 		Use:   "doctor [URL]",
-		Short: "find out why browsers do not hear broadcasts",
+		Short: "find out why browsers receive no broadcasts",
 		Long:  doctorHelp,
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -55,105 +55,110 @@ func doctorCommand(environ []string, stdout io.Writer) *cobra.Command {
 			if origin != "" {
 				e.header.Set("Origin", origin)
 			}
-			if e.run(c.Context()); e.broken {
+			e.run(c.Context())
+			if e.broken {
 				return errDoctor
 			}
 			return nil
 		},
 	}
 	config.RegisterFlags(c.Flags())
-	c.Flags().StringVar(&origin, "origin", "", "where the page comes from that connects; by default the cable's own host")
-	c.Flags().StringVar(&cookie, "cookie", "", "cookies of a signed-in browser, as in its Cookie header")
+	c.Flags().StringVar(&origin, "origin", "", "origin of the page that connects; by default the cable's own host")
+	c.Flags().StringVar(&cookie, "cookie", "", "Cookie header of a signed-in browser")
 	return c
 }
 
-// examination goes from the configuration to the browser. A step that fails
-// ends only what depends on it.
+// examination is one run of the doctor, from the configuration to the browser. If a step fails,
+// only the steps that depend on it are left out.
 type examination struct {
 	input  config.Input
 	url    *url.URL // nil: catenary's own address
 	header http.Header
 	out    io.Writer
 
-	cfg    *config.Config
-	other  bool // what runs is another app's
-	broken bool
+	cfg      *config.Config
+	otherApp bool // the catenary that runs serves another app
+	broken   bool
 }
 
-func (e *examination) tell(f doctor.Finding) {
+func (e *examination) report(f doctor.Finding) {
 	e.broken = e.broken || f.Verdict == doctor.Bad
 	f.Write(e.out)
 }
 
-func (e *examination) found(step string, err error, good string) bool {
+// reportStep reports a failed step if there is an error, else a good one.
+func (e *examination) reportStep(step string, err error, good string) {
+	f := doctor.Finding{Step: step, Verdict: doctor.Good, Text: good}
 	if err != nil {
-		e.tell(doctor.Finding{Step: step, Verdict: doctor.Bad, Text: err.Error()})
-		return false
+		f.Verdict, f.Text = doctor.Bad, err.Error()
 	}
-	e.tell(doctor.Finding{Step: step, Verdict: doctor.Good, Text: good})
-	return true
+	e.report(f)
 }
 
-// run asks the catenary that runs, whose word counts. Only where there is none it
-// looks for itself, with what it is configured with.
+// run asks the catenary that runs, if there is one. Otherwise it examines Rails and Redis itself,
+// with the configuration that a catenary would have.
 func (e *examination) run(ctx context.Context) {
 	cfg, err := load(e.input, false)
 	if err != nil {
-		e.found("configuration", err, "")
+		e.reportStep("configuration", err, "")
 		return
 	}
 	e.cfg = cfg
 	running := e.catenary(ctx)
+	environment, secret := cfg.Environment, cfg.Backend.Secret.Source()
 	if running != nil {
-		e.found("configuration", nil, fmt.Sprintf("environment %s, secret from %s", running.Environment, running.Secret))
+		environment, secret = running.Environment, running.Secret
 	} else if err := cfg.RequireSecret(); err != nil && !cfg.PassesAll() {
-		e.found("configuration", err, "")
+		e.reportStep("configuration", err, "")
 		return
-	} else {
-		e.found("configuration", nil, fmt.Sprintf("environment %s, secret from %s", cfg.Environment, cfg.Backend.Secret.Source()))
 	}
+	e.reportStep("configuration", nil, fmt.Sprintf("environment %s, secret from %s", environment, secret))
 	for _, warning := range cfg.Warnings {
-		e.tell(doctor.Finding{Step: "configuration", Verdict: doctor.Doubt, Text: warning})
+		e.report(doctor.Finding{Step: "configuration", Verdict: doctor.Doubt, Text: warning})
 	}
 	if running != nil {
 		for _, f := range running.Findings() {
-			e.tell(f)
+			e.report(f)
 		}
 		e.visit(ctx, running)
 		return
 	}
 	settings := e.rails(ctx)
 	e.broadcasts(ctx, settings, cfg.Unread)
-	e.visit(ctx, &doctor.Running{Listen: cfg.Listen, Paths: cfg.Paths, TLS: cfg.TLS.Certificate != "", Origins: cfg.AllowedRequestOrigins, Rails: settings})
+	e.visit(ctx, &doctor.Running{
+		Listen: cfg.Listen, Paths: cfg.Paths, TLS: cfg.TLS.Certificate != "", Origins: cfg.AllowedRequestOrigins, Rails: settings,
+	})
 }
 
-// rails asks the app what it is; nil if it does not say.
+// rails asks the app for its settings. It returns nil if it gets none.
 func (e *examination) rails(ctx context.Context) *rpc.Settings {
 	if probe := probeOf(e.cfg); probe != nil {
-		e.found("Rails", probe(ctx), "the app at "+e.cfg.Backend.URL+" answers; everything is passed through to it")
+		e.reportStep("Rails", probe(ctx), "the app at "+e.cfg.Backend.URL+" answers; everything is passed through to it")
 		return nil
 	}
 	backend, err := newBackend(e.cfg, nil, nil, nil)
 	if err != nil {
-		e.found("Rails", err, "")
+		e.reportStep("Rails", err, "")
 		return nil
 	}
 	defer backend.Close()
 	began := time.Now()
 	settings, err := backend.Settings(askedWait)
 	if err != nil {
-		e.found("Rails", advised(err, e.cfg), "")
+		e.reportStep("Rails", advised(err, e.cfg), "")
 		return nil
 	}
-	e.found("Rails", nil, fmt.Sprintf("%s at %s answers in %v", versions(settings), e.cfg.Backend.URL, time.Since(began).Round(100*time.Microsecond)))
+	took := time.Since(began).Round(100 * time.Microsecond)
+	e.reportStep("Rails", nil, fmt.Sprintf("%s at %s answers in %v", versions(settings), e.cfg.Backend.URL, took))
 	e.transport(ctx, backend)
 	if settings.Environment != "" && settings.Environment != e.cfg.Environment {
-		e.tell(doctor.Finding{Step: "Rails", Verdict: doctor.Bad, Text: fmt.Sprintf("it runs in %s, catenary in %s: start both with the same RAILS_ENV", settings.Environment, e.cfg.Environment)})
+		text := fmt.Sprintf("it runs in %s, catenary in %s: start both with the same RAILS_ENV", settings.Environment, e.cfg.Environment)
+		e.report(doctor.Finding{Step: "Rails", Verdict: doctor.Bad, Text: text})
 	}
 	return settings
 }
 
-// versions are those of Rails and the gem, which another backend may not have.
+// versions are those of Rails and the gem. A backend other than Rails has none.
 func versions(settings *rpc.Settings) string {
 	if settings.Gem == "" {
 		return "the backend"
@@ -161,38 +166,39 @@ func versions(settings *rpc.Settings) string {
 	return settings.Rails + " with the gem " + settings.Gem
 }
 
-// transport tries once what catenary does when it starts: to open a link.
+// transport tries once to open a link, as catenary does when it starts.
 func (e *examination) transport(ctx context.Context, backend *rpc.Client) {
 	probe, err := backend.Probe(ctx)
 	if err != nil {
-		e.found("transport", advised(err, e.cfg), "")
+		e.reportStep("transport", advised(err, e.cfg), "")
 		return
 	}
 	if probe.Transport == rpc.Post {
-		f := doctor.Finding{Step: "transport", Verdict: doctor.Doubt, Text: "calls go by POST: " + probe.Reason + "; docs/differences.md says what is lost"}
+		text := "calls go by POST: " + probe.Reason + "; docs/differences.md lists what does not work then"
+		f := doctor.Finding{Step: "transport", Verdict: doctor.Doubt, Text: text}
 		if e.cfg.Backend.Transport == rpc.Post {
 			f.Verdict, f.Text = doctor.Good, "calls go by POST, as backend.transport says"
 		}
-		e.tell(f)
+		e.report(f)
 		return
 	}
-	var met []doctor.Process
-	for _, p := range probe.Processes { // behind each address one, whichever takes it
-		met = append(met, doctor.Process(p))
+	var linked []doctor.Process
+	for _, p := range probe.Processes { // one for each address, of all the processes behind it
+		linked = append(linked, doctor.Process(p))
 	}
-	e.found("transport", nil, "calls go over links: "+doctor.Met(met))
+	e.reportStep("transport", nil, "calls go over links: "+doctor.Linked(linked))
 }
 
-// catenary asks the one that runs what it is; nil if there is none for this app.
+// catenary asks the catenary that runs for this app about itself. It returns nil if there is none.
 func (e *examination) catenary(ctx context.Context) *doctor.Running {
 	if e.cfg.Operations.Listen == "" {
-		e.tell(doctor.Finding{Step: "catenary", Verdict: doctor.Skipped, Text: "operations.listen is off"})
+		e.report(doctor.Finding{Step: "catenary", Verdict: doctor.Skipped, Text: "operations.listen is off"})
 		return nil
 	}
 	running, err := runningHere(ctx, e.cfg)
 	if err != nil {
-		e.found("catenary", err, "")
-		e.other = errors.Is(err, errOtherApp)
+		e.reportStep("catenary", err, "")
+		e.otherApp = errors.Is(err, errOtherApp)
 		return nil
 	}
 	return running
@@ -200,7 +206,8 @@ func (e *examination) catenary(ctx context.Context) *doctor.Running {
 
 var errOtherApp = errors.New("give each app its own operations.listen")
 
-// runningHere asks the catenary that runs for this app.
+// runningHere asks the catenary at operations.listen about itself. It is an error if that serves
+// another app.
 func runningHere(ctx context.Context, cfg *config.Config) (*doctor.Running, error) {
 	running, err := doctor.Ask(ctx, operationsOf(cfg))
 	switch {
@@ -211,12 +218,12 @@ func runningHere(ctx context.Context, cfg *config.Config) (*doctor.Running, erro
 	}
 	root, err := filepath.Abs(cfg.Root)
 	if err == nil && root != running.Root && hasConfig(root) {
-		return nil, fmt.Errorf("the one at operations.listen, %s, serves another app, in %s: %w", cfg.Operations.Listen, running.Root, errOtherApp)
+		return nil, fmt.Errorf("the catenary at operations.listen, %s, serves another app, in %s: %w", cfg.Operations.Listen, running.Root, errOtherApp)
 	}
 	return running, nil
 }
 
-// hasConfig tells whether a folder is an app's.
+// hasConfig reports whether a directory looks like an app's.
 func hasConfig(root string) bool {
 	_, err := os.Stat(filepath.Join(root, "config"))
 	return err == nil
@@ -224,8 +231,7 @@ func hasConfig(root string) bool {
 
 func operationsOf(cfg *config.Config) string { return "http://" + onThisMachine(cfg.Operations.Listen) }
 
-// visit comes as a browser does, to the catenary that runs unless another
-// address was named.
+// visit connects as a browser does, to the URL of the command line or else to the running catenary.
 func (e *examination) visit(ctx context.Context, running *doctor.Running) {
 	own := e.url == nil
 	if own {
@@ -236,13 +242,13 @@ func (e *examination) visit(ctx context.Context, running *doctor.Running) {
 	}
 	v := doctor.Visit{URL: e.url, Header: e.header, OwnCertificate: own}
 	v.Note = v.Prepare(running.Rails, running.Origins, own)
-	if e.cfg.Operations.Listen != "" && !e.other {
+	if e.cfg.Operations.Listen != "" && !e.otherApp {
 		v.Counts = doctor.HandshakeCounts(operationsOf(e.cfg))
 	}
-	v.Make(ctx, e.tell)
+	v.Make(ctx, e.report)
 }
 
-// onThisMachine is an address to reach a listener at.
+// onThisMachine returns an address at which a listener can be reached from this machine.
 func onThisMachine(listen string) string {
 	host, port, err := net.SplitHostPort(listen)
 	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {

@@ -14,19 +14,19 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// appSecret signs what the doctor's apps and catenaries say to each other.
+// appSecret signs calls between the apps and catenaries of the doctor's tests.
 const appSecret = "a secret of the doctor's tests"
 
-// An app is Rails' end of a link in a few lines: it refuses what Rails would
-// refuse with these settings. The doctor is seen with a real Rails in
-// cmd/catenary/test/operate.
+// app is a small replacement of Rails at the other end of a link. It rejects the handshakes that
+// Rails would reject with these settings. cmd/catenary/test/operate tests the doctor with a real
+// Rails.
 type app struct {
 	settings map[string]any
-	connect  []any // what connect does; nil: it welcomes
+	connect  []any // the effects of connect; nil: welcome
 }
 
-// refusal is Rails' answer to a handshake that it does not like.
-func (a *app) refusal(request *rpc.Request) map[string]any {
+// rejection is Rails' answer to a handshake that it rejects, or nil.
+func (a *app) rejection(request *rpc.Request) map[string]any {
 	header := http.Header{}
 	for _, pair := range request.Headers {
 		header.Add(pair[0], pair[1])
@@ -67,8 +67,8 @@ func (a *app) result(call rpctest.Call) map[string]any {
 	}
 	var request rpc.Request
 	json.Unmarshal(call.Request, &request)
-	if refusal := a.refusal(&request); refusal != nil {
-		return refusal
+	if rejection := a.rejection(&request); rejection != nil {
+		return rejection
 	}
 	result["ops"] = []any{[]any{"welcome"}}
 	if a.connect != nil {
@@ -77,7 +77,7 @@ func (a *app) result(call rpctest.Call) map[string]any {
 	return result
 }
 
-// start starts the app, with these changes.
+// start starts the app. change may change its Rails.
 func (a *app) start(t *testing.T, change ...func(*rpctest.Rails)) *rpctest.Rails {
 	settings := map[string]any{"allow_same_origin_as_host": true}
 	for key, value := range a.settings {
@@ -92,7 +92,7 @@ func (a *app) start(t *testing.T, change ...func(*rpctest.Rails)) *rpctest.Rails
 	}, change...)
 }
 
-// byPOST answers calls that come so.
+// byPOST answers calls that come by POST.
 func (a *app) byPOST(w http.ResponseWriter, r *http.Request) {
 	var body struct{ Calls []json.RawMessage }
 	json.NewDecoder(r.Body).Decode(&body)

@@ -22,22 +22,22 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 )
 
-// An examined is a catenary before an app, and how the doctor is called.
-type examined struct {
+// doctorCase is a catenary with an app, a call of the doctor, and what the doctor must find.
+type doctorCase struct {
 	app       app
 	rails     func(*rpctest.Rails)
 	flags     func(*clinic) []string                 // of catenary
 	env       []string                               // of catenary, besides the secret
 	args      func(*clinic) []string                 // of the doctor
 	docEnv    []string                               // of the doctor
-	publishes func(*clinic) (address, prefix string) // where Rails publishes; nil: where catenary listens
-	ready     string                                 // what /ready says; "": ready
+	publishes func(*clinic) (address, prefix string) // where Rails publishes; nil: where catenary subscribes
+	ready     string                                 // part of the answer of /ready; "": it is ready
 
-	broken bool
+	broken bool // the doctor exits with status 1
 	says   []string
 }
 
-// clinic is where a examined is examined.
+// clinic is what one case runs with.
 type clinic struct {
 	*testing.T
 	redis              *stage.Redis
@@ -47,7 +47,7 @@ type clinic struct {
 	output             stage.Output
 }
 
-// proxy is the address of one before catenary that passes on all but for a change.
+// proxy starts a proxy before catenary that changes requests, and returns its URL of the cable.
 func (c *clinic) proxy(change func(*http.Request)) string {
 	backend := &url.URL{Scheme: "http", Host: c.address}
 	proxy := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
@@ -59,8 +59,8 @@ func (c *clinic) proxy(change func(*http.Request)) string {
 	return proxy.URL + "/cable"
 }
 
-// run starts its catenary and has the doctor look at it.
-func (p *examined) run(t *testing.T, redis *stage.Redis) (findings string, err error) {
+// run starts catenary and the app, and then the doctor.
+func (p *doctorCase) run(t *testing.T, redis *stage.Redis) (findings string, err error) {
 	c := &clinic{T: t, redis: redis, address: stage.FreeAddress(), operation: stage.FreeAddress(), root: t.TempDir()}
 	if err := os.Mkdir(filepath.Join(c.root, "config"), 0o755); err != nil {
 		t.Fatal(err)
@@ -94,7 +94,7 @@ func (p *examined) run(t *testing.T, redis *stage.Redis) (findings string, err e
 		}
 	})
 	t.Cleanup(func() { stop(); running.Wait() })
-	c.settled(p.ready)
+	c.waitForReady(p.ready)
 
 	args := []string{"doctor", "--root", c.root, "--operations-listen", c.operation}
 	if p.args != nil {
@@ -103,13 +103,13 @@ func (p *examined) run(t *testing.T, redis *stage.Redis) (findings string, err e
 	var out strings.Builder
 	err = run(t.Context(), args, p.docEnv, &out, &out)
 	if strings.Contains(out.String(), appSecret) || strings.Contains(out.String(), "seCret") {
-		t.Errorf("it tells a secret:\n%s", out.String())
+		t.Errorf("a secret is in\n%s", out.String())
 	}
 	return strings.Join(strings.Fields(out.String()), " "), err
 }
 
-// settled waits until /ready says what is expected.
-func (c *clinic) settled(want string) {
+// waitForReady waits until the answer of /ready has want in it or, without want, until it is 200.
+func (c *clinic) waitForReady(want string) {
 	c.Helper()
 	body := ""
 	for deadline := time.Now().Add(stage.Patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
@@ -129,7 +129,7 @@ func (c *clinic) settled(want string) {
 
 func flags(all ...string) func(*clinic) []string { return func(*clinic) []string { return all } }
 
-// written is a file below the root, named by what is returned.
+// written writes a file below the root and returns its path.
 func (c *clinic) written(name, text string) string {
 	path := filepath.Join(c.root, name)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -138,13 +138,13 @@ func (c *clinic) written(name, text string) string {
 	return path
 }
 
-func examine(t *testing.T, patients map[string]examined) {
+func examine(t *testing.T, cases map[string]doctorCase) {
 	redis, err := stage.StartRedis()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(redis.Close)
-	for name, p := range patients {
+	for name, p := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			findings, err := p.run(t, redis)
@@ -161,7 +161,7 @@ func examine(t *testing.T, patients map[string]examined) {
 var healthy = []string{"ok catenary", "ok Rails", "ok broadcasts", "ok handshake", "ok welcome", "ok ping"}
 
 func TestDoctor_PassesWhatIsHealthy(t *testing.T) {
-	examine(t, map[string]examined{
+	examine(t, map[string]doctorCase{
 		"as it comes":                     {says: append(healthy, "ok transport calls go over links: process b-")},
 		"another mount path":              {app: app{settings: map[string]any{"mount_path": "/realtime"}}, flags: flags("--paths", "/realtime"), says: append(healthy, "/realtime")},
 		"force_ssl":                       {app: app{settings: map[string]any{"force_ssl": true}}, says: append(healthy, "as a browser would ask over TLS")},
@@ -196,7 +196,7 @@ func TestDoctor_PassesWhatIsHealthy(t *testing.T) {
 	})
 }
 
-// Of a catenary that is not ready the doctor says what /ready does.
+// If catenary is not ready, the doctor gives the same reason as /ready.
 func TestDoctor_NamesWhatIsBroken(t *testing.T) {
 	without := func(names ...string) func(*clinic) []string {
 		return func(c *clinic) []string {
@@ -209,7 +209,7 @@ func TestDoctor_NamesWhatIsBroken(t *testing.T) {
 	}
 	nobody := stage.FreeAddress()
 	elsewhere := func(c *clinic) (string, string) { return c.redis.Address, "other:" }
-	examine(t, map[string]examined{
+	examine(t, map[string]doctorCase{
 		"no catenary":               {args: flags("--operations-listen", nobody, "--listen", nobody), docEnv: []string{"CATENARY_SECRET=" + appSecret}, broken: true, says: []string{"FAIL catenary nothing answers", "start catenary", "FAIL handshake", "cannot be reached"}},
 		"no catenary and no secret": {args: flags("--operations-listen", nobody), broken: true, says: []string{"FAIL configuration", "SECRET_KEY_BASE"}},
 		"a file that is no YAML":    {args: func(c *clinic) []string { c.written("config/catenary.yml", "development:\n  ping: [\n"); return nil }, broken: true, says: []string{"FAIL configuration", "config/catenary.yml:"}},
@@ -221,7 +221,7 @@ func TestDoctor_NamesWhatIsBroken(t *testing.T) {
 		"another program where catenary should be": {args: func(c *clinic) []string {
 			return []string{"--operations-listen", strings.TrimPrefix(c.rails.URL, "http://"), "--listen", c.address}
 		},
-			docEnv: []string{"CATENARY_SECRET=" + appSecret}, broken: true, says: []string{"FAIL catenary", "is no catenary of this version"}},
+			docEnv: []string{"CATENARY_SECRET=" + appSecret}, broken: true, says: []string{"FAIL catenary", "is not a catenary of this version"}},
 		"no Rails":               {flags: flags("--backend-url", "http://"+nobody), ready: "start the app", broken: true, says: []string{"FAIL Rails", "start the app", "backend.url"}},
 		"an app without the gem": {rails: func(r *rpctest.Rails) { r.Serve = http.NotFound }, flags: flags("--backend-url", withoutGem(t)), ready: "404", broken: true, says: []string{"FAIL Rails", "add the gem catenary-rails"}},
 		"another secret": {rails: func(r *rpctest.Rails) {
@@ -250,14 +250,14 @@ func TestDoctor_NamesWhatIsBroken(t *testing.T) {
 		"a host that is not allowed":               {app: app{settings: map[string]any{"hosts": []string{"app.example"}}}, args: without(), broken: true, says: []string{"FAIL handshake", "config.hosts"}},
 		"another path":                             {app: app{settings: map[string]any{"mount_path": "/realtime"}}, flags: flags("--paths", "/cable"), ready: "/realtime", broken: true, says: []string{"FAIL Rails", "/realtime", "FAIL handshake", "mount_path"}},
 		"a connect that raises":                    {app: app{connect: []any{[]any{"disconnect", "server_restart", true}}}, broken: true, says: []string{"FAIL welcome", "look into its log"}},
-		"a proxy that buffers":                     {args: func(c *clinic) []string { return []string{silent(c)} }, broken: true, says: []string{"FAIL welcome nothing was said", "holds back"}},
+		"a proxy that buffers":                     {args: func(c *clinic) []string { return []string{silent(c)} }, broken: true, says: []string{"FAIL welcome no message within", "buffers"}},
 		"a name that is not there":                 {args: flags("wss://no-such-name.invalid/cable"), broken: true, says: []string{"FAIL handshake", "cannot be reached"}},
 		"a server that speaks no TLS":              {args: func(c *clinic) []string { return []string{"wss://" + c.address + "/cable"} }, broken: true, says: []string{"FAIL handshake", "does not speak TLS"}},
 		"a certificate that browsers do not trust": {flags: certified, args: func(c *clinic) []string { return []string{"wss://" + c.address + "/cable"} }, broken: true, says: []string{"FAIL handshake", "browsers will not trust its certificate"}},
 	})
 }
 
-// certified has catenary serve TLS.
+// certified are the flags for a catenary that serves TLS.
 func certified(c *clinic) []string {
 	folder := c.TempDir()
 	stage.WriteCertificate(c.T, folder, 1)
@@ -270,8 +270,8 @@ func withoutGem(t *testing.T) string {
 	return server.URL
 }
 
-// takingUpgrades is a proxy before the app that takes away upgrades, as the gem
-// notices.
+// takingUpgrades is a proxy before the app that strips the Upgrade header, which the gem answers
+// with 426.
 func takingUpgrades(c *clinic) string {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {
@@ -296,7 +296,7 @@ func guarded(t *testing.T) *stage.Redis {
 	return redis
 }
 
-// silent is a server that takes a handshake and holds back all that follows.
+// silent is a server that accepts a handshake and sends nothing after it.
 func silent(c *clinic) string {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		upgrader := websocket.Upgrader{Subprotocols: []string{"actioncable-v1-json"}, CheckOrigin: func(*http.Request) bool { return true }}

@@ -86,6 +86,9 @@ func unknownFlag(c *cobra.Command, err error) error {
 	if !unknown {
 		return err
 	}
+	if now := config.RenamedFlag(name); now != "" {
+		return fmt.Errorf("--%s is now --%s", name, now)
+	}
 	var known []string
 	c.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
 	near := config.Nearest(name, known)

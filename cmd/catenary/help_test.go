@@ -22,7 +22,7 @@ func TestCommands_ThatAreMisspeltAreGuessed(t *testing.T) {
 }
 
 func TestFlags_ThatAreMisspeltAreGuessed(t *testing.T) {
-	for _, c := range [][]string{{"--lisen", "--listen"}, {"--backend-uri", "--backend-url"}, {"doctor", "--cokie", "--cookie"}, {"--nothing-of-the-kind", "catenary --help"}} {
+	for _, c := range [][]string{{"--lisen", "--listen"}, {"--backend-uri", "--backend-url"}, {"doctor", "--cokie", "--cookie"}, {"--nothing-of-the-kind", "catenary --help"}, {"--backend-patience", "--backend-patience is now --backend-queue-timeout"}} {
 		last := len(c) - 1
 		if _, err := said(t, append(c[:last:last], "x")...); err == nil || !strings.Contains(err.Error(), c[last]) {
 			t.Errorf("%v: %v", c, err)

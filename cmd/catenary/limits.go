@@ -15,7 +15,7 @@ func limits(cfg *config.Config) cable.Limits {
 		SubscriptionBytes: int(cfg.Limits.SubscriptionBytes),
 		Commands:          cfg.Limits.PendingCommands,
 		OpenWait:          cfg.Backend.OpenTimeout,
-		CallWait:          cfg.Backend.Patience,
+		CallWait:          cfg.Backend.QueueTimeout,
 	}
 	l.Socket.MessageBytes = cfg.Limits.MessageBytes
 	l.Socket.MessageWait = cfg.Limits.MessageTimeout

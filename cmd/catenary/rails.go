@@ -204,7 +204,7 @@ func fits(cfg *config.Config, backend *rpc.Client) func(*rpc.Settings) error {
 			return fmt.Errorf("Rails has Action Cable at %s, and paths (from %s) names %s, where Rails answers browsers with 404: leave paths to Rails, or name there what it has",
 				strings.Join(mounts, " "), cfg.Origin("paths"), strings.Join(cfg.Paths, " "))
 		}
-		if s.Cable == nil || backend.Transport() != rpc.Post { // over links it is tried, see proof
+		if s.Cable == nil || backend.Transport() != rpc.Post { // over links it is tried, see broadcastProbe
 			return nil
 		}
 		if f := misdirected(cfg, s); f.Verdict == doctor.Bad {

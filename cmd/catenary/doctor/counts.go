@@ -11,22 +11,26 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// nowhere is said of a handshake that no counter has counted.
-const nowhere = "nowhere"
+// Outcomes of a handshake at catenary, besides the reasons for which it rejects handshakes itself.
+const (
+	opened          = "opened"
+	rejectedByRails = "rejected by Rails"
+	notCounted      = "not counted" // it has reached something other than this catenary
+)
 
-// HandshakeCounts reads from a catenary's /metrics how many handshakes came out
-// how: "opened", "refused", or the reason why catenary rejected them.
+// HandshakeCounts returns a function that reads the number of handshakes by outcome from a
+// catenary's /metrics.
 func HandshakeCounts(operations string) func(context.Context) (map[string]float64, error) {
 	return func(ctx context.Context) (map[string]float64, error) {
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, operations+"/metrics", nil)
 		if err != nil {
-			return nil, fmt.Errorf("asking for metrics: %w", err)
+			return nil, fmt.Errorf("fetching metrics: %w", err)
 		}
 		response, err := http.DefaultClient.Do(request)
 		if err != nil {
-			return nil, fmt.Errorf("asking for metrics: %w", err)
+			return nil, fmt.Errorf("fetching metrics: %w", err)
 		}
 		defer response.Body.Close()
 		parser := expfmt.NewTextParser(model.LegacyValidation)
@@ -36,7 +40,9 @@ func HandshakeCounts(operations string) func(context.Context) (map[string]float6
 		}
 		counts := map[string]float64{}
 		for name, outcome := range map[string]string{
-			"catenary_connections_opened_total": "opened", "catenary_handshakes_rejected_by_rails_total": "refused", "catenary_handshakes_rejected_total": "",
+			"catenary_connections_opened_total":           opened,
+			"catenary_handshakes_rejected_by_rails_total": rejectedByRails,
+			"catenary_handshakes_rejected_total":          "", // the label has the reason
 		} {
 			for _, metric := range families[name].GetMetric() {
 				if len(metric.Label) > 0 {
@@ -49,6 +55,7 @@ func HandshakeCounts(operations string) func(context.Context) (map[string]float6
 	}
 }
 
+// counts is nil if the counters cannot be read.
 func (v Visit) counts(ctx context.Context) map[string]float64 {
 	if v.Counts == nil {
 		return nil
@@ -60,24 +67,23 @@ func (v Visit) counts(ctx context.Context) map[string]float64 {
 	return counts
 }
 
-// cameSince says what became of the visit's handshake at catenary: an outcome,
-// nowhere, or "" if that cannot be told. Other visitors may come in the same
-// moment; then it is a guess.
-func (v Visit) cameSince(ctx context.Context, before map[string]float64, opened bool) string {
+// outcomeSince returns the outcome that catenary has counted for the visit's handshake, or "" if
+// its counters cannot be read. If other browsers connect at the same time, it is a guess.
+func (v Visit) outcomeSince(ctx context.Context, before map[string]float64, upgraded bool) string {
 	after := v.counts(ctx)
 	if before == nil || after == nil {
 		return ""
 	}
 	for outcome, count := range after {
-		if count > before[outcome] && accepts(outcome) == opened {
+		if count > before[outcome] && upgrades(outcome) == upgraded {
 			return outcome
 		}
 	}
-	return nowhere
+	return notCounted
 }
 
-// accepts tells whether a handshake with that outcome is answered with 101: a
-// token that is refused is, since clients understand nothing else.
-func accepts(outcome string) bool {
-	return outcome == "opened" || strings.HasPrefix(outcome, "token_") && outcome != "token_keys_unavailable"
+// upgrades reports whether catenary answers a handshake of that outcome with 101. It does so if it
+// rejects a token, because clients understand no other answer.
+func upgrades(outcome string) bool {
+	return outcome == opened || strings.HasPrefix(outcome, "token_") && outcome != "token_keys_unavailable"
 }

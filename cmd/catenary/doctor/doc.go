@@ -1,4 +1,4 @@
-// Package doctor does what a browser does, one step after the other, and names
-// the cause if a step fails. What only the configuration tells, whether Rails
-// and Redis can be reached above all, is examined by the command itself.
+// Package doctor connects as a browser does, step by step, and names the cause if a step fails. The
+// command itself checks what needs the configuration, such as whether Rails and Redis can be
+// reached.
 package doctor

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// roundTripWait is for connecting, subscribing and hearing ourselves.
-const roundTripWait = 5 * time.Second
+// roundTripTimeout is for connecting, subscribing and receiving the message.
+const roundTripTimeout = 5 * time.Second
 
 // source is where broadcasts come from.
 type source interface {
@@ -19,18 +19,18 @@ type source interface {
 	Ready() error
 }
 
-// RoundTrip publishes on a stream of our own and waits until it comes back. It
-// runs the source, which is of no use afterwards.
+// RoundTrip publishes a message on a stream of its own and waits until the source delivers it. It
+// runs the source, which cannot be used afterwards.
 func RoundTrip(ctx context.Context, s source) error {
-	ctx, cancel := context.WithTimeout(ctx, roundTripWait)
+	ctx, cancel := context.WithTimeout(ctx, roundTripTimeout)
 	defer cancel()
 	stream := "_catenary/doctor/" + rand.Text()
-	heard, live, ended := make(chan struct{}, 1), make(chan struct{}), make(chan error, 1)
+	received, live, ended := make(chan struct{}, 1), make(chan struct{}), make(chan error, 1)
 	s.Subscribe(stream, func() { close(live) })
 	go func() {
 		ended <- s.Run(ctx, func(on string, _ []byte) {
 			if on == stream {
-				heard <- struct{}{}
+				received <- struct{}{}
 			}
 		})
 	}()
@@ -39,15 +39,15 @@ func RoundTrip(ctx context.Context, s source) error {
 	select {
 	case <-live:
 	case <-ctx.Done():
-		return fmt.Errorf("nothing can be heard: %w", s.Ready())
+		return fmt.Errorf("cannot subscribe to a stream: %w", s.Ready())
 	}
 	if err := s.Publish(ctx, stream, []byte("{}")); err != nil {
-		return fmt.Errorf("nothing can be published: %w", err)
+		return fmt.Errorf("cannot publish: %w", err)
 	}
 	select {
-	case <-heard:
+	case <-received:
 		return nil
 	case <-ctx.Done():
-		return errors.New("what is published does not come back: is this a Redis whose pub/sub is restricted?")
+		return errors.New("a message that was published does not arrive: does this Redis restrict pub/sub?")
 	}
 }

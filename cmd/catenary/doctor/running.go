@@ -13,53 +13,53 @@ import (
 	"github.com/catenary-cable/catenary/rpc"
 )
 
-// AboutPath is where a catenary tells of itself, on its operations listener.
+// AboutPath is where a running catenary serves [Running], on its operations listener.
 const AboutPath = "/about"
 
-// Running is what it tells: nothing secret.
+// Running is what a running catenary reports about itself. It has no secret in it.
 type Running struct {
 	Version     string   `json:"version"`
 	Root        string   `json:"root"`
 	Environment string   `json:"environment"`
-	Command     string   `json:"command,omitempty"` // that has started Rails; empty: none
+	Command     string   `json:"command,omitempty"` // with which catenary has started Rails; empty: it has not
 	Listen      string   `json:"listen"`
 	Paths       []string `json:"paths"`
 	Proxy       bool     `json:"proxy"`
 	TLS         bool     `json:"tls"`
-	Origins     []string `json:"allowed_request_origins"` // catenary's own
+	Origins     []string `json:"allowed_request_origins"` // of catenary, not of Rails
 	Backend     string   `json:"backend"`
-	Secret      string   `json:"secret"` // where it comes from
+	Secret      string   `json:"secret"` // the place it was read from
 	PassesAll   bool     `json:"passes_all"`
 
 	Transport  string          `json:"transport"`
-	PostReason string          `json:"post_reason,omitempty"` // why calls go by POST, though they need not
+	PostReason string          `json:"post_reason,omitempty"` // why calls go by POST although backend.transport is auto
 	Processes  []Process       `json:"processes"`
-	Rails      *rpc.Settings   `json:"rails"` // nil: it has told nothing yet
+	Rails      *rpc.Settings   `json:"rails"` // nil: Rails has not answered yet
 	Broadcasts string          `json:"broadcasts"`
 	Trouble    RunningTroubles `json:"trouble"`
 }
 
-// Process is one of Rails'.
+// Process is a Rails process.
 type Process struct {
 	ID      string `json:"id"`
-	Index   int    `json:"index"` // of Puma's worker; -1: it has none
-	Count   int    `json:"count"` // of Puma's workers; 0: not known
+	Index   int    `json:"index"` // of Puma's worker; -1: none
+	Count   int    `json:"count"` // of Puma's workers; 0: unknown
 	Workers int    `json:"workers"`
 }
 
-// RunningTroubles are what keeps it from being ready, or may keep browsers from
-// hearing; empty: nothing.
+// RunningTroubles are the reasons why a running catenary is not ready, or browsers may not receive
+// broadcasts. Empty: no trouble.
 type RunningTroubles struct {
 	Rails      string `json:"rails,omitempty"`
 	Broadcasts string `json:"broadcasts,omitempty"`
 	Doubt      string `json:"doubt,omitempty"` // about broadcasts
 }
 
-// ErrNoCatenary is said if something else answers.
-var ErrNoCatenary = errors.New("what answers is no catenary of this version: is another program there, or an older catenary?")
+// ErrNoCatenary means that another program answers.
+var ErrNoCatenary = errors.New("what answers is not a catenary of this version: is another program there, or an older catenary?")
 
-// Ask asks the catenary whose operations listener is there. An error that is not
-// ErrNoCatenary means that nobody answers.
+// Ask asks the catenary with that operations listener about itself. An error other than
+// ErrNoCatenary means that nothing answers.
 func Ask(ctx context.Context, operations string) (*Running, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -73,58 +73,58 @@ func Ask(ctx context.Context, operations string) (*Running, error) {
 	}
 	defer response.Body.Close()
 	running := &Running{}
-	decoded := json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(running)
-	if response.StatusCode != http.StatusOK || decoded != nil || running.Version == "" {
+	invalid := json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(running)
+	if response.StatusCode != http.StatusOK || invalid != nil || running.Version == "" {
 		return nil, ErrNoCatenary
 	}
 	return running, nil
 }
 
-// Findings are what its word says about itself, Rails and broadcasts.
+// Findings are the findings on catenary itself, Rails and broadcasts.
 func (r *Running) Findings() (all []Finding) {
-	tell := func(step string, verdict Verdict, format string, args ...any) {
+	add := func(step string, verdict Verdict, format string, args ...any) {
 		all = append(all, Finding{step, verdict, fmt.Sprintf(format, args...)})
 	}
 	what := "version " + r.Version + " runs in " + r.Root
 	if r.Command != "" {
 		what += ", and has started " + r.Command
 	}
-	tell("catenary", Good, "%s, environment %s", what, r.Environment)
+	add("catenary", Good, "%s, environment %s", what, r.Environment)
 	switch {
 	case r.Trouble.Rails != "":
-		tell("Rails", Bad, "%s", r.Trouble.Rails)
+		add("Rails", Bad, "%s", r.Trouble.Rails)
 	case r.PassesAll:
-		tell("Rails", Good, "the app at %s answers; everything is passed through to it", r.Backend)
+		add("Rails", Good, "the app at %s answers; everything is passed through to it", r.Backend)
 	case r.Rails != nil && r.Rails.Gem != "":
-		tell("Rails", Good, "%s with the gem %s answers", r.Rails.Rails, r.Rails.Gem)
+		add("Rails", Good, "%s with the gem %s answers", r.Rails.Rails, r.Rails.Gem)
 	default:
-		tell("Rails", Good, "the backend answers")
+		add("Rails", Good, "the backend answers")
 	}
 	if r.Rails != nil && r.Rails.Environment != "" && r.Rails.Environment != r.Environment {
-		tell("Rails", Doubt, "it runs in %s, catenary in %s: start both with the same RAILS_ENV", r.Rails.Environment, r.Environment)
+		add("Rails", Doubt, "it runs in %s, catenary in %s: start both with the same RAILS_ENV", r.Rails.Environment, r.Environment)
 	}
 	switch {
 	case r.PassesAll:
 	case r.PostReason != "":
-		tell("transport", Doubt, "calls go by POST: %s; docs/differences.md says what is lost", r.PostReason)
+		add("transport", Doubt, "calls go by POST: %s; docs/differences.md lists what does not work then", r.PostReason)
 	case r.Transport == rpc.Post:
-		tell("transport", Good, "calls go by POST, as backend.transport says")
+		add("transport", Good, "calls go by POST, as backend.transport says")
 	case r.Transport == rpc.Link:
-		tell("transport", Good, "calls go over links: %s", Met(r.Processes))
+		add("transport", Good, "calls go over links: %s", Linked(r.Processes))
 	}
 	switch {
 	case r.Trouble.Broadcasts != "":
-		tell("broadcasts", Bad, "browsers hear nothing: %s", strings.TrimPrefix(r.Trouble.Broadcasts, "browsers hear nothing: "))
+		add("broadcasts", Bad, "browsers hear nothing: %s", strings.TrimPrefix(r.Trouble.Broadcasts, "browsers hear nothing: "))
 	case r.Trouble.Doubt != "":
-		tell("broadcasts", Doubt, "%s", r.Trouble.Doubt)
+		add("broadcasts", Doubt, "%s", r.Trouble.Doubt)
 	case !r.PassesAll:
-		tell("broadcasts", Good, "%s", r.Broadcasts)
+		add("broadcasts", Good, "%s", r.Broadcasts)
 	}
 	return all
 }
 
-// Met says which processes are linked.
-func Met(processes []Process) string {
+// Linked describes the processes with a link.
+func Linked(processes []Process) string {
 	var each []string
 	for _, p := range processes {
 		name := "process " + p.ID

@@ -94,7 +94,7 @@ func (s *rig) start() {
 		rails = &stage.App{Address: s.toRails.Address}
 	}
 	s.catenary = &stage.Catenary{Address: stage.FreeAddress(), Operations: stage.FreeAddress()}
-	flags := append([]string{"--broadcasts-proof=false"}, s.where...) // the test broadcasts, and not Rails, which knows another Redis
+	flags := append([]string{"--broadcasts-probe=false"}, s.where...) // the test broadcasts, and not Rails, which knows another Redis
 	s.must(s.catenary.Up(rails, append(flags, s.flags...)...))
 	s.Cleanup(s.catenary.Process.Kill)
 	s.toBrowser = stage.StartProxy(s.T, s.catenary.Address)

@@ -23,7 +23,7 @@ func TestSurvivors_FindEachOtherThroughAnyRedis(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(app.Close)
-			s := &rig{T: t, app: app, stream: "survivors", reached: map[int]bool{}, flags: []string{"--nodes-lease", "5s", "--broadcasts-proof=false"}}
+			s := &rig{T: t, app: app, stream: "survivors", reached: map[int]bool{}, flags: []string{"--nodes-lease", "5s", "--broadcasts-probe=false"}}
 			where.lay(s)
 			s.start()
 			survivor := &stage.Catenary{Address: stage.FreeAddress(), Operations: stage.FreeAddress()}

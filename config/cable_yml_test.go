@@ -6,11 +6,16 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"github.com/catenary-cable/catenary/config/erb"
+	"github.com/catenary-cable/catenary/config/internal/rubytest"
+	"github.com/catenary-cable/catenary/config/yml"
 )
 
-// asRails reads files of cable.yml as Rails::Application#config_for does. What
-// Rails itself refuses, for an expression in another section, is null.
+// asRails reads files of cable.yml as Rails::Application#config_for does. The result is null if
+// Rails rejects a file, for an expression in another section.
 const asRails = `require "json"; require "openssl"; require "active_support/all"; require "active_support/configuration_file"
 module Rails; def self.env; ActiveSupport::StringInquirer.new("production"); end; end
 results = JSON.parse($stdin.read).map do |file|
@@ -33,7 +38,7 @@ func TestCableYML_MeansWhatItMeansToRails(t *testing.T) {
 		t.Fatal(err)
 	}
 	var told []map[string]any
-	if err := json.Unmarshal(runRuby(t, asRails, string(in), append(os.Environ(), production()...)), &told); err != nil {
+	if err := json.Unmarshal(rubytest.Run(t, asRails, string(in), append(os.Environ(), production()...)), &told); err != nil {
 		t.Fatal(err)
 	}
 	compared, root := 0, t.TempDir()
@@ -70,4 +75,34 @@ func differences(theirs, ours map[string]string) (keys []string) {
 		}
 	}
 	return keys
+}
+
+func TestCableYML_NamesTheLineAfterTagsOfSeveralLines(t *testing.T) {
+	source := "# <%# one\ntwo\nthree %>\nproduction:\n  url: <%= ENV[\n  'X'] %>\n  port: many\n"
+	c := mustLoad(t, Input{Root: app(t, map[string]string{cableFile: source}), Environ: []string{"RAILS_ENV=production"}})
+	if c.Unread == nil || !strings.HasPrefix(c.Unread.Error(), "config/cable.yml:7: port") {
+		t.Errorf("got %v", c.Unread)
+	}
+}
+
+func FuzzSection(f *testing.F) {
+	f.Add("production:\n  url: <%= ENV['URL'] %>\n  <<: *a\n")
+	f.Add("a: &a {b: [1]}\nproduction: *a\n")
+	f.Add("a: &a [*a]\nproduction: {x: *a}\n")
+	f.Fuzz(func(t *testing.T, source string) {
+		s, err := yml.Read("f", source, "production", erb.Evaluator{Variables: map[string]string{"URL": "redis://h/1"}, Environment: "production"})
+		if err != nil {
+			return
+		}
+		byKey := settingsByKey()
+		for _, entry := range s.Entries {
+			node, err := s.Value(entry)
+			if err != nil {
+				continue
+			}
+			for _, setting := range byKey {
+				setting.parse(node) //nolint:errcheck // it must return, with whatever value
+			}
+		}
+	})
 }

@@ -10,26 +10,26 @@ import (
 	"github.com/catenary-cable/catenary/rpc"
 )
 
-// Prepare makes a visit to catenary's own address look as a browser's does that
-// comes through the proxy for which the app is set up: with a host that the app
-// allows, over TLS if the app wants that, from a page that may connect. With
-// another address the proxy itself is there, and only the page is chosen. What
-// the visit's header has already stays. note says what was pretended.
+// Prepare adds headers to a visit. If it goes to catenary's own address, they are those of a
+// browser behind the proxy that the app expects: a host that the app allows, TLS if the app
+// requires it, an origin that may connect. If it goes to another address, the proxy is on the way,
+// and only the origin is added. Headers that the visit already has stay. ours are catenary's own
+// allowed origins. note names what was added.
 func (v *Visit) Prepare(settings *rpc.Settings, ours []string, own bool) (note string) {
 	if settings == nil {
 		settings = &rpc.Settings{AllowSameOriginAsHost: true}
 	}
 	host, scheme := v.URL.Host, strings.Replace(v.URL.Scheme, "ws", "http", 1)
-	var pretended []string
+	var added []string
 	if name := allowedHost(settings.Hosts, v.URL.Hostname()); own && name != "" {
 		host = name
 		v.Header.Set("Host", host)
-		pretended = append(pretended, "for "+host)
+		added = append(added, "for "+host)
 	}
 	if own && scheme == "http" && settings.ForceSSL && !settings.AssumeSSL {
 		scheme = "https"
 		v.Header.Set("X-Forwarded-Proto", "https")
-		pretended = append(pretended, "over TLS")
+		added = append(added, "over TLS")
 	}
 	if settings.AssumeSSL {
 		scheme = "https"
@@ -39,24 +39,24 @@ func (v *Visit) Prepare(settings *rpc.Settings, ours []string, own bool) (note s
 		origin := v.allowedOrigin(page, host, settings, ours)
 		v.Header.Set("Origin", origin)
 		if origin != page {
-			pretended = append(pretended, "from a page of "+origin)
+			added = append(added, "from a page of "+origin)
 		}
 	}
-	if len(pretended) == 0 {
+	if len(added) == 0 {
 		return ""
 	}
-	return ", as a browser would ask " + strings.Join(pretended, ", ")
+	return ", as a browser would ask " + strings.Join(added, ", ")
 }
 
-// allowedHost is one of the hosts that the app answers to, or "" if it answers
-// to the visited one, or cannot be known to.
+// allowedHost returns a host from the app's config.hosts, or "" if the visited host is allowed, or
+// may be.
 func allowedHost(hosts []string, visited string) string {
 	first := ""
 	for _, host := range hosts {
 		name := strings.TrimPrefix(host, ".")
 		switch {
 		case strings.HasPrefix(host, "#<IPAddr"), name == visited, strings.HasPrefix(host, ".") && strings.HasSuffix(visited, host):
-			return "" // development allows all addresses
+			return "" // in development, all IP addresses are allowed
 		case first == "" && !strings.HasPrefix(host, "/") && !strings.HasPrefix(host, "#<"):
 			first = name
 		}
@@ -64,12 +64,13 @@ func allowedHost(hosts []string, visited string) string {
 	return first
 }
 
-// allowedOrigin is the page's own, or the first that the app and catenary let
-// connect.
+// allowedOrigin returns the first origin that both the app and catenary allow, beginning with that
+// of the page. Without any it returns the page's.
 func (v *Visit) allowedOrigin(page, host string, settings *rpc.Settings, ours []string) string {
 	theirs, _ := admission.ParseRailsOrigins(settings.AllowedRequestOrigins)
 	rules := []*admission.Rules{{
-		AnyOrigin: settings.DisableRequestForgeryProtection, SameOrigin: settings.AllowSameOriginAsHost, AssumeSSL: settings.AssumeSSL, ForwardedHost: settings.ForwardedHost, Origins: theirs,
+		AnyOrigin: settings.DisableRequestForgeryProtection, SameOrigin: settings.AllowSameOriginAsHost,
+		AssumeSSL: settings.AssumeSSL, ForwardedHost: settings.ForwardedHost, Origins: theirs,
 	}}
 	if own, err := admission.ParseOrigins(ours); err == nil && own != nil {
 		rules = append(rules, &admission.Rules{Origins: own})

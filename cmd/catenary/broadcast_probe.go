@@ -15,11 +15,11 @@ import (
 	"github.com/catenary-cable/catenary/rpc"
 )
 
-// A proof has every Rails process broadcast a word now and then, and listens for
+// A broadcastProbe has every Rails process broadcast a word now and then, and listens for
 // it where browsers' broadcasts come from: whatever is wrong on the way, from the
 // adapter's gem over the channel_prefix to another Redis, the word does not
 // arrive. It stands between the source and the hub.
-type proof struct {
+type broadcastProbe struct {
 	source
 	rails   *rpc.Client
 	stream  string
@@ -42,23 +42,23 @@ type verdict struct {
 }
 
 const (
-	proofTick  = 50 * time.Millisecond
-	proofEvery = 10 * time.Second // between words of a process
-	proofAgain = time.Second      // the same while one is missing
-	proofWait  = 5 * time.Second  // for a word to arrive
+	probeTick  = 50 * time.Millisecond
+	probeEvery = 10 * time.Second // between words of a process
+	probeAgain = time.Second      // the same while one is missing
+	probeWait  = 5 * time.Second  // for a word to arrive
 )
 
-// newProof makes one that finds out from why, if need be, what may be wrong.
+// newBroadcastProbe makes one that finds out from why, if need be, what may be wrong.
 // Where Rails itself listens (adapter rails) it suffices that it can broadcast.
-func newProof(source source, adapter string, rails *rpc.Client, why func() string, log *slog.Logger) *proof {
-	return &proof{
-		source: source, rails: rails, why: why, log: log, stream: "catenary:proof:" + node(), listens: adapter != "rails",
+func newBroadcastProbe(source source, adapter string, rails *rpc.Client, why func() string, log *slog.Logger) *broadcastProbe {
+	return &broadcastProbe{
+		source: source, rails: rails, why: why, log: log, stream: "catenary:probe:" + node(), listens: adapter != "rails",
 		words: map[string]chan struct{}{}, verdicts: map[string]verdict{},
 	}
 }
 
 // Run is the source's, less what is only for us.
-func (p *proof) Run(ctx context.Context, deliver func(stream string, payload []byte)) error {
+func (p *broadcastProbe) Run(ctx context.Context, deliver func(stream string, payload []byte)) error {
 	if p.listens {
 		p.source.Subscribe(p.stream, p.isLive)
 	}
@@ -71,7 +71,7 @@ func (p *proof) Run(ctx context.Context, deliver func(stream string, payload []b
 	})
 }
 
-func (p *proof) arrives(word string) {
+func (p *broadcastProbe) arrives(word string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if waiting := p.words[word]; waiting != nil {
@@ -80,19 +80,19 @@ func (p *proof) arrives(word string) {
 	}
 }
 
-func (p *proof) isLive() {
+func (p *broadcastProbe) isLive() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.live = true
 }
 
 // attend asks for words until ctx ends. Over POST there is no way to.
-func (p *proof) attend(ctx context.Context) {
+func (p *broadcastProbe) attend(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(proofTick):
+		case <-time.After(probeTick):
 		}
 		var asking sync.WaitGroup
 		for _, process := range p.due(time.Now()) {
@@ -103,7 +103,7 @@ func (p *proof) attend(ctx context.Context) {
 }
 
 // due are the processes that are to be asked, and forgets those that are gone.
-func (p *proof) due(now time.Time) (due []*rpc.Process) {
+func (p *broadcastProbe) due(now time.Time) (due []*rpc.Process) {
 	linked := p.rails.Linked()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -116,7 +116,7 @@ func (p *proof) due(now time.Time) (due []*rpc.Process) {
 	for _, process := range linked {
 		last, asked := p.verdicts[process.ID]
 		switch past := now.Sub(last.since); {
-		case !asked, last.err != nil && past >= proofAgain, p.listens && past >= proofEvery:
+		case !asked, last.err != nil && past >= probeAgain, p.listens && past >= probeEvery:
 			due = append(due, process)
 		}
 	}
@@ -126,10 +126,10 @@ func (p *proof) due(now time.Time) (due []*rpc.Process) {
 // errUnanswered says that a process has not answered: that is not known.
 var errUnanswered = errors.New("Rails has not broadcast yet what it was asked to")
 
-func (p *proof) ask(ctx context.Context, process *rpc.Process) error {
+func (p *broadcastProbe) ask(ctx context.Context, process *rpc.Process) error {
 	word, arrived := p.word(process)
 	defer p.arrives(word)
-	broadcasting, done := context.WithTimeout(ctx, proofWait)
+	broadcasting, done := context.WithTimeout(ctx, probeWait)
 	defer done()
 	err := p.rails.Broadcast(broadcasting, process, p.stream, []byte(strconv.Quote(word)))
 	var failed *rpc.PublishError
@@ -147,7 +147,7 @@ func (p *proof) ask(ctx context.Context, process *rpc.Process) error {
 		return nil
 	case <-ctx.Done():
 		return errUnanswered
-	case <-time.After(proofWait):
+	case <-time.After(probeWait):
 	}
 	if p.source.Ready() != nil {
 		return errUnanswered // which says more
@@ -155,7 +155,7 @@ func (p *proof) ask(ctx context.Context, process *rpc.Process) error {
 	return fmt.Errorf("browsers hear nothing: what Rails broadcasts does not arrive: %s", p.why())
 }
 
-func (p *proof) word(process *rpc.Process) (string, <-chan struct{}) {
+func (p *broadcastProbe) word(process *rpc.Process) (string, <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.spoken++
@@ -166,7 +166,7 @@ func (p *proof) word(process *rpc.Process) (string, <-chan struct{}) {
 
 // conclude keeps what is known now of a process. That it has not answered says
 // nothing: a debugger may hold it.
-func (p *proof) conclude(process *rpc.Process, err error) {
+func (p *broadcastProbe) conclude(process *rpc.Process, err error) {
 	p.mu.Lock()
 	before := p.deaf()
 	last, asked := p.verdicts[process.ID]
@@ -185,7 +185,7 @@ func (p *proof) conclude(process *rpc.Process, err error) {
 }
 
 // deaf is why a process' broadcasts do not arrive. p.mu is held.
-func (p *proof) deaf() (why error) {
+func (p *broadcastProbe) deaf() (why error) {
 	for _, id := range slices.Sorted(maps.Keys(p.verdicts)) {
 		if err := p.verdicts[id].err; err != nil && (why == nil || why == errUnanswered) {
 			why = err
@@ -196,7 +196,7 @@ func (p *proof) deaf() (why error) {
 
 // Ready is nil if what the source hears is all that Rails broadcasts, as far as
 // it is known. At the start it must be known, unless calls go by POST.
-func (p *proof) Ready() error {
+func (p *broadcastProbe) Ready() error {
 	if err := p.source.Ready(); err != nil {
 		return err
 	}
