@@ -102,12 +102,12 @@ func (c *Connection) callNext() {
 	case c.callInFlight:
 	case len(c.calls) > 0:
 		c.callInFlight = true
-		if c.server.lease.Sure() {
+		if c.server.lease.Valid() {
 			c.makeCall()
 			return
 		}
 		go func() {
-			c.server.lease.Awake(c.server.serving, c.server.limits.CallWait)
+			c.server.lease.WaitValidOrDown(c.server.serving, c.server.limits.CallWait)
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.makeCall()

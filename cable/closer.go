@@ -26,7 +26,7 @@ func (cl *closer) add(c *Connection) {
 		go cl.server.remove(c)
 		return
 	}
-	if cl.server.lease.Sure() {
+	if cl.server.lease.Valid() {
 		cl.call(c)
 		return
 	}
@@ -41,7 +41,7 @@ func (cl *closer) add(c *Connection) {
 // callWhenCertain waits until this node knows whether it still holds its lease, no
 // longer than it would wait for Rails, and then makes the calls.
 func (cl *closer) callWhenCertain() {
-	cl.server.lease.Certain(cl.server.serving, cl.server.limits.CallWait)
+	cl.server.lease.WaitValid(cl.server.serving, cl.server.limits.CallWait)
 	cl.mu.Lock()
 	connections := cl.uncertain
 	cl.uncertain = nil

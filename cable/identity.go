@@ -17,7 +17,7 @@ import (
 // handshake.
 func (s *Server) identify(c *Connection, w http.ResponseWriter, r *http.Request) bool {
 	claims, err := s.admission.VerifyToken(r)
-	var refusal token.Refusal
+	var refusal token.Rejection
 	switch {
 	case errors.As(err, &refusal):
 		s.admission.Rejected.Add(string(refusal))

@@ -56,7 +56,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	case !opened.Opened():
 		s.finishOpening(c, false)
-		s.admission.RefusedByRails(r, opened.Status, location(opened), opened.Body)
+		s.admission.AddRailsRejection(r, opened.Status, location(opened), opened.Body)
 		answer(w, opened)
 		done("refused")
 		return
@@ -117,8 +117,8 @@ func (c *Connection) open(ctx context.Context) (*rpc.Result, error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, c.server.limits.OpenWait, errUnreachable)
 	defer cancel()
-	c.server.admission.Asking()
-	defer c.server.admission.Answered()
+	c.server.admission.RailsAsked()
+	defer c.server.admission.RailsAnswered()
 	opened, err := c.callOpen(ctx)
 	if err == errAbandoned {
 		return nil, err

@@ -46,8 +46,8 @@ func (s *Server) Stats() Stats {
 		Opened:                s.count.opened.Load(),
 		Ends:                  s.count.closedByReason(),
 		Rejected:              s.admission.Rejected.Counts(),
-		RejectedByRails:       s.admission.Refused.Sum(),
-		RailsRejections:       s.admission.Refused.Counts(),
+		RejectedByRails:       s.admission.RejectedByRails.Sum(),
+		RailsRejections:       s.admission.RejectedByRails.Counts(),
 		Guesses:               s.admission.Rejected.Guesses(),
 		SubscriptionsRejected: s.subscriptionsRejected.Counts(),
 		Commands:              map[string]int64{},
@@ -63,7 +63,7 @@ func (s *Server) Stats() Stats {
 	} {
 		stats.Commands[name] = s.count.commands[kind].Load()
 	}
-	for reason, guess := range s.admission.Refused.Guesses() {
+	for reason, guess := range s.admission.RejectedByRails.Guesses() {
 		stats.Guesses["refused_"+reason] = guess
 	}
 	s.mu.Lock()

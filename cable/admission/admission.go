@@ -12,14 +12,14 @@ import (
 	"github.com/catenary-cable/catenary/cable/stats"
 )
 
-// Limits bound how often and how many browsers come. 0 is no limit.
+// Limits bound connections and handshakes. 0 is no limit.
 type Limits struct {
-	ConnectionsPerAddress int // open at once; more are answered 429
-	Handshakes            int // per second; more are answered 503
-	HandshakesPerAddress  int // per second; more are answered 429
+	ConnectionsPerAddress int // open at once; further ones are answered 429
+	Handshakes            int // per second; further ones are answered 503
+	HandshakesPerAddress  int // per second; further ones are answered 429
 }
 
-// Options are what an Admission needs. What is zero is left to Rails.
+// Options configure an Admission. What a zero field would check is left to Rails.
 type Options struct {
 	Limits  Limits
 	Tokens  *token.Verifier
@@ -30,33 +30,33 @@ type Options struct {
 
 // Admission decides about TCP connections and handshakes.
 type Admission struct {
-	tokens  *token.Verifier // nil: nobody needs a token
+	tokens  *token.Verifier // nil: no token is needed
 	origins *Origins
 	proxies Proxies
-	rules   atomic.Pointer[Rules] // nil: not known
+	rules   atomic.Pointer[Rules] // nil: not known yet
 	rates   *rates
 
-	// Rejected counts handshakes that are rejected without Rails, or despite it,
-	// by reason; Refused those that the app has refused.
-	Rejected, Refused *stats.ThrottledCounter
+	// Rejected counts, by reason, handshakes that catenary rejected; RejectedByRails those that the
+	// app rejected.
+	Rejected, RejectedByRails *stats.ThrottledCounter
 
 	mu       sync.Mutex
-	asking   int       // handshakes that Rails has been asked about
-	answered sync.Cond // signalled when Rails has answered one
+	inFlight int       // handshakes that wait for Rails
+	capacity sync.Cond // signalled when inFlight has shrunk
 }
 
-// New makes an Admission.
+// New creates an Admission.
 func New(o Options) *Admission {
 	a := &Admission{
 		tokens: o.Tokens, origins: o.Origins, proxies: o.Proxies, rates: newRates(o.Limits),
-		Rejected: stats.NewThrottledCounter("handshakes are turned away", o.Log, reasons[:]...),
-		Refused:  stats.NewThrottledCounter("Rails refuses handshakes", o.Log, refusedByRails[:]...),
+		Rejected:        stats.NewThrottledCounter("handshakes rejected", o.Log, reasons[:]...),
+		RejectedByRails: stats.NewThrottledCounter("handshakes rejected by Rails", o.Log, reasonsOfRails[:]...),
 	}
-	a.answered.L = &a.mu
+	a.capacity.L = &a.mu
 	return a
 }
 
-// reasons are why handshakes are rejected, apart from Rails' refusals.
+// reasons are the kinds of Rejected.
 var reasons = [...]string{
 	"incomplete", "no_upgrade", "malformed", "origin", // the request
 	"connections_per_address", "handshakes_per_second_per_address", "handshakes_per_second", // limits
@@ -68,39 +68,38 @@ var reasons = [...]string{
 	"rails_busy", "rails_unavailable", "stopping",
 }
 
-// maxAsking is how many handshakes may wait for Rails' answer at once. It is
-// more than Rails works on at once; each has buffers and a stack of its own.
-const maxAsking = 256
+// maxInFlight bounds the handshakes that wait for Rails, each with its own buffers and stack. It is
+// more than Rails works on at once.
+const maxInFlight = 256
 
-// Wait blocks while too many handshakes wait for Rails, and is called before
-// each accept, so that a storm queues in the kernel's backlog. A client that
-// sends its request slowly, or a wrong token, holds up nobody.
-func (a *Admission) Wait() {
+// WaitForCapacity blocks while too many handshakes wait for Rails. The listener calls it before
+// each accept, so that a storm queues in the kernel's backlog. Slow requests and bad tokens do not
+// count.
+func (a *Admission) WaitForCapacity() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for a.asking >= maxAsking {
-		a.answered.Wait()
+	for a.inFlight >= maxInFlight {
+		a.capacity.Wait()
 	}
 }
 
-// Asking notes that Rails is asked about a handshake, until Answered.
-func (a *Admission) Asking() {
+// RailsAsked notes that a handshake waits for Rails, until RailsAnswered.
+func (a *Admission) RailsAsked() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.asking++
+	a.inFlight++
 }
 
-// Answered notes that Rails has answered, or cannot.
-func (a *Admission) Answered() {
+// RailsAnswered notes that Rails has answered a handshake, or that the call has failed.
+func (a *Admission) RailsAnswered() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.asking--
-	a.answered.Signal()
+	a.inFlight--
+	a.capacity.Signal()
 }
 
-// Admit admits a TCP connection before anything is read of it. It reports false
-// if its address has too many already that are no WebSocket: then it is to be
-// closed.
+// Admit admits a TCP connection, before anything is read from it. If it reports false, the address
+// has too many connections that are not WebSockets yet, and the caller must close this one.
 func (a *Admission) Admit(remote net.Addr) bool {
 	if a.rates.admit(a.proxies.peer(remote)) {
 		return true
@@ -109,36 +108,32 @@ func (a *Admission) Admit(remote net.Addr) bool {
 	return false
 }
 
-// Release is called when an admitted TCP connection has become a WebSocket, or
-// has ended.
+// Release must be called when an admitted TCP connection has become a WebSocket or has ended.
 func (a *Admission) Release(remote net.Addr) { a.rates.release(a.proxies.peer(remote)) }
 
-// Incomplete notes a request that has not come as a whole: its head was too
-// long, too slow, or none.
+// Incomplete counts a request whose header was too long, too slow or missing.
 func (a *Admission) Incomplete() { a.Rejected.Add("incomplete") }
 
-// Address returns the browser's address, which is zero if it is unknown.
+// Address returns the browser's address, or the zero Addr if it is unknown.
 func (a *Admission) Address(r *http.Request) netip.Addr { return a.proxies.client(r) }
 
-// AdmitHandshake admits a handshake, which keeps its place until
-// ReleaseHandshake. The error is an *OverLimit.
+// AdmitHandshake counts a handshake against the limits until ReleaseHandshake. The error is an
+// *OverLimit.
 func (a *Admission) AdmitHandshake(from netip.Addr) error {
-	over := a.rates.admitHandshake(from)
-	if over != nil {
+	if over := a.rates.admitHandshake(from); over != nil {
 		return over
 	}
 	return nil
 }
 
-// ReleaseHandshake gives back the place of a handshake, or of the connection
-// that has come of it.
+// ReleaseHandshake must be called when the handshake, or the connection it has become, has ended.
 func (a *Admission) ReleaseHandshake(from netip.Addr) { a.rates.releaseHandshake(from) }
 
 // ChecksTokens reports whether browsers need a token.
 func (a *Admission) ChecksTokens() bool { return a.tokens != nil }
 
-// VerifyToken returns the claims of the handshake's token, nil if none is
-// needed. The error is a token.Refusal unless the keys are unavailable.
+// VerifyToken returns the claims of the handshake's token, or nil if no token is needed. The error
+// is a token.Rejection unless the keys are unavailable.
 func (a *Admission) VerifyToken(r *http.Request) (*token.Claims, error) {
 	if a.tokens == nil {
 		return nil, nil
@@ -146,9 +141,9 @@ func (a *Admission) VerifyToken(r *http.Request) (*token.Claims, error) {
 	return a.tokens.Verify(r)
 }
 
-// Follow has the app's own rules about origins obeyed from now on. Until then,
-// and after nil, no handshake is decided without the app.
-func (a *Admission) Follow(rules *Rules) { a.rules.Store(rules) }
+// SetRules sets the app's rules about origins. While they are nil, only the app can accept a
+// handshake.
+func (a *Admission) SetRules(rules *Rules) { a.rules.Store(rules) }
 
-// Rules returns the app's own rules about origins, nil if they are not known.
+// Rules returns the app's rules about origins, or nil if they are not known.
 func (a *Admission) Rules() *Rules { return a.rules.Load() }

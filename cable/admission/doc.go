@@ -1,11 +1,8 @@
-// Package admission decides who may come in, before Rails is asked.
+// Package admission decides, before Rails is asked, which TCP connections and handshakes are
+// admitted. A rejection has a reason: a limit, the page's origin or what is wrong with the token.
 //
-// In come TCP connections and handshakes, out goes a word: admitted, or over
-// which limit, from which page or with which token not. Admission knows the
-// limits, the origins, the trusted proxies and the rules that the app has told;
-// package token below it verifies JSON Web Tokens, package turbo signed stream
-// names.
+// It knows the limits, the origins, the trusted proxies and the rules that the app has reported.
+// Package token verifies JSON Web Tokens, package turbo signed stream names.
 //
-// What becomes of a handshake that is admitted, and what Rails' own connect has
-// to say, is left to package cable.
+// Package cable handles an admitted handshake and Rails' own connect.
 package admission

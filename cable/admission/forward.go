@@ -6,24 +6,25 @@ import (
 	"strings"
 )
 
-// Forward writes into the headers of a request that is passed on to the app whom
-// it is passed on for, so that the app sees the addresses that it would see in
-// our place. After a trusted proxy that has said it already, nothing is left to
-// add: the app may not know that proxy. otherwise tells that we ask the app by
-// another scheme than we were asked by.
-func (p Proxies) Forward(header http.Header, peer string, otherwise bool, scheme string) {
-	said := header.Values("X-Forwarded-For")
+// Forward adds X-Forwarded-For and X-Forwarded-Proto to a request that catenary passes on to the
+// app, so the app sees the addresses that it would see in catenary's place.
+//
+// A trusted proxy that has set X-Forwarded-For is not added itself, since the app may not know it.
+// changesScheme means that the app is asked by another scheme than catenary was.
+func (p Proxies) Forward(header http.Header, peer string, changesScheme bool, scheme string) {
+	forwarded := header.Values("X-Forwarded-For")
 	address, err := netip.ParseAddr(peer)
-	if peer != "" && !(len(said) > 0 && err == nil && p.trust(address.Unmap().WithZone(""))) {
-		header.Set("X-Forwarded-For", strings.Join(append(said, peer), ", "))
+	byTrustedProxy := len(forwarded) > 0 && err == nil && p.trust(address.Unmap().WithZone(""))
+	if peer != "" && !byTrustedProxy {
+		header.Set("X-Forwarded-For", strings.Join(append(forwarded, peer), ", "))
 	}
-	if otherwise && !saysScheme(header) {
+	if changesScheme && !hasScheme(header) {
 		header.Set("X-Forwarded-Proto", scheme)
 	}
 }
 
-// saysScheme reports whether a proxy before us has said how the browser came.
-func saysScheme(header http.Header) bool {
+// hasScheme reports whether a proxy has set the browser's scheme.
+func hasScheme(header http.Header) bool {
 	for _, name := range []string{"X-Forwarded-Proto", "X-Forwarded-Scheme", "X-Forwarded-Ssl", "Forwarded"} {
 		if header.Get(name) != "" {
 			return true

@@ -7,9 +7,8 @@ import (
 	"testing"
 )
 
-// What comes from outside may be anything. These must return, and hold to what their comments say.
-
-// Of the addresses on the way to us, none that is a proxy's is a browser's; and only a proxy is believed.
+// FuzzProxies checks that a trusted proxy is never taken for the browser, and that only trusted
+// proxies are believed.
 func FuzzProxies(f *testing.F) {
 	f.Add("10.0.0.1:1", "192.0.2.1, 10.0.0.2", "10.0.0.0/8")
 	f.Add("[2001:db8::1%eth0]:1", "[::ffff:10.0.0.1]:80,\t2001:db8::2", "::ffff:10.0.0.0/104")
@@ -27,12 +26,12 @@ func FuzzProxies(f *testing.F) {
 		}
 		alone := Proxies(nil).client(&http.Request{RemoteAddr: peer})
 		if len(proxies) == 0 && client != alone {
-			t.Errorf("%s is believed about %s, and is no proxy", alone, client)
+			t.Errorf("%s is believed about %s, but is not a proxy", alone, client)
 		}
 	})
 }
 
-// A pattern is an error or decides; a text lets in itself alone.
+// FuzzOrigins checks that an item is an error, a pattern or a string that allows itself only.
 func FuzzOrigins(f *testing.F) {
 	f.Add("http://a.example", "http://a.example")
 	f.Add(`/https?:\/\/.*\.example/`, "https://a.example")
@@ -42,11 +41,11 @@ func FuzzOrigins(f *testing.F) {
 		r := httptest.NewRequest("GET", "/cable", nil)
 		r.Header.Set("Origin", origin)
 		if o, err := ParseOrigins([]string{item}); err == nil && o.allow(r) && len(o.texts) == 1 && item != origin {
-			t.Errorf("%q lets in %q", item, origin)
+			t.Errorf("%q allows %q", item, origin)
 		}
-		o, unread := ParseRailsOrigins([]string{item})
-		if o.allow(r) && (origin == "" || len(unread) > 0) {
-			t.Errorf("%q lets in %q", item, origin)
+		o, unsupported := ParseRailsOrigins([]string{item})
+		if o.allow(r) && (origin == "" || len(unsupported) > 0) {
+			t.Errorf("%q allows %q", item, origin)
 		}
 	})
 }

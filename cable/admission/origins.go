@@ -8,15 +8,14 @@ import (
 	"strings"
 )
 
-// Origins are the pages that may connect, where that is decided before Rails is
-// asked; Rails decides in any case. As in Rails' allowed_request_origins an
-// item is a text or a regular expression, here between slashes.
+// Origins are the pages that may connect; Rails checks the origin too. As in Rails'
+// allowed_request_origins an item is a string or a regular expression, here between slashes.
 type Origins struct {
 	texts    []string
 	patterns []*regexp.Regexp
 }
 
-// ParseOrigins returns nil, everyone, for no items.
+// ParseOrigins returns nil, which allows every page, if there are no items.
 func ParseOrigins(items []string) (*Origins, error) {
 	if len(items) == 0 {
 		return nil, nil
@@ -29,58 +28,63 @@ func ParseOrigins(items []string) (*Origins, error) {
 		}
 		pattern, err := regexp.Compile(item[1 : len(item)-1])
 		if err != nil {
-			return nil, fmt.Errorf("allowed_request_origins: %s is no regular expression: %w", item, err)
+			return nil, fmt.Errorf("allowed_request_origins: %s is not a valid regular expression: %w", item, err)
 		}
 		o.patterns = append(o.patterns, pattern)
 	}
 	return o, nil
 }
 
-// ParseRailsOrigins reads what the app tells of its own list, as Ruby's inspect
-// writes it. Unread are Procs, and regular expressions that mean, or may mean,
-// something else in Go: nobody comes in by them.
-func ParseRailsOrigins(items []string) (o *Origins, unread []string) {
+// ParseRailsOrigins parses the app's allowed_request_origins, in the form of Ruby's inspect. Procs,
+// and regular expressions that mean or may mean something else in Go, are returned as unsupported
+// and allow no page.
+func ParseRailsOrigins(items []string) (o *Origins, unsupported []string) {
 	o = &Origins{}
 	for _, item := range items {
-		m := rubyPattern.FindStringSubmatch(item)
 		if strings.HasPrefix(item, "#<") { // a Proc
-			unread = append(unread, item)
+			unsupported = append(unsupported, item)
 			continue
 		}
+		m := rubyPattern.FindStringSubmatch(item)
 		if m == nil {
 			o.texts = append(o.texts, item)
 			continue
 		}
-		source := inherited.Replace(m[1])
+		source, flags := goFlags.Replace(m[1]), m[2]
 		pattern, err := regexp.Compile(source)
-		if err == nil && strings.Contains(m[2], "i") {
+		if err == nil && strings.Contains(flags, "i") {
 			pattern, err = regexp.Compile("(?i:" + source + ")")
 		}
-		if err != nil || strings.Contains(m[2], "x") || otherInGo.MatchString(source) {
-			unread = append(unread, item)
+		if err != nil || strings.Contains(flags, "x") || differsInGo.MatchString(source) {
+			unsupported = append(unsupported, item)
 			continue
 		}
 		o.patterns = append(o.patterns, pattern)
 	}
-	return o, unread
+	return o, unsupported
 }
 
 var (
-	rubyPattern = regexp.MustCompile(`(?s)^/(.*)/([imxn]*)$`)                 // Regexp#inspect
-	inherited   = strings.NewReplacer("(?-mix:", "(?-i:", "(?i-mx:", "(?i:")  // Regexp#to_s, as in Regexp.union
-	otherInGo   = regexp.MustCompile(`&&|\[[^\]]*\[|\(\?[a-zA-Z-]*\)|\\[QE]`) // classes in classes, flags in mid-pattern, quoting
+	rubyPattern = regexp.MustCompile(`(?s)^/(.*)/([imxn]*)$`)                // Regexp#inspect
+	goFlags     = strings.NewReplacer("(?-mix:", "(?-i:", "(?i-mx:", "(?i:") // Regexp#to_s, as in Regexp.union
+
+	// nested classes, flags in the middle of a pattern, quoting
+	differsInGo = regexp.MustCompile(`&&|\[[^\]]*\[|\(\?[a-zA-Z-]*\)|\\[QE]`)
 )
 
-// said is what Ruby finds in a header: all of its values.
-func said(r *http.Request, name string) string { return strings.Join(r.Header.Values(name), ", ") }
+// header returns a header as Rack does: all values, joined.
+func header(r *http.Request, name string) string { return strings.Join(r.Header.Values(name), ", ") }
 
-// allow reports whether the handshake's page may connect. As in Rails a handshake
-// without Origin comes from nowhere.
+// allow reports whether the handshake's page may connect. As in Rails, a handshake without Origin
+// may not.
 func (o *Origins) allow(r *http.Request) bool {
 	if o == nil {
 		return true
 	}
-	origin := said(r, "Origin")
-	return origin != "" && (slices.Contains(o.texts, origin) ||
-		slices.ContainsFunc(o.patterns, func(p *regexp.Regexp) bool { return p.MatchString(origin) }))
+	origin := header(r, "Origin")
+	if origin == "" {
+		return false
+	}
+	return slices.Contains(o.texts, origin) ||
+		slices.ContainsFunc(o.patterns, func(p *regexp.Regexp) bool { return p.MatchString(origin) })
 }

@@ -10,50 +10,51 @@ import (
 )
 
 const (
-	// burst is how many seconds' worth of handshakes may come at once: pages
-	// open several tabs, and offices come back together.
+	// burst is how many seconds' worth of handshakes are admitted at once: users open several tabs,
+	// and whole offices reconnect together.
 	burst = 5
 
-	// visitors bounds the addresses that are remembered without a connection.
-	// Beyond it new ones are not limited on their own, only with all others.
-	visitors = 1 << 16
+	// maxIdle bounds the addresses that are remembered without a connection. Further addresses
+	// count only against the limits for all.
+	maxIdle = 1 << 16
 )
 
-// OverLimit is why a handshake has to wait.
+// OverLimit is the limit that rejects a handshake.
 type OverLimit struct {
-	Limit  string // the setting, below limits
+	Limit  string // the setting, without "limits."
 	Status int    // of the answer
 }
 
 func (o *OverLimit) Error() string { return "over limits." + o.Limit }
 
-// rates bounds how often browsers come, all together and from one address. The
-// zero address is nobody's and not limited: that of a proxy, see Proxies.
+// rates applies Limits, for all browsers and by address. The zero Addr, of a trusted proxy, is not
+// limited by address.
 type rates struct {
-	perAddress int
-	rate       int // of handshakes from one address, per second
-	all        *rate.Limiter
+	maxConnections int           // of one address
+	rate           int           // of handshakes from one address, per second
+	all            *rate.Limiter // of all handshakes; nil: no limit
 
-	mu       sync.Mutex
-	visitors map[netip.Addr]*visitor
-	sweepAt  int
-	swept    time.Time
+	mu        sync.Mutex
+	addresses map[netip.Addr]*usage
+	sweepAt   int // number of addresses
+	swept     time.Time
 }
 
-type visitor struct {
-	handshakes  *rate.Limiter
+// usage is what one address uses.
+type usage struct {
+	handshakes  *rate.Limiter // nil: no limit
 	connections int
-	pending     int // TCP connections that are no WebSocket yet
+	pending     int // TCP connections that are not WebSockets yet
 }
 
 func newRates(l Limits) *rates {
 	return &rates{
-		perAddress: l.ConnectionsPerAddress, rate: l.HandshakesPerAddress, all: perSecond(l.Handshakes),
-		visitors: map[netip.Addr]*visitor{}, sweepAt: visitors,
+		maxConnections: l.ConnectionsPerAddress, rate: l.HandshakesPerAddress, all: perSecond(l.Handshakes),
+		addresses: map[netip.Addr]*usage{}, sweepAt: maxIdle,
 	}
 }
 
-// perSecond is nil, no limit, for 0.
+// perSecond returns nil, no limit, for 0.
 func perSecond(n int) *rate.Limiter {
 	if n == 0 {
 		return nil
@@ -61,83 +62,79 @@ func perSecond(n int) *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(n), n*burst)
 }
 
-// admitHandshake gives a handshake a place until releaseHandshake, or returns the
-// limit that it is over. Its own address is asked first: it must not use up what
-// is there for all.
+// admitHandshake counts a handshake until releaseHandshake, or returns the limit that it exceeds.
+// Limits by address come first, so that one address cannot use up the limit for all.
 func (r *rates) admitHandshake(from netip.Addr) *OverLimit {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	v := r.visitor(from)
+	u := r.usage(from)
 	switch {
-	case v == nil:
-	case r.perAddress > 0 && v.connections >= r.perAddress:
+	case u == nil:
+	case r.maxConnections > 0 && u.connections >= r.maxConnections:
 		return &OverLimit{"connections_per_address", http.StatusTooManyRequests}
-	case v.handshakes != nil && !v.handshakes.Allow():
+	case u.handshakes != nil && !u.handshakes.Allow():
 		return &OverLimit{"handshakes_per_second_per_address", http.StatusTooManyRequests}
 	}
 	if r.all != nil && !r.all.Allow() {
 		return &OverLimit{"handshakes_per_second", http.StatusServiceUnavailable}
 	}
-	if v != nil {
-		v.connections++
+	if u != nil {
+		u.connections++
 	}
 	return nil
 }
 
-// admit gives a TCP connection, which may become a WebSocket, a place until
-// release. It reports false if too many are of the same address.
+// admit counts a TCP connection until release. It reports false if the address has too many.
 func (r *rates) admit(from netip.Addr) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	v := r.visitor(from)
-	if v == nil {
+	u := r.usage(from)
+	if u == nil {
 		return true
 	}
-	if r.perAddress > 0 && v.pending >= r.perAddress {
+	if r.maxConnections > 0 && u.pending >= r.maxConnections {
 		return false
 	}
-	v.pending++
+	u.pending++
 	return true
 }
 
 func (r *rates) release(from netip.Addr) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if v := r.visitors[from]; v != nil && v.pending > 0 {
-		v.pending--
+	if u := r.addresses[from]; u != nil && u.pending > 0 {
+		u.pending--
 	}
 }
 
 func (r *rates) releaseHandshake(from netip.Addr) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if v := r.visitors[from]; v != nil && v.connections > 0 {
-		v.connections--
+	if u := r.addresses[from]; u != nil && u.connections > 0 {
+		u.connections--
 	}
 }
 
-// visitor returns what is known of an address, nil for one that is not limited.
-func (r *rates) visitor(from netip.Addr) *visitor {
-	if !from.IsValid() || r.perAddress == 0 && r.rate == 0 {
+// usage returns the usage of an address, or nil if the address is not limited. r.mu is held.
+func (r *rates) usage(from netip.Addr) *usage {
+	if !from.IsValid() || r.maxConnections == 0 && r.rate == 0 {
 		return nil
 	}
-	v := r.visitors[from]
-	if v != nil {
-		return v
+	if u := r.addresses[from]; u != nil {
+		return u
 	}
-	if len(r.visitors) >= r.sweepAt {
+	if len(r.addresses) >= r.sweepAt {
 		r.sweep()
-		if len(r.visitors) >= r.sweepAt {
+		if len(r.addresses) >= r.sweepAt {
 			return nil
 		}
 	}
-	v = &visitor{handshakes: perSecond(r.rate)}
-	r.visitors[from] = v
-	return v
+	u := &usage{handshakes: perSecond(r.rate)}
+	r.addresses[from] = u
+	return u
 }
 
-// sweep forgets the addresses of which nothing is remembered any more, at most
-// once a second.
+// sweep forgets addresses without connections and recent handshakes, at most once a second.
 func (r *rates) sweep() {
 	now := time.Now()
 	if now.Sub(r.swept) < time.Second {
@@ -145,12 +142,12 @@ func (r *rates) sweep() {
 	}
 	r.swept = now
 	connected := 0
-	for from, v := range r.visitors {
-		if v.connections+v.pending > 0 {
+	for from, u := range r.addresses {
+		if u.connections+u.pending > 0 {
 			connected++
-		} else if v.handshakes == nil || v.handshakes.Tokens() >= float64(v.handshakes.Burst()) {
-			delete(r.visitors, from)
+		} else if u.handshakes == nil || u.handshakes.Tokens() >= float64(u.handshakes.Burst()) {
+			delete(r.addresses, from)
 		}
 	}
-	r.sweepAt = connected + visitors
+	r.sweepAt = connected + maxIdle
 }

@@ -6,53 +6,55 @@ import (
 	"strings"
 )
 
-// Rules are how the app decides about the origin of a handshake
-// (actioncable/lib/action_cable/connection/base.rb, allow_request_origin?), for
-// handshakes that are decided without it. They are never less strict than Rails':
-// where the versions of Rack differ, or a regular expression cannot be read, nobody is let in.
+// Rules are the app's rules about the origin of a handshake
+// (actioncable/lib/action_cable/connection/base.rb, allow_request_origin?), for handshakes that are
+// accepted without Rails. They are never less strict than Rails: where versions of Rack differ, or
+// a regular expression is unsupported, no page is allowed.
 type Rules struct {
 	AnyOrigin  bool     // disable_request_forgery_protection
 	SameOrigin bool     // allow_same_origin_as_host
 	AssumeSSL  bool     // config.assume_ssl
 	Origins    *Origins // allowed_request_origins
 
-	// ForwardedHost has a proxy say what the app's host is (X-Forwarded-Host), as from
-	// Rails 8.2 on. Before, it is the Host of the request, with any port.
+	// ForwardedHost takes the app's host from X-Forwarded-Host, as Rails 8.2 and later do. Earlier
+	// versions use Host, with any port.
 	ForwardedHost bool
 }
 
-// Allow reports whether the app would let the handshake's page connect.
+// Allow reports whether the app would allow the handshake's page to connect.
 func (r *Rules) Allow(request *http.Request) bool {
 	if r.AnyOrigin {
 		return true
 	}
-	origin := said(request, "Origin")
+	origin := header(request, "Origin")
 	if r.SameOrigin && origin == r.own(request) {
 		return true
 	}
 	return r.Origins != nil && r.Origins.allow(request)
 }
 
-// own is the app's own origin, or nobody's if it is not clear.
+// own returns the app's own origin. If the scheme is unclear, no page has that origin.
 func (r *Rules) own(request *http.Request) string {
 	scheme, host := r.scheme(request), request.Host
 	if !r.ForwardedHost {
 		return scheme + "://" + host
 	}
-	for one := range strings.SplitSeq(said(request, "X-Forwarded-Host"), ",") {
-		if one = strings.TrimSpace(one); one != "" {
-			host = one
+	for forwarded := range strings.SplitSeq(header(request, "X-Forwarded-Host"), ",") {
+		forwarded = strings.TrimSpace(forwarded)
+		if forwarded != "" {
+			host = forwarded
 		}
 	}
-	host = strings.TrimSuffix(host, map[string]string{"http": ":80", "https": ":443"}[scheme])
+	defaultPort := map[string]string{"http": ":80", "https": ":443"}[scheme]
+	host = strings.TrimSuffix(host, defaultPort)
 	return scheme + "://" + host
 }
 
 var forwardedProto = regexp.MustCompile(`(?i)\bproto="?(\w+)`)
 
-// scheme is what Rack takes the browser's to be, or "" if its versions differ.
+// scheme returns the browser's scheme as Rack sees it, or "" if versions of Rack differ.
 func (r *Rules) scheme(request *http.Request) string {
-	if r.AssumeSSL || said(request, "X-Forwarded-Ssl") == "on" {
+	if r.AssumeSSL || header(request, "X-Forwarded-Ssl") == "on" {
 		return "https"
 	}
 	var all []string

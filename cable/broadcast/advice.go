@@ -10,35 +10,44 @@ import (
 	"syscall"
 )
 
-// usualAdvice is for what nothing is known about.
-const usualAdvice = "see that it runs and that the url in config/cable.yml or REDIS_URL names it"
+// defaultAdvice is for errors that advise does not know.
+const defaultAdvice = "check that it is running and that the url in config/cable.yml or REDIS_URL " +
+	"points to it"
 
-// advise says what to do about an error of Redis', or of the way there.
+// advise returns what to do about a failed connection to Redis.
 func advise(err error, overTLS bool) string {
 	var certificate *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
 	var network net.Error
-	said := err.Error()
+	text := err.Error()
 	switch {
-	case strings.Contains(said, "NOAUTH"):
-		return "Redis asks for a password: redis://:password@… in the url of config/cable.yml or in REDIS_URL, or broadcasts.redis.password"
-	case strings.Contains(said, "WRONGPASS"), strings.Contains(said, "invalid password"):
-		return "the password, or the user, is another one: compare with what Rails uses, and write special characters in a url as %40 and the like"
+	case strings.Contains(text, "NOAUTH"):
+		return "Redis requires a password: set redis://:password@… in the url of config/cable.yml or in " +
+			"REDIS_URL, or broadcasts.redis.password"
+	case strings.Contains(text, "WRONGPASS"), strings.Contains(text, "invalid password"):
+		return "the user or the password is wrong: compare it with what Rails uses, and percent-encode " +
+			"special characters in a url (@ as %40)"
 	case errors.As(err, &certificate):
-		return "its certificate is not trusted: name its authority in ssl_params, ca_file, or do as Rails does with ssl_params: { verify_mode: 0 } (broadcasts.redis.ssl_params)"
+		return "its certificate is not trusted: set its authority as ca_file in ssl_params, or skip " +
+			"verification as in Rails with ssl_params: { verify_mode: 0 } (broadcasts.redis.ssl_params)"
 	case errors.As(err, &record), overTLS && hungUp(err), overTLS && errors.As(err, &network) && network.Timeout():
-		return "write redis:// if it does not speak TLS on this port"
-	case !overTLS && (hungUp(err) || strings.Contains(said, "\x15\x03") || strings.Contains(said, `\x15\x03`)): // an alert of TLS
-		return "write rediss:// if it speaks TLS on this port"
+		return "use redis:// if this port does not speak TLS"
+	case !overTLS && (hungUp(err) || strings.Contains(text, "\x15\x03") || strings.Contains(text, `\x15\x03`)): // a TLS alert
+		return "use rediss:// if this port speaks TLS"
 	}
-	return usualAdvice
+	return defaultAdvice
 }
 
 func hungUp(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, end) {
+			return true
+		}
+	}
+	return false
 }
 
-// unreachableError is why a connection was not made, with what to do about it.
+// unreachableError is a failed connection with advice on what to do about it.
 type unreachableError struct {
 	error
 	advice string

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// logged is what a source has logged so far.
+// logged collects the log of a source.
 type logged struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -29,8 +29,8 @@ func (l *logged) String() string {
 	return l.text.String()
 }
 
-// TestRedis_SaysWhatToDo runs real servers that are set up otherwise than the source.
-func TestRedis_SaysWhatToDo(t *testing.T) {
+// TestRedis_AdvisesOnAFailedConnection runs real servers whose setup differs from the source's.
+func TestRedis_AdvisesOnAFailedConnection(t *testing.T) {
 	open := startRedis(t)
 	guarded := startRedis(t, "--requirepass", "seCret")
 	cert, key := certificate(t)
@@ -39,16 +39,16 @@ func TestRedis_SaysWhatToDo(t *testing.T) {
 	overTLS := "127.0.0.1:" + strconv.Itoa(port)
 	for name, c := range map[string]struct {
 		options RedisOptions
-		says    string
+		advice  string
 	}{
-		"no password":                         {RedisOptions{URL: guarded.url()}, "asks for a password: redis://:password@…"},
-		"another password":                    {RedisOptions{URL: guarded.url(), Password: "seCretly"}, "the password, or the user, is another"},
-		"a user that is not there":            {RedisOptions{URL: guarded.url(), Username: "nobody", Password: "seCret"}, "the password, or the user, is another"},
-		"TLS to a plain port":                 {RedisOptions{URL: "rediss://" + open.address()}, "write redis:// if it does not speak TLS"},
-		"TLS to a plain port, with a setting": {RedisOptions{URL: open.url(), TLS: RedisTLS{Enabled: true}}, "write redis:// if it does not speak TLS"},
-		"plain to a TLS port":                 {RedisOptions{URL: "redis://" + overTLS}, "write rediss:// if it speaks TLS"},
-		"a certificate that nobody knows":     {RedisOptions{URL: "rediss://" + overTLS}, "ssl_params"},
-		"nobody":                              {RedisOptions{URL: "redis://127.0.0.1:" + strconv.Itoa(freePort(t))}, "see that it runs"},
+		"no password":                         {RedisOptions{URL: guarded.url()}, "requires a password: set redis://:password@…"},
+		"another password":                    {RedisOptions{URL: guarded.url(), Password: "seCretly"}, "the user or the password is wrong"},
+		"an unknown user":                     {RedisOptions{URL: guarded.url(), Username: "nobody", Password: "seCret"}, "the user or the password is wrong"},
+		"TLS to a plain port":                 {RedisOptions{URL: "rediss://" + open.address()}, "use redis:// if this port does not speak TLS"},
+		"TLS to a plain port, with a setting": {RedisOptions{URL: open.url(), TLS: RedisTLS{Enabled: true}}, "use redis:// if this port does not speak TLS"},
+		"plain to a TLS port":                 {RedisOptions{URL: "redis://" + overTLS}, "use rediss:// if this port speaks TLS"},
+		"an untrusted certificate":            {RedisOptions{URL: "rediss://" + overTLS}, "ssl_params"},
+		"no server":                           {RedisOptions{URL: "redis://127.0.0.1:" + strconv.Itoa(freePort(t))}, "check that it is running"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -58,9 +58,9 @@ func TestRedis_SaysWhatToDo(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			hear(t, r)
-			eventually(t, "it says what to do", func() bool { return strings.Contains(fmt.Sprint(r.Ready()), c.says) })
-			eventually(t, "the log says it too", func() bool { return strings.Contains(log.String(), c.says) })
+			receive(t, r)
+			eventually(t, "Ready advises", func() bool { return strings.Contains(fmt.Sprint(r.Ready()), c.advice) })
+			eventually(t, "the log advises", func() bool { return strings.Contains(log.String(), c.advice) })
 			if all := fmt.Sprint(r.Ready()) + log.String(); strings.Contains(all, "seCret") {
 				t.Errorf("the password is shown: %s", all)
 			}
@@ -68,14 +68,17 @@ func TestRedis_SaysWhatToDo(t *testing.T) {
 	}
 }
 
-// A server behind a balancer may answer a handshake of TLS with nothing at all.
-func TestRedis_GuessesAtTLSWhereNobodyAnswers(t *testing.T) {
+// TestRedis_SuspectsTLSIfNobodyAnswers: a server behind a balancer may not answer a TLS handshake
+// at all.
+func TestRedis_SuspectsTLSIfNobodyAnswers(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer listener.Close()
 	r := newRedis(t, RedisOptions{URL: "rediss://" + listener.Addr().String(), Timeout: 200 * time.Millisecond})
-	hear(t, r)
-	eventually(t, "it says what to do", func() bool { return strings.Contains(fmt.Sprint(r.Ready()), "write redis:// if it does not speak TLS") })
+	receive(t, r)
+	eventually(t, "Ready advises", func() bool {
+		return strings.Contains(fmt.Sprint(r.Ready()), "use redis:// if this port does not speak TLS")
+	})
 }

@@ -15,8 +15,8 @@ import (
 const benchmarkPayload = `{"message":"<turbo-stream action=\"append\" target=\"messages\">` +
 	`<template><p>Good morning, and welcome to the room.</p></template></turbo-stream>","at":1790000000}`
 
-// BenchmarkRedis_Deliver is the whole way: PUBLISH in pipelines, redis-server,
-// the listener, deliver.
+// BenchmarkRedis_Deliver measures the whole path: pipelined PUBLISH, redis-server, listener,
+// deliver.
 func BenchmarkRedis_Deliver(b *testing.B) {
 	server := startRedis(b)
 	benchmarkDeliver(b, newRedis(b, RedisOptions{URL: server.url()}), server.address())
@@ -59,8 +59,8 @@ func benchmarkDeliver(b *testing.B, s source, address string) {
 	<-last
 }
 
-// The next two read the same recorded stream of messages and nothing else.
-// They are why the listener has a reader of its own.
+// BenchmarkRead_Ours and BenchmarkRead_GoRedisPubSub read the same messages. The difference is why
+// the listener has its own reader.
 func BenchmarkRead_Ours(b *testing.B) {
 	address := serveMessages(b)
 	conn, err := net.Dial("tcp", address)
@@ -74,7 +74,7 @@ func BenchmarkRead_Ours(b *testing.B) {
 	reader := newPushReader(conn, 16<<20)
 	b.ReportAllocs()
 	for b.Loop() {
-		if said, err := reader.read(); err != nil || said.payload == nil {
+		if message, err := reader.read(); err != nil || message.payload == nil {
 			b.Fatal(err)
 		}
 	}
@@ -93,7 +93,7 @@ func BenchmarkRead_GoRedisPubSub(b *testing.B) {
 	}
 }
 
-// serveMessages sends the same message for ever to whoever subscribes.
+// serveMessages sends the same message forever to its first subscriber.
 func serveMessages(b *testing.B) string {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

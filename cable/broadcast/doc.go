@@ -1,16 +1,15 @@
-// Package broadcast holds the sources of broadcasts: where what Rails says
-// with ActionCable.server.broadcast is heard.
+// Package broadcast contains the sources of broadcasts: they receive what Rails sends with
+// ActionCable.server.broadcast.
 //
-//   - Redis listens where Rails' redis adapter publishes
+//   - Redis subscribes where Rails' redis adapter publishes
 //     (actioncable/lib/action_cable/subscription_adapter/redis.rb).
-//   - Rails has Rails processes listen, by the app's own adapter, over their
-//     links.
+//   - Rails lets Rails processes listen through the app's own adapter and forward broadcasts over
+//     their links.
 //
-// All speak of streams as the app's channels name them; the topic in Redis is
-// the stream with the channel_prefix of config/cable.yml in front. All promise
-// the same: a stream is acknowledged only when a broadcast published from then
-// on would arrive, broadcasts are delivered in order of arrival by one
-// goroutine, and a source is never silently deaf: Ready says so first.
+// Streams have the names that the app's channels give them; the topic in Redis is the stream with
+// the channel_prefix of config/cable.yml in front. Every source acknowledges a stream only when it
+// will receive each later broadcast, delivers broadcasts in order of arrival from one goroutine,
+// and reports in Ready when broadcasts do not arrive.
 //
-// The package knows nothing of connections, identifiers or frames.
+// The package knows nothing about connections, identifiers or frames.
 package broadcast

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// source is what package cable asks of a source.
+// source is hub.Source with Publish.
 type source interface {
 	Run(ctx context.Context, deliver func(stream string, payload []byte)) error
 	Subscribe(stream string, acknowledged func())
@@ -33,27 +33,27 @@ type source interface {
 
 var _ source = (*Redis)(nil)
 
-// waitTime bounds every expectation; nothing sleeps for so long when all is well.
+// waitTime bounds every expectation. Only a failing test waits that long.
 const waitTime = time.Minute
 
-// hearing runs a source and keeps what it delivers.
-type hearing struct {
-	t      *testing.T
-	source source
-	heard  chan broadcast
+// receiver runs a source and keeps what it delivers.
+type receiver struct {
+	t        *testing.T
+	source   source
+	received chan broadcast
 }
 
 type broadcast struct {
 	stream, payload string
 }
 
-func hear(t *testing.T, s source) *hearing {
+func receive(t *testing.T, s source) *receiver {
 	t.Helper()
-	h := &hearing{t: t, source: s, heard: make(chan broadcast, 200_000)}
+	h := &receiver{t: t, source: s, received: make(chan broadcast, 200_000)}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- s.Run(ctx, func(stream string, payload []byte) { h.heard <- broadcast{stream, string(payload)} })
+		ended <- s.Run(ctx, func(stream string, payload []byte) { h.received <- broadcast{stream, string(payload)} })
 	}()
 	t.Cleanup(func() {
 		stop()
@@ -70,14 +70,15 @@ func hear(t *testing.T, s source) *hearing {
 }
 
 // subscribe waits for the acknowledgement.
-func (h *hearing) subscribe(streams ...string) {
+func (h *receiver) subscribe(streams ...string) {
 	h.t.Helper()
-	for _, done := range h.ask(streams...) {
+	for _, done := range h.request(streams...) {
 		within(h.t, "the acknowledgement", done)
 	}
 }
 
-func (h *hearing) ask(streams ...string) (done []chan struct{}) {
+// request subscribes without waiting.
+func (h *receiver) request(streams ...string) (done []chan struct{}) {
 	for _, stream := range streams {
 		acknowledged := make(chan struct{})
 		h.source.Subscribe(stream, func() { close(acknowledged) })
@@ -86,19 +87,19 @@ func (h *hearing) ask(streams ...string) (done []chan struct{}) {
 	return done
 }
 
-func (h *hearing) expect(stream, payload string) {
+func (h *receiver) expect(stream, payload string) {
 	h.t.Helper()
 	select {
-	case got := <-h.heard:
+	case got := <-h.received:
 		if got != (broadcast{stream, payload}) {
-			h.t.Fatalf("heard %.100q on %q, want %.100q on %q", got.payload, got.stream, payload, stream)
+			h.t.Fatalf("received %.100q on %q, want %.100q on %q", got.payload, got.stream, payload, stream)
 		}
 	case <-time.After(waitTime):
-		h.t.Fatalf("did not hear %.100q on %q; ready: %v", payload, stream, h.source.Ready())
+		h.t.Fatalf("did not receive %.100q on %q; ready: %v", payload, stream, h.source.Ready())
 	}
 }
 
-func (h *hearing) expectReady() {
+func (h *receiver) expectReady() {
 	h.t.Helper()
 	eventually(h.t, "the source is ready", func() bool { return h.source.Ready() == nil })
 }
@@ -108,7 +109,7 @@ func within(t *testing.T, what string, done <-chan struct{}) {
 	select {
 	case <-done:
 	case <-time.After(waitTime):
-		t.Fatalf("%s did not come within %s", what, waitTime)
+		t.Fatalf("%s: timed out after %s", what, waitTime)
 	}
 }
 
@@ -119,14 +120,14 @@ func eventually(t *testing.T, what string, holds func() bool) {
 			return
 		}
 	}
-	t.Fatalf("it never came true that %s", what)
+	t.Fatalf("timed out waiting until %s", what)
 }
 
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
 func ptr[T any](v T) *T { return &v }
 
-// redisServer is a real redis-server on a port of its own.
+// redisServer is a real redis-server on a free port.
 type redisServer struct {
 	t    testing.TB
 	port int
@@ -185,7 +186,7 @@ func (s *redisServer) kill() {
 func (s *redisServer) freeze() { _ = s.cmd.Process.Signal(syscall.SIGSTOP) }
 func (s *redisServer) thaw()   { _ = s.cmd.Process.Signal(syscall.SIGCONT) }
 
-// client is a publisher beside the source, as Rails is.
+// client publishes as Rails does.
 func client(t testing.TB, address string) *redis.Client {
 	c := redis.NewClient(&redis.Options{Addr: address, Protocol: 2, DisableIdentity: true})
 	t.Cleanup(func() { _ = c.Close() })
@@ -218,8 +219,8 @@ func writeFile(t testing.TB, name, text string) string {
 	return path
 }
 
-// proxy is an address that can be moved to another server: connections stay
-// where they are, new ones go to target.
+// proxy is an address that can be moved to another server: new connections go to target, existing
+// ones stay.
 type proxy struct {
 	net.Listener
 	target atomic.Pointer[string]

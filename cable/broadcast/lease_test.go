@@ -1,7 +1,6 @@
 package broadcast
 
 import (
-	"bytes"
 	"context"
 	"slices"
 	"strings"
@@ -12,50 +11,47 @@ import (
 	"github.com/catenary-cable/catenary/cable/lease"
 )
 
-// estate is a node's connections, of which there is one.
-type estate struct {
+// oneConnection is a node with one open connection.
+type oneConnection struct {
 	mu     sync.Mutex
-	ended  bool
-	closed []string // others'
+	closed []string // connections of other nodes
 }
 
-func (e *estate) Record(to []byte, connection string) []byte {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.ended {
-		return nil
-	}
-	return append(to, "what Rails must be told"...)
+func (c *oneConnection) Record(dst []byte, _ string) []byte {
+	return append(dst, "the close call"...)
 }
 
-func (e *estate) Close(_ context.Context, records []lease.Record) (told []string, err error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+func (c *oneConnection) Close(_ context.Context, records []lease.Record) (closed []string, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, record := range records {
-		if bytes.Equal(record.Text, []byte("what Rails must be told")) {
-			e.closed = append(e.closed, record.Connection)
+		if string(record.Text) == "the close call" {
+			c.closed = append(c.closed, record.Connection)
 		}
-		told = append(told, record.Connection)
+		closed = append(closed, record.Connection)
 	}
-	return told, nil
+	return closed, nil
 }
 
-func (e *estate) Taken([]string) {}
+func (c *oneConnection) Taken([]string) {}
 
 // TestRedis_KeepsLeasesInACluster: all keys of a node are in one slot, so its scripts run.
 func TestRedis_KeepsLeasesInACluster(t *testing.T) {
 	server, admin := startCluster(t)
 	prefix := "app"
-	node := func(name string) (l *lease.Lease, e *estate, stop func()) {
+	start := func(name string) (l *lease.Lease, c *oneConnection, stop func()) {
 		client, err := RedisOptions{Cluster: []string{server.address()}}.Client()
 		if err != nil {
 			t.Fatal(err)
 		}
-		l, e = lease.New(lease.Options{Redis: client, Prefix: &prefix, Node: name, Secret: "secret", TTL: time.Second, Log: quiet()}), &estate{}
+		l = lease.New(lease.Options{
+			Redis: client, Prefix: &prefix, Node: name, Secret: "secret", TTL: time.Second, Log: quiet(),
+		})
+		c = &oneConnection{}
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan struct{})
 		go func() {
-			l.Run(ctx, e)
+			l.Run(ctx, c)
 			close(done)
 		}()
 		stop = sync.OnceFunc(func() {
@@ -63,18 +59,20 @@ func TestRedis_KeepsLeasesInACluster(t *testing.T) {
 			<-done
 		})
 		t.Cleanup(stop)
-		return l, e, stop
+		return l, c, stop
 	}
-	a, _, stop := node("a")
+	a, _, stop := start("a")
 	a.Changed("a:1")
-	eventually(t, "the record is in Redis", func() bool { return admin.HLen(context.Background(), "app:_catenary:{a}:connections").Val() == 1 })
-	b, e, _ := node("b")
-	eventually(t, "the other has a lease", func() bool { return b.Stats().Held })
-	stop() // before Rails knows of the end
-	eventually(t, "the other ends it", func() bool {
-		e.mu.Lock()
-		defer e.mu.Unlock()
-		return slices.Equal(e.closed, []string{"a:1"})
+	eventually(t, "the record is in Redis", func() bool {
+		return admin.HLen(context.Background(), "app:_catenary:{a}:connections").Val() == 1
+	})
+	b, survivor, _ := start("b")
+	eventually(t, "the other node has a lease", func() bool { return b.Stats().Held })
+	stop() // before Rails has run the disconnect callbacks
+	eventually(t, "the other node closes the connection", func() bool {
+		survivor.mu.Lock()
+		defer survivor.mu.Unlock()
+		return slices.Equal(survivor.closed, []string{"a:1"})
 	})
 	for _, key := range admin.Keys(context.Background(), "*").Val() {
 		if !strings.HasPrefix(key, "app:_catenary:") {

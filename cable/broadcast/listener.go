@@ -12,9 +12,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// listener is one connection to Redis in subscribed mode, from its dialling to
-// its loss. One goroutine reads, one writes what subscriptions owe, one proves
-// that broadcasts still come through.
+// listener is one connection to Redis in subscribed mode. One goroutine reads, one sends SUBSCRIBE
+// and UNSUBSCRIBE, and one probes whether broadcasts still arrive.
 type listener struct {
 	source  *Redis
 	conn    net.Conn
@@ -22,11 +21,11 @@ type listener struct {
 	up      func()
 	probe   probe
 
-	writing sync.Mutex
+	writeMu sync.Mutex
 }
 
-// listen returns when the connection is lost, with the cause. up is called once
-// every stream that was wanted at the beginning is live.
+// listen opens a connection and returns the cause of its loss. It calls up when every stream that
+// was wanted at the start is live.
 func (r *Redis) listen(ctx context.Context, deliver func(string, []byte), up func()) error {
 	stream := "_catenary/probe/" + rand.Text()
 	conn, hangUp, err := r.dial(ctx, stream)
@@ -35,15 +34,17 @@ func (r *Redis) listen(ctx context.Context, deliver func(string, []byte), up fun
 	}
 	defer hangUp()
 	l := &listener{source: r, conn: conn, deliver: deliver, up: up}
-	l.probe = probe{stream: stream, every: r.options.ProbeEvery, deadline: r.options.ProbeDeadline,
+	l.probe = probe{
+		stream: stream, every: r.options.ProbeEvery, deadline: r.options.ProbeDeadline,
 		publish: r.Publish, ping: func() error { return l.write([]byte("*1\r\n$4\r\nPING\r\n")) },
-		echoed: make(chan struct{}, 1), log: r.log, provenAt: time.Now()}
+		returned: make(chan struct{}, 1), log: r.log, lastSuccess: time.Now(),
+	}
 
-	// Redis answers in order, and the probe's stream is asked for after all
-	// that were waiting: when it is live, they are.
-	r.subscriptions.want(stream, up)
+	// Redis answers in order, and the probe's stream is subscribed after all that were waiting:
+	// when it is live, so are they.
+	r.subscriptions.subscribe(stream, up)
 	defer r.subscriptions.reset()
-	defer r.subscriptions.unwant(stream)
+	defer r.subscriptions.unsubscribe(stream)
 
 	group, ctx := errgroup.WithContext(ctx)
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
@@ -57,58 +58,58 @@ func (r *Redis) listen(ctx context.Context, deliver func(string, []byte), up fun
 func (l *listener) read() error {
 	reader := newPushReader(l.conn, l.source.options.MaxPayload)
 	for {
-		said, err := reader.read()
+		push, err := reader.read()
 		if err != nil {
 			return fmt.Errorf("listening: %w", err)
 		}
-		l.probe.heard.Add(2)
-		switch string(said.kind) {
+		l.probe.activity.Add(2)
+		switch string(push.kind) {
 		case "message":
-			l.message(said)
+			l.message(push)
 		case "subscribe", "unsubscribe":
-			if !l.source.subscriptions.reply(said.name) {
-				return fmt.Errorf("%w: an acknowledgement of %q that nothing awaits", errProtocol, said.name)
+			if !l.source.subscriptions.answered(push.name) {
+				return fmt.Errorf("%w: an unexpected acknowledgement of %q", errProtocol, push.name)
 			}
 		case "pong":
-			l.probe.echo()
+			l.probe.success()
 		case "error":
-			if err := l.refused(said.name); err != nil {
+			if err := l.denied(push.name); err != nil {
 				return err
 			}
 		default:
-			return fmt.Errorf("%w: %q", errProtocol, said.kind)
+			return fmt.Errorf("%w: %q", errProtocol, push.kind)
 		}
 	}
 }
 
-func (l *listener) message(said push) {
-	stream, wanted := l.source.subscriptions.stream(said.name)
+func (l *listener) message(m push) {
+	stream, wanted := l.source.subscriptions.stream(m.name)
 	switch {
-	case !wanted: // it was on its way when the stream was left
+	case !wanted: // Redis sent it before our UNSUBSCRIBE arrived
 	case stream == l.probe.stream:
-		l.probe.echo()
-	case said.payload == nil:
-		l.source.log.Warn("a broadcast is too large and was dropped",
-			"stream", stream, "bytes", said.size, "limit", l.source.options.MaxPayload)
+		l.probe.success()
+	case m.payload == nil:
+		l.source.log.Warn("dropped a broadcast that is too large",
+			"stream", stream, "bytes", m.size, "limit", l.source.options.MaxPayload)
 	default:
-		l.probe.heard.Add(1) // odd: we are busy, Redis is not silent
-		l.deliver(stream, said.payload)
-		l.probe.heard.Add(1)
+		l.probe.activity.Add(1) // odd: we are busy, so Redis is not to blame for silence
+		l.deliver(stream, m.payload)
+		l.probe.activity.Add(1)
 	}
 }
 
-// refused lives with a user whose ACL does not allow some streams; any other
-// error ends the connection.
-func (l *listener) refused(reason []byte) error {
-	if !bytes.HasPrefix(reason, []byte("NOPERM")) {
-		return fmt.Errorf("redis answered: %s", reason)
+// denied handles an error from Redis. The connection survives only if an ACL denies this user a
+// stream.
+func (l *listener) denied(text []byte) error {
+	if !bytes.HasPrefix(text, []byte("NOPERM")) {
+		return fmt.Errorf("redis answered: %s", text)
 	}
-	stream, refused := l.source.subscriptions.refuse()
-	if !refused {
+	stream, denied := l.source.subscriptions.denied()
+	if !denied {
 		return nil
 	}
-	l.source.log.Error("redis does not let us hear a stream: allow it with ACL SETUSER … &pattern",
-		"stream", stream, "error", string(reason))
+	l.source.log.Error("Redis denies a stream: allow it with ACL SETUSER … &pattern",
+		"stream", stream, "error", string(text))
 	if stream == l.probe.stream {
 		l.up()
 	}
@@ -122,17 +123,19 @@ func (l *listener) writeCommands(ctx context.Context) error {
 			return ctx.Err()
 		case <-l.source.subscriptions.wake:
 		}
-		if commands := l.source.subscriptions.next(nil); len(commands) > 0 {
-			if err := l.write(commands); err != nil {
-				return fmt.Errorf("subscribing: %w", err)
-			}
+		commands := l.source.subscriptions.commands()
+		if len(commands) == 0 {
+			continue
+		}
+		if err := l.write(commands); err != nil {
+			return fmt.Errorf("subscribing: %w", err)
 		}
 	}
 }
 
 func (l *listener) write(b []byte) error {
-	l.writing.Lock()
-	defer l.writing.Unlock()
+	l.writeMu.Lock()
+	defer l.writeMu.Unlock()
 	if err := l.conn.SetWriteDeadline(time.Now().Add(l.source.options.Timeout)); err != nil {
 		return err
 	}

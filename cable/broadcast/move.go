@@ -10,88 +10,81 @@ import (
 )
 
 const (
-	moveWait = 2 * time.Second // for a move to be over
-	maxHeld  = 4 << 20         // bytes of broadcasts that wait for their turn in a move
+	moveTimeout = 2 * time.Second
+	maxHeld     = 4 << 20 // bytes of broadcasts held back in a move
 )
 
-// move is what happens when a process goes that listens for us: others listen
-// to its streams, and a broadcast on a stream of our own, the marker, says where
-// the one's word ends and the others' begins. All of them hear it at the same
-// place among the rest. So nothing is lost and nothing comes twice.
+// move transfers the streams of a stopping process to others without losing or repeating a
+// broadcast.
+//
+// Both sides listen to the streams, and to a stream of our own, the marker. When all of them
+// listen, one process broadcasts on the marker. Every process receives the marker at the same point
+// among the other broadcasts: what came before it counts from the stopping process, what comes
+// after it from the others.
 type move struct {
-	marker  string
-	from    *rpc.Process
-	to      []*rpc.Process // nobody yet, if the only process goes that we know of
-	streams []*railsStream
-	awaited int // answers, before the marker is broadcast
+	marker     string
+	from       *rpc.Process
+	to         []*rpc.Process // empty until another process has a link
+	streams    []*railsStream
+	unanswered int // Listen requests, before the marker is broadcast
 
-	ended bool           // from has heard the marker
-	begun []*rpc.Process // of to, those that have
-	held  []arrival      // of these, until from has
-	bytes int            // of held
-	over  bool           // too much was held
-	timer *time.Timer
+	fromMarked bool           // from has received the marker
+	toMarked   []*rpc.Process // the processes of to that have received it
+	held       []received     // broadcasts from toMarked, until fromMarked
+	bytes      int            // of their payloads
+	overflow   bool           // held was full and some were dropped
+	timer      *time.Timer
 }
 
-// ProcessStopping has others listen in place of a process that will end.
-func (r *Rails) ProcessStopping(p *rpc.Process) {
-	r.mu.Lock()
-	defer r.unlock()
-	r.present = slices.DeleteFunc(r.present, func(other *rpc.Process) bool { return other == p })
-	listens := false
-	for _, s := range r.streams {
-		e := s.ear(p)
-		listens = listens || e != nil && e.told
-	}
-	if p.Local || !listens || len(r.present) == 0 && p.Count < 2 { // until its end nobody else can listen
-		r.processes.Moved(p)
-		return
-	}
-	m := &move{marker: "_catenary/moved/" + rand.Text(), from: p}
+// startMove begins to move the streams of a stopping process. It ends after moveTimeout at the
+// latest. r.mu is held.
+func (r *Rails) startMove(from *rpc.Process) {
+	m := &move{marker: "_catenary/moved/" + rand.Text(), from: from}
 	r.moves = append(r.moves, m)
 	r.begin(m)
-	m.timer = time.AfterFunc(moveWait, func() {
+	m.timer = time.AfterFunc(moveTimeout, func() {
 		r.mu.Lock()
 		defer r.unlock()
 		if slices.Contains(r.moves, m) {
 			r.finish(m)
-			r.settle()
+			r.endGap()
 		}
 	})
 }
 
-// begin asks the others for the streams and for the marker.
+// begin asks the other processes to listen to the streams, and all to listen to the marker. Without
+// another process, ProcessReady calls it when there is one. r.mu is held.
 func (r *Rails) begin(m *move) {
-	if len(r.present) == 0 {
-		return // a sibling has come, perhaps, that has no link yet
+	if len(r.processes) == 0 {
+		return
 	}
 	for _, s := range r.streams {
-		e := s.ear(m.from)
-		if e == nil || !e.told || s.move != nil {
+		l := s.listener(m.from)
+		if l == nil || !l.active || s.move != nil {
 			continue
 		}
-		p := r.home(s.name, r.present)
+		p := r.pick(s.name, r.processes)
 		if !slices.Contains(m.to, p) {
 			m.to = append(m.to, p)
 		}
-		r.tell(s, p).silent = true
+		r.listen(s, p).standby = true
 		s.move = m
 		m.streams = append(m.streams, s)
 	}
 	if len(m.to) == 0 {
-		return // all of its streams are on the move already
+		return // every stream is part of another move
 	}
-	m.awaited = len(m.streams)
+	m.unanswered = len(m.streams)
 	for _, p := range append([]*rpc.Process{m.from}, m.to...) {
-		m.awaited++
-		r.processes.Listen(p, m.marker)
+		m.unanswered++
+		r.links.Listen(p, m.marker)
 	}
 }
 
-func (m *move) concerns(p *rpc.Process) bool { return m.from == p || slices.Contains(m.to, p) }
+func (m *move) involves(p *rpc.Process) bool { return m.from == p || slices.Contains(m.to, p) }
 
-// moveBy finds the move that has that marker. r.mu is held.
-func (r *Rails) moveBy(marker string) *move {
+// moveWithMarker returns the move that uses a marker, or nil. r.mu is held.
+func (r *Rails) moveWithMarker(marker string) *move {
 	for _, m := range r.moves {
 		if m.marker == marker {
 			return m
@@ -100,70 +93,75 @@ func (r *Rails) moveBy(marker string) *move {
 	return nil
 }
 
-// acknowledged counts an answer. When all are there, the marker is broadcast.
-func (m *move) acknowledged(r *Rails) {
-	if m.awaited--; m.awaited == 0 {
-		if err := r.processes.Publish(m.to[0], m.marker, []byte("{}")); err != nil {
-			r.finish(m)
-		}
+// answered counts an answer to Listen. After the last one it broadcasts the marker.
+func (m *move) answered(r *Rails) {
+	m.unanswered--
+	if m.unanswered != 0 {
+		return
 	}
-}
-
-// marked notes that a process has heard the marker.
-func (m *move) marked(r *Rails, p *rpc.Process) {
-	if p == m.from {
-		m.ended = true
-		m.release(r)
-	} else if !slices.Contains(m.begun, p) {
-		m.begun = append(m.begun, p)
-	}
-	if m.ended && len(m.begun) == len(m.to) {
+	if err := r.links.Publish(m.to[0], m.marker, []byte("{}")); err != nil {
 		r.finish(m)
 	}
 }
 
-// heard hands on what comes before the marker from the one, and after it from
-// the others.
-func (m *move) heard(r *Rails, p *rpc.Process, a arrival) {
+// marked notes that a process has received the marker.
+func (m *move) marked(r *Rails, p *rpc.Process) {
+	if p == m.from {
+		m.fromMarked = true
+		m.release(r)
+	} else if !slices.Contains(m.toMarked, p) {
+		m.toMarked = append(m.toMarked, p)
+	}
+	if m.complete() {
+		r.finish(m)
+	}
+}
+
+// complete reports whether every process has received the marker.
+func (m *move) complete() bool { return m.fromMarked && len(m.toMarked) == len(m.to) }
+
+// received passes on a broadcast of the stopping process from before the marker, and one of the
+// others from after it; the latter wait until the stopping process has received the marker too.
+func (m *move) received(r *Rails, p *rpc.Process, b received) {
 	switch {
-	case p == m.from && !m.ended:
-		r.pass(a)
-	case p == m.from || !slices.Contains(m.begun, p):
-	case m.ended:
-		r.pass(a)
-	case m.bytes+len(a.payload) > maxHeld:
-		m.over = true
+	case p == m.from && !m.fromMarked:
+		r.pass(b)
+	case p == m.from || !slices.Contains(m.toMarked, p):
+	case m.fromMarked:
+		r.pass(b)
+	case m.bytes+len(b.payload) > maxHeld:
+		m.overflow = true
 	default:
-		m.held = append(m.held, a)
-		m.bytes += len(a.payload)
+		m.held = append(m.held, b)
+		m.bytes += len(b.payload)
 	}
 }
 
 func (m *move) release(r *Rails) {
-	for _, a := range m.held {
-		r.pass(a)
+	for _, b := range m.held {
+		r.pass(b)
 	}
-	m.held, m.bytes = nil, 0
+	m.held = nil
+	m.bytes = 0
 }
 
-// finish gives the others the word. If they have not all heard the marker, what
-// was broadcast meanwhile may be missed. r.mu is held.
+// finish lets the others listen in place of the stopping process. If it is called before every
+// process has received the marker, broadcasts may be missed. r.mu is held.
 func (r *Rails) finish(m *move) {
-	whole := m.ended && len(m.begun) == len(m.to) && !m.over
-	nobody := len(m.to) == 0
+	lossless := m.complete() && !m.overflow
 	m.timer.Stop()
 	r.moves = slices.DeleteFunc(r.moves, func(other *move) bool { return other == m })
 	m.release(r)
 	var names []string
 	for _, s := range m.streams {
 		s.move = nil
-		for _, e := range s.ears {
+		for _, l := range s.listeners {
 			switch {
-			case e.process != m.from:
-				e.silent = false
-			case e.told:
-				e.told = false
-				r.processes.Unlisten(m.from, s.name)
+			case l.process != m.from:
+				l.standby = false
+			case l.active:
+				l.active = false
+				r.links.Unlisten(m.from, s.name)
 			}
 		}
 		names = append(names, s.name)
@@ -171,10 +169,11 @@ func (r *Rails) finish(m *move) {
 		r.forgetIfIdle(s)
 	}
 	for _, p := range append([]*rpc.Process{m.from}, m.to...) {
-		r.processes.Unlisten(p, m.marker)
+		r.links.Unlisten(p, m.marker)
 	}
-	r.processes.Moved(m.from)
-	if !whole && !nobody {
-		r.lose(fmt.Errorf("the Rails process %s has ended before others listened to its %d streams", m.from.ID, len(m.streams)), names...)
+	r.links.Moved(m.from)
+	if !lossless && len(m.to) > 0 {
+		r.beginGap(fmt.Errorf("the Rails process %s stopped before others listened to its %d streams",
+			m.from.ID, len(m.streams)), names...)
 	}
 }

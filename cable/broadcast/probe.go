@@ -8,32 +8,32 @@ import (
 	"time"
 )
 
-// probe proves again and again that what is published arrives: a connection
-// may look alive for hours after a failover or behind a dead router.
+// probe checks regularly that published broadcasts arrive: after a failover, or behind a dead
+// router, a connection may look alive for hours.
 type probe struct {
 	stream          string
 	every, deadline time.Duration
 	publish         func(ctx context.Context, stream string, payload []byte) error
 	ping            func() error
-	echoed          chan struct{}
+	returned        chan struct{} // holds one token after a probe has arrived
 	log             *slog.Logger
 
 	// owned by run
-	provenAt time.Time
-	unproven bool // it has been said that only PING can be used
+	lastSuccess time.Time
+	warned      bool // logged that only PING works
 
-	// heard grows with all that is read; it is odd while deliver is busy.
-	heard atomic.Uint64
+	// activity grows by two with every message read. It is odd while deliver runs.
+	activity atomic.Uint64
 }
 
-// deafError says since when nothing proves that broadcasts arrive.
-type deafError struct {
-	since time.Time
-	wait  time.Duration
+// silenceError means that probes do not come back.
+type silenceError struct {
+	since  time.Time // when broadcasts were last known to arrive
+	waited time.Duration
 }
 
-func (e *deafError) Error() string {
-	return fmt.Sprintf("what we published to ourselves did not come back within %s", e.wait)
+func (e *silenceError) Error() string {
+	return fmt.Sprintf("a probe that we published did not come back within %s", e.waited)
 }
 
 func (p *probe) run(ctx context.Context) error {
@@ -48,18 +48,18 @@ func (p *probe) run(ctx context.Context) error {
 		if err := p.send(ctx); err != nil {
 			return err
 		}
-		if err := p.await(ctx); err != nil {
+		if err := p.wait(ctx); err != nil {
 			return err
 		}
-		p.provenAt = time.Now()
+		p.lastSuccess = time.Now()
 	}
 }
 
-// send publishes to ourselves; where that is not possible (an ACL, a replica,
-// no connection left) the listener is at least asked for a sign of life.
+// send publishes to our own stream. If it cannot (an ACL, a replica, no free connection), it sends
+// PING on the listener's connection, which at least shows that Redis answers.
 func (p *probe) send(ctx context.Context) error {
 	select {
-	case <-p.echoed: // of a probe given up
+	case <-p.returned: // a late answer to an earlier probe
 	default:
 	}
 	publishing, cancel := context.WithTimeout(ctx, p.deadline)
@@ -68,50 +68,51 @@ func (p *probe) send(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	if !p.unproven && ctx.Err() == nil {
-		p.unproven = true
-		p.log.Warn("the listener can only be asked for a sign of life: we cannot publish to ourselves",
+	if !p.warned && ctx.Err() == nil {
+		p.warned = true
+		p.log.Warn("failed to publish a probe: checking the connection to Redis with PING only",
 			"stream", p.stream, "error", err)
 	}
 	if err := p.ping(); err != nil {
-		return fmt.Errorf("asking for a sign of life: %w", err)
+		return fmt.Errorf("sending PING: %w", err)
 	}
 	return nil
 }
 
-// await gives up after a deadline of silence, or, when other things keep
-// coming but not the echo, after ten. Time spent in deliver is ours, not
-// Redis', and does not count.
-func (p *probe) await(ctx context.Context) error {
+// wait fails after a deadline without any message, or after ten deadlines in which other messages
+// arrived but not the probe. Time that deliver takes does not count.
+func (p *probe) wait(ctx context.Context) error {
 	step := max(p.deadline/10, time.Millisecond)
 	ticker := time.NewTicker(step)
 	defer ticker.Stop()
 	var silent, waited time.Duration
-	last := p.heard.Load()
+	last := p.activity.Load()
 	for silent < p.deadline && waited < 10*p.deadline {
 		select {
-		case <-p.echoed:
+		case <-p.returned:
 			return nil
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-ticker.C:
 		}
-		heard := p.heard.Load()
-		if heard%2 == 1 {
-			silent, last = 0, heard
-			continue
+		now := p.activity.Load()
+		delivering := now%2 == 1
+		if !delivering {
+			waited += step
+			silent += step
 		}
-		waited += step
-		if silent += step; heard != last {
-			silent, last = 0, heard
+		if delivering || now != last {
+			silent = 0
+			last = now
 		}
 	}
-	return &deafError{since: p.provenAt, wait: waited}
+	return &silenceError{since: p.lastSuccess, waited: waited}
 }
 
-func (p *probe) echo() {
+// success notes that a probe, or the answer to PING, has arrived.
+func (p *probe) success() {
 	select {
-	case p.echoed <- struct{}{}:
+	case p.returned <- struct{}{}:
 	default:
 	}
 }

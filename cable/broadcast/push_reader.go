@@ -8,20 +8,19 @@ import (
 	"strconv"
 )
 
-var errProtocol = errors.New("redis sent what is not RESP2 pub/sub")
+var errProtocol = errors.New("unexpected reply from Redis")
 
-// push is one thing that Redis says to a subscriber. kind and name are valid
-// until the next read; the payload belongs to whoever takes it.
+// push is a message from Redis to a subscriber. kind and name are valid until the next read; the
+// payload is the caller's to keep.
 type push struct {
-	kind    []byte // message, subscribe, unsubscribe, pong; error
-	name    []byte // topic; the text of an error
+	kind    []byte // message, subscribe, unsubscribe, pong, error
+	name    []byte // the topic, or the text of an error
 	payload []byte // of a message; nil if it was larger than allowed
 	size    int    // of the payload as sent, in bytes
 }
 
-// pushReader reads RESP2 as a subscriber hears it, with one allocation for each
-// message: its payload. go-redis' PubSub makes nine and takes more than twice
-// the time (see the benchmarks).
+// pushReader reads what Redis sends to a RESP2 subscriber, with one allocation per message: the
+// payload. go-redis' PubSub makes nine and takes more than twice as long (see the benchmarks).
 type pushReader struct {
 	r          *bufio.Reader
 	maxPayload int
@@ -46,14 +45,14 @@ func (p *pushReader) read() (push, error) {
 		return push{kind: p.kind, name: p.name}, nil
 	case '*':
 	default:
-		return push{}, fmt.Errorf("%w: a line that begins with %q", errProtocol, mark)
+		return push{}, fmt.Errorf("%w: a line starting with %q", errProtocol, mark)
 	}
 	n, err := number(line)
 	if err != nil {
 		return push{}, err
 	}
 	if n != 2 && n != 3 {
-		return push{}, fmt.Errorf("%w: an array of %d", errProtocol, n)
+		return push{}, fmt.Errorf("%w: an array of %d elements", errProtocol, n)
 	}
 	if p.kind, err = p.short(p.kind); err != nil {
 		return push{}, err
@@ -61,19 +60,19 @@ func (p *pushReader) read() (push, error) {
 	if p.name, err = p.short(p.name); err != nil {
 		return push{}, err
 	}
-	said := push{kind: p.kind, name: p.name}
+	message := push{kind: p.kind, name: p.name}
 	if n == 3 {
-		said.payload, said.size, err = p.last()
+		message.payload, message.size, err = p.last()
 	}
-	return said, err
+	return message, err
 }
 
-// line reads a header line up to CRLF; it is valid until the next read.
+// line reads a line up to CRLF: its type byte and the rest, which is valid until the next read.
 func (p *pushReader) line() (mark byte, rest []byte, err error) {
 	line, err := p.r.ReadSlice('\n')
 	if err != nil {
 		if errors.Is(err, bufio.ErrBufferFull) {
-			err = fmt.Errorf("%w: an endless line", errProtocol)
+			err = fmt.Errorf("%w: a line without end", errProtocol)
 		}
 		return 0, nil, err
 	}
@@ -83,8 +82,7 @@ func (p *pushReader) line() (mark byte, rest []byte, err error) {
 	return line[0], line[1 : len(line)-2], nil
 }
 
-// short reads a bulk string into dst: a kind or a topic. A null (UNSUBSCRIBE
-// without topics) is empty.
+// short reads a kind or a topic into dst. A null (UNSUBSCRIBE without topics) is read as empty.
 func (p *pushReader) short(dst []byte) ([]byte, error) {
 	n, err := p.bulk()
 	if err != nil || n < 0 {
@@ -104,13 +102,14 @@ func (p *pushReader) short(dst []byte) ([]byte, error) {
 	return dst, err
 }
 
-// last reads the third element: the payload, or the count of subscriptions,
-// which nobody needs.
+// last reads the third element: a payload, or the number of subscriptions, which is ignored.
 func (p *pushReader) last() (payload []byte, size int, err error) {
-	if mark, err := p.r.Peek(1); err != nil || mark[0] == ':' {
-		if err == nil {
-			_, _, err = p.line()
-		}
+	mark, err := p.r.Peek(1)
+	if err != nil {
+		return nil, 0, err
+	}
+	if mark[0] == ':' {
+		_, _, err = p.line()
 		return nil, 0, err
 	}
 	n, err := p.bulk()
@@ -132,13 +131,14 @@ func (p *pushReader) last() (payload []byte, size int, err error) {
 	return payload, n, err
 }
 
+// bulk reads the length of a bulk string.
 func (p *pushReader) bulk() (int, error) {
 	mark, line, err := p.line()
 	if err != nil {
 		return 0, err
 	}
 	if mark != '$' {
-		return 0, fmt.Errorf("%w: %q where a bulk string belongs", errProtocol, mark)
+		return 0, fmt.Errorf("%w: %q instead of a bulk string", errProtocol, mark)
 	}
 	return number(line)
 }
@@ -151,7 +151,7 @@ func number(digits []byte) (int, error) {
 	n := 0
 	for _, d := range digits {
 		if d < '0' || d > '9' || n > 1<<31 {
-			return 0, fmt.Errorf("%w: %s is no length", errProtocol, strconv.Quote(string(digits)))
+			return 0, fmt.Errorf("%w: %s is not a valid length", errProtocol, strconv.Quote(string(digits)))
 		}
 		n = n*10 + int(d-'0')
 	}

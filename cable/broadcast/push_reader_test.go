@@ -25,11 +25,11 @@ func TestPushReader_ReadsByteByByte(t *testing.T) {
 		}
 	}
 	if _, err := reader.read(); !errors.Is(err, io.EOF) {
-		t.Fatalf("the end is %v", err)
+		t.Fatalf("the error at the end is %v", err)
 	}
 }
 
-func TestPushReader_EndsAtWhatIsNotPubSub(t *testing.T) {
+func TestPushReader_RejectsWhatIsNotPubSub(t *testing.T) {
 	for _, wire := range []string{"HTTP/1.1 400 Bad Request\r\n", "*1000000000\r\n", "*3\r\n$-2\r\n", "*3\r\n:7\r\n", "\r\n",
 		"*3\r\n$7\r\nmessage\r\n$99999999999999999999\r\n", "*3\n", "*3\r\n$7\r\nmessage\r\n$1\r\ns\r\n$-1\r\n",
 		"+" + strings.Repeat("x", 100_000)} {
@@ -55,7 +55,7 @@ func FuzzPushReader(f *testing.F) {
 	})
 }
 
-func FuzzPushReader_ReadsWhatWasSaid(f *testing.F) {
+func FuzzPushReader_ReadsWhatWasSent(f *testing.F) {
 	f.Add([]byte("stream"), []byte("payload"))
 	f.Fuzz(func(t *testing.T, name, payload []byte) {
 		wire := redcon.AppendArray(nil, 3)
@@ -64,7 +64,7 @@ func FuzzPushReader_ReadsWhatWasSaid(f *testing.F) {
 		}
 		got, err := newPushReader(bytes.NewReader(wire), 1<<20).read()
 		if err != nil || !bytes.Equal(got.name, name) || !bytes.Equal(got.payload, payload) {
-			t.Fatalf("%q %q was read as %q %q (%v)", name, payload, got.name, got.payload, err)
+			t.Fatalf("read %[3]q %[4]q (%[5]v), want %[1]q %[2]q", name, payload, got.name, got.payload, err)
 		}
 	})
 }

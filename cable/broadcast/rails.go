@@ -13,10 +13,16 @@ import (
 	"github.com/catenary-cable/catenary/rpc"
 )
 
-// RailsOptions are what a Rails source needs besides the links.
+// maxWaiting bounds the bytes of broadcasts that wait for Run; further ones are dropped.
+const maxWaiting = 32 << 20
+
+var errNoProcess = errors.New("no link to a Rails process that could listen: broadcasts.adapter: rails needs one " +
+	"(backend.transport)")
+
+// RailsOptions configure a Rails source. Both functions may be nil.
 type RailsOptions struct {
-	Lost     func(error)         // broadcasts can be missed from now on; may be nil
-	Restored func(time.Duration) // and now no more; may be nil
+	Lost     func(cause error)       // a gap begins: broadcasts may be missed
+	Restored func(gap time.Duration) // the gap is over
 }
 
 // Processes are the links to Rails: *rpc.Client.
@@ -28,61 +34,64 @@ type Processes interface {
 	Moved(p *rpc.Process)
 }
 
-// Rails hears broadcasts by way of the app's own pub/sub adapter, whichever it
-// is: Rails processes listen for it, over their links. Where broadcasts stay in
-// the process that makes them (the adapters async, inline and test) every
-// process listens to every stream; otherwise one does, and each has its share
-// of the streams, since an adapter may poll.
+// Rails receives broadcasts through the app's own pub/sub adapter, whichever it is: Rails processes
+// listen and forward what they receive over their links.
+//
+// With the adapters async, inline and test a broadcast stays in the process that makes it, so every
+// process listens to every stream (rpc.Process.Local). With all other adapters one process listens
+// to each stream, and the streams are spread over the processes, since an adapter may poll.
 type Rails struct {
-	options   RailsOptions
-	processes Processes
-	log       *slog.Logger
-	seed      maphash.Seed
-	wake      chan struct{} // holds one token while something waits for Run
+	options RailsOptions
+	links   Processes
+	log     *slog.Logger
+	seed    maphash.Seed
+	wake    chan struct{} // holds one token while something waits for Run
 
-	mu       sync.Mutex
-	stopped  bool
-	present  []*rpc.Process // that stay, in order of their age
-	streams  map[string]*railsStream
-	moves    []*move
-	waiting  []arrival           // for Run
-	bytes    int                 // of these
-	missed   error               // why broadcasts can be missed; nil if they cannot
-	since    time.Time           // that they can
-	unheard  map[string]struct{} // streams for which that is so
-	overflow bool                // or too much waits
-	due      []func()            // acknowledgements, for when mu is free
+	mu        sync.Mutex
+	stopped   bool
+	processes []*rpc.Process // those that are not stopping, oldest first
+	streams   map[string]*railsStream
+	moves     []*move
+
+	// broadcasts that wait for Run
+	waiting  []received
+	bytes    int  // of their payloads
+	overflow bool // some were dropped since Run last took them
+
+	// the current gap
+	gap        error // its cause; nil: broadcasts arrive
+	gapSince   time.Time
+	gapStreams map[string]struct{} // the gap lasts until these are live
+
+	due []func() // acknowledgements to call when mu is released
 }
 
-// arrival is a broadcast on its way to Run.
-type arrival struct {
+// received is one broadcast.
+type received struct {
 	stream  string
 	payload []byte
 }
 
-// maxWaiting is how much may wait for Run; the rest is missed.
-const maxWaiting = 32 << 20
-
-// railsStream is one stream that somebody wants, or on whose end Rails has not
-// agreed yet. Rails.mu guards it.
+// railsStream is a stream that is wanted, or that a process has yet to answer for. Rails.mu guards
+// it.
 type railsStream struct {
-	name    string
-	wanted  bool
-	ears    []*ear
-	waiters []func()
-	move    *move // to another process, which is under way; nil mostly
+	name      string
+	wanted    bool
+	listeners []*streamListener
+	waiters   []func() // acknowledgements
+	move      *move    // nil unless the stream is moving to another process
 }
 
-// ear is one process that has been asked for a stream.
-type ear struct {
-	process *rpc.Process
-	told    bool // the last word was Listen
-	awaited int  // answers
-	silent  bool // another process still has the word
+// streamListener is a process that was asked to listen to a stream.
+type streamListener struct {
+	process    *rpc.Process
+	active     bool // the last request was Listen, not Unlisten
+	unanswered int  // Listen requests
+	standby    bool // part of a move: its broadcasts do not count yet
 }
 
-// NewRails opens nothing: from the Run of the processes on it is told of them.
-func NewRails(processes Processes, options RailsOptions, log *slog.Logger) *Rails {
+// NewRails opens nothing. It learns of processes while rpc.Client.Run runs.
+func NewRails(links Processes, options RailsOptions, log *slog.Logger) *Rails {
 	if options.Lost == nil {
 		options.Lost = func(error) {}
 	}
@@ -90,14 +99,15 @@ func NewRails(processes Processes, options RailsOptions, log *slog.Logger) *Rail
 		options.Restored = func(time.Duration) {}
 	}
 	r := &Rails{
-		options: options, processes: processes, log: log, seed: maphash.MakeSeed(), wake: make(chan struct{}, 1),
-		streams: map[string]*railsStream{}, unheard: map[string]struct{}{},
+		options: options, links: links, log: log, seed: maphash.MakeSeed(),
+		wake:    make(chan struct{}, 1),
+		streams: map[string]*railsStream{}, gapStreams: map[string]struct{}{},
 	}
-	processes.SetListener(r)
+	links.SetListener(r)
 	return r
 }
 
-// Run delivers what is heard until ctx ends, and then returns nil.
+// Run delivers broadcasts until ctx ends, and then returns nil.
 func (r *Rails) Run(ctx context.Context, deliver func(stream string, payload []byte)) error {
 	for {
 		select {
@@ -109,12 +119,14 @@ func (r *Rails) Run(ctx context.Context, deliver func(stream string, payload []b
 		case <-r.wake:
 		}
 		r.mu.Lock()
-		some := r.waiting
-		r.waiting, r.bytes, r.overflow = nil, 0, false
-		r.settle()
+		batch := r.waiting
+		r.waiting = nil
+		r.bytes = 0
+		r.overflow = false
+		r.endGap()
 		r.mu.Unlock()
-		for _, a := range some {
-			deliver(a.stream, a.payload)
+		for _, b := range batch {
+			deliver(b.stream, b.payload)
 		}
 	}
 }
@@ -122,6 +134,7 @@ func (r *Rails) Run(ctx context.Context, deliver func(stream string, payload []b
 // Subscribe calls acknowledged once, when Rails listens to the stream.
 func (r *Rails) Subscribe(stream string, acknowledged func()) {
 	r.mu.Lock()
+	defer r.unlock()
 	s := r.streams[stream]
 	if s == nil {
 		s = &railsStream{name: stream}
@@ -129,12 +142,11 @@ func (r *Rails) Subscribe(stream string, acknowledged func()) {
 	}
 	s.wanted = true
 	s.waiters = append(s.waiters, acknowledged)
-	r.place(s)
+	r.assign(s)
 	r.acknowledge(s)
-	r.unlock()
 }
 
-// Unsubscribe ends a stream; whoever still waits for it is not called.
+// Unsubscribe leaves a stream. Acknowledgements still due for it are not called.
 func (r *Rails) Unsubscribe(stream string) {
 	r.mu.Lock()
 	defer r.unlock()
@@ -142,46 +154,177 @@ func (r *Rails) Unsubscribe(stream string) {
 	if s == nil {
 		return
 	}
-	s.wanted, s.waiters = false, nil
-	for _, e := range s.ears {
-		if e.told {
-			e.told = false
-			r.processes.Unlisten(e.process, s.name)
+	s.wanted = false
+	s.waiters = nil
+	for _, l := range s.listeners {
+		if l.active {
+			l.active = false
+			r.links.Unlisten(l.process, s.name)
 		}
 	}
 	r.forgetIfIdle(s)
-	delete(r.unheard, s.name)
-	r.settle()
+	delete(r.gapStreams, s.name)
+	r.endGap()
 }
 
 // Publish has a Rails process broadcast as the app would.
 func (r *Rails) Publish(_ context.Context, stream string, payload []byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.present) == 0 || r.stopped {
+	if len(r.processes) == 0 || r.stopped {
 		return errNoProcess
 	}
-	return r.processes.Publish(r.present[0], stream, payload)
+	return r.links.Publish(r.processes[0], stream, payload)
 }
 
-var errNoProcess = errors.New("there is no link to a Rails process that could listen: broadcasts.adapter: rails needs one (backend.transport)")
-
-// Ready is nil while broadcasts arrive for every stream that was asked for.
+// Ready is nil while broadcasts arrive for every subscribed stream.
 func (r *Rails) Ready() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
 	case r.stopped:
-		return errors.New("it has been stopped")
-	case len(r.present) == 0:
+		return errSourceStopped
+	case len(r.processes) == 0:
 		return errNoProcess
-	case len(r.unheard) > 0:
-		return fmt.Errorf("broadcasts do not arrive: %w; %d streams are being asked for anew", r.missed, len(r.unheard))
+	case len(r.gapStreams) > 0:
+		return fmt.Errorf("broadcasts do not arrive: %w; subscribing to %d streams again", r.gap, len(r.gapStreams))
 	}
 	return nil
 }
 
-// unlock calls those who have been waiting for what has happened.
+// ProcessReady lets a process listen to streams that no process listens to, or to all streams if
+// broadcasts stay in it.
+func (r *Rails) ProcessReady(p *rpc.Process) {
+	r.mu.Lock()
+	defer r.unlock()
+	if !slices.Contains(r.processes, p) {
+		r.processes = append(r.processes, p)
+	}
+	for _, m := range slices.Clone(r.moves) {
+		switch {
+		case len(m.to) > 0:
+		case m.from == p: // it does not stop after all
+			r.finish(m)
+		default:
+			r.begin(m)
+		}
+	}
+	for _, s := range r.streams {
+		if s.wanted {
+			r.assign(s)
+		}
+	}
+	r.endGap()
+}
+
+// ProcessStopping moves the streams of a stopping process to others.
+func (r *Rails) ProcessStopping(p *rpc.Process) {
+	r.mu.Lock()
+	defer r.unlock()
+	r.processes = slices.DeleteFunc(r.processes, func(other *rpc.Process) bool { return other == p })
+	listens := false
+	for _, s := range r.streams {
+		l := s.listener(p)
+		listens = listens || l != nil && l.active
+	}
+	alone := len(r.processes) == 0 && p.Count < 2 // no other process, not even one without a link
+	if p.Local || !listens || alone {
+		r.links.Moved(p)
+		return
+	}
+	r.startMove(p)
+}
+
+// ProcessGone forgets a process that is gone. Other processes listen to its streams from now on;
+// what was broadcast in between is missed.
+func (r *Rails) ProcessGone(p *rpc.Process) {
+	r.mu.Lock()
+	defer r.unlock()
+	r.processes = slices.DeleteFunc(r.processes, func(other *rpc.Process) bool { return other == p })
+	for _, m := range slices.Clone(r.moves) {
+		if m.involves(p) {
+			r.finish(m)
+		}
+	}
+	var lost []string
+	for _, s := range r.streams {
+		l := s.listener(p)
+		if l == nil {
+			continue
+		}
+		s.listeners = slices.DeleteFunc(s.listeners, func(other *streamListener) bool { return other == l })
+		if s.wanted && l.active && !p.Local {
+			lost = append(lost, s.name)
+			r.assign(s)
+		}
+		r.acknowledge(s)
+		r.forgetIfIdle(s)
+	}
+	if len(lost) > 0 {
+		r.beginGap(fmt.Errorf("the Rails process %s, which listened to %d streams, is gone", p.ID, len(lost)), lost...)
+	}
+	r.endGap()
+}
+
+// Listening is a process' answer to Listen.
+func (r *Rails) Listening(p *rpc.Process, stream string) {
+	r.mu.Lock()
+	defer r.unlock()
+	if m := r.moveWithMarker(stream); m != nil {
+		m.answered(r)
+		return
+	}
+	s := r.streams[stream]
+	if s == nil {
+		return
+	}
+	l := s.listener(p)
+	if l == nil {
+		return
+	}
+	l.unanswered--
+	if l.unanswered == 0 && l.standby && s.move != nil {
+		s.move.answered(r)
+	}
+	r.acknowledge(s)
+	r.forgetIfIdle(s)
+	r.endGap()
+}
+
+// Received passes a broadcast on to Run, unless another process is the one to receive it from.
+func (r *Rails) Received(p *rpc.Process, stream string, payload []byte) {
+	r.mu.Lock()
+	defer r.unlock()
+	if m := r.moveWithMarker(stream); m != nil {
+		m.marked(r, p)
+		return
+	}
+	s := r.streams[stream]
+	if s == nil || !s.wanted {
+		return
+	}
+	l := s.listener(p)
+	if l == nil {
+		return
+	}
+	b := received{stream, payload}
+	switch {
+	case s.move != nil:
+		s.move.received(r, p, b)
+	case l.active && !l.standby:
+		r.pass(b)
+	}
+}
+
+// Missed begins a gap that a Rails process has reported. It is over at once.
+func (r *Rails) Missed(p *rpc.Process, reason string) {
+	r.mu.Lock()
+	defer r.unlock()
+	r.beginGap(fmt.Errorf("the Rails process %s may have missed broadcasts: %s", p.ID, reason))
+	r.endGap()
+}
+
+// unlock releases mu and then calls the acknowledgements that have become due: they may call us.
 func (r *Rails) unlock() {
 	due := r.due
 	r.due = nil
@@ -191,233 +334,130 @@ func (r *Rails) unlock() {
 	}
 }
 
-// live says that all who have been asked listen.
-func (s *railsStream) live() bool {
-	asked := 0
-	for _, e := range s.ears {
-		if !e.told || e.silent {
-			continue
-		}
-		if asked++; e.awaited > 0 {
-			return false
-		}
-	}
-	return asked > 0
-}
-
-func (s *railsStream) ear(p *rpc.Process) *ear {
-	for _, e := range s.ears {
-		if e.process == p {
-			return e
-		}
-	}
-	return nil
-}
-
-// place asks those processes for a stream that should have it. r.mu is held.
-func (r *Rails) place(s *railsStream) {
-	for _, p := range r.present {
+// assign asks the processes that should listen to a stream to do so. r.mu is held.
+func (r *Rails) assign(s *railsStream) {
+	for _, p := range r.processes {
 		if p.Local {
-			r.tell(s, p)
+			r.listen(s, p)
 		}
 	}
-	if len(r.present) > 0 && !r.present[0].Local {
-		if !slices.ContainsFunc(s.ears, func(e *ear) bool { return e.told }) {
-			r.tell(s, r.home(s.name, r.present))
-		}
+	if len(r.processes) == 0 || r.processes[0].Local {
+		return
+	}
+	if !slices.ContainsFunc(s.listeners, func(l *streamListener) bool { return l.active }) {
+		r.listen(s, r.pick(s.name, r.processes))
 	}
 }
 
-// tell asks a process for a stream, if it has not been asked. r.mu is held.
-func (r *Rails) tell(s *railsStream, p *rpc.Process) (e *ear) {
-	if e = s.ear(p); e == nil {
-		e = &ear{process: p}
-		s.ears = append(s.ears, e)
+// listen asks a process to listen to a stream, unless it was asked already. r.mu is held.
+func (r *Rails) listen(s *railsStream, p *rpc.Process) *streamListener {
+	l := s.listener(p)
+	if l == nil {
+		l = &streamListener{process: p}
+		s.listeners = append(s.listeners, l)
 	}
-	if !e.told {
-		e.told, e.silent = true, false
-		e.awaited++
-		r.processes.Listen(p, s.name)
+	if !l.active {
+		l.active = true
+		l.standby = false
+		l.unanswered++
+		r.links.Listen(p, s.name)
 	}
-	return e
+	return l
 }
 
-// home is the process whose share a stream is. Each has about as many.
-func (r *Rails) home(stream string, among []*rpc.Process) *rpc.Process {
-	best, most := among[0], uint64(0)
+// pick spreads streams evenly over processes, by rendezvous hashing.
+func (r *Rails) pick(stream string, among []*rpc.Process) *rpc.Process {
+	best, highest := among[0], uint64(0)
 	for _, p := range among {
-		if weight := maphash.String(r.seed, p.ID+stream); weight >= most {
-			best, most = p, weight
+		if weight := maphash.String(r.seed, p.ID+stream); weight >= highest {
+			best, highest = p, weight
 		}
 	}
 	return best
 }
 
-// acknowledge lets those know who wait for a stream, if it is live.
+// acknowledge makes the acknowledgements of a stream due, if it is live. r.mu is held.
 func (r *Rails) acknowledge(s *railsStream) {
 	if s.wanted && s.live() {
-		delete(r.unheard, s.name)
-		r.due, s.waiters = append(r.due, s.waiters...), nil
+		delete(r.gapStreams, s.name)
+		r.due = append(r.due, s.waiters...)
+		s.waiters = nil
 	}
 }
 
-// forgetIfIdle forgets who owes no answer, and the stream if nobody does.
+// forgetIfIdle drops listeners that owe no answer, and the stream when none is left. r.mu is held.
 func (r *Rails) forgetIfIdle(s *railsStream) {
-	s.ears = slices.DeleteFunc(s.ears, func(e *ear) bool { return !e.told && e.awaited == 0 })
-	if !s.wanted && s.move == nil && len(s.ears) == 0 {
+	s.listeners = slices.DeleteFunc(s.listeners, func(l *streamListener) bool {
+		return !l.active && l.unanswered == 0
+	})
+	if !s.wanted && s.move == nil && len(s.listeners) == 0 {
 		delete(r.streams, s.name)
 	}
 }
 
-// ProcessReady has a process listen to what nobody listens to, or, if broadcasts stay
-// in it, to everything.
-func (r *Rails) ProcessReady(p *rpc.Process) {
-	r.mu.Lock()
-	defer r.unlock()
-	if !slices.Contains(r.present, p) {
-		r.present = append(r.present, p)
-	}
-	for _, m := range slices.Clone(r.moves) {
-		switch {
-		case len(m.to) > 0:
-		case m.from == p: // it stays after all
-			r.finish(m)
-		default:
-			r.begin(m)
-		}
-	}
-	for _, s := range r.streams {
-		if s.wanted {
-			r.place(s)
-		}
-	}
-	r.settle()
-}
-
-// ProcessGone forgets a process. What it listened to others do from now on; what was
-// broadcast meanwhile is missed.
-func (r *Rails) ProcessGone(p *rpc.Process) {
-	r.mu.Lock()
-	defer r.unlock()
-	r.present = slices.DeleteFunc(r.present, func(other *rpc.Process) bool { return other == p })
-	for _, m := range slices.Clone(r.moves) {
-		if m.concerns(p) {
-			r.finish(m)
-		}
-	}
-	var lost []string
-	for _, s := range r.streams {
-		e := s.ear(p)
-		if e == nil {
-			continue
-		}
-		s.ears = slices.DeleteFunc(s.ears, func(other *ear) bool { return other == e })
-		if s.wanted && e.told && !p.Local {
-			lost = append(lost, s.name)
-			r.place(s)
-		}
-		r.acknowledge(s)
-		r.forgetIfIdle(s)
-	}
-	if len(lost) > 0 {
-		r.lose(fmt.Errorf("the Rails process %s has ended that listened to %d streams", p.ID, len(lost)), lost...)
-	}
-	r.settle()
-}
-
-// Listening notes that a process listens to a stream, or did.
-func (r *Rails) Listening(p *rpc.Process, stream string) {
-	r.mu.Lock()
-	defer r.unlock()
-	if m := r.moveBy(stream); m != nil {
-		m.acknowledged(r)
-		return
-	}
-	s := r.streams[stream]
-	if s == nil {
-		return
-	}
-	e := s.ear(p)
-	if e == nil {
-		return
-	}
-	e.awaited--
-	if e.awaited == 0 && e.silent && s.move != nil {
-		s.move.acknowledged(r)
-	}
-	r.acknowledge(s)
-	r.forgetIfIdle(s)
-	r.settle()
-}
-
-// Received hands a broadcast on to Run, unless another process has the word.
-func (r *Rails) Received(p *rpc.Process, stream string, payload []byte) {
-	r.mu.Lock()
-	defer r.unlock()
-	if m := r.moveBy(stream); m != nil {
-		m.marked(r, p)
-		return
-	}
-	s := r.streams[stream]
-	if s == nil || !s.wanted {
-		return
-	}
-	a := arrival{stream: stream, payload: payload}
-	switch e := s.ear(p); {
-	case e == nil:
-	case s.move != nil:
-		s.move.heard(r, p, a)
-	case e.told && !e.silent:
-		r.pass(a)
-	}
-}
-
-// pass has a broadcast delivered. r.mu is held.
-func (r *Rails) pass(a arrival) {
-	if r.bytes+len(a.payload) > maxWaiting {
+// pass queues a broadcast for Run. r.mu is held.
+func (r *Rails) pass(b received) {
+	if r.bytes+len(b.payload) > maxWaiting {
 		r.overflow = true
-		r.lose(fmt.Errorf("more than %d MiB wait to be delivered", maxWaiting>>20))
+		r.beginGap(fmt.Errorf("more than %d MiB of broadcasts wait for delivery", maxWaiting>>20))
 		return
 	}
-	r.waiting = append(r.waiting, a)
-	r.bytes += len(a.payload)
+	r.waiting = append(r.waiting, b)
+	r.bytes += len(b.payload)
 	select {
 	case r.wake <- struct{}{}:
 	default:
 	}
 }
 
-// Missed counts a gap that Rails tells of.
-func (r *Rails) Missed(p *rpc.Process, why string) {
-	r.mu.Lock()
-	defer r.unlock()
-	r.lose(fmt.Errorf("the Rails process %s may have missed some: %s", p.ID, why))
-	r.settle()
-}
-
-// lose begins a gap, which lasts until those streams are listened to again.
-// r.mu is held.
-func (r *Rails) lose(why error, streams ...string) {
+// beginGap begins a gap, or extends the current one, until these streams are live again. r.mu is
+// held.
+func (r *Rails) beginGap(cause error, streams ...string) {
 	for _, stream := range streams {
 		if s := r.streams[stream]; s != nil && s.wanted && !s.live() {
-			r.unheard[stream] = struct{}{}
+			r.gapStreams[stream] = struct{}{}
 		}
 	}
-	if r.missed != nil {
+	if r.gap != nil {
 		return
 	}
-	r.missed, r.since = why, time.Now()
-	r.log.Warn("broadcasts can be missed", "error", why)
-	r.options.Lost(why)
+	r.gap = cause
+	r.gapSince = time.Now()
+	r.log.Warn("broadcasts may be missed", "error", cause)
+	r.options.Lost(cause)
 }
 
-// settle ends the gap if it is over. r.mu is held.
-func (r *Rails) settle() {
-	if r.missed == nil || len(r.unheard) > 0 || r.overflow {
+// endGap ends the current gap unless its cause persists. r.mu is held.
+func (r *Rails) endGap() {
+	if r.gap == nil || len(r.gapStreams) > 0 || r.overflow {
 		return
 	}
-	gap := time.Since(r.since)
-	r.missed = nil
+	gap := time.Since(r.gapSince)
+	r.gap = nil
 	r.log.Info("broadcasts arrive again", "gap", gap.Round(time.Millisecond))
 	r.options.Restored(gap)
+}
+
+// live reports whether every process that was asked listens.
+func (s *railsStream) live() bool {
+	asked := 0
+	for _, l := range s.listeners {
+		if !l.active || l.standby {
+			continue
+		}
+		if l.unanswered > 0 {
+			return false
+		}
+		asked++
+	}
+	return asked > 0
+}
+
+func (s *railsStream) listener(p *rpc.Process) *streamListener {
+	for _, l := range s.listeners {
+		if l.process == p {
+			return l
+		}
+	}
+	return nil
 }

@@ -14,7 +14,7 @@ import (
 
 var _ source = (*Rails)(nil)
 
-// adapter is a pub/sub of the app's and the processes that use it.
+// adapter is an app's pub/sub adapter and the Rails processes that use it.
 type adapter struct {
 	t        *testing.T
 	listener rpc.Listener
@@ -23,11 +23,11 @@ type adapter struct {
 	processes map[*rpc.Process]*railsProcess
 }
 
-// railsProcess tells what it hears in its own time, but in order.
+// railsProcess sends over its link with small delays, but in order.
 type railsProcess struct {
 	*rpc.Process
 	streams map[string]bool
-	said    chan func(rpc.Listener)
+	sent    chan func(rpc.Listener)
 	moved   chan struct{}
 	once    sync.Once
 }
@@ -38,47 +38,52 @@ func newAdapter(t *testing.T) *adapter {
 
 func (a *adapter) SetListener(l rpc.Listener) { a.listener = l }
 
-// starts has another process come.
-func (a *adapter) starts(id string, local bool) *railsProcess {
-	p := &railsProcess{Process: &rpc.Process{ID: id, Local: local}, streams: map[string]bool{}, said: make(chan func(rpc.Listener), 100_000), moved: make(chan struct{})}
+// start adds a process.
+func (a *adapter) start(id string, local bool) *railsProcess {
+	p := &railsProcess{
+		Process: &rpc.Process{ID: id, Local: local}, streams: map[string]bool{},
+		sent: make(chan func(rpc.Listener), 100_000), moved: make(chan struct{}),
+	}
 	a.mu.Lock()
 	a.processes[p.Process] = p
 	a.mu.Unlock()
 	a.listener.ProcessReady(p.Process)
-	var talking sync.WaitGroup
-	talking.Go(func() {
-		for say := range p.said {
+	var sending sync.WaitGroup
+	sending.Go(func() {
+		for send := range p.sent {
 			if rand.N(50) == 0 {
 				time.Sleep(rand.N(time.Millisecond))
 			}
-			say(a.listener)
+			send(a.listener)
 		}
 	})
 	a.t.Cleanup(func() {
-		a.ends(p)
-		talking.Wait()
+		a.kill(p)
+		sending.Wait()
 	})
 	return p
 }
 
-func (a *adapter) goes(p *railsProcess) {
-	p.said <- func(l rpc.Listener) { l.ProcessStopping(p.Process) }
-	within(a.t, "the word that others listen", p.moved)
+// stop announces that a process stops, and waits until its streams have moved.
+func (a *adapter) stop(p *railsProcess) {
+	p.sent <- func(l rpc.Listener) { l.ProcessStopping(p.Process) }
+	within(a.t, "Moved", p.moved)
 }
 
-// ends does so at once, with what it has not told.
-func (a *adapter) ends(p *railsProcess) {
+// kill ends a process. What it has sent still arrives.
+func (a *adapter) kill(p *railsProcess) {
 	a.mu.Lock()
-	_, there := a.processes[p.Process]
+	_, running := a.processes[p.Process]
 	delete(a.processes, p.Process)
 	a.mu.Unlock()
-	if there {
-		p.said <- func(l rpc.Listener) { l.ProcessGone(p.Process) }
-		close(p.said)
+	if running {
+		p.sent <- func(l rpc.Listener) { l.ProcessGone(p.Process) }
+		close(p.sent)
 	}
 }
 
-func (a *adapter) of(p *rpc.Process, do func(*railsProcess)) {
+// with calls do with mu held, if the process is running.
+func (a *adapter) with(p *rpc.Process, do func(*railsProcess)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if process := a.processes[p]; process != nil {
@@ -87,16 +92,16 @@ func (a *adapter) of(p *rpc.Process, do func(*railsProcess)) {
 }
 
 func (a *adapter) Listen(p *rpc.Process, streams ...string) {
-	a.of(p, func(p *railsProcess) {
+	a.with(p, func(p *railsProcess) {
 		for _, stream := range streams {
 			p.streams[stream] = true
-			p.said <- func(l rpc.Listener) { l.Listening(p.Process, stream) }
+			p.sent <- func(l rpc.Listener) { l.Listening(p.Process, stream) }
 		}
 	})
 }
 
 func (a *adapter) Unlisten(p *rpc.Process, streams ...string) {
-	a.of(p, func(p *railsProcess) {
+	a.with(p, func(p *railsProcess) {
 		for _, stream := range streams {
 			delete(p.streams, stream)
 		}
@@ -105,11 +110,11 @@ func (a *adapter) Unlisten(p *rpc.Process, streams ...string) {
 
 func (a *adapter) Publish(p *rpc.Process, stream string, payload []byte) error {
 	err := errors.New("gone")
-	a.of(p, func(p *railsProcess) {
+	a.with(p, func(p *railsProcess) {
 		err = nil
 		for _, other := range a.processes {
 			if other.streams[stream] && (!p.Local || p == other) {
-				other.said <- func(l rpc.Listener) { l.Received(other.Process, stream, payload) }
+				other.sent <- func(l rpc.Listener) { l.Received(other.Process, stream, payload) }
 			}
 		}
 	})
@@ -117,27 +122,27 @@ func (a *adapter) Publish(p *rpc.Process, stream string, payload []byte) error {
 }
 
 func (a *adapter) Moved(p *rpc.Process) {
-	a.of(p, func(p *railsProcess) { p.once.Do(func() { close(p.moved) }) })
+	a.with(p, func(p *railsProcess) { p.once.Do(func() { close(p.moved) }) })
 }
 
 func newRails(a *adapter, gaps *int) *Rails {
 	return NewRails(a, RailsOptions{Restored: func(time.Duration) { *gaps++ }}, quiet())
 }
 
-func TestRails_OneProcessListensToAStreamAndAllHaveTheirShare(t *testing.T) {
+func TestRails_SpreadsStreamsOverProcesses(t *testing.T) {
 	a, gaps := newAdapter(t), 0
 	s := newRails(a, &gaps)
 	var all []*railsProcess
 	for i := range 3 {
-		all = append(all, a.starts(fmt.Sprint("p", i), false))
+		all = append(all, a.start(fmt.Sprint("p", i), false))
 	}
-	h := hear(t, s)
+	h := receive(t, s)
 	for i := range 90 {
 		h.subscribe(fmt.Sprint("s", i))
 	}
 	total := 0
 	for _, p := range all {
-		a.of(p.Process, func(p *railsProcess) {
+		a.with(p.Process, func(p *railsProcess) {
 			if total += len(p.streams); len(p.streams) < 10 {
 				t.Errorf("%s has %d streams of 90", p.ID, len(p.streams))
 			}
@@ -152,43 +157,44 @@ func TestRails_OneProcessListensToAStreamAndAllHaveTheirShare(t *testing.T) {
 	}
 }
 
-func TestRails_WhereBroadcastsStayInAProcessAllListen(t *testing.T) {
+func TestRails_EveryProcessListensWhereBroadcastsAreLocal(t *testing.T) {
 	a, gaps := newAdapter(t), 0
 	s := newRails(a, &gaps)
-	first := a.starts("first", true)
-	h := hear(t, s)
+	first := a.start("first", true)
+	h := receive(t, s)
 	h.subscribe("s")
-	second := a.starts("second", true)
+	second := a.start("second", true)
 	h.subscribe("s") // waits for both
 	for i, p := range []*railsProcess{first, second} {
 		a.Publish(p.Process, "s", []byte(fmt.Sprint(i)))
 		h.expect("s", fmt.Sprint(i))
 	}
-	a.goes(first)
-	a.Publish(first.Process, "s", []byte("the last word"))
-	h.expect("s", "the last word")
-	a.ends(first)
-	a.Publish(second.Process, "s", []byte("on"))
-	h.expect("s", "on")
+	a.stop(first)
+	a.Publish(first.Process, "s", []byte("last"))
+	h.expect("s", "last")
+	a.kill(first)
+	a.Publish(second.Process, "s", []byte("next"))
+	h.expect("s", "next")
 	if gaps != 0 {
 		t.Errorf("%d gaps", gaps)
 	}
 }
 
-// TestRails_AProcessThatGoesTakesNothingWithIt: while broadcasts are made all the time, processes come and go in good order.
-func TestRails_AProcessThatGoesTakesNothingWithIt(t *testing.T) {
+// TestRails_AStoppingProcessLosesNoBroadcast replaces processes one by one under constant
+// broadcasts.
+func TestRails_AStoppingProcessLosesNoBroadcast(t *testing.T) {
 	a, gaps := newAdapter(t), 0
 	s := newRails(a, &gaps)
-	processes := []*railsProcess{a.starts("p0", false), a.starts("p1", false), a.starts("p2", false)}
-	h := hear(t, s)
+	processes := []*railsProcess{a.start("p0", false), a.start("p1", false), a.start("p2", false)}
+	h := receive(t, s)
 	h.subscribe("a", "b", "c", "d")
-	constant := a.starts("publisher", false) // whose own share moves never
+	publisher := a.start("publisher", false) // never stops
 	const count = 20_000
 	published := make(chan struct{})
 	go func() {
 		defer close(published)
 		for n := range count {
-			a.Publish(constant.Process, []string{"a", "b", "c", "d"}[n%4], fmt.Append(nil, n))
+			a.Publish(publisher.Process, []string{"a", "b", "c", "d"}[n%4], fmt.Append(nil, n))
 			if n%20 == 0 {
 				time.Sleep(time.Millisecond)
 			}
@@ -196,44 +202,45 @@ func TestRails_AProcessThatGoesTakesNothingWithIt(t *testing.T) {
 	}()
 	for n := range 12 {
 		p := processes[0]
-		a.goes(p)
-		a.ends(p)
-		processes = append(processes[1:], a.starts(fmt.Sprint("q", n), false))
+		a.stop(p)
+		a.kill(p)
+		processes = append(processes[1:], a.start(fmt.Sprint("q", n), false))
 	}
 	<-published
 	next := map[string]int{"a": 0, "b": 1, "c": 2, "d": 3}
 	for range count {
 		select {
-		case got := <-h.heard:
+		case got := <-h.received:
 			if got.payload != fmt.Sprint(next[got.stream]) {
-				t.Fatalf("heard %s on %s, want %d", got.payload, got.stream, next[got.stream])
+				t.Fatalf("received %s on %s, want %d", got.payload, got.stream, next[got.stream])
 			}
 			next[got.stream] += 4
 		case <-time.After(waitTime):
 			t.Fatalf("waiting for %v; ready: %v", next, s.Ready())
 		}
 	}
-	if s.mu.Lock(); gaps != 0 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if gaps != 0 {
 		t.Errorf("%d gaps", gaps)
 	}
-	s.mu.Unlock()
 }
 
-// deaf asks nobody: the test says what processes tell.
-type deaf struct{ published string }
+// noLinks has no processes: the test makes the calls that they would cause.
+type noLinks struct{ published string }
 
-func (d *deaf) SetListener(rpc.Listener)         {}
-func (d *deaf) Listen(*rpc.Process, ...string)   {}
-func (d *deaf) Unlisten(*rpc.Process, ...string) {}
-func (d *deaf) Moved(*rpc.Process)               {}
-func (d *deaf) Publish(_ *rpc.Process, stream string, _ []byte) error {
+func (d *noLinks) SetListener(rpc.Listener)         {}
+func (d *noLinks) Listen(*rpc.Process, ...string)   {}
+func (d *noLinks) Unlisten(*rpc.Process, ...string) {}
+func (d *noLinks) Moved(*rpc.Process)               {}
+func (d *noLinks) Publish(_ *rpc.Process, stream string, _ []byte) error {
 	d.published = stream
 	return nil
 }
 
-// TestRails_WhoSubscribesToAStreamThatMovesIsAnsweredWhenTheMoveIsOver, if the one that goes has not answered.
-func TestRails_WhoSubscribesToAStreamThatMovesIsAnsweredWhenTheMoveIsOver(t *testing.T) {
-	d, gaps := &deaf{}, 0
+// TestRails_AcknowledgesAStreamAfterItsMove, if the stopping process has not answered.
+func TestRails_AcknowledgesAStreamAfterItsMove(t *testing.T) {
+	d, gaps := &noLinks{}, 0
 	s := NewRails(d, RailsOptions{Restored: func(time.Duration) { gaps++ }}, quiet())
 	old, next := &rpc.Process{ID: "old"}, &rpc.Process{ID: "new"}
 	s.ProcessReady(old)
@@ -255,28 +262,29 @@ func TestRails_WhoSubscribesToAStreamThatMovesIsAnsweredWhenTheMoveIsOver(t *tes
 	}
 }
 
-// TestRails_ASiblingThatComesWhileTheOnlyProcessGoesListensInItsPlace, as when Puma replaces its workers one by one.
-func TestRails_ASiblingThatComesWhileTheOnlyProcessGoesListensInItsPlace(t *testing.T) {
+// TestRails_ANewProcessReplacesTheOnlyOneWhileItStops, as when Puma restarts its workers one by
+// one.
+func TestRails_ANewProcessReplacesTheOnlyOneWhileItStops(t *testing.T) {
 	a, gaps := newAdapter(t), 0
 	s := newRails(a, &gaps)
-	old := a.starts("old", false)
+	old := a.start("old", false)
 	old.Count = 2
-	h := hear(t, s)
+	h := receive(t, s)
 	h.subscribe("s")
 	next := make(chan *railsProcess)
-	time.AfterFunc(10*time.Millisecond, func() { next <- a.starts("new", false) })
-	goes := make(chan struct{})
+	time.AfterFunc(10*time.Millisecond, func() { next <- a.start("new", false) })
+	stopped := make(chan struct{})
 	go func() {
-		defer close(goes)
-		a.goes(old)
-		a.ends(old)
+		defer close(stopped)
+		a.stop(old)
+		a.kill(old)
 	}()
 	for n := 0; a.Publish(old.Process, "s", fmt.Append(nil, n)) == nil; n++ { // until it has ended
 		h.expect("s", fmt.Sprint(n))
 		time.Sleep(time.Millisecond)
 	}
 	p := <-next
-	within(t, "the old one's end", goes)
+	within(t, "the old process' stop", stopped)
 	for n := range 20 {
 		a.Publish(p.Process, "s", fmt.Append(nil, n))
 		h.expect("s", fmt.Sprint(n))
@@ -288,19 +296,19 @@ func TestRails_ASiblingThatComesWhileTheOnlyProcessGoesListensInItsPlace(t *test
 	}
 }
 
-func TestRails_AProcessThatIsKilledIsAGapAndOthersGoOn(t *testing.T) {
+func TestRails_AKilledProcessCausesAGap(t *testing.T) {
 	a, gaps := newAdapter(t), 0
 	s := newRails(a, &gaps)
-	only := a.starts("only", false)
-	h := hear(t, s)
+	only := a.start("only", false)
+	h := receive(t, s)
 	h.subscribe("s")
 	h.expectReady()
-	a.ends(only)
-	eventually(t, "it is not ready", func() bool { return s.Ready() != nil })
-	waits := h.ask("new")[0]
-	a.starts("next", false)
-	within(t, "the acknowledgement", waits)
-	eventually(t, "it is ready again", func() bool { return s.Ready() == nil })
+	a.kill(only)
+	eventually(t, "the source is not ready", func() bool { return s.Ready() != nil })
+	acknowledged := h.request("new")[0]
+	a.start("next", false)
+	within(t, "the acknowledgement", acknowledged)
+	eventually(t, "the source is ready again", func() bool { return s.Ready() == nil })
 	s.Publish(t.Context(), "s", []byte("again"))
 	h.expect("s", "again")
 	if gaps != 1 {
@@ -308,11 +316,11 @@ func TestRails_AProcessThatIsKilledIsAGapAndOthersGoOn(t *testing.T) {
 	}
 }
 
-func TestRails_AStreamLeftAndJoinedQuicklyIsHeard(t *testing.T) {
+func TestRails_DeliversAStreamLeftAndJoinedQuickly(t *testing.T) {
 	a, gaps := newAdapter(t), 0
 	s := newRails(a, &gaps)
-	a.starts("p", false)
-	h := hear(t, s)
+	a.start("p", false)
+	h := receive(t, s)
 	for i := range 300 {
 		s.Subscribe("flapping", func() {})
 		s.Unsubscribe("flapping")
@@ -321,34 +329,34 @@ func TestRails_AStreamLeftAndJoinedQuicklyIsHeard(t *testing.T) {
 		h.expect("flapping", fmt.Sprint(i))
 		s.Unsubscribe("flapping")
 	}
-	eventually(t, "nothing is left", func() bool {
+	eventually(t, "no stream is left", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return len(s.streams) == 0
 	})
 }
 
-func TestRails_SaysWhyItIsNotReady(t *testing.T) {
+func TestRails_IsReadyOnlyWithAProcess(t *testing.T) {
 	a, gaps := newAdapter(t), 0
 	s := newRails(a, &gaps)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx, func(string, []byte) {}) }()
 	if s.Ready() == nil || s.Publish(ctx, "s", nil) == nil {
-		t.Error("it is ready without a process")
+		t.Error("ready without a process")
 	}
-	a.starts("p", false)
-	eventually(t, "it is ready", func() bool { return s.Ready() == nil })
+	a.start("p", false)
+	eventually(t, "the source is ready", func() bool { return s.Ready() == nil })
 	stop()
 	if err := <-ended; err != nil || s.Ready() == nil {
-		t.Errorf("it ended with %v, ready: %v", err, s.Ready())
+		t.Errorf("Run ended with %v, ready: %v", err, s.Ready())
 	}
 }
 
-func TestRails_WhatWaitsIsBounded(t *testing.T) {
+func TestRails_BoundsWaitingBroadcasts(t *testing.T) {
 	a, gaps := newAdapter(t), 0
 	s := newRails(a, &gaps)
-	p := a.starts("p", false)
+	p := a.start("p", false)
 	s.Subscribe("s", func() {})
 	large := make([]byte, 1<<20)
 	for range 40 {
@@ -360,7 +368,7 @@ func TestRails_WhatWaitsIsBounded(t *testing.T) {
 	if waiting > maxWaiting {
 		t.Errorf("%d bytes wait", waiting)
 	}
-	h := hear(t, s)
+	h := receive(t, s)
 	for range 32 {
 		h.expect("s", string(large))
 	}

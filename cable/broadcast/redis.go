@@ -20,25 +20,25 @@ const (
 	lastRetry  = 3 * time.Second
 )
 
-// Redis hears what Rails' redis adapter publishes. It outlives any loss of
-// Redis: where Rails' own listener gives up for good
-// (subscription_adapter/redis.rb), this one goes on trying, says so in Ready,
-// and takes up every stream again.
+var errSourceStopped = errors.New("the broadcast source has been stopped")
+
+// Redis receives what Rails' redis adapter publishes. When it loses Redis it reconnects forever and
+// subscribes to every stream again; meanwhile Ready reports an error. Rails' own listener gives up
+// for good (subscription_adapter/redis.rb).
 type Redis struct {
 	options RedisOptions
-	address string // for messages; without credentials
+	address string // for messages, without credentials
 	client  redis.UniversalClient
 	log     *slog.Logger
 
 	subscriptions *subscriptions
 
 	mu   sync.Mutex
-	down error // why broadcasts do not arrive; nil when they do
+	down error // why broadcasts do not arrive; nil if they do
 }
 
-// NewRedis checks the options and opens nothing. It silences go-redis' own
-// logger, of which a process has one: it tells stderr of every failed dial,
-// where we log a loss once and the return once.
+// NewRedis checks the options and opens no connection. It disables go-redis' logger for the whole
+// process: that one prints every failed dial to stderr, whereas we log one loss and one return.
 func NewRedis(options RedisOptions, log *slog.Logger) (*Redis, error) {
 	logging.Disable()
 	client, err := options.Client()
@@ -59,13 +59,12 @@ func NewRedis(options RedisOptions, log *slog.Logger) (*Redis, error) {
 			r.address = "sentinels " + strings.Join(options.Sentinels, ",")
 		}
 	}
-	r.setDown(errors.New("the first connection is still to be made"))
+	r.setDown(errors.New("not connected yet"))
 	return r, nil
 }
 
-// Run listens until ctx ends and then returns nil: no trouble with Redis ends
-// it. deliver is called by this goroutine only; while it blocks, Redis' output
-// buffer fills. A Redis is run once.
+// Run listens until ctx ends, and then returns nil: errors of Redis do not end it. Only Run's
+// goroutine calls deliver; while deliver blocks, Redis' output buffer fills. Call Run once.
 func (r *Redis) Run(ctx context.Context, deliver func(stream string, payload []byte)) error {
 	defer r.client.Close()
 	var lostAt time.Time
@@ -85,14 +84,15 @@ func (r *Redis) Run(ctx context.Context, deliver func(stream string, payload []b
 	for {
 		err := r.listen(ctx, deliver, up)
 		if ctx.Err() != nil {
-			r.setDown(errors.New("it has been stopped"))
+			r.setDown(errSourceStopped)
 			return nil
 		}
 		r.setDown(err)
 		if lostAt.IsZero() {
 			lostAt = time.Now()
-			if deaf := (*deafError)(nil); errors.As(err, &deaf) {
-				lostAt = deaf.since
+			var silent *silenceError
+			if errors.As(err, &silent) {
+				lostAt = silent.since
 			}
 			r.log.Warn("broadcasts do not arrive", "redis", r.address, "error", err)
 			r.options.Lost(err)
@@ -105,20 +105,20 @@ func (r *Redis) Run(ctx context.Context, deliver func(stream string, payload []b
 	}
 }
 
-// Subscribe calls acknowledged once, when Redis has confirmed the stream, from
-// Run's goroutine, or at once if it has already. It does not wait. Streams
-// asked for while Redis is away are confirmed when it is back.
+// Subscribe does not wait. It calls acknowledged once: immediately if Redis has confirmed the
+// stream already, otherwise from Run's goroutine when Redis confirms it, which may be after a
+// reconnect.
 func (r *Redis) Subscribe(stream string, acknowledged func()) {
-	r.subscriptions.want(stream, acknowledged)
+	r.subscriptions.subscribe(stream, acknowledged)
 }
 
-// Unsubscribe ends a stream; whoever still waits for it is not called.
+// Unsubscribe leaves a stream. Acknowledgements still due for it are not called.
 func (r *Redis) Unsubscribe(stream string) {
-	r.subscriptions.unwant(stream)
+	r.subscriptions.unsubscribe(stream)
 }
 
-// Publish sends a broadcast as Rails would. It is never retried, since it could
-// be heard twice.
+// Publish sends a broadcast as Rails would. It does not retry, because subscribers could receive
+// the broadcast twice.
 func (r *Redis) Publish(ctx context.Context, stream string, payload []byte) error {
 	topic := topicOf(r.options.ChannelPrefix, stream)
 	if err := r.client.Publish(ctx, topic, payload).Err(); err != nil {
@@ -127,14 +127,14 @@ func (r *Redis) Publish(ctx context.Context, stream string, payload []byte) erro
 	return nil
 }
 
-// Ready is nil while broadcasts arrive for every stream that was asked for.
+// Ready is nil while broadcasts arrive for every subscribed stream.
 func (r *Redis) Ready() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.down == nil {
 		return nil
 	}
-	return fmt.Errorf("broadcasts do not arrive from Redis at %s (trying again): %w", r.address, r.down)
+	return fmt.Errorf("broadcasts do not arrive from Redis at %s (reconnecting): %w", r.address, r.down)
 }
 
 func (r *Redis) setDown(cause error) {
@@ -143,9 +143,9 @@ func (r *Redis) setDown(cause error) {
 	r.mu.Unlock()
 }
 
-// dial makes the listener's connection. go-redis connects, finds the master,
-// authenticates and sets the name; from then on the bytes are ours. hangUp
-// closes it.
+// dial opens the listener's connection. go-redis connects, finds the master, authenticates and sets
+// the client name; then we take over the net.Conn. hangUp closes it. key selects a node of a
+// Cluster.
 func (r *Redis) dial(ctx context.Context, key string) (conn net.Conn, hangUp func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*r.options.Timeout)
 	defer cancel()
@@ -153,7 +153,7 @@ func (r *Redis) dial(ctx context.Context, key string) (conn net.Conn, hangUp fun
 	switch client := r.client.(type) {
 	case *redis.Client:
 		options = *client.Options()
-	case *redis.ClusterClient: // every node hears every broadcast: any will do
+	case *redis.ClusterClient: // any node will do: each receives every broadcast
 		node, err := client.MasterForKey(ctx, key)
 		if err != nil {
 			return nil, nil, fmt.Errorf("finding a cluster node: %w", err)

@@ -15,16 +15,15 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// RedisOptions says where Redis is and how to behave towards it. The names are
-// those of config/cable.yml; as in the redis gem, a field beside URL wins over
-// what the URL says, and with none of URL, Host, Path, Sentinels and Cluster
-// it is localhost:6379.
+// RedisOptions locate and configure Redis. The names are those of config/cable.yml. As in the redis
+// gem, a field takes precedence over the same part of URL; without URL, Host, Path, Sentinels and
+// Cluster the address is localhost:6379.
 type RedisOptions struct {
-	URL      string // redis://, rediss:// or unix://; query parameters are ignored, as Ruby does
+	URL      string // redis://, rediss:// or unix://; query parameters are ignored, as in Ruby
 	Host     string
 	Port     int
 	Path     string // of a Unix socket
-	DB       *int   // pub/sub crosses databases; selected only because Rails does
+	DB       *int   // selected because Rails does; pub/sub is the same in all databases
 	Username string
 	Password string
 
@@ -35,7 +34,7 @@ type RedisOptions struct {
 	SentinelUsername string
 	SentinelPassword string
 
-	Cluster []string // host:port of any nodes
+	Cluster []string // host:port of some nodes
 
 	ChannelPrefix *string // nil: none; empty: ":stream"
 	ClientName    string  // CLIENT SETNAME; empty: none
@@ -43,10 +42,10 @@ type RedisOptions struct {
 	Timeout       time.Duration // to connect, and for each call and write; default 5 s
 	ProbeEvery    time.Duration // between probes that broadcasts arrive; default 5 s
 	ProbeDeadline time.Duration // of silence after a probe before the listener is replaced; default 3 s
-	MaxPayload    int           // bytes; a larger broadcast is dropped with a warning; default 16 MiB
+	MaxPayload    int           // bytes; larger broadcasts are dropped with a warning; default 16 MiB
 
-	// Lost and Restored tell of each gap in which broadcasts could be missed;
-	// either may be nil. Both are called by Run's goroutine.
+	// Lost and Restored report each gap in which broadcasts may be missed. Run's goroutine calls
+	// them. Either may be nil.
 	Lost     func(cause error)
 	Restored func(gap time.Duration)
 }
@@ -54,8 +53,8 @@ type RedisOptions struct {
 // RedisTLS is the redis gem's ssl and ssl_params. rediss:// enables it too.
 type RedisTLS struct {
 	Enabled    bool
-	SkipVerify bool   // verify_mode: 0, usual with Heroku's self-signed certificates
-	SkipName   bool   // verify_hostname: false; the certificate must be trusted all the same
+	SkipVerify bool   // verify_mode: 0, common with Heroku's self-signed certificates
+	SkipName   bool   // verify_hostname: false; the certificate must still be trusted
 	CAFile     string // PEM, instead of the system's authorities
 	CertFile   string // PEM, of the client
 	KeyFile    string
@@ -82,12 +81,13 @@ func setDefault[T int | time.Duration](field *T, value T) {
 	}
 }
 
-// server merges URL and fields into what go-redis calls a single server.
+// server merges URL and fields into the options of a single Redis server.
 func (o RedisOptions) server() (*redis.Options, error) {
 	server := &redis.Options{Addr: "localhost:6379"}
 	if o.URL != "" {
 		var err error
-		if server, err = parseRedisURL(o.URL); err != nil {
+		server, err = parseRedisURL(o.URL)
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -117,26 +117,27 @@ func (o RedisOptions) server() (*redis.Options, error) {
 		server.DB = *o.DB
 	}
 	if o.TLS.Enabled || server.TLSConfig != nil {
-		var err error
-		if server.TLSConfig, err = o.TLS.config(server.Addr); err != nil {
+		config, err := o.TLS.config(server.Addr)
+		if err != nil {
 			return nil, err
 		}
+		server.TLSConfig = config
 	}
 	return server, nil
 }
 
-// parseRedisURL never repeats the URL in its error: it may hold a password.
+// parseRedisURL never includes a password in its error.
 func parseRedisURL(raw string) (*redis.Options, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
-		return nil, errors.New("the Redis URL cannot be parsed: write redis://[user:password@]host[:port][/db], " +
+		return nil, errors.New("invalid Redis URL: use redis://[user:password@]host[:port][/db], " +
 			"rediss:// for TLS or unix:///path, and percent-encode special characters in the password")
 	}
 	u.RawQuery = ""
 	server, err := redis.ParseURL(u.String())
 	if err != nil {
 		u.User = nil
-		return nil, fmt.Errorf("the Redis URL %s is not understood: write redis://[user:password@]host[:port][/db], "+
+		return nil, fmt.Errorf("unsupported Redis URL %s: use redis://[user:password@]host[:port][/db], "+
 			"rediss:// for TLS or unix:///path", u)
 	}
 	return server, nil
@@ -155,15 +156,15 @@ func (t RedisTLS) config(addr string) (*tls.Config, error) {
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("the CA file for Redis, %s, holds no PEM certificate", t.CAFile)
+			return nil, fmt.Errorf("the CA file for Redis, %s, contains no PEM certificate", t.CAFile)
 		}
 	}
 	if t.SkipName && !t.SkipVerify {
-		config.InsecureSkipVerify = true // checks the name too; what follows checks the rest
+		config.InsecureSkipVerify = true // turns off all checks; VerifyConnection does all but the name's
 		config.VerifyConnection = func(state tls.ConnectionState) error {
 			options := x509.VerifyOptions{Roots: config.RootCAs, Intermediates: x509.NewCertPool()}
-			for _, one := range state.PeerCertificates[1:] {
-				options.Intermediates.AddCert(one)
+			for _, certificate := range state.PeerCertificates[1:] {
+				options.Intermediates.AddCert(certificate)
 			}
 			_, err := state.PeerCertificates[0].Verify(options)
 			return err
@@ -179,7 +180,8 @@ func (t RedisTLS) config(addr string) (*tls.Config, error) {
 	return config, nil
 }
 
-// Client opens nothing yet. RESP2 is enough for pub/sub and spoken by all.
+// Client returns a go-redis client, which connects on first use. It speaks RESP2, which every
+// server supports and which is enough for pub/sub.
 func (o RedisOptions) Client() (redis.UniversalClient, error) {
 	server, err := o.server()
 	if err != nil {
@@ -192,7 +194,7 @@ func (o RedisOptions) Client() (redis.UniversalClient, error) {
 			master, _, _ = net.SplitHostPort(server.Addr)
 		}
 		if tls := server.TLSConfig; tls != nil && o.TLS.ServerName == "" {
-			tls.ServerName = "" // the master's own address, which Sentinel tells
+			tls.ServerName = "" // go-redis fills in the master's address, from Sentinel
 		}
 		return redis.NewFailoverClient(&redis.FailoverOptions{
 			MasterName: master, SentinelAddrs: o.Sentinels,
@@ -214,7 +216,7 @@ func (o RedisOptions) Client() (redis.UniversalClient, error) {
 		}), nil
 	}
 	server.ClientName, server.Protocol = o.ClientName, 2
-	server.MaxRetries, server.DialerRetries = -1, 1 // a PUBLISH sent twice would be heard twice
+	server.MaxRetries, server.DialerRetries = -1, 1 // a PUBLISH sent twice would arrive twice
 	server.DialTimeout, server.ReadTimeout, server.WriteTimeout = o.Timeout, o.Timeout, o.Timeout
 	server.ContextTimeoutEnabled, server.DisableIdentity = true, true
 	server.MaintNotificationsConfig = noMaintenance()

@@ -26,7 +26,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// gaps counts what the source tells of its losses.
+// gaps counts the gaps that a source reports.
 type gaps struct {
 	mu       sync.Mutex
 	lost     int
@@ -53,12 +53,12 @@ func newRedis(t testing.TB, o RedisOptions) *Redis {
 	return r
 }
 
-func TestRedis_TakesUpEveryStreamAfterItsConnectionIsKilled(t *testing.T) {
+func TestRedis_ResubscribesAfterItsConnectionIsKilled(t *testing.T) {
 	server := startRedis(t)
 	var seen gaps
 	options := RedisOptions{URL: server.url()}
 	seen.watch(&options)
-	h, rails := hear(t, newRedis(t, options)), client(t, server.address())
+	h, rails := receive(t, newRedis(t, options)), client(t, server.address())
 	h.subscribe("a", "b")
 	h.source.Unsubscribe("b")
 	if err := rails.Do(context.Background(), "CLIENT", "KILL", "TYPE", "pubsub").Err(); err != nil {
@@ -76,23 +76,23 @@ func TestRedis_TakesUpEveryStreamAfterItsConnectionIsKilled(t *testing.T) {
 	}
 }
 
-func TestRedis_WaitsForARedisThatIsAwayAndConfirmsWhenItIsBack(t *testing.T) {
+func TestRedis_ConfirmsStreamsAfterAnOutage(t *testing.T) {
 	server := startRedis(t)
 	var seen gaps
 	options := RedisOptions{URL: server.url(), ChannelPrefix: ptr("app")}
 	seen.watch(&options)
-	h := hear(t, newRedis(t, options))
+	h := receive(t, newRedis(t, options))
 	h.subscribe("before")
 	server.kill()
-	eventually(t, "it says that broadcasts do not arrive", func() bool { return h.source.Ready() != nil })
-	during := h.ask("before", "during")
-	h.source.Subscribe("regretted", func() { t.Error("a stream that was left has been acknowledged") })
+	eventually(t, "the source is not ready", func() bool { return h.source.Ready() != nil })
+	during := h.request("before", "during")
+	h.source.Subscribe("regretted", func() { t.Error("acknowledged a stream that was left") })
 	h.source.Unsubscribe("regretted")
 	time.Sleep(500 * time.Millisecond)
 	for _, acknowledged := range during {
 		select {
 		case <-acknowledged:
-			t.Fatal("a stream was acknowledged while Redis was away")
+			t.Fatal("acknowledged a stream while Redis was down")
 		default:
 		}
 	}
@@ -114,9 +114,9 @@ func TestRedis_WaitsForARedisThatIsAwayAndConfirmsWhenItIsBack(t *testing.T) {
 func TestRedis_StartsWithoutRedis(t *testing.T) {
 	server := startRedis(t)
 	server.kill()
-	h := hear(t, newRedis(t, RedisOptions{URL: server.url()}))
-	waiting := h.ask("s")
-	eventually(t, "it says that Redis refuses", func() bool {
+	h := receive(t, newRedis(t, RedisOptions{URL: server.url()}))
+	waiting := h.request("s")
+	eventually(t, "Ready says that the connection is refused", func() bool {
 		err := h.source.Ready()
 		return err != nil && strings.Contains(err.Error(), "refused")
 	})
@@ -125,15 +125,15 @@ func TestRedis_StartsWithoutRedis(t *testing.T) {
 	h.expectReady()
 }
 
-func TestRedis_ConfirmsOnlyWhatRedisAcknowledged(t *testing.T) {
+func TestRedis_ConfirmsWhenRedisAcknowledges(t *testing.T) {
 	server := startRedis(t)
-	h, rails := hear(t, newRedis(t, RedisOptions{URL: server.url()})), client(t, server.address())
+	h, rails := receive(t, newRedis(t, RedisOptions{URL: server.url()})), client(t, server.address())
 	h.subscribe("s")
 	if err := rails.Do(context.Background(), "CLIENT", "PAUSE", 1000).Err(); err != nil {
 		t.Fatal(err)
 	}
 	begin := time.Now()
-	waiters := h.ask("new", "new")
+	waiters := h.request("new", "new")
 	for _, acknowledged := range waiters {
 		within(t, "the acknowledgement", acknowledged)
 		if waited := time.Since(begin); waited < 900*time.Millisecond {
@@ -144,20 +144,20 @@ func TestRedis_ConfirmsOnlyWhatRedisAcknowledged(t *testing.T) {
 	h.expect("new", "1")
 }
 
-func TestRedis_LeavesASilentServer(t *testing.T) {
+func TestRedis_LeavesAFrozenServer(t *testing.T) {
 	server := startRedis(t)
 	var seen gaps
 	options := RedisOptions{URL: server.url(), Timeout: time.Second,
 		ProbeEvery: 50 * time.Millisecond, ProbeDeadline: 200 * time.Millisecond}
 	seen.watch(&options)
-	h := hear(t, newRedis(t, options))
+	h := receive(t, newRedis(t, options))
 	h.subscribe("s")
 	h.expectReady()
 	server.freeze()
 	defer server.thaw()
-	eventually(t, "the silence is noticed", func() bool { lost, _ := seen.count(); return lost == 1 })
+	eventually(t, "the loss is noticed", func() bool { lost, _ := seen.count(); return lost == 1 })
 	if h.source.Ready() == nil {
-		t.Fatal("it is ready though Redis is silent")
+		t.Fatal("ready while Redis is frozen")
 	}
 	server.thaw()
 	h.expectReady()
@@ -165,15 +165,15 @@ func TestRedis_LeavesASilentServer(t *testing.T) {
 	h.expect("s", "1")
 }
 
-// The connection lives and Redis answers, but what is published goes elsewhere:
-// what a failover behind one address can leave behind.
-func TestRedis_LeavesAConnectionThatLivesButHearsNothing(t *testing.T) {
+// TestRedis_LeavesAConnectionThatBroadcastsNoLongerReach: the connection works, but publishers are
+// on another server, as a failover behind one address can cause.
+func TestRedis_LeavesAConnectionThatBroadcastsNoLongerReach(t *testing.T) {
 	before, after := startRedis(t), startRedis(t)
 	address := startProxy(t, before.address())
 	var seen gaps
 	options := RedisOptions{URL: "redis://" + address.String(), ProbeEvery: 50 * time.Millisecond, ProbeDeadline: 200 * time.Millisecond}
 	seen.watch(&options)
-	h := hear(t, newRedis(t, options))
+	h := receive(t, newRedis(t, options))
 	h.subscribe("s")
 	h.expectReady()
 	address.target.Store(ptr(after.address()))
@@ -185,19 +185,19 @@ func TestRedis_LeavesAConnectionThatLivesButHearsNothing(t *testing.T) {
 	h.expect("s", "1")
 }
 
-func TestRedis_DoesNotMistakeItsOwnSlownessForSilence(t *testing.T) {
+func TestRedis_KeepsItsConnectionWhileDeliverIsSlow(t *testing.T) {
 	server := startRedis(t)
 	var seen gaps
 	options := RedisOptions{URL: server.url(), ProbeEvery: 20 * time.Millisecond, ProbeDeadline: 60 * time.Millisecond}
 	seen.watch(&options)
 	r := newRedis(t, options)
 	ctx, stop := context.WithCancel(context.Background())
-	heard := make(chan string)
+	received := make(chan string)
 	ended := make(chan error, 1)
 	go func() {
 		ended <- r.Run(ctx, func(_ string, payload []byte) {
 			time.Sleep(300 * time.Millisecond)
-			heard <- string(payload)
+			received <- string(payload)
 		})
 	}()
 	acknowledged := make(chan struct{})
@@ -208,8 +208,8 @@ func TestRedis_DoesNotMistakeItsOwnSlownessForSilence(t *testing.T) {
 		publish(t, rails, "s", fmt.Sprint(i))
 	}
 	for i := range 5 {
-		if got := <-heard; got != fmt.Sprint(i) {
-			t.Fatalf("heard %q, want %d", got, i)
+		if got := <-received; got != fmt.Sprint(i) {
+			t.Fatalf("received %q, want %d", got, i)
 		}
 	}
 	stop()
@@ -219,16 +219,16 @@ func TestRedis_DoesNotMistakeItsOwnSlownessForSilence(t *testing.T) {
 	}
 }
 
-func TestRedis_DropsABroadcastAboveTheLimitAndGoesOn(t *testing.T) {
+func TestRedis_DropsABroadcastAboveTheLimit(t *testing.T) {
 	server := startRedis(t)
-	h, rails := hear(t, newRedis(t, RedisOptions{URL: server.url(), MaxPayload: 1000})), client(t, server.address())
+	h, rails := receive(t, newRedis(t, RedisOptions{URL: server.url(), MaxPayload: 1000})), client(t, server.address())
 	h.subscribe("s")
 	publish(t, rails, "s", strings.Repeat("x", 200_000))
 	publish(t, rails, "s", strings.Repeat("y", 1000))
 	h.expect("s", strings.Repeat("y", 1000))
 }
 
-func TestRedis_HearsWhatItsUserMayHearWhenAStreamIsForbidden(t *testing.T) {
+func TestRedis_DeliversAllowedStreamsWhenOneIsDenied(t *testing.T) {
 	server := startRedis(t)
 	rails := client(t, server.address())
 	if err := rails.Do(context.Background(), "ACL", "SETUSER", "cable", "on", ">s3cret", "+@all", "&app:ok*").Err(); err != nil {
@@ -240,18 +240,18 @@ func TestRedis_HearsWhatItsUserMayHearWhenAStreamIsForbidden(t *testing.T) {
 	seen.watch(&options)
 	r := newRedis(t, options)
 	var ok []chan struct{}
-	r.Subscribe("forbidden", func() { t.Error("a forbidden stream has been acknowledged") })
+	r.Subscribe("forbidden", func() { t.Error("acknowledged a forbidden stream") })
 	for i := range 20 {
 		acknowledged := make(chan struct{})
 		ok = append(ok, acknowledged)
 		r.Subscribe(fmt.Sprintf("ok%d", i), func() { close(acknowledged) })
 	}
-	h := hear(t, r)
+	h := receive(t, r)
 	for _, acknowledged := range ok {
 		within(t, "the acknowledgement", acknowledged)
 	}
 	h.expectReady()
-	time.Sleep(300 * time.Millisecond) // a few probes, by PING
+	time.Sleep(300 * time.Millisecond) // a few probes with PING
 	publish(t, rails, "app:ok19", "1")
 	h.expect("ok19", "1")
 	if lost, _ := seen.count(); lost != 0 {
@@ -259,9 +259,9 @@ func TestRedis_HearsWhatItsUserMayHearWhenAStreamIsForbidden(t *testing.T) {
 	}
 }
 
-func TestRedis_SurvivesStormsWhileItsConnectionIsKilledAgainAndAgain(t *testing.T) {
+func TestRedis_SurvivesAStormWhileItsConnectionIsKilled(t *testing.T) {
 	server := startRedis(t)
-	h, rails := hear(t, newRedis(t, RedisOptions{URL: server.url()})), client(t, server.address())
+	h, rails := receive(t, newRedis(t, RedisOptions{URL: server.url()})), client(t, server.address())
 	var working sync.WaitGroup
 	for worker := range 4 {
 		working.Go(func() {
@@ -288,15 +288,15 @@ func TestRedis_SurvivesStormsWhileItsConnectionIsKilledAgainAndAgain(t *testing.
 	h.subscribe("last")
 	publish(t, rails, "last", "1")
 	h.expect("last", "1")
-	eventually(t, "only the last stream and the probe's are left", func() bool {
+	eventually(t, "only the last stream and the probe's remain", func() bool {
 		topics, err := rails.PubSubChannels(context.Background(), "*").Result()
 		return err == nil && len(topics) == 2 && h.source.(*Redis).subscriptions.size() == 2
 	})
 }
 
-func TestRedis_SendsAStormInFewCommands(t *testing.T) {
+func TestRedis_SubscribesToManyStreamsInFewCommands(t *testing.T) {
 	server := startRedis(t)
-	h, rails := hear(t, newRedis(t, RedisOptions{URL: server.url()})), client(t, server.address())
+	h, rails := receive(t, newRedis(t, RedisOptions{URL: server.url()})), client(t, server.address())
 	h.expectReady()
 	streams := make([]string, 10_000)
 	for i := range streams {
@@ -318,19 +318,19 @@ func TestRedis_SendsAStormInFewCommands(t *testing.T) {
 	t.Logf("10,000 streams: %s, %d SUBSCRIBE commands", took, calls)
 }
 
-func TestRedis_ReachesRedisInEveryWayThatCableYmlKnows(t *testing.T) {
+func TestRedis_ConnectsInEveryWayThatCableYmlKnows(t *testing.T) {
 	const password = "p@ss:w/rd"
 	server := startRedis(t, "--requirepass", password)
 	for name, options := range map[string]RedisOptions{
-		"URL":             {URL: "redis://:p%40ss%3Aw%2Frd@" + server.address() + "/1?timeout=1"},
-		"URL and fields":  {URL: "redis://localhost:1/3", Host: "127.0.0.1", Port: server.port, Password: password},
-		"fields":          {Host: "127.0.0.1", Port: server.port, Password: password, Username: "default", DB: ptr(2)},
-		"socket":          {Path: filepath.Join(server.dir, "redis.sock"), Password: password},
-		"socket URL":      {URL: "unix://" + filepath.Join(server.dir, "redis.sock"), Password: password},
-		"name on the way": {URL: server.url(), Password: password, ClientName: "catenary"},
+		"URL":            {URL: "redis://:p%40ss%3Aw%2Frd@" + server.address() + "/1?timeout=1"},
+		"URL and fields": {URL: "redis://localhost:1/3", Host: "127.0.0.1", Port: server.port, Password: password},
+		"fields":         {Host: "127.0.0.1", Port: server.port, Password: password, Username: "default", DB: ptr(2)},
+		"socket":         {Path: filepath.Join(server.dir, "redis.sock"), Password: password},
+		"socket URL":     {URL: "unix://" + filepath.Join(server.dir, "redis.sock"), Password: password},
+		"client name":    {URL: server.url(), Password: password, ClientName: "catenary"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := hear(t, newRedis(t, options))
+			h := receive(t, newRedis(t, options))
 			h.subscribe("s")
 			if err := h.source.Publish(context.Background(), "s", []byte("1")); err != nil {
 				t.Fatal(err)
@@ -350,27 +350,27 @@ func TestRedis_SpeaksTLS(t *testing.T) {
 	plain.start()
 	url := "rediss://127.0.0.1:" + strconv.Itoa(port)
 	for name, options := range map[string]RedisTLS{
-		"CA file":                             {CAFile: cert, CertFile: cert, KeyFile: key},
-		"verify_mode 0":                       {SkipVerify: true, CertFile: cert, KeyFile: key},
-		"another name, which does not matter": {ServerName: "redis.test", SkipName: true, CAFile: cert, CertFile: cert, KeyFile: key},
+		"CA file":                    {CAFile: cert, CertFile: cert, KeyFile: key},
+		"verify_mode 0":              {SkipVerify: true, CertFile: cert, KeyFile: key},
+		"another name, not verified": {ServerName: "redis.test", SkipName: true, CAFile: cert, CertFile: cert, KeyFile: key},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := hear(t, newRedis(t, RedisOptions{URL: url, TLS: options}))
+			h := receive(t, newRedis(t, RedisOptions{URL: url, TLS: options}))
 			h.subscribe("s")
 			publish(t, client(t, plain.address()), "s", "1")
 			h.expect("s", "1")
 		})
 	}
-	t.Run("an unknown authority is refused", func(t *testing.T) {
-		h := hear(t, newRedis(t, RedisOptions{URL: url, TLS: RedisTLS{CertFile: cert, KeyFile: key}}))
-		eventually(t, "it names the certificate", func() bool {
+	t.Run("an unknown authority is rejected", func(t *testing.T) {
+		h := receive(t, newRedis(t, RedisOptions{URL: url, TLS: RedisTLS{CertFile: cert, KeyFile: key}}))
+		eventually(t, "Ready names the certificate", func() bool {
 			err := h.source.Ready()
 			return err != nil && strings.Contains(err.Error(), "certificate")
 		})
 	})
 	for name, options := range map[string]RedisTLS{
-		"an unknown authority is refused where the name does not matter": {SkipName: true, CertFile: cert, KeyFile: key},
-		"another name is refused": {ServerName: "redis.test", CAFile: cert, CertFile: cert, KeyFile: key},
+		"an unknown authority is rejected if the name is not verified": {SkipName: true, CertFile: cert, KeyFile: key},
+		"another name is rejected":                                     {ServerName: "redis.test", CAFile: cert, CertFile: cert, KeyFile: key},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config, err := options.config("127.0.0.1")
@@ -388,7 +388,7 @@ func TestRedis_SpeaksTLS(t *testing.T) {
 	}
 }
 
-// certificate is its own authority, for 127.0.0.1.
+// certificate creates a self-signed certificate for 127.0.0.1.
 func certificate(t *testing.T) (certFile, keyFile string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -425,14 +425,14 @@ func TestRedis_FindsTheMasterThroughSentinelsAndFollowsAFailover(t *testing.T) {
 	}
 	sentinel.launch(path, []string{config, "--sentinel"})
 	t.Cleanup(sentinel.kill)
-	h := hear(t, newRedis(t, RedisOptions{URL: "redis://mymaster", Sentinels: []string{sentinel.address()},
+	h := receive(t, newRedis(t, RedisOptions{URL: "redis://mymaster", Sentinels: []string{sentinel.address()},
 		SentinelPassword: "sentinel-secret", ProbeEvery: 200 * time.Millisecond}))
 	h.subscribe("s")
 	publish(t, client(t, master.address()), "s", "1")
 	h.expect("s", "1")
 
 	promoted := client(t, replica.address())
-	eventually(t, "the replica is in step", func() bool {
+	eventually(t, "the replica is in sync", func() bool {
 		info, _ := promoted.Info(context.Background(), "replication").Result()
 		return strings.Contains(info, "master_link_status:up")
 	})
@@ -443,14 +443,14 @@ func TestRedis_FindsTheMasterThroughSentinelsAndFollowsAFailover(t *testing.T) {
 		return err == nil && len(out) == 1
 	})
 	master.kill()
-	eventually(t, "the replica is the master", func() bool {
+	eventually(t, "the replica is promoted", func() bool {
 		info, _ := promoted.Info(context.Background(), "replication").Result()
 		return strings.Contains(info, "role:master")
 	})
 	eventually(t, "broadcasts arrive from the new master", func() bool {
 		publish(t, promoted, "s", "2")
 		select {
-		case got := <-h.heard:
+		case got := <-h.received:
 			return got.payload == "2"
 		case <-time.After(100 * time.Millisecond):
 			return false
@@ -472,9 +472,9 @@ func startCluster(t *testing.T) (server *redisServer, admin *redis.Client) {
 	return server, admin
 }
 
-func TestRedis_HearsACluster(t *testing.T) {
+func TestRedis_ReceivesFromACluster(t *testing.T) {
 	server, admin := startCluster(t)
-	h := hear(t, newRedis(t, RedisOptions{Cluster: []string{server.address()}}))
+	h := receive(t, newRedis(t, RedisOptions{Cluster: []string{server.address()}}))
 	h.subscribe("s")
 	publish(t, admin, "s", "1")
 	h.expect("s", "1")
@@ -488,7 +488,7 @@ func TestRedis_HearsACluster(t *testing.T) {
 	eventually(t, "broadcasts arrive again", func() bool {
 		publish(t, admin, "s", "3")
 		select {
-		case <-h.heard:
+		case <-h.received:
 			return true
 		case <-time.After(100 * time.Millisecond):
 			return false
@@ -520,7 +520,7 @@ func TestRedis_NeverShowsThePassword(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx, func(string, []byte) {}) }()
-	eventually(t, "it says that the password is wrong", func() bool {
+	eventually(t, "Ready says that the password is wrong", func() bool {
 		return strings.Contains(r.Ready().Error(), "WRONGPASS")
 	})
 	shown := r.Ready().Error() + errors.Join(r.Publish(ctx, "s", nil)).Error()

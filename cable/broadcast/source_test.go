@@ -22,35 +22,35 @@ func TestRedis_BehavesAsEverySource(t *testing.T) {
 	}
 }
 
-// started is a source and the address where Rails would publish to it.
-type started func(t *testing.T, prefix *string) (s source, address string)
+// starter starts a source and returns the address where Rails would publish to it.
+type starter func(t *testing.T, prefix *string) (s source, address string)
 
-// behaviours hold for every source, as Rails' own adapters share
+// behaviours are shared by all sources, as Rails' adapters share
 // actioncable/test/subscription_adapter/common.rb.
 var behaviours = []struct {
 	name string
-	test func(*testing.T, started)
+	test func(*testing.T, starter)
 }{
-	{"DeliversWhatIsPublishedAfterTheAcknowledgement", func(t *testing.T, start started) {
+	{"DeliversWhatIsPublishedAfterTheAcknowledgement", func(t *testing.T, start starter) {
 		s, address := start(t, nil)
-		h, rails := hear(t, s), client(t, address)
+		h, rails := receive(t, s), client(t, address)
 		h.subscribe("chat:1")
 		publish(t, rails, "chat:1", `{"a":1}`)
 		h.expect("chat:1", `{"a":1}`)
 		h.expectReady()
 	}},
-	{"AcknowledgesStreamsAskedForBeforeRun", func(t *testing.T, start started) {
+	{"AcknowledgesStreamsAskedForBeforeRun", func(t *testing.T, start starter) {
 		s, address := start(t, nil)
 		early := make(chan struct{})
 		s.Subscribe("early", func() { close(early) })
-		h, rails := hear(t, s), client(t, address)
+		h, rails := receive(t, s), client(t, address)
 		within(t, "the acknowledgement", early)
 		publish(t, rails, "early", "1")
 		h.expect("early", "1")
 	}},
-	{"DeliversInOrder", func(t *testing.T, start started) {
+	{"DeliversInOrder", func(t *testing.T, start starter) {
 		s, address := start(t, nil)
-		h, rails := hear(t, s), client(t, address)
+		h, rails := receive(t, s), client(t, address)
 		h.subscribe("a", "b")
 		pipe := rails.Pipeline()
 		for i := range 1000 {
@@ -63,10 +63,10 @@ var behaviours = []struct {
 			h.expect([]string{"a", "b"}[i%2], fmt.Sprint(i))
 		}
 	}},
-	{"PrefixIsTriState", func(t *testing.T, start started) {
+	{"PrefixIsTriState", func(t *testing.T, start starter) {
 		for want, prefix := range map[string]*string{"s": nil, ":s": ptr(""), "app_production:s": ptr("app_production")} {
 			s, address := start(t, prefix)
-			h, rails := hear(t, s), client(t, address)
+			h, rails := receive(t, s), client(t, address)
 			h.subscribe("s")
 			for _, topic := range []string{"s", ":s", "app_production:s", "other:s"} {
 				publish(t, rails, topic, topic)
@@ -78,23 +78,23 @@ var behaviours = []struct {
 			h.expect("s", "ours")
 		}
 	}},
-	{"IsSilentAfterUnsubscribe", func(t *testing.T, start started) {
+	{"DeliversNothingAfterUnsubscribe", func(t *testing.T, start starter) {
 		s, address := start(t, nil)
-		h, rails := hear(t, s), client(t, address)
+		h, rails := receive(t, s), client(t, address)
 		h.subscribe("left", "kept")
 		s.Unsubscribe("left")
 		s.Unsubscribe("never known")
 		publish(t, rails, "left", "1")
 		publish(t, rails, "kept", "2")
 		h.expect("kept", "2")
-		eventually(t, "the topic is given up", func() bool {
+		eventually(t, "the topic is unsubscribed", func() bool {
 			n, err := rails.PubSubNumSub(context.Background(), "left").Result()
 			return err == nil && n["left"] == 0
 		})
 	}},
-	{"AcknowledgesEveryWaiterOfOneStream", func(t *testing.T, start started) {
+	{"AcknowledgesEveryWaiterOfOneStream", func(t *testing.T, start starter) {
 		s, address := start(t, nil)
-		h, rails := hear(t, s), client(t, address)
+		h, rails := receive(t, s), client(t, address)
 		h.subscribe("s", "s", "s")
 		h.subscribe("s")
 		publish(t, rails, "s", "once")
@@ -102,9 +102,9 @@ var behaviours = []struct {
 		h.expect("s", "once")
 		h.expect("s", "twice")
 	}},
-	{"HearsAStreamLeftAndJoinedQuickly", func(t *testing.T, start started) {
+	{"DeliversAStreamLeftAndJoinedQuickly", func(t *testing.T, start starter) {
 		s, address := start(t, nil)
-		h, rails := hear(t, s), client(t, address)
+		h, rails := receive(t, s), client(t, address)
 		for i := range 300 {
 			h.source.Subscribe("flapping", func() {})
 			if i%3 == 0 {
@@ -117,9 +117,9 @@ var behaviours = []struct {
 			s.Unsubscribe("flapping")
 		}
 	}},
-	{"CarriesBytesAndLargePayloadsUnchanged", func(t *testing.T, start started) {
+	{"CarriesBytesAndLargePayloadsUnchanged", func(t *testing.T, start starter) {
 		s, address := start(t, nil)
-		h, rails := hear(t, s), client(t, address)
+		h, rails := receive(t, s), client(t, address)
 		h.subscribe("s", "", "späce \r\n:$*")
 		every := make([]byte, 256)
 		for i := range every {
@@ -135,9 +135,9 @@ var behaviours = []struct {
 		publish(t, rails, "späce \r\n:$*", "odd name")
 		h.expect("späce \r\n:$*", "odd name")
 	}},
-	{"TakesAStormOfStreams", func(t *testing.T, start started) {
+	{"TakesAStormOfStreams", func(t *testing.T, start starter) {
 		s, address := start(t, ptr("app"))
-		h, rails := hear(t, s), client(t, address)
+		h, rails := receive(t, s), client(t, address)
 		streams := make([]string, 10_000)
 		for i := range streams {
 			streams[i] = fmt.Sprintf("room:%d", i)
@@ -148,7 +148,7 @@ var behaviours = []struct {
 			h.expect(streams[i], "here")
 		}
 	}},
-	{"SaysWhyItIsNotReadyBeforeAndAfterRun", func(t *testing.T, start started) {
+	{"IsNotReadyAfterRun", func(t *testing.T, start starter) {
 		s, _ := start(t, nil)
 		ctx, stop := context.WithCancel(context.Background())
 		ended := make(chan error, 1)
@@ -159,10 +159,10 @@ var behaviours = []struct {
 			t.Fatalf("Run ended with %v", err)
 		}
 		if s.Ready() == nil {
-			t.Fatal("it is ready though it has been stopped")
+			t.Fatal("ready after it was stopped")
 		}
 		if err := s.Publish(context.Background(), "s", nil); err == nil {
-			t.Fatal("it published though it has been stopped")
+			t.Fatal("published after it was stopped")
 		}
 	}},
 }

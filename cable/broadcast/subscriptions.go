@@ -7,63 +7,60 @@ import (
 )
 
 const (
-	// namesPerCommand bounds one SUBSCRIBE, so that a storm neither costs one
-	// round trip a stream nor keeps Redis busy with one endless command.
+	// namesPerCommand is the most names in one SUBSCRIBE. A storm then neither costs one command
+	// per stream nor blocks Redis with a single huge one.
 	namesPerCommand = 512
 
-	// maxAwaited bounds the names sent but not yet acknowledged. Redis queues an
-	// acknowledgement for each and cuts a subscriber off that lets 32 MB wait
+	// maxUnanswered is the most names sent but not acknowledged. Redis queues an acknowledgement
+	// for each, and disconnects a subscriber with more than 32 MB queued
 	// (client-output-buffer-limit pubsub).
-	maxAwaited = 8192
+	maxUnanswered = 8192
 )
 
-// subscriptions is what the hub wants to hear beside what Redis was told and
-// has acknowledged. The two are reconciled by whoever writes to the listener's
-// connection, so a stream that is left and joined again within one write costs
-// nothing, and one that flaps faster than Redis answers ends as it was last
-// wanted.
+// subscriptions holds the streams that the hub wants, and what Redis was sent and has acknowledged.
+// The listener's writer brings the second in line with the first. So leaving and joining a stream
+// between two writes costs nothing, and a stream that changes faster than Redis answers ends up as
+// it was last wanted.
 type subscriptions struct {
 	prefix *string
 	wake   chan struct{} // holds one token while there is something to write
 
-	mu      sync.Mutex
-	topics  map[string]*topic
-	dirty   []*topic
-	sent    []command // awaiting replies, oldest first
-	awaited int       // names in sent without a reply
+	mu         sync.Mutex
+	topics     map[string]*topic
+	dirty      []*topic  // wanted and sent may differ
+	sent       []command // without all their answers, oldest first
+	unanswered int       // names in sent without an answer
 }
 
-// topic is one stream's standing with Redis, guarded by subscriptions.mu.
+// topic is one stream as Redis knows it. subscriptions.mu guards it.
 type topic struct {
-	name    string // in Redis, with prefix
-	stream  string // in the app
-	wanted  bool
-	told    bool // the last command sent for it was SUBSCRIBE
-	awaited int  // commands sent for it without a reply
-	alone   bool // to be sent in a command of its own
-	refused bool // Redis answered it with an error on this connection
-	dirty   bool
-	waiters []func()
+	name       string // in Redis, with prefix
+	stream     string // in the app
+	wanted     bool
+	subscribed bool // the last command sent for it was SUBSCRIBE
+	unanswered int  // commands sent for it without an answer
+	alone      bool // to be sent in a command of its own
+	denied     bool // Redis answered with an error on this connection
+	dirty      bool
+	waiters    []func() // acknowledgements
 }
 
-// live means that Redis has answered everything that was sent for the topic,
-// and the last of it was SUBSCRIBE.
-func (t *topic) live() bool { return t.told && t.awaited == 0 }
+// live reports whether Redis has answered every command for the topic and the last was SUBSCRIBE.
+func (t *topic) live() bool { return t.subscribed && t.unanswered == 0 }
 
-// command is a SUBSCRIBE or UNSUBSCRIBE on its way. Redis answers in order,
-// once for each name, or once with an error for all of them.
+// command is a SUBSCRIBE or UNSUBSCRIBE without all its answers. Redis answers commands in order,
+// once per name, or with one error for all names.
 type command struct {
 	topics  []*topic
-	replies int
+	answers int
 }
 
 func newSubscriptions(prefix *string) *subscriptions {
 	return &subscriptions{prefix: prefix, wake: make(chan struct{}, 1), topics: make(map[string]*topic)}
 }
 
-// want calls acknowledged once, as soon as Redis has confirmed the stream;
-// at once if it has already.
-func (s *subscriptions) want(stream string, acknowledged func()) {
+// subscribe calls acknowledged once: immediately if the stream is live, otherwise when it is.
+func (s *subscriptions) subscribe(stream string, acknowledged func()) {
 	s.mu.Lock()
 	name := topicOf(s.prefix, stream)
 	t := s.topics[name]
@@ -82,18 +79,20 @@ func (s *subscriptions) want(stream string, acknowledged func()) {
 	s.mu.Unlock()
 }
 
-// unwant forgets the stream and whoever still waits for it.
-func (s *subscriptions) unwant(stream string) {
+// unsubscribe leaves a stream and drops the acknowledgements still due for it.
+func (s *subscriptions) unsubscribe(stream string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.topics[topicOf(s.prefix, stream)]
 	if t == nil {
 		return
 	}
-	t.wanted, t.waiters = false, nil
+	t.wanted = false
+	t.waiters = nil
 	s.mark(t)
 }
 
+// mark has the writer look at a topic.
 func (s *subscriptions) mark(t *topic) {
 	if t.dirty {
 		return
@@ -110,69 +109,70 @@ func (s *subscriptions) wakeWriter() {
 	}
 }
 
-// next appends to buf the commands that bring Redis to what is wanted, as far
-// as the bound on unanswered names allows.
-func (s *subscriptions) next(buf []byte) []byte {
+// commands returns the commands that subscribe and unsubscribe as wanted, as far as maxUnanswered
+// allows. The caller must send them.
+func (s *subscriptions) commands() (commands []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var subscribe, unsubscribe []*topic
-	for len(s.dirty) > 0 && s.awaited < maxAwaited {
+	for len(s.dirty) > 0 && s.unanswered < maxUnanswered {
 		t := s.dirty[0]
 		s.dirty = s.dirty[1:]
 		t.dirty = false
-		if t.wanted == t.told || t.wanted && t.refused {
+		if t.wanted == t.subscribed || t.wanted && t.denied {
 			s.forgetIfIdle(t)
 			continue
 		}
-		t.told = t.wanted
-		t.awaited++
-		s.awaited++
+		t.subscribed = t.wanted
+		t.unanswered++
+		s.unanswered++
 		switch {
 		case !t.wanted:
 			unsubscribe = append(unsubscribe, t)
 		case t.alone:
-			buf = s.append(buf, "SUBSCRIBE", []*topic{t})
+			commands = s.appendCommand(commands, "SUBSCRIBE", []*topic{t})
 		default:
 			subscribe = append(subscribe, t)
 		}
 	}
-	buf = s.append(buf, "UNSUBSCRIBE", unsubscribe)
-	return s.append(buf, "SUBSCRIBE", subscribe)
+	commands = s.appendCommand(commands, "UNSUBSCRIBE", unsubscribe)
+	return s.appendCommand(commands, "SUBSCRIBE", subscribe)
 }
 
-func (s *subscriptions) append(buf []byte, verb string, topics []*topic) []byte {
+func (s *subscriptions) appendCommand(b []byte, verb string, topics []*topic) []byte {
 	for len(topics) > 0 {
 		n := min(len(topics), namesPerCommand)
-		buf = redcon.AppendArray(buf, n+1)
-		buf = redcon.AppendBulkString(buf, verb)
+		b = redcon.AppendArray(b, n+1)
+		b = redcon.AppendBulkString(b, verb)
 		for _, t := range topics[:n] {
-			buf = redcon.AppendBulkString(buf, t.name)
+			b = redcon.AppendBulkString(b, t.name)
 		}
 		s.sent = append(s.sent, command{topics: topics[:n]})
 		topics = topics[n:]
 	}
-	return buf
+	return b
 }
 
-// reply takes Redis' answer for one name, which must be the oldest that has
-// none; if it makes a stream live, its waiters are called. False means that
-// Redis and we no longer speak of the same thing.
-func (s *subscriptions) reply(name []byte) bool {
+// answered takes Redis' answer for one name, which must be the first unanswered name of the oldest
+// command. If the stream is live now, its acknowledgements are called. It reports false for an
+// answer that we do not expect.
+func (s *subscriptions) answered(name []byte) bool {
 	s.mu.Lock()
-	if len(s.sent) == 0 || s.sent[0].topics[s.sent[0].replies].name != string(name) {
+	if len(s.sent) == 0 || s.sent[0].topics[s.sent[0].answers].name != string(name) {
 		s.mu.Unlock()
 		return false
 	}
 	oldest := &s.sent[0]
-	t := oldest.topics[oldest.replies]
-	oldest.replies++
-	if oldest.replies == len(oldest.topics) {
+	t := oldest.topics[oldest.answers]
+	oldest.answers++
+	if oldest.answers == len(oldest.topics) {
 		s.sent = s.sent[1:]
 	}
-	s.answered(t)
+	s.countAnswer(t)
 	var waiters []func()
 	if t.live() {
-		waiters, t.waiters = t.waiters, nil
+		waiters = t.waiters
+		t.waiters = nil
 	}
 	s.mu.Unlock()
 	for _, acknowledged := range waiters {
@@ -181,11 +181,10 @@ func (s *subscriptions) reply(name []byte) bool {
 	return true
 }
 
-// refuse takes an error as the answer to the oldest command. Redis refuses a
-// whole command for one name that the user may not hear, so many names are
-// sent again each alone; a stream refused alone is returned, and stays
-// unacknowledged until the next connection.
-func (s *subscriptions) refuse() (stream string, refused bool) {
+// denied takes an error as the answer to the oldest command. Redis rejects the whole command if the
+// user is denied one of its names, so the names are sent again, each alone. A stream that is denied
+// alone is returned, and stays unacknowledged on this connection.
+func (s *subscriptions) denied() (stream string, denied bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.sent) == 0 {
@@ -194,24 +193,25 @@ func (s *subscriptions) refuse() (stream string, refused bool) {
 	topics := s.sent[0].topics
 	s.sent = s.sent[1:]
 	for _, t := range topics {
-		s.answered(t)
-		if t.awaited > 0 || !t.told {
+		s.countAnswer(t)
+		if t.unanswered > 0 || !t.subscribed {
 			continue
 		}
-		t.told, t.alone = false, true
+		t.subscribed = false
+		t.alone = true
 		if len(topics) == 1 {
-			t.refused, stream, refused = true, t.stream, true
-			continue
+			t.denied = true
+			return t.stream, true
 		}
 		s.mark(t)
 	}
-	return stream, refused
+	return "", false
 }
 
-// answered takes one reply off the books.
-func (s *subscriptions) answered(t *topic) {
-	t.awaited--
-	s.awaited--
+// countAnswer notes that one command for the topic is answered.
+func (s *subscriptions) countAnswer(t *topic) {
+	t.unanswered--
+	s.unanswered--
 	s.forgetIfIdle(t)
 	if len(s.dirty) > 0 {
 		s.wakeWriter()
@@ -219,12 +219,12 @@ func (s *subscriptions) answered(t *topic) {
 }
 
 func (s *subscriptions) forgetIfIdle(t *topic) {
-	if !t.wanted && !t.told && t.awaited == 0 && !t.dirty {
+	if !t.wanted && !t.subscribed && t.unanswered == 0 && !t.dirty {
 		delete(s.topics, t.name)
 	}
 }
 
-// stream finds what a topic is called in the app; false if nobody listens.
+// stream returns the name of a topic in the app, and false if the stream is not wanted.
 func (s *subscriptions) stream(name []byte) (string, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -235,18 +235,19 @@ func (s *subscriptions) stream(name []byte) (string, bool) {
 	return t.stream, true
 }
 
-// reset forgets what Redis knew, because the connection is gone: everything
-// wanted is to be said again.
+// reset has every wanted stream subscribed again, on the next connection.
 func (s *subscriptions) reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.sent, s.awaited, s.dirty = nil, 0, nil
+	s.sent = nil
+	s.unanswered = 0
+	s.dirty = nil
 	for _, t := range s.topics {
-		t.told, t.awaited, t.refused, t.alone, t.dirty = false, 0, false, false, false
-		if t.wanted {
-			s.mark(t)
-		} else {
+		if !t.wanted {
 			delete(s.topics, t.name)
+			continue
 		}
+		*t = topic{name: t.name, stream: t.stream, wanted: true, waiters: t.waiters}
+		s.mark(t)
 	}
 }

@@ -8,13 +8,13 @@ import (
 	"github.com/tidwall/redcon"
 )
 
-// said is what would be written now, as "SUBSCRIBE a b".
-func said(t *testing.T, s *subscriptions) (commands []string) {
+// pendingCommands returns what would be written now, as "SUBSCRIBE a b".
+func pendingCommands(t *testing.T, s *subscriptions) (commands []string) {
 	t.Helper()
-	for raw := s.next(nil); len(raw) > 0; {
+	for raw := s.commands(); len(raw) > 0; {
 		n, resp := redcon.ReadNextRESP(raw)
 		if n == 0 {
-			t.Fatalf("%q is no command", raw)
+			t.Fatalf("%q is not a command", raw)
 		}
 		var words []string
 		resp.ForEach(func(word redcon.RESP) bool { words = append(words, word.String()); return true })
@@ -24,70 +24,70 @@ func said(t *testing.T, s *subscriptions) (commands []string) {
 	return commands
 }
 
-func expectSaid(t *testing.T, s *subscriptions, want ...string) {
+func expectCommands(t *testing.T, s *subscriptions, want ...string) {
 	t.Helper()
-	if got := said(t, s); fmt.Sprint(got) != fmt.Sprint(want) {
-		t.Fatalf("it says %q, want %q", got, want)
+	if got := pendingCommands(t, s); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Fatalf("commands are %q, want %q", got, want)
 	}
 }
 
 func TestSubscriptions_AStreamLeftAndJoinedBeforeTheWriteCostsNothing(t *testing.T) {
 	s := newSubscriptions(nil)
-	s.want("a", func() {})
-	expectSaid(t, s, "SUBSCRIBE a")
-	s.reply([]byte("a"))
-	s.unwant("a")
+	s.subscribe("a", func() {})
+	expectCommands(t, s, "SUBSCRIBE a")
+	s.answered([]byte("a"))
+	s.unsubscribe("a")
 	acknowledged := false
-	s.want("a", func() { acknowledged = true })
+	s.subscribe("a", func() { acknowledged = true })
 	if !acknowledged {
-		t.Fatal("the stream never stopped, but is not acknowledged")
+		t.Fatal("the stream is live but was not acknowledged")
 	}
-	expectSaid(t, s)
+	expectCommands(t, s)
 }
 
-func TestSubscriptions_AcknowledgeOnlyWhenAllThatWasSaidIsAnswered(t *testing.T) {
+func TestSubscriptions_AcknowledgeWhenEveryCommandIsAnswered(t *testing.T) {
 	s := newSubscriptions(nil)
 	acknowledged := 0
-	s.want("a", func() { t.Error("a waiter that left was called") })
-	expectSaid(t, s, "SUBSCRIBE a")
-	s.unwant("a")
-	expectSaid(t, s, "UNSUBSCRIBE a")
-	s.want("a", func() { acknowledged++ })
-	s.want("a", func() { acknowledged++ })
-	expectSaid(t, s, "SUBSCRIBE a")
+	s.subscribe("a", func() { t.Error("acknowledged after unsubscribe") })
+	expectCommands(t, s, "SUBSCRIBE a")
+	s.unsubscribe("a")
+	expectCommands(t, s, "UNSUBSCRIBE a")
+	s.subscribe("a", func() { acknowledged++ })
+	s.subscribe("a", func() { acknowledged++ })
+	expectCommands(t, s, "SUBSCRIBE a")
 	for i := range 3 {
 		if acknowledged != 0 {
 			t.Fatalf("acknowledged after %d answers of 3", i)
 		}
-		s.reply([]byte("a"))
+		s.answered([]byte("a"))
 	}
 	if acknowledged != 2 {
 		t.Fatalf("%d of 2 waiters were called", acknowledged)
 	}
 }
 
-func TestSubscriptions_KeepNothingOfAStreamThatWasLeft(t *testing.T) {
+func TestSubscriptions_ForgetAStreamThatWasLeft(t *testing.T) {
 	s := newSubscriptions(nil)
-	s.want("never sent", func() {})
-	s.unwant("never sent")
-	s.want("a", func() {})
-	expectSaid(t, s, "SUBSCRIBE a")
-	s.unwant("a")
-	s.reply([]byte("a"))
-	expectSaid(t, s, "UNSUBSCRIBE a")
-	s.reply([]byte("a"))
+	s.subscribe("never sent", func() {})
+	s.unsubscribe("never sent")
+	s.subscribe("a", func() {})
+	expectCommands(t, s, "SUBSCRIBE a")
+	s.unsubscribe("a")
+	s.answered([]byte("a"))
+	expectCommands(t, s, "UNSUBSCRIBE a")
+	s.answered([]byte("a"))
 	if s.size() != 0 {
-		t.Fatalf("%d streams are kept", s.size())
+		t.Fatalf("%d streams are still stored", s.size())
 	}
 }
 
-func TestSubscriptions_BoundACommandAndWhatIsUnanswered(t *testing.T) {
+func TestSubscriptions_LimitNamesPerCommandAndUnansweredNames(t *testing.T) {
 	s := newSubscriptions(nil)
 	for i := range 10_000 {
-		s.want(fmt.Sprint(i), func() {})
+		s.subscribe(fmt.Sprint(i), func() {})
 	}
-	commands := said(t, s)
-	if len(commands) != maxAwaited/namesPerCommand {
+	commands := pendingCommands(t, s)
+	if len(commands) != maxUnanswered/namesPerCommand {
 		t.Fatalf("%d commands at once", len(commands))
 	}
 	for _, command := range commands {
@@ -95,61 +95,61 @@ func TestSubscriptions_BoundACommandAndWhatIsUnanswered(t *testing.T) {
 			t.Fatalf("a command of %d names", n)
 		}
 	}
-	expectSaid(t, s)
-	s.reply([]byte("0"))
-	expectSaid(t, s, "SUBSCRIBE 8192")
+	expectCommands(t, s)
+	s.answered([]byte("0"))
+	expectCommands(t, s, "SUBSCRIBE 8192")
 }
 
-func TestSubscriptions_RefusedTogetherAreAskedForOneByOne(t *testing.T) {
+func TestSubscriptions_ADeniedCommandIsRetriedNameByName(t *testing.T) {
 	s := newSubscriptions(ptr("app"))
 	acknowledged := ""
 	for _, stream := range []string{"a", "b", "c"} {
-		s.want(stream, func() { acknowledged += stream })
+		s.subscribe(stream, func() { acknowledged += stream })
 	}
-	expectSaid(t, s, "SUBSCRIBE app:a app:b app:c")
-	if _, refused := s.refuse(); refused {
-		t.Fatal("one of three is named as refused")
+	expectCommands(t, s, "SUBSCRIBE app:a app:b app:c")
+	if _, denied := s.denied(); denied {
+		t.Fatal("one of three streams is reported as denied")
 	}
-	s.unwant("c")
-	expectSaid(t, s, "SUBSCRIBE app:a", "SUBSCRIBE app:b")
-	if stream, refused := s.refuse(); !refused || stream != "a" {
-		t.Fatalf("refused is %q", stream)
+	s.unsubscribe("c")
+	expectCommands(t, s, "SUBSCRIBE app:a", "SUBSCRIBE app:b")
+	if stream, denied := s.denied(); !denied || stream != "a" {
+		t.Fatalf("%q was denied, want a", stream)
 	}
-	s.reply([]byte("app:b"))
+	s.answered([]byte("app:b"))
 	if acknowledged != "b" {
-		t.Fatalf("acknowledged are %q", acknowledged)
+		t.Fatalf("acknowledged %q, want b", acknowledged)
 	}
-	s.want("a", func() {})
-	expectSaid(t, s)
+	s.subscribe("a", func() {})
+	expectCommands(t, s)
 	s.reset()
-	if got := strings.Fields(said(t, s)[0]); len(got) != 3 {
-		t.Fatalf("the next connection asks %q", got)
+	if got := strings.Fields(pendingCommands(t, s)[0]); len(got) != 3 {
+		t.Fatalf("the next connection sends %q", got)
 	}
 }
 
-func TestSubscriptions_AStreamIsNotLiveAcrossALoss(t *testing.T) {
+func TestSubscriptions_AStreamIsNotLiveAfterALoss(t *testing.T) {
 	s := newSubscriptions(nil)
-	s.want("a", func() {})
-	expectSaid(t, s, "SUBSCRIBE a")
-	s.reply([]byte("a"))
+	s.subscribe("a", func() {})
+	expectCommands(t, s, "SUBSCRIBE a")
+	s.answered([]byte("a"))
 	s.reset()
-	s.want("a", func() { t.Error("acknowledged without a connection") })
-	expectSaid(t, s, "SUBSCRIBE a")
+	s.subscribe("a", func() { t.Error("acknowledged without a connection") })
+	expectCommands(t, s, "SUBSCRIBE a")
 }
 
-func TestSubscriptions_DoNotTakeAnAnswerForAnother(t *testing.T) {
+func TestSubscriptions_RejectUnexpectedAnswers(t *testing.T) {
 	s := newSubscriptions(nil)
-	if s.reply([]byte("a")) {
-		t.Fatal("an answer was taken that nothing awaits")
+	if s.answered([]byte("a")) {
+		t.Fatal("accepted an answer without a command")
 	}
-	s.want("a", func() { t.Error("acknowledged by another's answer") })
-	expectSaid(t, s, "SUBSCRIBE a")
-	if s.reply([]byte("b")) {
-		t.Fatal("b's answer was taken for a's")
+	s.subscribe("a", func() { t.Error("acknowledged by the answer for another stream") })
+	expectCommands(t, s, "SUBSCRIBE a")
+	if s.answered([]byte("b")) {
+		t.Fatal("accepted the answer for b in place of a")
 	}
 }
 
-// size is how many streams are wanted or not yet let go.
+// size counts the streams that are wanted or not yet unsubscribed.
 func (s *subscriptions) size() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,25 +1,22 @@
-// Package lease has the nodes that survive run the callbacks of one that was
-// killed: "unsubscribed" and "disconnect" are where apps count who is there.
+// Package lease lets surviving nodes run the callbacks of a node that was killed: apps count who is
+// online in "unsubscribed" and "disconnect".
 //
-// In the Redis from which broadcasts come, every node has a lease, which it
-// renews, and a record of each of its connections: the close call that Rails
-// must be sent at the connection's end. Records are written behind, and sealed,
-// because cookies and tokens are in them. A node whose lease has run out is
-// taken over by one of the others, which makes the close calls, a few at a
-// time, and removes each record that is done. If that one dies too, the rest is
-// taken over from it.
+// Every node keeps two things in the Redis that carries the broadcasts: a lease, which it renews,
+// and one record per connection, the close call that Rails must get when the connection ends.
+// Records are written behind, and sealed because they hold cookies and tokens. When a lease
+// expires, one of the other nodes claims it, makes the close calls in batches and removes each
+// record afterwards. If that node dies too, another one takes over the rest in the same way.
 //
-// A node that only slept, or was cut off from Redis, learns on its return that
-// it was taken over. Rails believes its connections to be gone, so it ends
-// them, without further calls, and begins anew under another name.
+// A node that slept, or was cut off from Redis, learns on its return that it was taken over. Rails
+// has already run the callbacks of its connections, so the node disconnects the browsers without
+// further calls and continues under a new name.
 //
-// These are the keys, behind broadcasts.channel_prefix. All of a node are in one
-// slot of a Cluster.
+// The keys, after broadcasts.channel_prefix. All keys of a node are in one slot of a Cluster.
 //
-//	_catenary:nodes              set of the nodes' names
-//	_catenary:{name}             the lease: who has it; runs out
-//	_catenary:{name}:connections hash, connection to record
-//	_catenary:{name}:taken       who has taken it over; stays for a day
+//	_catenary:nodes              set of node names
+//	_catenary:{name}             the lease: the name of its holder; expires
+//	_catenary:{name}:connections hash: connection to record
+//	_catenary:{name}:taken       the node that took it over; expires after a day
 //
-// What a connection is and how Rails is asked is left to package cable.
+// Package cable decides what a record contains and how to call Rails.
 package lease

@@ -26,22 +26,22 @@ func TestMain(m *testing.M) {
 }
 
 const (
-	ttl     = 1500 * time.Millisecond
-	secret  = "a secret that all nodes have"
-	patient = 30 * time.Second // nothing takes so long when all is well
+	ttl      = 1500 * time.Millisecond
+	secret   = "a secret that all nodes have"
+	patience = 30 * time.Second // only a failing test waits this long
 )
 
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patient); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if holds() {
 			return
 		}
 	}
-	t.Fatalf("it never came true that %s", what)
+	t.Fatalf("timed out waiting until %s", what)
 }
 
-// redisServer is a real one, on a Unix socket of its own.
+// redisServer is a real redis-server on a Unix socket.
 type redisServer struct {
 	t      testing.TB
 	path   string
@@ -66,7 +66,7 @@ func (s *redisServer) up() {
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatalf("these tests need redis-server in PATH (Debian: apt install redis-server): %v", err)
 	}
-	for end := time.Now().Add(patient); s.client.Ping(context.Background()).Err() != nil; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(patience); s.client.Ping(context.Background()).Err() != nil; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			s.t.Fatal("redis-server does not answer")
 		}
@@ -87,7 +87,7 @@ func (s *redisServer) keys() []string {
 	return keys
 }
 
-// node is a Lease with connections that are in the test's hands.
+// node is a Lease whose connections the test opens and closes.
 type node struct {
 	*Lease
 	t    *testing.T
@@ -95,13 +95,13 @@ type node struct {
 	log  output
 	stop func()
 
-	mu     sync.Mutex
-	cut    bool
-	wires  []net.Conn
-	text   map[string]string // records of its own connections
-	closed map[string]int    // others', how often
-	taken  []string          // nil: it was not told so
-	fails  error             // of Close
+	mu       sync.Mutex
+	cut      bool              // Redis is unreachable
+	conns    []net.Conn        // to Redis
+	text     map[string]string // records of its own connections
+	closed   map[string]int    // how often it closed each connection of other nodes
+	taken    []string          // argument of Taken; nil: not called
+	closeErr error             // Close fails with it
 }
 
 type output struct {
@@ -124,7 +124,10 @@ func (o *output) String() string {
 func (s *redisServer) node(t *testing.T, name string, changes ...func(*Options)) *node {
 	n := &node{t: t, name: name, text: map[string]string{}, closed: map[string]int{}}
 	o := Options{Node: name, Secret: secret, TTL: ttl, Log: slog.New(slog.NewTextHandler(&n.log, nil))}
-	o.Redis = redis.NewClient(&redis.Options{Dialer: n.dialer(s.path), Protocol: 2, MaxRetries: -1, DialerRetries: 1, DisableIdentity: true, ContextTimeoutEnabled: true})
+	o.Redis = redis.NewClient(&redis.Options{
+		Dialer: n.dialer(s.path), Protocol: 2, DisableIdentity: true,
+		MaxRetries: -1, DialerRetries: 1, ContextTimeoutEnabled: true,
+	})
 	for _, change := range changes {
 		change(&o)
 	}
@@ -148,25 +151,25 @@ func (n *node) dialer(path string) func(context.Context, string, string) (net.Co
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		if n.cut {
-			return nil, errors.New("it is cut off")
+			return nil, errors.New("cut off by the test")
 		}
-		wire, err := net.Dial("unix", path)
+		conn, err := net.Dial("unix", path)
 		if err == nil {
-			n.wires = append(n.wires, wire)
+			n.conns = append(n.conns, conn)
 		}
-		return wire, err
+		return conn, err
 	}
 }
 
-// isCut has the node alone, as a kill or a network would.
-func (n *node) isCut(cut bool) {
+// cutOff separates the node from Redis, as a kill or a broken network would, or reconnects it.
+func (n *node) cutOff(cut bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.cut = cut
-	for _, wire := range n.wires {
-		wire.Close()
+	for _, conn := range n.conns {
+		conn.Close()
 	}
-	n.wires = nil
+	n.conns = nil
 }
 
 func (n *node) open(connections ...string) {
@@ -178,44 +181,44 @@ func (n *node) open(connections ...string) {
 	}
 }
 
-func (n *node) end(connection string) {
+func (n *node) disconnect(connection string) {
 	n.mu.Lock()
 	delete(n.text, connection)
 	n.mu.Unlock()
 	n.Changed(connection)
 }
 
-// wrote waits until Redis has so many records of the node.
-func (n *node) wrote(s *redisServer, records int) {
+// waitForRecords waits until Redis has that number of records of the node.
+func (n *node) waitForRecords(s *redisServer, records int) {
 	n.t.Helper()
 	eventually(n.t, fmt.Sprintf("%s has %d records in Redis", n.name, records), func() bool {
 		return s.client.HLen(context.Background(), n.keys.connections(n.name)).Val() == int64(records) && n.Stats().Held
 	})
 }
 
-func (n *node) Record(to []byte, connection string) []byte {
+func (n *node) Record(dst []byte, connection string) []byte {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if text, ok := n.text[connection]; ok {
-		return append(to, text...)
+		return append(dst, text...)
 	}
 	return nil
 }
 
-func (n *node) Close(_ context.Context, records []Record) (told []string, err error) {
+func (n *node) Close(_ context.Context, records []Record) (closed []string, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.fails != nil {
-		return nil, n.fails
+	if n.closeErr != nil {
+		return nil, n.closeErr
 	}
 	for _, record := range records {
 		if string(record.Text) != "cookie of "+record.Connection {
 			n.t.Errorf("the record of %s is %q", record.Connection, record.Text)
 		}
 		n.closed[record.Connection]++
-		told = append(told, record.Connection)
+		closed = append(closed, record.Connection)
 	}
-	return told, nil
+	return closed, nil
 }
 
 func (n *node) Taken(connections []string) {
@@ -225,6 +228,8 @@ func (n *node) Taken(connections []string) {
 	slices.Sort(n.taken)
 }
 
+// closedSoFar returns how many connections of other nodes this one has closed, and the most closes
+// of a single one.
 func (n *node) closedSoFar() (most, connections int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -234,7 +239,7 @@ func (n *node) closedSoFar() (most, connections int) {
 	return most, len(n.closed)
 }
 
-func (n *node) wasTaken() []string {
+func (n *node) takenOver() []string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.taken
@@ -247,9 +252,12 @@ func numbered(name string, n int) (names []string) {
 	return names
 }
 
-func (o *output) times(words string) int { return strings.Count(o.String(), words) }
+func (o *output) count(words string) int { return strings.Count(o.String(), words) }
 
-// as is a client of a user of Redis.
-func (s *redisServer) as(user string) *redis.Client {
-	return redis.NewClient(&redis.Options{Network: "unix", Addr: s.path, Protocol: 2, DisableIdentity: true, Username: user, Password: "any", MaxRetries: -1})
+// clientOf connects as a Redis user.
+func (s *redisServer) clientOf(user string) *redis.Client {
+	return redis.NewClient(&redis.Options{
+		Network: "unix", Addr: s.path, Protocol: 2, DisableIdentity: true, MaxRetries: -1,
+		Username: user, Password: "any",
+	})
 }

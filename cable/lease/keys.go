@@ -2,15 +2,15 @@ package lease
 
 import "time"
 
-// day is how long is remembered what nobody needs sooner or later: the records
-// of a node that nobody takes over, and that one was taken over.
+// day is how long Redis keeps the records of a node that nobody takes over, and the note that a
+// node was taken over.
 const day = 24 * time.Hour
 
-// keys names what is kept in Redis.
+// keys names the package's keys in Redis.
 type keys struct{ prefix string }
 
-// newKeys begins every name as Rails does its channels: without a prefix, or
-// with one, which may be empty, and a colon.
+// newKeys builds the prefix as Rails does for its channels: nil adds nothing, any other prefix (the
+// empty one too) is followed by a colon.
 func newKeys(prefix *string) keys {
 	if prefix == nil {
 		return keys{"_catenary:"}
@@ -22,6 +22,8 @@ func (k keys) nodes() string                  { return k.prefix + "nodes" }
 func (k keys) lease(name string) string       { return k.prefix + "{" + name + "}" }
 func (k keys) connections(name string) string { return k.lease(name) + ":connections" }
 func (k keys) taken(name string) string       { return k.lease(name) + ":taken" }
-func (k keys) of(name string) (three []string) {
+
+// all returns a node's three keys in the order in which the scripts expect them.
+func (k keys) all(name string) []string {
 	return []string{k.lease(name), k.connections(name), k.taken(name)}
 }

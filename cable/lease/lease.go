@@ -11,120 +11,126 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Options are what a Lease needs.
+// stopTimeout bounds the work between the end of Run's context and Run's return.
+const stopTimeout = 2 * time.Second
+
+// Options configure a Lease.
 type Options struct {
-	Redis  redis.UniversalClient // the lease closes it
+	Redis  redis.UniversalClient // Run closes it
 	Prefix *string               // broadcasts.channel_prefix; nil: none
-	Node   string                // our name, made anew at every start
-	Secret string                // of all nodes: seals records
-	TTL    time.Duration         // how long a node may be silent
+	Node   string                // this node's name, unique to each start
+	Secret string                // shared by all nodes; seals the records
+	TTL    time.Duration         // how long a node may go without renewing its lease
 	Log    *slog.Logger
 }
 
-// Connections are those of this node, and the way to Rails.
+// Connections are this node's connections and its way to Rails.
 type Connections interface {
-	// Record appends what another node needs in order to end a connection in
-	// Rails. It returns nil if Rails knows of its end.
-	Record(to []byte, connection string) []byte
-	// Close tells Rails of the ends of another node's connections. It returns
-	// those of which Rails knows now, or may know; with an error, the others are
-	// to be tried again.
-	Close(ctx context.Context, records []Record) (told []string, err error)
-	// Taken ends all connections. Of those that are named another node has
-	// told Rails.
+	// Record appends to dst what another node needs to run the connection's disconnect callbacks.
+	// It returns nil if Rails has run them already, or has nothing to run.
+	Record(dst []byte, connection string) []byte
+
+	// Close has Rails run the disconnect callbacks of another node's connections. It returns the
+	// connections whose callbacks ran or may have run. With an error, the others are to be retried.
+	Close(ctx context.Context, records []Record) (closed []string, err error)
+
+	// Taken closes all connections of this node, after another node took it over. For the
+	// connections in its argument the other node has run the callbacks.
 	Taken(connections []string)
 }
 
 // Record is one connection of another node.
 type Record struct {
 	Connection string
-	Text       []byte
+	Text       []byte // what Connections.Record returned there
 }
 
-// Lease is what other nodes know of this one. A nil Lease does nothing.
+// Lease tells other nodes that this one is alive, and keeps the records that they need if it is
+// not. A nil Lease does nothing.
 type Lease struct {
-	redis redis.UniversalClient
-	keys  keys
-	node  string
-	ttl   time.Duration
-	log   *slog.Logger
-
+	redis       redis.UniversalClient
+	keys        keys
+	node        string
+	ttl         time.Duration
+	log         *slog.Logger
 	secret      string
-	connections Connections
-	wake        chan struct{} // something has changed
-	doubt       chan struct{} // the lease seems not to be ours
+	connections Connections // set by Run
 
-	until   atomic.Pointer[time.Time] // when the lease may run out; nil: there is none that could
-	refused atomic.Bool               // Redis does not let us
-	takers  sync.WaitGroup
-	turn    sync.Mutex // one node is taken over at a time
+	changed chan struct{} // wakes the writer
+	recheck chan struct{} // renew now: Redis says that the lease is not ours
 
-	tookOver  atomic.Int64
-	closedFor atomic.Int64
+	validUntil atomic.Pointer[time.Time] // nil before the first renewal: no lease can expire
+	denied     atomic.Bool               // Redis does not allow what a lease needs
 
-	// of flush
-	plain, sealed []byte // buffers
+	takeovers  sync.WaitGroup
+	takeoverMu sync.Mutex // one node is taken over at a time
 
-	// of the loop of keep
-	missing map[string]time.Time // since when a node's lease is looked for in vain
-	steady  time.Time            // since when every renewal has succeeded
-	begun   int                  // leases, ours
+	nodesTakenOver       atomic.Int64
+	connectionsTakenOver atomic.Int64
 
-	mu      sync.Mutex
-	name    string // of our lease
-	sealer  sealer
-	held    bool // it is in Redis
-	down    bool // the last renewal failed
-	settled chan struct{}
-	records records
-	claimed map[string]bool // leases of others
-	others  []string        // that have one, at the last look
+	// owned by the writer: buffers
+	plain, sealed []byte
+
+	// owned by the renewal loop
+	missingSince map[string]time.Time // other nodes' leases that were not found
+	healthySince time.Time            // every renewal since then has succeeded
+	generation   int                  // number of names this process has used
+
+	mu       sync.Mutex
+	name     string // of our lease
+	sealer   sealer
+	held     bool          // Redis has our lease
+	down     bool          // the last renewal failed
+	answered chan struct{} // closed and replaced after each attempt to renew
+	records  records
+	claimed  map[string]bool // other nodes' leases that we hold
+	others   []string        // nodes that had a lease at the last look
 }
 
-// New checks nothing and opens nothing.
+// New opens no connection.
 func New(o Options) *Lease {
 	l := &Lease{
 		redis: o.Redis, keys: newKeys(o.Prefix), node: o.Node, ttl: o.TTL, log: o.Log, secret: o.Secret,
-		wake: make(chan struct{}, 1), doubt: make(chan struct{}, 1), settled: make(chan struct{}),
-		missing: map[string]time.Time{}, records: newRecords(), claimed: map[string]bool{},
+		changed: make(chan struct{}, 1), recheck: make(chan struct{}, 1), answered: make(chan struct{}),
+		missingSince: map[string]time.Time{}, records: newRecords(), claimed: map[string]bool{},
 	}
-	l.begin()
+	l.rename()
 	return l
 }
 
-// begin takes a name that nobody has had. Nothing is in Redis yet.
-func (l *Lease) begin() {
+// rename gives the lease a name that was never used. Redis has nothing under it yet.
+func (l *Lease) rename() {
 	l.name = l.node
-	if l.begun > 0 {
-		l.name = fmt.Sprintf("%s.%d", l.node, l.begun)
+	if l.generation > 0 {
+		l.name = fmt.Sprintf("%s.%d", l.node, l.generation)
 	}
-	l.begun++
-	l.sealer, l.held = newSealer(l.secret, l.name), false
-	l.until.Store(nil)
+	l.generation++
+	l.sealer = newSealer(l.secret, l.name)
+	l.held = false
+	l.validUntil.Store(nil)
 }
 
-// Changed says that the record of a connection has, or that Rails knows of the
-// connection's end. It never blocks.
+// Changed reports that a connection's record has changed, or that Rails has run the connection's
+// disconnect callbacks. It never blocks.
 func (l *Lease) Changed(connection string) {
-	if l == nil || l.refused.Load() {
+	if l == nil || l.denied.Load() {
 		return
 	}
 	l.mu.Lock()
 	l.records.change(connection)
 	l.mu.Unlock()
-	nudge(l.wake)
+	wake(l.changed)
 }
 
-func nudge(c chan struct{}) {
+func wake(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:
 	}
 }
 
-// Run keeps the lease until ctx ends, and then gives it up: what Rails has not
-// been told by then is left to the others. No trouble with Redis ends it, but
-// that Redis does not let us.
+// Run keeps the lease until ctx ends and then releases it, so that other nodes take over whatever
+// Rails has not been told. It returns earlier only if Redis does not allow what a lease needs.
 func (l *Lease) Run(ctx context.Context, connections Connections) error {
 	if l == nil {
 		return nil
@@ -134,34 +140,19 @@ func (l *Lease) Run(ctx context.Context, connections Connections) error {
 	working, stop := context.WithCancel(ctx)
 	var writer sync.WaitGroup
 	writer.Go(func() { l.writeBehind(working) })
-	l.keep(working)
+	l.keepRenewing(working)
 	stop()
 	writer.Wait()
-	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWait)
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
-	l.giveUp(ending)
-	l.awaitTakers(ending)
+	l.giveUp(stopping)
+	l.waitForTakeovers(stopping)
 	return nil
 }
 
-// endWait is how long the end of the process may take.
-const endWait = 2 * time.Second
-
-func (l *Lease) awaitTakers(ctx context.Context) {
-	done := make(chan struct{})
-	go func() {
-		l.takers.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-ctx.Done():
-	}
-}
-
-// giveUp ends the lease at the end of the process.
+// giveUp writes what is pending and releases our lease.
 func (l *Lease) giveUp(ctx context.Context) {
-	if !l.held || l.refused.Load() {
+	if !l.held || l.denied.Load() {
 		return
 	}
 	for l.flush(ctx) {
@@ -169,15 +160,27 @@ func (l *Lease) giveUp(ctx context.Context) {
 	l.release(ctx, l.name)
 }
 
-// release gives up a lease, ours or one that we have claimed.
+// release gives up a lease: ours, or one that we have claimed.
 func (l *Lease) release(ctx context.Context, name string) {
-	ctx, cancel := l.wait(ctx)
+	ctx, cancel := l.withTimeout(ctx)
 	defer cancel()
-	left, err := release.Run(ctx, l.redis, l.keys.of(name), l.node).Int()
+	left, err := releaseScript.Run(ctx, l.redis, l.keys.all(name), l.node).Int()
 	if err == nil && left == 0 {
 		err = l.redis.SRem(ctx, l.keys.nodes(), name).Err()
 	}
 	if err != nil {
-		l.log.Warn("a lease could not be given up: it runs out", "error", err)
+		l.log.Warn("failed to release lease, which expires by itself", "error", err)
+	}
+}
+
+func (l *Lease) waitForTakeovers(ctx context.Context) {
+	done := make(chan struct{})
+	go func() {
+		l.takeovers.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
 	}
 }

@@ -1,11 +1,11 @@
 package lease
 
-// records is what is known of this node's records in Redis. It holds names of
-// connections, no content: there are never more than there are connections.
+// records tracks what Redis has of this node's records. It holds connection names only, so it is
+// never larger than the table of connections.
 type records struct {
-	changed map[string]struct{} // to be written anew, or removed
-	written map[string]bool     // true: surely, and false: perhaps
-	writing int                 // taken from changed, and not in Redis yet
+	changed map[string]struct{} // to be written or removed
+	written map[string]bool     // true: Redis confirmed the record; false: Redis may have it
+	writing int                 // taken from changed, not confirmed yet
 }
 
 func newRecords() records {
@@ -18,17 +18,17 @@ func (r *records) change(connections ...string) {
 	}
 }
 
-// changeAll has everything written anew: Redis may have lost it.
+// changeAll has every record written again, because Redis may have lost them.
 func (r *records) changeAll() {
 	for connection := range r.written {
 		r.changed[connection] = struct{}{}
 	}
 }
 
-// take returns some of those to be written.
-func (r *records) take(most int) (connections []string) {
+// take removes up to limit connections from changed and returns them.
+func (r *records) take(limit int) (connections []string) {
 	for connection := range r.changed {
-		if len(connections) == most {
+		if len(connections) == limit {
 			break
 		}
 		delete(r.changed, connection)
@@ -38,17 +38,18 @@ func (r *records) take(most int) (connections []string) {
 	return connections
 }
 
-// waiting is how many records Redis does not have as they are now.
-func (r *records) waiting() int { return len(r.changed) + r.writing }
+// pending counts the records of which Redis does not have the latest version.
+func (r *records) pending() int { return len(r.changed) + r.writing }
 
-// attempt notes what is about to be written.
+// attempt notes that connections are about to be written.
 func (r *records) attempt(connections []string) {
 	for _, connection := range connections {
-		r.written[connection] = r.written[connection]
+		r.written[connection] = r.written[connection] // adds it as false, keeps true
 	}
 }
 
-func (r *records) wrote(set, removed []string) {
+// confirm notes what Redis has set and removed.
+func (r *records) confirm(set, removed []string) {
 	for _, connection := range set {
 		r.written[connection] = true
 	}
@@ -57,24 +58,24 @@ func (r *records) wrote(set, removed []string) {
 	}
 }
 
-// lose forgets what was written, and returns it, as far as that is sure.
-func (r *records) lose() (surely []string) {
+// reset forgets what was written, and returns the connections whose records Redis had confirmed.
+func (r *records) reset() (confirmed []string) {
 	for connection, sure := range r.written {
 		if sure {
-			surely = append(surely, connection)
+			confirmed = append(confirmed, connection)
 			delete(r.changed, connection)
 		}
 	}
 	r.written = map[string]bool{}
-	return surely
+	return confirmed
 }
 
-// known returns those of which there may be a record.
-func (r *records) known(connections []string) (known []string) {
+// existing returns those of the connections of which Redis may have a record.
+func (r *records) existing(connections []string) (existing []string) {
 	for _, connection := range connections {
 		if _, ok := r.written[connection]; ok {
-			known = append(known, connection)
+			existing = append(existing, connection)
 		}
 	}
-	return known
+	return existing
 }

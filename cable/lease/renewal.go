@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// keep renews the lease and looks after the others'.
-func (l *Lease) keep(ctx context.Context) {
+// keepRenewing renews the lease and looks for expired leases of other nodes, until ctx ends or
+// Redis denies it.
+func (l *Lease) keepRenewing(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -14,39 +15,40 @@ func (l *Lease) keep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
-		case <-l.doubt:
+		case <-l.recheck:
 		}
 		began := time.Now()
 		answer, err := l.renew(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		l.settle(began, answer, err)
+		l.apply(began, answer, err)
 		if err == nil {
-			err = l.watch(ctx)
+			err = l.claimExpired(ctx)
 		}
-		if isRefusal(err) {
-			l.refuse(err)
+		if isDenied(err) {
+			l.disable(err)
 			return
 		}
+		next := l.interval()
 		if err != nil {
-			timer.Reset(min(l.every(), again))
-		} else {
-			timer.Reset(l.every())
+			next = min(next, retryAfter)
 		}
+		timer.Reset(next)
 	}
 }
 
-// every is how often a lease is renewed: twice it may fail.
-func (l *Lease) every() time.Duration { return l.ttl / 3 }
+// interval is the time between renewals: two in a row may fail before the lease expires.
+func (l *Lease) interval() time.Duration { return l.ttl / 3 }
 
-// wait bounds every word with Redis.
-func (l *Lease) wait(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, max(l.every(), time.Second))
+// withTimeout bounds one exchange with Redis.
+func (l *Lease) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, max(l.interval(), time.Second))
 }
 
+// renew renews our lease and those that we have claimed.
 func (l *Lease) renew(ctx context.Context) (answer string, err error) {
-	ctx, cancel := l.wait(ctx)
+	ctx, cancel := l.withTimeout(ctx)
 	defer cancel()
 	l.mu.Lock()
 	name := l.name
@@ -55,45 +57,46 @@ func (l *Lease) renew(ctx context.Context) (answer string, err error) {
 		claimed = append(claimed, other)
 	}
 	l.mu.Unlock()
-	answer, err = renew.Run(ctx, l.redis, l.keys.of(name), l.node, l.ttl.Milliseconds(), int(day.Seconds())).Text()
-	if err == nil && answer != taken {
-		err = l.enlist(ctx, name)
+	answer, err = renewScript.Run(ctx, l.redis, l.keys.all(name),
+		l.node, l.ttl.Milliseconds(), int(day.Seconds())).Text()
+	if err == nil && answer != answerTaken {
+		err = l.register(ctx, name)
 	}
 	for _, other := range claimed {
-		l.hold(ctx, other) // who takes it over asks again before each step
+		l.extend(ctx, other) // an error is found by takeOver, which extends before each batch
 	}
 	return answer, err
 }
 
-// enlist has others look for our lease. No record is written before.
-func (l *Lease) enlist(ctx context.Context, name string) error {
+// register adds our lease to those that other nodes watch. Records are written only afterwards.
+func (l *Lease) register(ctx context.Context, name string) error {
 	if err := l.redis.SAdd(ctx, l.keys.nodes(), name).Err(); err != nil {
 		return err
 	}
 	return l.redis.Expire(ctx, l.keys.nodes(), day).Err()
 }
 
-// settle takes in what a renewal has shown, and then wakes who waits for it.
-func (l *Lease) settle(began time.Time, answer string, err error) {
+// apply acts on the answer to a renewal and then wakes those who wait for it.
+func (l *Lease) apply(began time.Time, answer string, err error) {
 	switch {
 	case err != nil:
-		l.failed(err)
-	case answer == taken:
+		l.renewalFailed(err)
+	case answer == answerTaken:
 		l.lost()
 	default:
 		l.renewed(began, answer)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	close(l.settled)
-	l.settled = make(chan struct{})
+	l.wakeWaiters()
 }
 
-func (l *Lease) failed(err error) {
+func (l *Lease) renewalFailed(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.down && !isRefusal(err) {
-		l.log.Warn("the lease of this node cannot be renewed: if it is killed now, its callbacks do not run", "error", err)
+	if !l.down && !isDenied(err) {
+		l.log.Warn("failed to renew this node's lease: if it is killed now, its callbacks do not run",
+			"error", err)
 	}
 	l.down = true
 }
@@ -102,41 +105,45 @@ func (l *Lease) renewed(began time.Time, answer string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.down {
-		l.log.Info("the lease of this node is renewed again")
+		l.log.Info("renewed this node's lease again")
 	}
-	if l.held && (l.down || answer == fresh) {
+	if l.held && (l.down || answer == answerNew) {
 		l.records.changeAll()
 	}
-	if !l.held || l.down || !l.sure() {
-		l.steady = began
+	if !l.held || l.down || !l.valid() {
+		l.healthySince = began
 	}
-	l.held, l.down = true, false
+	l.held = true
+	l.down = false
 	until := began.Add(l.ttl)
-	l.until.Store(&until)
-	nudge(l.wake)
+	l.validUntil.Store(&until)
+	wake(l.changed)
 }
 
-// lost ends the connections before anybody is told that the lease is ours, under
-// its new name.
+// lost handles a takeover of this node: it closes the connections before it renews under a new
+// name, because a valid lease lets commands and close calls go to Rails again.
 func (l *Lease) lost() {
 	l.mu.Lock()
-	told, old := l.records.lose(), l.name
+	closed := l.records.reset()
+	old := l.name
 	l.mu.Unlock()
-	l.log.Warn("this node was silent for too long, and another has run its callbacks: browsers are told to come back", "lease", l.ttl, "connections", len(told))
-	l.connections.Taken(told)
-	l.forget(old)
+	l.log.Warn("another node ran this node's callbacks because its lease expired: browsers reconnect",
+		"lease", l.ttl, "connections", len(closed))
+	l.connections.Taken(closed)
+	l.forgetTakeover(old)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.begin()
+	l.rename()
 	l.down = false
-	nudge(l.doubt)
+	wake(l.recheck)
 }
 
-// forget removes the note that we were taken over, which we have read.
-func (l *Lease) forget(name string) {
-	ctx, cancel := l.wait(context.Background())
+// forgetTakeover removes the note that this node was taken over: we have read it.
+func (l *Lease) forgetTakeover(name string) {
+	ctx, cancel := l.withTimeout(context.Background())
 	defer cancel()
 	if err := l.redis.Del(ctx, l.keys.taken(name)).Err(); err != nil {
-		l.log.Debug("a note that this node was taken over could not be removed: it goes by itself in a day", "error", err)
+		l.log.Debug("failed to remove the note that this node was taken over, which expires in a day",
+			"error", err)
 	}
 }

@@ -8,13 +8,14 @@ import (
 	"errors"
 )
 
-// sealer seals the records of one node, for all who have the same secret. Each
-// node has a key of its own, so that none is used for very many records.
+// sealer encrypts the records of one node; any node with the same secret can open them. Each node
+// has its own key, which keeps the number of random nonces per key small.
 type sealer struct{ cipher.AEAD }
 
-// newSealer derives AES-256-GCM's key from the secret and the node's name.
+// newSealer derives an AES-256-GCM key from the secret and the node's name.
 func newSealer(secret, name string) sealer {
-	block, _ := aes.NewCipher(derive(derive([]byte(secret), "catenary lease v1"), name)) // 32 bytes are a key
+	key := derive(derive([]byte(secret), "catenary lease v1"), name)
+	block, _ := aes.NewCipher(key) // cannot fail: the key has 32 bytes
 	aead, _ := cipher.NewGCMWithRandomNonce(block)
 	return sealer{aead}
 }
@@ -25,15 +26,15 @@ func derive(key []byte, purpose string) []byte {
 	return mac.Sum(nil)
 }
 
-// seal binds a record to its connection.
-func (s sealer) seal(to []byte, connection string, text []byte) []byte {
-	return s.Seal(to, nil, text, []byte(connection))
+// seal appends the sealed record to dst. It can be opened for the same connection only.
+func (s sealer) seal(dst []byte, connection string, text []byte) []byte {
+	return s.Seal(dst, nil, text, []byte(connection))
 }
 
 func (s sealer) open(connection string, sealed []byte) ([]byte, error) {
 	text, err := s.Open(nil, nil, sealed, []byte(connection))
 	if err != nil {
-		return nil, errors.New("it was sealed with another secret: give all nodes the same one")
+		return nil, errors.New("record is sealed with another secret: give all nodes the same one")
 	}
 	return text, nil
 }

@@ -9,47 +9,51 @@ import (
 )
 
 const (
-	closeBatch = 50 // ends that Rails is told of at once
-	again      = time.Second
+	closeBatch = 50 // records whose callbacks Rails runs at once
+	retryAfter = time.Second
 )
 
-// watch looks for leases that have run out. One is claimed only if it has been
-// missing for so long that its owner, if there were one, would have renewed it,
-// and only by a node that has itself been in touch for long enough: when Redis
-// has been away from all, all come back at their own pace.
-func (l *Lease) watch(ctx context.Context) error {
-	names, err := l.names(ctx)
+var errNotOurs = errors.New("lease is held by another node")
+
+// claimExpired looks for leases that have expired and claims them. When Redis was unreachable for
+// all nodes, every lease expires, and each node renews its own when it gets through. So a lease is
+// claimed only if a living owner would have renewed it by now, and only by a node that has itself
+// been in touch with Redis for a whole TTL.
+func (l *Lease) claimExpired(ctx context.Context) error {
+	names, err := l.otherNodes(ctx)
 	if err != nil {
 		return err
 	}
-	missing, others := map[string]time.Time{}, []string{}
+	missingSince := map[string]time.Time{}
+	others := []string{}
 	for _, name := range names {
-		there, err := l.isThere(ctx, name)
+		exists, err := l.exists(ctx, name)
 		if err != nil {
 			return err
 		}
-		if there {
+		if exists {
 			others = append(others, name)
 			continue
 		}
-		since, known := l.missing[name]
+		since, known := l.missingSince[name]
 		if !known {
 			since = time.Now()
 		}
-		if missing[name] = since; time.Since(since) >= l.every() && time.Since(l.steady) >= l.ttl {
+		missingSince[name] = since
+		if time.Since(since) >= l.interval() && time.Since(l.healthySince) >= l.ttl {
 			l.claim(ctx, name)
 		}
 	}
-	l.missing = missing
+	l.missingSince = missingSince
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.others = others
 	return nil
 }
 
-// names are all nodes but this.
-func (l *Lease) names(ctx context.Context) (others []string, err error) {
-	ctx, cancel := l.wait(ctx)
+// otherNodes returns the registered names except ours and those that we have claimed.
+func (l *Lease) otherNodes(ctx context.Context) (others []string, err error) {
+	ctx, cancel := l.withTimeout(ctx)
 	defer cancel()
 	names, err := l.redis.SMembers(ctx, l.keys.nodes()).Result()
 	l.mu.Lock()
@@ -62,88 +66,75 @@ func (l *Lease) names(ctx context.Context) (others []string, err error) {
 	return others, err
 }
 
-func (l *Lease) isThere(ctx context.Context, name string) (bool, error) {
-	ctx, cancel := l.wait(ctx)
+func (l *Lease) exists(ctx context.Context, name string) (bool, error) {
+	ctx, cancel := l.withTimeout(ctx)
 	defer cancel()
 	n, err := l.redis.Exists(ctx, l.keys.lease(name)).Result()
 	return n > 0, err
 }
 
 func (l *Lease) claim(ctx context.Context, name string) {
-	asking, cancel := l.wait(ctx)
+	claiming, cancel := l.withTimeout(ctx)
 	defer cancel()
-	records, err := claim.Run(asking, l.redis, l.keys.of(name), l.node, l.ttl.Milliseconds(), int(day.Seconds())).Int()
-	if err != nil || records < 0 { // somebody else was sooner
+	records, err := claimScript.Run(claiming, l.redis, l.keys.all(name),
+		l.node, l.ttl.Milliseconds(), int(day.Seconds())).Int()
+	if err != nil || records < 0 { // another node was faster
 		return
 	}
 	if records == 0 {
-		l.redis.SRem(asking, l.keys.nodes(), name) // or in the next round
+		l.redis.SRem(claiming, l.keys.nodes(), name) // if it fails, the next round does it
 		return
 	}
-	l.log.Warn("a node is silent: its connections' callbacks are run by this one", "node", name, "connections", records)
-	l.tookOver.Add(1)
+	l.log.Warn("took over a node that stopped renewing its lease: running its connections' callbacks",
+		"node", name, "connections", records)
+	l.nodesTakenOver.Add(1)
 	l.mu.Lock()
 	l.claimed[name] = true
 	l.mu.Unlock()
-	l.takers.Go(func() { l.takeOver(ctx, name) })
+	l.takeovers.Go(func() { l.takeOver(ctx, name) })
 }
 
-// hold keeps a claimed lease, and tells whether it is still ours.
-func (l *Lease) hold(ctx context.Context, name string) (ours bool, err error) {
-	ctx, cancel := l.wait(ctx)
-	defer cancel()
-	ours, err = hold.Run(ctx, l.redis, l.keys.of(name), l.node, l.ttl.Milliseconds()).Bool()
-	if err == nil && !ours {
-		l.drop(name)
-	}
-	return ours, err
-}
-
-// takeOver makes another node's close calls. What it does not finish is
-// somebody else's to finish.
+// takeOver makes the close calls of another node until no record is left. If it stops before,
+// another node claims the lease and finishes.
 func (l *Lease) takeOver(ctx context.Context, name string) {
-	l.turn.Lock()
-	defer l.turn.Unlock()
-	defer l.drop(name)
-	sealer, closed, waiting := newSealer(l.secret, name), 0, false
+	l.takeoverMu.Lock()
+	defer l.takeoverMu.Unlock()
+	defer l.unclaim(name)
+	sealer := newSealer(l.secret, name)
+	closed := 0
+	failing := false
 	for cursor := uint64(0); ctx.Err() == nil; {
-		batch, next, err := l.some(ctx, name, cursor)
+		batch, next, err := l.scan(ctx, name, cursor)
 		if err == nil && batch == nil {
 			break
 		}
 		if err == nil {
-			err = l.close(ctx, sealer, name, batch)
+			err = l.closeRecords(ctx, sealer, name, batch)
 		}
 		if errors.Is(err, errNotOurs) {
-			l.log.Warn("another node goes on with the callbacks of a silent one", "node", name)
+			l.log.Warn("another node continues the takeover", "node", name)
 			return
 		}
 		if err == nil {
-			cursor, waiting = next, false
+			cursor = next
+			failing = false
 			closed += len(batch)
 			continue
 		}
-		if !waiting && ctx.Err() == nil {
-			l.log.Warn("the callbacks of a silent node have to wait", "node", name, "error", err)
+		if !failing && ctx.Err() == nil {
+			l.log.Warn("failed to run callbacks of a node taken over, retrying", "node", name, "error", err)
 		}
-		waiting = true
-		pause(ctx, again)
+		failing = true
+		pause(ctx, retryAfter)
 	}
 	l.release(context.WithoutCancel(ctx), name)
-	l.log.Info("callbacks of a silent node have been run", "node", name, "connections", closed)
+	l.log.Info("finished takeover", "node", name, "connections", closed)
 }
 
-// drop forgets that we have claimed a lease.
-func (l *Lease) drop(name string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.claimed, name)
-}
-
-// some returns a few records by connection, and where to go on; nil: there are
-// no more.
-func (l *Lease) some(ctx context.Context, name string, cursor uint64) (batch map[string]string, next uint64, err error) {
-	ctx, cancel := l.wait(ctx)
+// scan returns some records by connection, and the next cursor. A nil batch means that no record is
+// left.
+func (l *Lease) scan(ctx context.Context, name string, cursor uint64) (batch map[string]string, next uint64, err error) {
+	ctx, cancel := l.withTimeout(ctx)
 	defer cancel()
 	key := l.keys.connections(name)
 	if left, err := l.redis.HLen(ctx, key).Result(); err != nil || left == 0 {
@@ -157,34 +148,33 @@ func (l *Lease) some(ctx context.Context, name string, cursor uint64) (batch map
 	return batch, next, err
 }
 
-var errNotOurs = errors.New("the lease is not ours any more")
-
-// close tells Rails of a batch and removes it.
-func (l *Lease) close(ctx context.Context, s sealer, name string, batch map[string]string) error {
-	ours, err := l.hold(ctx, name)
+// closeRecords has Rails run the callbacks of a batch, and removes its records.
+func (l *Lease) closeRecords(ctx context.Context, s sealer, name string, batch map[string]string) error {
+	ours, err := l.extend(ctx, name)
 	if err == nil && !ours {
 		return errNotOurs
 	}
 	if err != nil || len(batch) == 0 {
 		return err
 	}
-	told, closing := l.connections.Close(ctx, l.open(s, name, batch))
-	if closing == nil {
-		told = slices.Collect(maps.Keys(batch)) // those too that cannot be read
+	closed, closeErr := l.connections.Close(ctx, l.openRecords(s, name, batch))
+	if closeErr == nil {
+		closed = slices.Collect(maps.Keys(batch)) // the unreadable ones too
 	}
-	l.closedFor.Add(int64(len(told)))
-	if len(told) == 0 {
-		return closing
+	l.connectionsTakenOver.Add(int64(len(closed)))
+	if len(closed) == 0 {
+		return closeErr
 	}
-	return errors.Join(l.remove(context.WithoutCancel(ctx), name, told), closing)
+	return errors.Join(l.remove(context.WithoutCancel(ctx), name, closed), closeErr)
 }
 
-// open leaves out what cannot be read, now or later.
-func (l *Lease) open(s sealer, name string, batch map[string]string) (records []Record) {
+// openRecords unseals a batch and leaves out records that it cannot read: a retry would not help.
+func (l *Lease) openRecords(s sealer, name string, batch map[string]string) (records []Record) {
 	for connection, sealed := range batch {
 		text, err := s.open(connection, []byte(sealed))
 		if err != nil {
-			l.log.Error("the callbacks of a silent node's connection cannot be run", "node", name, "connection", connection, "error", err)
+			l.log.Error("failed to read the record of a connection taken over: its callbacks do not run",
+				"node", name, "connection", connection, "error", err)
 			continue
 		}
 		records = append(records, Record{connection, text})
@@ -192,10 +182,21 @@ func (l *Lease) open(s sealer, name string, batch map[string]string) (records []
 	return records
 }
 
-// remove removes records. It insists, for as long as the lease may be ours: their
-// callbacks have run.
+// extend renews a claimed lease and reports whether it is still ours.
+func (l *Lease) extend(ctx context.Context, name string) (ours bool, err error) {
+	ctx, cancel := l.withTimeout(ctx)
+	defer cancel()
+	ours, err = extendScript.Run(ctx, l.redis, l.keys.all(name), l.node, l.ttl.Milliseconds()).Bool()
+	if err == nil && !ours {
+		l.unclaim(name)
+	}
+	return ours, err
+}
+
+// remove removes the records of connections whose callbacks have run. It retries for as long as the
+// lease may be ours, since a record left behind has its callbacks run again.
 func (l *Lease) remove(ctx context.Context, name string, connections []string) error {
-	for end := time.Now().Add(l.ttl); ; pause(ctx, again) {
+	for end := time.Now().Add(l.ttl); ; pause(ctx, retryAfter) {
 		ours, err := l.write(ctx, name, connections, nil)
 		if err == nil && !ours {
 			err = errNotOurs
@@ -204,6 +205,12 @@ func (l *Lease) remove(ctx context.Context, name string, connections []string) e
 			return err
 		}
 	}
+}
+
+func (l *Lease) unclaim(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.claimed, name)
 }
 
 func pause(ctx context.Context, d time.Duration) {

@@ -6,19 +6,19 @@ import (
 )
 
 const (
-	writeEvery = 100 * time.Millisecond // so much a node that is killed has not written
-	writeMost  = 256                    // records at once
-	writeBytes = 1 << 20                // about so many at once
+	writeEvery = 100 * time.Millisecond // what changed within the last writeEvery is lost in a kill
+	writeMost  = 256                    // records in one write
+	writeBytes = 1 << 20                // in one write, exceeded by at most one record
 )
 
-// writeBehind writes what has changed, together what came together. It costs
-// nothing while nothing changes.
+// writeBehind writes changed records, in one batch per writeEvery. It is idle while nothing
+// changes.
 func (l *Lease) writeBehind(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-l.wake:
+		case <-l.changed:
 		}
 		select {
 		case <-ctx.Done():
@@ -30,8 +30,8 @@ func (l *Lease) writeBehind(ctx context.Context) {
 	}
 }
 
-// flush writes some of what has changed, and tells whether there may be more.
-// What could not be written waits for the next renewal.
+// flush writes one batch and reports whether there may be more. What it fails to write stays
+// pending until the next renewal wakes the writer.
 func (l *Lease) flush(ctx context.Context) (more bool) {
 	l.mu.Lock()
 	name, sealer := l.name, l.sealer
@@ -43,7 +43,7 @@ func (l *Lease) flush(ctx context.Context) (more bool) {
 	l.mu.Unlock()
 
 	var set, removed, rest []string
-	var records []any
+	var pairs []any
 	l.sealed = l.sealed[:0]
 	for i, connection := range connections {
 		if len(l.sealed) > writeBytes {
@@ -55,19 +55,21 @@ func (l *Lease) flush(ctx context.Context) (more bool) {
 			removed = append(removed, connection)
 			continue
 		}
+		l.plain = text
 		begin := len(l.sealed)
-		l.plain, l.sealed = text, sealer.seal(l.sealed, connection, text)
-		set, records = append(set, connection), append(records, connection, l.sealed[begin:])
+		l.sealed = sealer.seal(l.sealed, connection, text)
+		set = append(set, connection)
+		pairs = append(pairs, connection, l.sealed[begin:])
 	}
 
 	l.mu.Lock()
 	l.records.change(rest...)
-	removed = l.records.known(removed)
+	removed = l.records.existing(removed)
 	l.records.attempt(set)
 	l.mu.Unlock()
 	if len(set)+len(removed) > 0 {
-		ok, err := l.write(ctx, name, removed, records)
-		more = l.wrote(name, set, removed, ok, err)
+		ours, err := l.write(ctx, name, removed, pairs)
+		more = l.wrote(name, set, removed, ours, err)
 	} else {
 		more = len(connections) > 0
 	}
@@ -77,32 +79,34 @@ func (l *Lease) flush(ctx context.Context) (more bool) {
 	return more
 }
 
-func (l *Lease) wrote(name string, set, removed []string, ok bool, err error) (more bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch {
-	case name != l.name: // taken over meanwhile: there they are of no more use
-		l.records.change(set...)
-		return true
-	case err == nil && ok:
-		l.records.wrote(set, removed)
-		return true
-	case err == nil:
-		nudge(l.doubt)
-	}
-	l.records.change(set...)
-	l.records.change(removed...)
-	return false
-}
-
-// write reports false if the lease is not ours.
-func (l *Lease) write(ctx context.Context, name string, removed []string, set []any) (ok bool, err error) {
-	ctx, cancel := l.wait(ctx)
+// write removes and sets records in one step. It reports false if the lease is not ours.
+func (l *Lease) write(ctx context.Context, name string, removed []string, pairs []any) (ours bool, err error) {
+	ctx, cancel := l.withTimeout(ctx)
 	defer cancel()
-	arguments := make([]any, 0, 2+len(removed)+len(set))
+	arguments := make([]any, 0, 2+len(removed)+len(pairs))
 	arguments = append(arguments, l.node, len(removed))
 	for _, connection := range removed {
 		arguments = append(arguments, connection)
 	}
-	return write.Run(ctx, l.redis, l.keys.of(name), append(arguments, set...)...).Bool()
+	arguments = append(arguments, pairs...)
+	return writeScript.Run(ctx, l.redis, l.keys.all(name), arguments...).Bool()
+}
+
+// wrote records the outcome of a write and reports whether to continue.
+func (l *Lease) wrote(name string, set, removed []string, ours bool, err error) (more bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case name != l.name: // taken over meanwhile: write them again under the new name
+		l.records.change(set...)
+		return true
+	case err == nil && ours:
+		l.records.confirm(set, removed)
+		return true
+	case err == nil:
+		wake(l.recheck)
+	}
+	l.records.change(set...)
+	l.records.change(removed...)
+	return false
 }

@@ -1,11 +1,9 @@
-// Package relay passes channels, or whole connections, through to the app's own
-// Action Cable under Puma.
+// Package relay passes channels, or whole connections, through to the app's own Action Cable in
+// Puma.
 //
-// In come the browser's commands (Upstream.Send), out go WebSocket messages to
-// the app; what the app answers comes in on Upstream.run and goes out to the
-// Browser as it is. When Puma is restarted, the Upstream connects again and
-// repeats the subscriptions.
+// An Upstream is one browser's WebSocket to the app. Upstream.Send queues what the browser sends;
+// Upstream.run reads what the app sends and gives it to the Browser unchanged. When Puma restarts,
+// an Upstream of channels reconnects and subscribes again.
 //
-// Limits on the browser, its socket and its end are left to package cable,
-// which is the Browser.
+// Package cable implements Browser: limits on the browser, its socket and its close are there.
 package relay

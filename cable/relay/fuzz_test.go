@@ -9,7 +9,7 @@ import (
 	"github.com/catenary-cable/catenary/protocol"
 )
 
-// What the app's own Action Cable says of some channels is given to the browser as it is, or not at all.
+// FuzzUpstream checks that a message of the app reaches the browser unchanged or not at all.
 func FuzzUpstream(f *testing.F) {
 	const held = `{"channel":"A"}`
 	for _, text := range []string{
@@ -24,22 +24,22 @@ func FuzzUpstream(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		var said struct {
+		var message struct {
 			Type       any
 			Identifier *string
 		}
-		readable := json.Unmarshal(text, &said) == nil
-		if said.Type == "welcome" {
-			t.Skip() // it has the subscriptions repeated, over a WebSocket
+		readable := json.Unmarshal(text, &message) == nil
+		if message.Type == "welcome" {
+			t.Skip() // a welcome writes to a WebSocket, and there is none
 		}
 		b := &browser{}
 		u := relay.NewUpstream(t.Context(), b, &b.mu, nil, Limits{PendingBytes: 1 << 20})
 		u.running = true
 		u.mu.Lock()
-		u.ask(protocol.Command{Kind: protocol.Subscribe, Identifier: held}, []byte("{}"))
+		u.note(protocol.Command{Kind: protocol.Subscribe, Identifier: held}, []byte("{}"))
 		u.subscriptions[held].held = true
 		u.mu.Unlock()
-		u.take(text)
+		u.receive(text)
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		for _, sent := range b.sent {
@@ -47,13 +47,13 @@ func FuzzUpstream(f *testing.F) {
 				t.Errorf("%q became %q", text, sent)
 			}
 		}
-		if readable && said.Identifier != nil && *said.Identifier != held && len(b.sent) > 0 {
-			t.Errorf("%q was passed on, though the browser has not asked for it", text)
+		if readable && message.Identifier != nil && *message.Identifier != held && len(b.sent) > 0 {
+			t.Errorf("%q was passed on, but the browser has not subscribed", text)
 		}
 	})
 }
 
-// browser keeps what it is sent.
+// browser records what it is sent.
 type browser struct {
 	mu   sync.Mutex
 	sent []string

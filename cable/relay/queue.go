@@ -7,23 +7,28 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// outgoing is what the browser has said to the app.
+// writeTimeout bounds the write of one message to the app.
+const writeTimeout = 10 * time.Second
+
+// outgoing is a message from the browser to the app.
 type outgoing struct {
 	text         []byte
 	kind         protocol.Kind
 	subscription *subscription // nil if everything is relayed
 }
 
-// Send queues what the browser has said, in order. It blocks while too much
-// waits. The lock is held.
+// Send queues a message of the browser. While Limits.PendingBytes wait for the app it blocks, and
+// so does the browser's reader. The lock is held.
 func (u *Upstream) Send(command protocol.Command, text []byte) {
-	u.waitForRoom()
+	for u.queued >= u.limits.PendingBytes && !u.ended {
+		u.space.Wait()
+	}
 	if u.ended {
 		return
 	}
 	out := outgoing{text: text, kind: command.Kind}
 	if !u.whole {
-		out.subscription = u.ask(command, out.text)
+		out.subscription = u.note(command, text)
 		if out.subscription == nil {
 			return
 		}
@@ -41,14 +46,6 @@ func (u *Upstream) Send(command protocol.Command, text []byte) {
 // Queued returns how many bytes wait for the app. The lock is held.
 func (u *Upstream) Queued() int { return u.queued }
 
-// waitForRoom holds up the browser's reader while too much of what it said waits
-// for the app.
-func (u *Upstream) waitForRoom() {
-	for u.queued >= u.limits.PendingBytes && !u.ended {
-		u.space.Wait()
-	}
-}
-
 func (u *Upstream) startFlush() {
 	if !u.flushing {
 		u.flushing = true
@@ -56,17 +53,14 @@ func (u *Upstream) startFlush() {
 	}
 }
 
-// writeWait is how long the app may take for one message.
-const writeWait = 10 * time.Second
-
-// flush writes the queue, and the close frame if the connection has ended.
+// flush writes the queue, and a close frame if the connection has ended.
 func (u *Upstream) flush() {
 	u.mu.Lock()
 	for u.ready && len(u.queue) > 0 {
 		ws, next := u.ws, u.queue[0]
 		u.queue = u.queue[1:]
 		if next.subscription != nil {
-			u.written(next.subscription, next.kind)
+			u.sending(next.subscription, next.kind)
 		}
 		u.mu.Unlock()
 		err := write(ws, next.text)
@@ -78,18 +72,19 @@ func (u *Upstream) flush() {
 		}
 	}
 	u.flushing = false
-	ws, over := u.ws, u.ready && u.ended
+	ws, closing := u.ws, u.ready && u.ended
 	u.mu.Unlock()
-	if over { // the app answers with its own, and the reader ends
-		goodbye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
-		ws.WriteControl(websocket.CloseMessage, goodbye, time.Now().Add(writeWait))
+	if closing { // the app answers with its own close frame, which ends run
+		frame := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
+		ws.WriteControl(websocket.CloseMessage, frame, time.Now().Add(writeTimeout))
 		ws.SetReadDeadline(time.Now().Add(u.limits.CloseWait))
 	}
 }
 
-// write sends a text to the app. If it cannot, the reader finds out.
+// write sends a message to the app. If that fails, it closes the WebSocket, which ends
+// Upstream.read.
 func write(ws *websocket.Conn, text []byte) error {
-	ws.SetWriteDeadline(time.Now().Add(writeWait))
+	ws.SetWriteDeadline(time.Now().Add(writeTimeout))
 	err := ws.WriteMessage(websocket.TextMessage, text)
 	if err != nil {
 		ws.Close()

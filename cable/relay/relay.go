@@ -24,32 +24,38 @@ import (
 // All in place of channels passes whole connections through.
 const All = "all"
 
-// dialsAtOnce bounds the handshakes with the app that are under way. When Puma
-// is back, all browsers' upstreams come at the same time.
-const dialsAtOnce = 64
+const (
+	maxDials = 64 // handshakes with the app at once: after a restart of Puma all upstreams reconnect
 
-// Relay is what catenary leaves to the app's own Action Cable under Puma, and the
-// way there. A nil Relay leaves nothing to it.
+	dialTimeout = 10 * time.Second // for one attempt, from connecting to the app's 101
+
+	// pauses between attempts
+	firstPause   = 50 * time.Millisecond
+	longestPause = 2 * time.Second
+)
+
+// Relay knows what catenary passes through to the app's own Action Cable, and how to reach it. A
+// nil Relay passes nothing through.
 type Relay struct {
-	Proxies admission.Proxies // before us
+	Proxies admission.Proxies // in front of catenary
 
 	repeated atomic.Int64 // subscribes that were not passed on
 
 	whole    bool
-	channels map[string]bool
-	address  string // ws:// or wss:// and the host
+	channels map[string]bool // class names
+	address  string          // ws:// or wss:// and the host
 	dialer   websocket.Dialer
-	dials    chan struct{}
+	dials    chan struct{} // holds one token per handshake
 }
 
-// New passes some channels through, by their classes, or All. The
-// backend is http://host:port, https://host or unix:/path/to/puma.sock.
+// New passes through the channels of these classes, or everything (All). The backend is
+// http://host:port, https://host or unix:/path/to/puma.sock.
 func New(backend string, channels ...string) (*Relay, error) {
 	u, err := url.Parse(backend)
 	if err != nil {
 		return nil, fmt.Errorf("backend.url: %w", err)
 	}
-	r := &Relay{channels: map[string]bool{}, dials: make(chan struct{}, dialsAtOnce)}
+	r := &Relay{channels: map[string]bool{}, dials: make(chan struct{}, maxDials)}
 	r.dialer.WriteBufferPool = &sync.Pool{}
 	switch u.Scheme {
 	case "http":
@@ -62,7 +68,8 @@ func New(backend string, channels ...string) (*Relay, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", u.Path)
 		}
 	default:
-		return nil, fmt.Errorf("backend.url: %q is not a valid http:, https: or unix: URL: write for example http://127.0.0.1:3000", u.Redacted())
+		return nil, fmt.Errorf("backend.url: %q is not a valid http:, https: or unix: URL: write for example http://127.0.0.1:3000",
+			u.Redacted())
 	}
 	for _, channel := range channels {
 		r.whole = r.whole || channel == All
@@ -74,8 +81,8 @@ func New(backend string, channels ...string) (*Relay, error) {
 // TakesAll reports whether whole connections are passed through.
 func (r *Relay) TakesAll() bool { return r != nil && r.whole }
 
-// Repeated returns how many subscribes were not passed on, because the app holds
-// the subscription.
+// Repeated counts the subscribes that were not passed on because the app has the subscription
+// already.
 func (r *Relay) Repeated() int64 {
 	if r == nil {
 		return 0
@@ -83,14 +90,13 @@ func (r *Relay) Repeated() int64 {
 	return r.repeated.Load()
 }
 
-// Takes reports whether a command is about a channel that is passed through. The
-// identifier is read as Rails reads it, in
-// actioncable/lib/action_cable/connection/subscriptions.rb.
+// Takes reports whether a command is for a channel that is passed through. It reads the identifier
+// as actioncable/lib/action_cable/connection/subscriptions.rb does.
 func (r *Relay) Takes(command protocol.Command) bool {
 	if r == nil || r.whole || command.Kind == protocol.Unknown {
 		return r.TakesAll()
 	}
-	var fields map[string]json.RawMessage // and no struct, whose fields would match "Channel" too
+	var fields map[string]json.RawMessage // not a struct: its field would match "Channel" too
 	var channel string
 	if json.Unmarshal([]byte(command.Identifier), &fields) != nil || json.Unmarshal(fields["channel"], &channel) != nil {
 		return false
@@ -98,27 +104,24 @@ func (r *Relay) Takes(command protocol.Command) bool {
 	return r.channels[strings.TrimPrefix(channel, "::")]
 }
 
-// open dials until the app answers or ctx ends: Puma may be starting. A refusal
-// is the app's HTTP answer in place of a WebSocket; of its body the first
-// kilobyte is kept, which no browser shows anyway.
-func (r *Relay) open(ctx context.Context, request *rpc.Request) (ws *websocket.Conn, refusal *rpc.Result, err error) {
+// open dials until the app answers or ctx ends, since Puma may be starting. If the app answers with
+// HTTP instead of a WebSocket, that is the rejection, with the first kilobyte of its body: browsers
+// do not show it anyway.
+func (r *Relay) open(ctx context.Context, request *rpc.Request) (ws *websocket.Conn, rejection *rpc.Result, err error) {
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
-		if ws, refusal, err = r.dial(ctx, request); err == nil {
-			return ws, refusal, nil
+		ws, rejection, err = r.dial(ctx, request)
+		if err == nil {
+			return ws, rejection, nil
 		}
 		if waitErr := sleep(ctx, pause); waitErr != nil {
-			return nil, nil, fmt.Errorf("opening the app's own Action Cable: %w", errors.Join(waitErr, err))
+			return nil, nil, fmt.Errorf("opening a WebSocket to the app's own Action Cable: %w",
+				errors.Join(waitErr, err))
 		}
 	}
 }
 
-const (
-	firstPause   = 50 * time.Millisecond
-	longestPause = 2 * time.Second
-)
-
-// sleep waits about as long as pause, so that those who were cut off together
-// do not come back together.
+// sleep waits for 0.5 to 1.5 times pause, so that upstreams that were lost together do not all
+// reconnect at the same moment.
 func sleep(ctx context.Context, pause time.Duration) error {
 	select {
 	case <-time.After(pause/2 + rand.N(pause)):
@@ -137,9 +140,10 @@ func (r *Relay) dial(ctx context.Context, request *rpc.Request) (*websocket.Conn
 	}
 	u, err := url.Parse(request.URL)
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading the browser's URL: %w", errors.Unwrap(err)) // which does not quote it: there may be a token in it
+		// The inner error does not quote the URL, which may contain a token.
+		return nil, nil, fmt.Errorf("parsing the browser's URL: %w", errors.Unwrap(err))
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, dialWait, errors.New("the handshake took too long"))
+	ctx, cancel := context.WithTimeoutCause(ctx, dialTimeout, errors.New("the handshake took too long"))
 	defer cancel()
 	ws, response, err := r.dialer.DialContext(ctx, r.address+u.RequestURI(), r.headers(request, u.Scheme))
 	if err == nil {
@@ -148,37 +152,39 @@ func (r *Relay) dial(ctx context.Context, request *rpc.Request) (*websocket.Conn
 	if response == nil || response.StatusCode == http.StatusSwitchingProtocols || unavailable(response.StatusCode) {
 		return nil, nil, err
 	}
-	refusal := &rpc.Result{Status: response.StatusCode}
-	body, _ := io.ReadAll(response.Body)
-	refusal.Body = string(body)
+	body, _ := io.ReadAll(response.Body) // gorilla/websocket keeps one kilobyte
+	rejection := &rpc.Result{Status: response.StatusCode, Body: string(body)}
 	for name, values := range response.Header {
 		for _, value := range values {
-			refusal.Headers = append(refusal.Headers, [2]string{name, value})
+			rejection.Headers = append(rejection.Headers, [2]string{name, value})
 		}
 	}
-	return nil, refusal, nil
+	return nil, rejection, nil
 }
 
-// dialWait is for one attempt, from connecting to the app's 101.
-const dialWait = 10 * time.Second
-
-// unavailable reports whether this is the answer of a proxy between us and the app that is being
-// restarted.
+// unavailable reports whether a proxy in front of the app answers with this status while the app
+// restarts.
 func unavailable(status int) bool {
-	return status == http.StatusBadGateway || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
+	switch status {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
 }
 
-// headers are the browser's own, with what every proxy adds: whom it speaks for.
+// headers returns the browser's headers without those of its own hop, and with X-Forwarded-*.
 func (r *Relay) headers(request *rpc.Request, scheme string) http.Header {
 	header := http.Header{}
 	for _, h := range request.Headers {
 		switch name := http.CanonicalHeaderKey(h[0]); name {
-		case "Connection", "Upgrade", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Content-Length",
+		case "Connection", "Upgrade", "Keep-Alive", "Proxy-Connection", "Te", "Trailer",
+			"Transfer-Encoding", "Content-Length",
 			"Sec-Websocket-Key", "Sec-Websocket-Version", "Sec-Websocket-Extensions":
 		default:
 			header.Add(name, h[1])
 		}
 	}
-	r.Proxies.Forward(header, request.IP, (scheme == "https") != strings.HasPrefix(r.address, "wss:"), scheme)
+	changesScheme := (scheme == "https") != strings.HasPrefix(r.address, "wss:")
+	r.Proxies.Forward(header, request.IP, changesScheme, scheme)
 	return header
 }

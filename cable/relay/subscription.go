@@ -7,21 +7,21 @@ import (
 	"github.com/catenary-cable/catenary/protocol"
 )
 
-// subscription is one that the app's own Action Cable holds.
+// subscription is one subscription with the app's own Action Cable.
 type subscription struct {
 	identifier string
-	subscribe  []byte // as the browser wrote it, to be repeated after a loss
+	subscribe  []byte // the browser's command, to be repeated after a reconnect
 
-	wanted    bool // the browser's last command was a subscribe
-	queued    int  // commands about it that wait in the queue
-	held      bool // the subscribe was written to the app, and no unsubscribe after it
-	confirmed bool // and the browser knows that it stands
-	awaited   bool // the app owes a second confirmation, which is not for the browser
+	wanted       bool // the browser's last command was a subscribe
+	queued       int  // commands for it in the queue
+	held         bool // the last command written to the app was a subscribe
+	confirmed    bool // and the browser has its confirmation
+	reconfirming bool // after a reconnect: the app owes a confirmation that is not for the browser
 }
 
-// ask notes a command when it arrives. It returns nil if the app need not see it:
-// a repeated subscribe, or what is about no subscription.
-func (u *Upstream) ask(command protocol.Command, text []byte) *subscription {
+// note takes a command for a subscription. It returns nil if the app need not see the command: a
+// repeated subscribe, or a command without a subscription.
+func (u *Upstream) note(command protocol.Command, text []byte) *subscription {
 	s := u.subscriptions[command.Identifier]
 	switch command.Kind {
 	case protocol.Subscribe:
@@ -38,7 +38,8 @@ func (u *Upstream) ask(command protocol.Command, text []byte) *subscription {
 			u.relay.repeated.Add(1)
 			return nil
 		}
-		s.wanted, s.subscribe = true, text
+		s.wanted = true
+		s.subscribe = text
 	case protocol.Unsubscribe:
 		if s == nil || !s.wanted {
 			return nil
@@ -48,8 +49,7 @@ func (u *Upstream) ask(command protocol.Command, text []byte) *subscription {
 	return s
 }
 
-// Subscriptions returns how many there are, and the bytes that are kept in order
-// to subscribe again. The lock is held.
+// Subscriptions returns their number, and the bytes kept to subscribe again. The lock is held.
 func (u *Upstream) Subscriptions() (count, bytes int) {
 	if u == nil {
 		return 0, 0
@@ -60,95 +60,99 @@ func (u *Upstream) Subscriptions() (count, bytes int) {
 	return len(u.order), bytes
 }
 
-// written notes a command that goes out to the app.
-func (u *Upstream) written(s *subscription, kind protocol.Kind) {
+// sending notes that a command is about to be written to the app.
+func (u *Upstream) sending(s *subscription, kind protocol.Kind) {
 	s.queued--
 	switch kind {
 	case protocol.Subscribe:
-		s.held, s.confirmed = true, false
+		s.held = true
+		s.confirmed = false
 	case protocol.Unsubscribe:
-		s.held, s.confirmed = false, false
-		u.forget(s)
+		s.held = false
+		s.confirmed = false
+		u.forgetIfIdle(s)
 	}
 }
 
-// forget drops a subscription of which nothing is left to be said.
-func (u *Upstream) forget(s *subscription) {
+// forgetIfIdle drops a subscription that neither the browser wants nor the app holds.
+func (u *Upstream) forgetIfIdle(s *subscription) {
 	if s.queued == 0 && !s.wanted && !s.held {
 		delete(u.subscriptions, s.identifier)
 		u.order = slices.DeleteFunc(u.order, func(other *subscription) bool { return other == s })
 	}
 }
 
-// wanted reports whether an upstream is needed at all.
-func (u *Upstream) wanted() bool {
+// needed reports whether there is anything to relay.
+func (u *Upstream) needed() bool {
 	return len(u.queue) > 0 || slices.ContainsFunc(u.order, func(s *subscription) bool { return s.held })
 }
 
-// take does what the app says of the channels that are passed through. Its
-// welcome and its pings are not for the browser, which has got ours.
-func (u *Upstream) take(text []byte) {
-	var said struct {
+// receive handles a message of the app about the channels that are passed through. It drops the
+// app's welcome and pings, since the browser gets ours.
+func (u *Upstream) receive(text []byte) {
+	var message struct {
 		Type       any
 		Identifier *string
 	}
-	if json.Unmarshal(text, &said) != nil {
+	if json.Unmarshal(text, &message) != nil {
 		return
 	}
-	if said.Type == "welcome" {
+	if message.Type == "welcome" {
 		u.resume()
 		return
 	}
 	u.mu.Lock()
-	if said.Type == "disconnect" && said.Identifier == nil {
+	if message.Type == "disconnect" && message.Identifier == nil {
 		u.browser.Send(string(text))
 		u.mu.Unlock()
 		u.browser.End("app_closed", nil)
 		return
 	}
 	defer u.mu.Unlock()
-	if said.Identifier == nil {
+	if message.Identifier == nil {
 		return
 	}
-	s := u.subscriptions[*said.Identifier]
+	s := u.subscriptions[*message.Identifier]
 	if s == nil || !s.held {
 		return
 	}
-	switch awaited := s.awaited; said.Type {
+	switch message.Type {
 	case "confirm_subscription":
+		repeated := s.reconfirming
 		s.confirmed = true
 		u.answered(s)
-		if awaited {
+		if repeated {
 			return
 		}
 	case "reject_subscription":
-		s.held, s.confirmed = false, false
+		s.held = false
+		s.confirmed = false
 		if s.queued == 0 {
 			s.wanted = false
 		}
 		u.answered(s)
-		u.forget(s)
+		u.forgetIfIdle(s)
 	}
 	u.browser.Send(string(text))
 }
 
-// resume brings a new upstream to where the last one was: it subscribes to all
-// that the app held. What the browser has said since then waits until the
-// subscriptions stand, because Rails runs commands side by side.
+// resume subscribes on a new WebSocket to all that the app held on the last one. Messages of the
+// browser wait until the app has confirmed again, because Rails runs commands concurrently.
 func (u *Upstream) resume() {
 	u.mu.Lock()
-	ws, again := u.ws, [][]byte(nil)
+	ws := u.ws
+	var subscribes [][]byte
 	for _, s := range u.order {
-		s.awaited = s.held && s.confirmed
-		if s.awaited {
-			u.awaited++
+		s.reconfirming = s.held && s.confirmed
+		if s.reconfirming {
+			u.unconfirmed++
 		}
 		if s.held {
-			again = append(again, s.subscribe)
+			subscribes = append(subscribes, s.subscribe)
 		}
 	}
 	u.mu.Unlock()
-	for _, subscribe := range again {
+	for _, subscribe := range subscribes {
 		if write(ws, subscribe) != nil {
 			return
 		}
@@ -160,25 +164,25 @@ func (u *Upstream) resume() {
 
 // answered notes the app's answer to a subscribe.
 func (u *Upstream) answered(s *subscription) {
-	if s.awaited {
-		s.awaited = false
-		u.awaited--
+	if s.reconfirming {
+		s.reconfirming = false
+		u.unconfirmed--
 		u.makeReady()
 	}
 }
 
-// makeReady lets the queue go out, once the app owes nothing.
+// makeReady starts to send the queue, if the app has confirmed everything again.
 func (u *Upstream) makeReady() {
-	if u.awaited > 0 || u.ready || u.ws == nil || u.ended {
+	if u.unconfirmed > 0 || u.ready || u.ws == nil || u.ended {
 		return
 	}
 	u.ready = true
-	u.stopHurry()
+	u.clearDeadline()
 	u.startFlush()
 }
 
-// reject tells the browser that the app does not have what it asked for.
-func (u *Upstream) reject() {
+// rejectAll rejects everything that the browser subscribes to.
+func (u *Upstream) rejectAll() {
 	for _, s := range u.order {
 		if s.wanted {
 			u.browser.Send(string(protocol.Reject(s.identifier)))
@@ -188,7 +192,8 @@ func (u *Upstream) reject() {
 		u.queued -= len(out.text)
 	}
 	clear(u.subscriptions)
-	u.order, u.queue = nil, nil
-	u.stopHurry()
+	u.order = nil
+	u.queue = nil
+	u.clearDeadline()
 	u.space.Signal()
 }

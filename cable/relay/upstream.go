@@ -13,44 +13,50 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// Browser is the connection that an Upstream belongs to. Send and Admit are
-// called with its lock held, End and Close without.
+const (
+	// maxMessage bounds one message of the app, in bytes, as broadcast.RedisOptions.MaxPayload
+	// does.
+	maxMessage = 16 << 20
+
+	// readTimeout is how long the app may send nothing, not even its ping every three seconds,
+	// before an upstream of channels counts as lost.
+	readTimeout = 10 * time.Second
+)
+
+// Browser is the connection that an Upstream belongs to. The Upstream calls Send and Admit with its
+// lock held, and End and Close without.
 type Browser interface {
-	// Send sends a text to the browser.
+	// Send sends a message to the browser.
 	Send(text string)
 
-	// Admit reports whether there may be one subscription more, which keeps so
-	// many bytes.
+	// Admit reports whether another subscription, of that many bytes, is within the limits.
 	Admit(bytes int) bool
 
 	// Close passes on the app's close frame.
 	Close(code int, text string)
 
-	// End ends the connection. With a disconnect, the browser is told.
+	// End ends the connection, and sends the disconnect message if d is not nil.
 	End(reason string, d *protocol.Disconnect)
 
-	// Gone is called when nothing is left of a whole connection that has ended.
+	// Gone reports that the upstream of a whole connection is closed.
 	Gone()
 
-	// Log returns the connection's log.
 	Log() *slog.Logger
 }
 
 // Limits bound an Upstream.
 type Limits struct {
-	PendingBytes int // may wait for the app; then the browser is read no further
+	PendingBytes int // may wait for the app before Send blocks the browser's reader
 
 	OpenWait  time.Duration // for the app's answer to the handshake of a whole connection
 	CallWait  time.Duration // for an app that cannot be reached; then the browser must reconnect
 	CloseWait time.Duration // for the app's answer to our close frame
 }
 
-// Upstream is a connection's own WebSocket to the app's Action Cable, for the
-// channels that are passed through, or for all that is said. A connection has
-// at most one.
+// Upstream is one browser's WebSocket to the app's Action Cable, for the channels that are passed
+// through or for its whole connection. A connection has at most one.
 //
-// One goroutine reads it (run); a second one writes (flush) while there is
-// something to write.
+// One goroutine reads (run), and a second one writes while the queue is not empty (flush).
 type Upstream struct {
 	relay   *Relay
 	browser Browser
@@ -60,25 +66,25 @@ type Upstream struct {
 	context context.Context
 	cancel  context.CancelFunc
 
-	mu       *sync.Mutex     // the browser's, guards the rest
-	ended    bool            // Close has been called
-	space    sync.Cond       // signalled when the queue is shorter, and by Close
-	ws       *websocket.Conn // nil: none now
-	running  bool            // there is the goroutine that reads
-	ready    bool            // ws may be written to; it holds all that it should
-	told     bool            // the app's last frame was a disconnect
-	overdue  *time.Timer     // until it is ready the browser waits, so long
-	queue    []outgoing
-	queued   int // bytes in queue and in the flusher's hands
-	flushing bool
+	mu           *sync.Mutex     // the browser's; guards the rest
+	ended        bool            // Close was called
+	space        sync.Cond       // signalled when the queue has shrunk, and by Close
+	ws           *websocket.Conn // nil while there is none
+	running      bool            // run is running
+	ready        bool            // ws may be written to: the app has all subscriptions again
+	disconnected bool            // the app's last message was a disconnect
+	deadline     *time.Timer     // ends the connection if the upstream is not ready by then
+	queue        []outgoing
+	queued       int // bytes in queue and in flush's hands
+	flushing     bool
 
 	subscriptions map[string]*subscription
 	order         []*subscription // in order of their subscribe
-	awaited       int             // confirmations that the app owes us after a loss
+	unconfirmed   int             // confirmations that the app owes us after a reconnect
 }
 
-// NewUpstream makes the Upstream of a browser, for some channels or for all that
-// is said (TakesAll). It ends with ctx, or with Close. lock is the browser's.
+// NewUpstream returns the Upstream of a browser, for some channels or, if TakesAll, for the whole
+// connection. It ends with ctx or with Close. lock is the browser's.
 func (r *Relay) NewUpstream(
 	ctx context.Context, browser Browser, lock *sync.Mutex, request json.RawMessage, limits Limits,
 ) *Upstream {
@@ -94,33 +100,44 @@ func (r *Relay) NewUpstream(
 // Whole reports whether everything is relayed, and Rails is never called.
 func (u *Upstream) Whole() bool { return u != nil && u.whole }
 
-// run reads from the app until the connection ends or nothing is left to relay.
-// If the app's end is lost, as when Puma is restarted, it opens another, on
-// which the subscriptions are resumed.
+// start starts run, unless it is running. The lock is held.
+func (u *Upstream) start() {
+	if u.running {
+		return
+	}
+	u.running = true
+	if !u.ready {
+		u.setDeadline()
+	}
+	go u.run()
+}
+
+// run reads from the app until the connection ends or nothing is left to relay. If an upstream of
+// channels is lost, as when Puma restarts, run opens another and subscribes again.
 func (u *Upstream) run() {
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		ws := u.connect()
 		if ws == nil {
-			u.over()
+			u.stopped()
 			return
 		}
 		began := time.Now()
 		err := u.read(ws)
 		ws.Close()
-		if !u.lost(err) {
-			u.over()
+		if !u.closed(err) {
+			u.stopped()
 			return
 		}
-		if time.Since(began) > silence {
+		if time.Since(began) > readTimeout {
 			pause = firstPause
 		}
 		sleep(u.context, pause)
-		u.browser.Log().Debug("upstream is opened again", "lost", err)
+		u.browser.Log().Debug("reopening upstream", "error", err)
 	}
 }
 
-// connect opens the upstream, unless it is open. It returns nil if there is
-// nothing more to be done.
+// connect returns the open WebSocket of a whole connection, or opens one for channels. It returns
+// nil if run must stop.
 func (u *Upstream) connect() *websocket.Conn {
 	if u.whole {
 		u.mu.Lock()
@@ -129,37 +146,30 @@ func (u *Upstream) connect() *websocket.Conn {
 	}
 	var request rpc.Request
 	json.Unmarshal(u.request, &request) // we wrote it ourselves
-	ws, refusal, err := u.relay.open(u.context, &request)
+	ws, rejection, err := u.relay.open(u.context, &request)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	switch {
-	case err != nil: // the connection has ended: that alone ends the context
+	case err != nil: // the connection has ended: nothing else ends the context
 		return nil
-	case refusal != nil:
-		u.browser.Log().Warn("the app's own Action Cable refuses what is passed through: is it mounted at the same path?", "status", refusal.Status)
-		u.reject()
+	case rejection != nil:
+		u.browser.Log().Warn("the app's own Action Cable rejects passed-through channels: is it mounted at the same path?",
+			"status", rejection.Status)
+		u.rejectAll()
 		return nil
 	case u.ended:
 		ws.Close()
 		return nil
 	}
-	ws.SetReadLimit(longestMessage)
+	ws.SetReadLimit(maxMessage)
 	u.ws = ws
 	return ws
 }
 
-// longestMessage is what the app may say at once, as long as what its broadcasts
-// may have (see broadcast.RedisOptions).
-const longestMessage = 16 << 20
-
-// silence is how long the app may say nothing, not even its ping of every three
-// seconds, before it is taken for lost.
-const silence = 10 * time.Second
-
 func (u *Upstream) read(ws *websocket.Conn) error {
 	for {
-		if !u.whole { // else the pings are the browser's own to miss
-			ws.SetReadDeadline(time.Now().Add(silence))
+		if !u.whole { // a browser that is relayed wholly watches the app's pings itself
+			ws.SetReadDeadline(time.Now().Add(readTimeout))
 		}
 		kind, text, err := ws.ReadMessage()
 		if err != nil {
@@ -171,34 +181,36 @@ func (u *Upstream) read(ws *websocket.Conn) error {
 		if u.whole {
 			u.pass(text)
 		} else {
-			u.take(text)
+			u.receive(text)
 		}
 	}
 }
 
-// lost decides what becomes of the connection when the upstream has ended, and
-// tells whether to open another.
-func (u *Upstream) lost(err error) (again bool) {
+// closed ends the browser's connection as the upstream's end demands, and reports whether to open
+// another upstream instead.
+func (u *Upstream) closed(err error) (reopen bool) {
 	u.mu.Lock()
-	u.ws, u.ready, u.awaited = nil, false, 0
-	ended, told := u.ended, u.told
+	u.ws = nil
+	u.ready = false
+	u.unconfirmed = 0
+	ended, disconnected := u.ended, u.disconnected
 	if !ended && !u.whole && !closedByApp(err) {
-		again = u.wanted()
-		if again {
-			u.hurry()
+		reopen = u.needed()
+		if reopen {
+			u.setDeadline()
 		}
 		u.mu.Unlock()
-		return again
+		return reopen
 	}
 	u.mu.Unlock()
-	var closed *websocket.CloseError
+	var frame *websocket.CloseError
 	switch {
 	case ended:
-	case closedByApp(err): // its last word, to be passed on
-		errors.As(err, &closed)
-		u.browser.Close(closed.Code, closed.Text)
+	case closedByApp(err):
+		errors.As(err, &frame)
+		u.browser.Close(frame.Code, frame.Text)
 		u.browser.End("app_closed", nil)
-	case told:
+	case disconnected:
 		u.browser.End("app_closed", nil)
 	default:
 		u.browser.End("app_lost", &protocol.Disconnect{Reason: protocol.ServerRestart, Reconnect: true})
@@ -206,18 +218,18 @@ func (u *Upstream) lost(err error) (again bool) {
 	return false
 }
 
-// closedByApp tells a close frame from a connection that broke.
+// closedByApp reports whether the app sent a close frame; otherwise the connection broke.
 func closedByApp(err error) bool {
-	var closed *websocket.CloseError
-	return errors.As(err, &closed) && closed.Code != websocket.CloseAbnormalClosure
+	var frame *websocket.CloseError
+	return errors.As(err, &frame) && frame.Code != websocket.CloseAbnormalClosure
 }
 
-// over is run's end.
-func (u *Upstream) over() {
+// stopped runs at the end of run.
+func (u *Upstream) stopped() {
 	u.mu.Lock()
 	u.running = false
 	ended := u.ended
-	if u.wanted() && !ended { // the browser has subscribed in the meantime
+	if !ended && u.needed() { // the browser has subscribed meanwhile
 		u.start()
 	}
 	u.mu.Unlock()
@@ -229,42 +241,31 @@ func (u *Upstream) over() {
 	}
 }
 
-// start has the upstream opened and read. The lock is held.
-func (u *Upstream) start() {
-	if u.running {
+// setDeadline bounds how long the browser waits for the upstream to be ready. The lock is held.
+func (u *Upstream) setDeadline() {
+	if u.deadline != nil {
 		return
 	}
-	u.running = true
-	if !u.ready {
-		u.hurry()
-	}
-	go u.run()
+	u.deadline = time.AfterFunc(u.limits.CallWait, func() {
+		u.browser.Log().Warn("the app's own Action Cable did not answer in time")
+		u.browser.End("app_lost", &protocol.Disconnect{Reason: protocol.ServerRestart, Reconnect: true})
+	})
 }
 
-// hurry bounds how long the browser waits for an upstream. The lock is held.
-func (u *Upstream) hurry() {
-	if u.overdue == nil {
-		u.overdue = time.AfterFunc(u.limits.CallWait, func() {
-			u.browser.Log().Warn("the app's own Action Cable does not answer in time")
-			u.browser.End("app_lost", &protocol.Disconnect{Reason: protocol.ServerRestart, Reconnect: true})
-		})
+// clearDeadline undoes setDeadline. The lock is held.
+func (u *Upstream) clearDeadline() {
+	if u.deadline != nil {
+		u.deadline.Stop()
+		u.deadline = nil
 	}
 }
 
-// stopHurry is hurry's reverse.
-func (u *Upstream) stopHurry() {
-	if u.overdue != nil {
-		u.overdue.Stop()
-		u.overdue = nil
-	}
-}
-
-// Close follows the connection's end: the app gets what the browser has said
-// before, and a close frame. The lock is held.
+// Close follows the end of the browser's connection: the app gets what the browser sent before, and
+// a close frame. The lock is held.
 func (u *Upstream) Close() {
 	u.ended = true
 	u.space.Signal()
-	u.stopHurry()
+	u.clearDeadline()
 	if u.ready && u.running {
 		u.startFlush()
 		return

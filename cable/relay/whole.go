@@ -10,27 +10,27 @@ import (
 	"github.com/catenary-cable/catenary/rpc"
 )
 
-// Open asks the app's own Action Cable for a WebSocket of which everything will
-// be relayed, and returns its sub-protocol. What the app answers instead is the
-// handshake's answer.
+// Open opens the upstream of a whole connection and returns its sub-protocol. If the app rejects
+// the handshake, result is its HTTP answer.
 func (u *Upstream) Open(ctx context.Context) (protocol string, result *rpc.Result, err error) {
 	cause := errors.New("the app could not be reached in time")
 	ctx, cancel := context.WithTimeoutCause(ctx, u.limits.OpenWait, cause)
 	defer cancel()
 	var request rpc.Request
 	json.Unmarshal(u.request, &request) // we wrote it ourselves
-	ws, refusal, err := u.relay.open(ctx, &request)
-	if err != nil || refusal != nil {
+	ws, rejection, err := u.relay.open(ctx, &request)
+	if err != nil || rejection != nil {
 		u.cancel()
-		return "", refusal, err
+		return "", rejection, err
 	}
-	ws.SetReadLimit(longestMessage)
-	u.ws, u.ready = ws, true
-	u.request = nil
+	ws.SetReadLimit(maxMessage)
+	u.ws = ws
+	u.ready = true
+	u.request = nil // there is no reconnect
 	return ws.Subprotocol(), &rpc.Result{Status: http.StatusOK, Version: "relayed"}, nil
 }
 
-// Begin starts to relay, the welcome first.
+// Begin starts to relay; the first message is the app's welcome.
 func (u *Upstream) Begin() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -39,12 +39,12 @@ func (u *Upstream) Begin() {
 	}
 }
 
-// pass gives the browser the app's text. The pings are the app's too: so a
-// browser notices a Puma that hangs, as it would without us.
+// pass sends the browser a message of the app. That includes the app's pings, so a browser notices
+// when Puma hangs, as it would without catenary.
 func (u *Upstream) pass(text []byte) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.told = bytes.HasPrefix(text, []byte(`{"type":"disconnect"`))
+	u.disconnected = bytes.HasPrefix(text, []byte(`{"type":"disconnect"`))
 	if !u.ended {
 		u.browser.Send(string(text))
 	}

@@ -10,19 +10,19 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// backlog tracks the sockets with unsent data, that is with a queue. A socket
-// whose frames the kernel takes at once is never seen here.
+// backlog tracks the sockets with queued frames. Sockets whose frames the kernel takes at once are
+// never in it.
 type backlog struct {
 	mu     sync.Mutex
 	since  map[*Socket]time.Time // when each queue began
 	lasted stats.Latencies
 }
 
-// BacklogStats are the numbers of browsers that do not keep up.
+// BacklogStats are the numbers of slow browsers.
 type BacklogStats struct {
 	Browsers int             // now
-	Bytes    int             // waiting for them now
-	Lasted   stats.Latencies // from the first frame that had to wait until none did
+	Bytes    int             // queued for them now
+	Lasted   stats.Latencies // from the first queued frame until the queue was empty
 }
 
 func (b *backlog) began(s *Socket) {
@@ -60,9 +60,9 @@ func (b *backlog) stats() (found BacklogStats) {
 	return found
 }
 
-// Shed ends the connections of the browsers for which most is queued, half of
-// those with more queued than one write carries, and returns how many. They
-// are told nothing: it would have to wait too. They may come back.
+// Shed frees memory: of the browsers with more than WriteBytes queued it ends the half with most,
+// and returns how many. It sends them no disconnect message, which would have to wait in the queue;
+// they may reconnect.
 func (a *Sockets) Shed() (ended int) {
 	slow := a.backlog.longest()
 	slow = slow[:(len(slow)+1)/2]
@@ -77,16 +77,16 @@ func (a *Sockets) Shed() (ended int) {
 	return len(slow)
 }
 
-// longest returns the sockets with long queues, the longest first.
+// longest returns the sockets with more than WriteBytes queued, the longest queue first.
 func (b *backlog) longest() (sockets []*Socket) {
-	type long struct {
+	type queued struct {
 		*Socket
 		bytes int
 	}
-	var all []long
+	var all []queued
 	b.mu.Lock()
 	for s := range b.since {
-		all = append(all, long{s, 0})
+		all = append(all, queued{s, 0})
 	}
 	b.mu.Unlock()
 	for i, s := range all {
@@ -96,8 +96,8 @@ func (b *backlog) longest() (sockets []*Socket) {
 		}
 		s.mu.Unlock()
 	}
-	all = slices.DeleteFunc(all, func(s long) bool { return s.bytes <= WriteBytes })
-	slices.SortFunc(all, func(a, b long) int { return cmp.Compare(b.bytes, a.bytes) })
+	all = slices.DeleteFunc(all, func(s queued) bool { return s.bytes <= WriteBytes })
+	slices.SortFunc(all, func(a, b queued) int { return cmp.Compare(b.bytes, a.bytes) })
 	for _, s := range all {
 		sockets = append(sockets, s.Socket)
 	}

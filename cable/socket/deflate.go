@@ -9,20 +9,20 @@ import (
 	"sync"
 )
 
-// permessage-deflate (RFC 7692), without context takeover either way: so a
-// compressed frame depends on nothing that was sent before, and all who get it
-// share it. gorilla/websocket agrees to it, and reads; frames are ours.
+// permessage-deflate (RFC 7692) without context takeover in either direction: a compressed frame
+// depends on no earlier one, so all connections that get it can share it. gorilla/websocket
+// decompresses what we read; we compress ourselves.
 
 const (
-	// deflateFrom is the shortest payload worth the browser's and our time.
+	// deflateFrom is the shortest payload worth compressing, in bytes.
 	deflateFrom = 512
 
-	// deflated marks a compressed message in its first frame.
+	// deflated is the bit RSV1, which marks a compressed message.
 	deflated = 0x40
 )
 
-// offersDeflate reports whether a browser offers what we can agree to. The only thing
-// that we cannot is a smaller window on our side, for which no browser asks.
+// offersDeflate reports whether a browser offers compression that we support. The exception is a
+// smaller window on our side, which no browser asks for.
 func offersDeflate(r *http.Request) bool {
 	offers := strings.Join(r.Header.Values("Sec-WebSocket-Extensions"), ",")
 	if strings.Contains(offers, "server_max_window_bits") {
@@ -37,8 +37,7 @@ func offersDeflate(r *http.Request) bool {
 	return false
 }
 
-// Deflate returns text frames as we write them with the long ones among them
-// compressed, if that makes them shorter.
+// Deflate takes a sequence of text frames and compresses the long ones, if that makes them shorter.
 func Deflate(frames []byte) []byte {
 	if len(frames) < deflateFrom {
 		return frames
@@ -48,12 +47,13 @@ func Deflate(frames []byte) []byte {
 		head, size := readFrameHead(frames)
 		whole := frames[:head+size]
 		frames = frames[head+size:]
-		short := whole[head:]
+		payload := whole[head:]
 		if size >= deflateFrom {
-			short = squeeze(short)
+			payload = compress(payload)
 		}
-		if len(short) < size {
-			out = append(appendFrameHead(out, textFrame|deflated, len(short)), short...)
+		if len(payload) < size {
+			out = appendFrameHead(out, textFrame|deflated, len(payload))
+			out = append(out, payload...)
 		} else {
 			out = append(out, whole...)
 		}
@@ -61,7 +61,7 @@ func Deflate(frames []byte) []byte {
 	return out
 }
 
-// readFrameHead is appendFrameHead's reverse.
+// readFrameHead returns the lengths of a frame's header and payload.
 func readFrameHead(frame []byte) (head, size int) {
 	switch size := int(frame[1]); size {
 	case 126:
@@ -73,21 +73,20 @@ func readFrameHead(frame []byte) (head, size int) {
 	}
 }
 
-// squeeze compresses a payload: up to a flush, whose last four bytes are left
-// out.
-func squeeze(payload []byte) []byte {
+// compress compresses a payload up to a flush, without the last four bytes (RFC 7692, section
+// 7.2.1).
+func compress(payload []byte) []byte {
 	var out bytes.Buffer
 	w := deflaters.Get().(*flate.Writer)
 	defer deflaters.Put(w)
 	w.Reset(&out)
-	w.Write(payload) // to memory: neither can fail
+	w.Write(payload) // neither can fail in memory
 	w.Flush()
 	return out.Bytes()[:out.Len()-4]
 }
 
-// deflaters hold 1.2 MB each, and there are few: one for each
-// goroutine that compresses at the same time.
+// deflaters hold 1.2 MB each. There are as many as goroutines that compress at the same time.
 var deflaters = sync.Pool{New: func() any {
-	w, _ := flate.NewWriter(nil, flate.BestSpeed) // a level that there is
+	w, _ := flate.NewWriter(nil, flate.BestSpeed) // fails for an invalid level only
 	return w
 }}

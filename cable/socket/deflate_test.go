@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-func TestDeflate_LeavesWhatIsShortOrGetsLonger(t *testing.T) {
+func TestDeflate_LeavesShortAndIncompressibleFrames(t *testing.T) {
 	short, long := frame(textFrame, "short"), frame(textFrame, strings.Repeat("long ", 20_000))
 	noise := make([]byte, 5000)
 	for i := range noise {
@@ -23,12 +23,12 @@ func TestDeflate_LeavesWhatIsShortOrGetsLonger(t *testing.T) {
 	}
 	head, size := readFrameHead(got[len(short):])
 	if first := got[len(short)]; first != textFrame|deflated {
-		t.Errorf("the long one begins with %x", first)
+		t.Errorf("the long frame begins with %x", first)
 	}
-	squeezed := got[len(short)+head:][:size]
-	text, err := io.ReadAll(flate.NewReader(bytes.NewReader(append(squeezed[:size:size], 0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff))))
+	compressed := got[len(short)+head:][:size]
+	text, err := io.ReadAll(flate.NewReader(bytes.NewReader(append(compressed[:size:size], 0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff))))
 	if err != nil || !bytes.Equal(text, long[len(long)-100_000:]) {
-		t.Errorf("it became %d bytes: %v", len(text), err)
+		t.Errorf("it decompressed to %d bytes: %v", len(text), err)
 	}
 }
 
@@ -41,11 +41,11 @@ func BenchmarkDeflate(b *testing.B) {
 		whole := frame(textFrame, html.String()[:size])
 		b.Run(fmt.Sprintf("bytes=%d", size), func(b *testing.B) {
 			b.ReportAllocs()
-			var squeezed int
+			var compressed int
 			for b.Loop() {
-				squeezed = len(Deflate(whole))
+				compressed = len(Deflate(whole))
 			}
-			b.ReportMetric(float64(squeezed)/float64(len(whole)), "of-its-length")
+			b.ReportMetric(float64(compressed)/float64(len(whole)), "of-its-length")
 		})
 	}
 }

@@ -6,8 +6,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// WebSocket opcodes of the frames that we write (RFC 6455, section 5.2), with
-// the bit that says that the message ends with this frame.
+// WebSocket opcodes of the frames that we write (RFC 6455, section 5.2), with the FIN bit.
 const (
 	textFrame  = 0x81
 	closeFrame = 0x88
@@ -15,9 +14,8 @@ const (
 	pongFrame  = 0x8a
 )
 
-// AppendTextHead appends the head of an unmasked text frame for size bytes.
-// Frames are written by us and not by gorilla/websocket, because one frame is
-// shared by all connections that get it.
+// AppendTextHead appends the header of an unmasked text frame for size bytes. We build frames
+// ourselves, instead of gorilla/websocket, because all connections that get a frame share it.
 func AppendTextHead(b []byte, size int) []byte { return appendFrameHead(b, textFrame, size) }
 
 func appendFrameHead(b []byte, opcode byte, size int) []byte {

@@ -11,15 +11,16 @@ import (
 	"github.com/catenary-cable/catenary/cable/internal/patience"
 )
 
-// Whatever bytes a browser sends, its messages are UTF-8 and no longer than they may be, and then it ends.
+// FuzzFrames checks that whatever a browser sends, its messages are UTF-8 and within MessageBytes,
+// and reading ends.
 func FuzzFrames(f *testing.F) {
 	f.Add([]byte("\x81\x82\x01\x02\x03\x04\x7a\x7f"), false)
 	f.Add([]byte("\x01\x81\x01\x02\x03\x04\x7a\x00\x80\x01\x02\x03\x04\x89\x80\x01\x02\x03\x04\x80\x81\x01\x02\x03\x04\x7c"), false)
 	f.Add([]byte("\x82\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x02\x03\x04"), false)
 	f.Add([]byte("\xc1\x83\x00\x00\x00\x00\xaa\x06\x00"), true)
 	f.Add([]byte("\x88\x82\x00\x00\x00\x00\x03\xe8"), false)
-	const most = 4096
-	all, err := NewSockets(Options{Limits: Limits{MessageBytes: most, PendingBytes: 1 << 30, MessageWait: patience.Deadline}, Compress: true})
+	const limit = 4096
+	all, err := NewSockets(Options{Limits: Limits{MessageBytes: limit, PendingBytes: 1 << 30, MessageWait: patience.Deadline}, Compress: true})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -40,22 +41,22 @@ func FuzzFrames(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer takeBack(&s.reader.buffer)
-		s.reader.ws.SetReadLimit(most)
+		defer detachBuffer(&s.reader.buffer)
+		s.reader.ws.SetReadLimit(limit)
 		s.reader.ws.SetCloseHandler(s.AnswerClose)
 		for {
 			text, err := s.reader.message()
 			if err != nil {
 				break
 			}
-			if len(text) > most || !utf8.Valid(text) {
+			if len(text) > limit || !utf8.Valid(text) {
 				t.Fatalf("got %d bytes: %q", len(text), text)
 			}
 		}
 	})
 }
 
-// piped is hijacked without a network.
+// piped is a ResponseWriter over a net.Pipe.
 type piped struct {
 	http.ResponseWriter
 	conn net.Conn
@@ -65,7 +66,7 @@ func (p *piped) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return p.conn, bufio.NewReadWriter(bufio.NewReader(p.conn), bufio.NewWriter(p.conn)), nil
 }
 
-// nobody owns a socket.
+// nobody is an Owner that does nothing.
 type nobody struct{}
 
 func (nobody) Receive([]byte)      {}

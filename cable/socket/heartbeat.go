@@ -10,42 +10,42 @@ import (
 	"github.com/catenary-cable/catenary/protocol"
 )
 
-// BeatInterval is Rails' own time between pings
-// (actioncable/lib/action_cable/server/connections.rb, BEAT_INTERVAL). Clients
-// take a connection for dead after twice that.
+// BeatInterval is Rails' time between pings (actioncable/lib/action_cable/server/connections.rb,
+// BEAT_INTERVAL). Clients consider a connection dead after twice that.
 const BeatInterval = 3 * time.Second
 
-// phases spread the pings over the interval: Rails' one timer pings everyone
-// at once.
+// phases spreads the pings over the interval. Rails has one timer, which pings all browsers at
+// once.
 const phases = 30
 
-// heartbeat pings every socket that has joined once in each interval.
+// heartbeat pings every socket that has joined, once per interval.
 type heartbeat struct {
 	interval time.Duration
 	sent     atomic.Int64 // pings
-	slots    [phases]beat
+	slots    [phases]slot
 }
 
-type beat struct {
+// slot holds the sockets of one phase.
+type slot struct {
 	mu sync.Mutex
 	Set
 }
 
-// join picks a phase; leave needs it and the place again.
-func (h *heartbeat) join(s *Socket, place *int32) (phase int8) {
+// join adds a socket to a random phase. leave needs the phase and the index.
+func (h *heartbeat) join(s *Socket, index *int32) (phase int8) {
 	phase = int8(rand.IntN(phases))
 	slot := &h.slots[phase]
 	slot.mu.Lock()
-	slot.Add(s, place)
+	slot.Add(s, index)
 	slot.mu.Unlock()
 	return phase
 }
 
-// leave reads the place under the lock: it changes when others leave.
-func (h *heartbeat) leave(phase int8, place *int32) {
+// leave reads the index under the lock, since it changes when other sockets leave.
+func (h *heartbeat) leave(phase int8, index *int32) {
 	slot := &h.slots[phase]
 	slot.mu.Lock()
-	slot.Remove(*place)
+	slot.Remove(*index)
 	slot.mu.Unlock()
 }
 
@@ -68,13 +68,13 @@ func (h *heartbeat) run(ctx context.Context) {
 	}
 }
 
-// StartPings has the browser pinged until StopPings.
-func (s *Socket) StartPings() { s.phase = s.all.heartbeat.join(s, &s.place) }
+// StartPings pings the browser until StopPings.
+func (s *Socket) StartPings() { s.phase = s.all.heartbeat.join(s, &s.index) }
 
-// StopPings stops the pings, if there are any.
+// StopPings stops the pings, if they were started.
 func (s *Socket) StopPings() {
 	if s.phase >= 0 {
-		s.all.heartbeat.leave(s.phase, &s.place)
+		s.all.heartbeat.leave(s.phase, &s.index)
 		s.phase = -1
 	}
 }

@@ -14,9 +14,9 @@ func TestHeartbeat_PingsEachBrowserOnceInAnInterval(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			h := &heartbeat{interval: interval}
 			ours, browsers := net.Pipe()
-			to, place := &Socket{Conn: ours, fd: -1, limit: 1 << 20}, int32(0)
+			to, index := &Socket{Conn: ours, fd: -1, limit: 1 << 20}, int32(0)
 			begin := time.Now()
-			phase := h.join(to, &place)
+			phase := h.join(to, &index)
 			go h.run(ctx)
 
 			var last time.Time
@@ -32,7 +32,7 @@ func TestHeartbeat_PingsEachBrowserOnceInAnInterval(t *testing.T) {
 				}
 				last = time.Now()
 			}
-			h.leave(phase, &place)
+			h.leave(phase, &index)
 			cancel()
 			synctest.Wait()
 			ours.Close()

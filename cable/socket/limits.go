@@ -2,18 +2,23 @@ package socket
 
 import "time"
 
-// Limits bound what one browser's socket may cost.
+// Limits bound what one browser may cost.
 type Limits struct {
-	MessageBytes int64 // the longest message from a browser; a longer one closes its connection with 1009
-	PendingBytes int   // waiting to be written to one browser besides the longest frame; over it, the browser is told to reconnect
-	CommandRate  int   // messages per second and connection, on average; more are read later. 0: no limit
-	CommandBurst int   // messages that may come at once
+	// MessageBytes is the longest message from a browser. A longer one closes the connection with
+	// 1009.
+	MessageBytes int64
 
-	// Unanswered is how long what we have sent may stay unacknowledged by the
-	// browser's TCP. Because of the pings it is also how soon a browser is
-	// missed that has vanished without a word.
+	// PendingBytes may be queued for a browser, besides the longest frame. Above it, Owner.Slow is
+	// called.
+	PendingBytes int
+
+	CommandRate  int // messages read per second, on average; 0: no limit
+	CommandBurst int // messages read at once
+
+	// Unanswered is how long sent data may stay unacknowledged by the browser's TCP. Because of the
+	// pings, a browser that vanished is noticed after that time.
 	Unanswered time.Duration
 
 	CloseWait   time.Duration // for the browser's answer to our close frame
-	MessageWait time.Duration // for the rest of a message that has begun; then the connection ends
+	MessageWait time.Duration // for the rest of a message, after its first byte
 }

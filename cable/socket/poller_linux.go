@@ -10,11 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// poller tells when a browser has said something, so that an idle connection
-// needs no goroutine, no stack and no read buffer. Each readiness is told
-// once; arm asks for the next.
+// poller starts a goroutine for a socket when there is something to read, so an idle connection
+// needs no goroutine, no stack and no read buffer. epoll reports each socket once; arm asks for the
+// next report.
 type poller struct {
-	file *os.File // the epoll instance, itself watched by Go's own poller
+	file *os.File // the epoll instance, which Go's own poller watches
 	raw  syscall.RawConn
 	fd   int
 
@@ -25,22 +25,22 @@ type poller struct {
 func newPoller() (*poller, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
-		return nil, fmt.Errorf("making an epoll instance: %w", err)
+		return nil, fmt.Errorf("creating an epoll instance: %w", err)
 	}
-	if err := unix.SetNonblock(fd, true); err != nil { // makes os.NewFile hand it to Go's poller
-		return nil, fmt.Errorf("making an epoll instance: %w", err)
+	if err := unix.SetNonblock(fd, true); err != nil { // os.NewFile then registers it with Go's poller
+		return nil, fmt.Errorf("creating an epoll instance: %w", err)
 	}
 	file := os.NewFile(uintptr(fd), "epoll")
 	raw, err := file.SyscallConn()
 	if err != nil {
-		return nil, fmt.Errorf("making an epoll instance: %w", err)
+		return nil, fmt.Errorf("creating an epoll instance: %w", err)
 	}
 	return &poller{file: file, raw: raw, fd: fd, readers: map[int32]*reader{}}, nil
 }
 
 const readiness = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT
 
-// watch begins with a reader's socket.
+// watch begins to watch a reader's socket.
 func (p *poller) watch(r *reader) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -52,7 +52,7 @@ func (p *poller) watch(r *reader) error {
 	return nil
 }
 
-// arm asks to be told when there is something to read again.
+// arm asks for one more report for a reader's socket.
 func (p *poller) arm(r *reader) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -62,7 +62,7 @@ func (p *poller) arm(r *reader) {
 	}
 }
 
-// forget must come before the socket is closed.
+// forget stops watching. It must be called before the socket is closed.
 func (p *poller) forget(r *reader) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -72,7 +72,7 @@ func (p *poller) forget(r *reader) {
 	}
 }
 
-// run starts a goroutine for every reader that has something to read.
+// run starts a goroutine for every readable socket until ctx ends.
 func (p *poller) run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { p.file.Close() })
 	defer stop()
@@ -82,7 +82,7 @@ func (p *poller) run(ctx context.Context) error {
 		var err error
 		closed := p.raw.Read(func(fd uintptr) bool {
 			n, err = unix.EpollWait(int(fd), events, 0)
-			return n != 0 // nothing: wait until Go's poller sees the epoll instance ready
+			return n != 0 // at 0, Go's poller waits until the epoll instance is readable
 		})
 		if ctx.Err() != nil {
 			return nil

@@ -7,7 +7,7 @@ import (
 	"errors"
 )
 
-// poller exists on Linux alone; elsewhere each connection parks a goroutine.
+// poller exists on Linux only; elsewhere each connection has a goroutine that waits.
 type poller struct{}
 
 func newPoller() (*poller, error)             { return &poller{}, nil }

@@ -13,25 +13,34 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// reader is the way in from one browser. gorilla/websocket does the framing.
-// Where the poller watches the socket, a goroutine and a buffer exist only
-// while there is something to read; elsewhere the goroutine waits, and for the
-// rest of a message that has begun it waits for Limits.MessageWait.
+// reader reads one browser's messages; gorilla/websocket parses the frames. If the poller watches
+// the socket, a goroutine and a buffer exist only while there is something to read. Otherwise a
+// goroutine waits for each message.
 type reader struct {
 	ws     *websocket.Conn
 	socket *Socket
-	buffer bufio.Reader // gorilla reads through it; its memory is lent, see lend
-	fd     int          // the socket's, which the poller knows it by
-	poller *poller      // nil: run returns at the end only
+	buffer bufio.Reader // gorilla reads through it; see attachBuffer
+	fd     int          // the socket's, by which the poller knows it
+	poller *poller      // nil: not watched
 }
 
-// Start begins to read, and to answer the browser's pings and its close frame.
-// Upgrade has come before.
+var errNotUTF8 = &websocket.CloseError{
+	Code: websocket.CloseInvalidFramePayloadData, Text: "Could not decode a text frame as UTF-8",
+}
+
+// errTooSlow: a message that has begun holds memory, so the rest must arrive within MessageWait.
+var errTooSlow = errors.New("the rest of a message did not arrive in time")
+
+// Start begins to read messages and to answer pings and the close frame. Call it after Upgrade.
 func (s *Socket) Start() {
 	ws := s.reader.ws
 	ws.SetReadLimit(s.all.limits.MessageBytes)
-	ws.SetPingHandler(func(data string) error { s.keepPace(); s.Send(frame(pongFrame, data)); return nil }) // within a message
-	ws.SetPongHandler(func(string) error { s.keepPace(); return nil })
+	ws.SetPingHandler(func(data string) error { // between the frames of a message: see controlFrame
+		s.throttle()
+		s.Send(frame(pongFrame, data))
+		return nil
+	})
+	ws.SetPongHandler(func(string) error { s.throttle(); return nil })
 	ws.SetCloseHandler(s.AnswerClose)
 	s.reader.start(s.all.poller)
 }
@@ -45,27 +54,27 @@ func (s *Socket) AnswerClose(code int, text string) error {
 	return nil
 }
 
-// start begins to read. The buffer has been lent for the handshake.
+// start begins to read. The handshake has attached a buffer.
 func (r *reader) start(p *poller) {
 	if r.fd >= 0 {
-		takeBack(&r.buffer)
+		detachBuffer(&r.buffer)
 		r.poller = p
 		if p.watch(r) == nil {
 			return
 		}
 		r.poller = nil
-		lend(&r.buffer, r.socket)
+		attachBuffer(&r.buffer, r.socket)
 	}
 	go r.run()
 }
 
-// read is called when the socket has something to read.
+// read reads after the poller has found the socket readable.
 func (r *reader) read() {
-	lend(&r.buffer, r.socket)
+	attachBuffer(&r.buffer, r.socket)
 	r.run()
 }
 
-// run reads messages until the socket has no more at hand.
+// run reads messages until none is left in the buffer.
 func (r *reader) run() {
 	for {
 		text, err := r.message()
@@ -73,44 +82,44 @@ func (r *reader) run() {
 			if r.poller != nil {
 				r.poller.forget(r)
 			}
-			takeBack(&r.buffer)
+			detachBuffer(&r.buffer)
 			r.end(err)
 			return
 		}
-		r.socket.keepPace()
+		r.socket.throttle()
 		if text != nil {
 			r.socket.owner.Receive(text)
 		}
 		if r.poller != nil && r.buffer.Buffered() == 0 {
-			takeBack(&r.buffer)
+			detachBuffer(&r.buffer)
 			r.poller.arm(r)
 			return
 		}
 	}
 }
 
-// message returns the next text. It returns nil for a ping or a pong, and for a
-// binary message, which Rails' own server does not understand either.
+// message returns the next message. It returns nil for a ping or a pong, and for a binary message,
+// which Rails' own server ignores too.
 func (r *reader) message() (text []byte, err error) {
 	if r.poller == nil {
-		r.buffer.Peek(1) // nothing has begun: as long as it takes
+		r.buffer.Peek(1) // without a deadline: no message has begun
 	}
 	limits := &r.socket.all.limits
-	begun, wait := time.Now(), limits.MessageWait
-	r.socket.SetReadDeadline(begun.Add(wait))
+	began := time.Now()
+	r.socket.SetReadDeadline(began.Add(limits.MessageWait))
 	defer r.socket.SetReadDeadline(time.Time{})
-	if r.heartbeat() {
+	if r.controlFrame() {
 		return nil, nil
 	}
 	kind, from, err := r.ws.NextReader()
 	if err == nil {
-		if r.socket.deflates { // gorilla counts the bytes that come, and not what they become
+		if r.socket.deflates { // gorilla limits the compressed size only
 			from = io.LimitReader(from, limits.MessageBytes+1)
 		}
 		text, err = io.ReadAll(from)
 	}
 	switch {
-	case err != nil && time.Since(begun) >= wait:
+	case err != nil && time.Since(began) >= limits.MessageWait:
 		return nil, errTooSlow
 	case err != nil:
 		return nil, err
@@ -125,15 +134,17 @@ func (r *reader) message() (text []byte, err error) {
 	return text, nil
 }
 
-// heartbeat takes a ping or a pong, if that is what comes first. gorilla would
-// then wait for a message, which may never come. All else it takes, and so
-// whatever is wrong with a frame.
-func (r *reader) heartbeat() (taken bool) {
+// controlFrame handles a ping or a pong if it comes first, and reports whether it did: gorilla
+// would wait for the message after it, which may never come. All other frames, invalid ones too,
+// are gorilla's.
+func (r *reader) controlFrame() (handled bool) {
 	head, err := r.buffer.Peek(2)
 	if err != nil {
 		return false
 	}
-	kind, masked, size := head[0], head[1]&0x80 != 0, int(head[1]&0x7f)
+	kind := head[0]
+	masked := head[1]&0x80 != 0
+	size := int(head[1] & 0x7f)
 	if kind != pingFrame && kind != pongFrame || !masked || size > 125 {
 		return false
 	}
@@ -153,7 +164,7 @@ func (r *reader) heartbeat() (taken bool) {
 	return true
 }
 
-// end reports that the browser can be read no more, and closes the socket.
+// end reports the end of the connection to the owner, and closes the socket.
 func (r *reader) end(err error) {
 	s := r.socket
 	if err == errNotUTF8 {
@@ -162,47 +173,41 @@ func (r *reader) end(err error) {
 	s.finish(nil)
 	reason, with := endReason(err)
 	s.owner.End(reason, with)
-	r.ws = nil // Rails may take a while to hear of the end
+	r.ws = nil // frees its memory while the disconnect callbacks wait for Rails
 	if reason == "browser_closed" || reason == "browser_lost" {
 		s.Close()
 		return
 	}
-	// What the browser still sends would reset the connection, and our close
-	// frame with it.
+	// If we closed now, data that the browser still sends would reset the connection, and our close
+	// frame would be lost.
 	time.AfterFunc(time.Second, func() { s.Close() })
 }
 
-var errNotUTF8 = &websocket.CloseError{Code: websocket.CloseInvalidFramePayloadData, Text: "Could not decode a text frame as UTF-8"}
-
-// errTooSlow is a message of which the rest has not come in time: it holds
-// memory.
-var errTooSlow = errors.New("the rest of a message has not come")
-
-// lend gives an empty reader memory. gorilla holds the *bufio.Reader for good,
-// so it is its content that is swapped.
-func lend(empty *bufio.Reader, source io.Reader) {
-	lent := buffers.Get().(*bufio.Reader)
-	lent.Reset(source)
-	*empty, *lent = *lent, bufio.Reader{}
-	husks.Put(lent)
-}
-
-// takeBack is lend's reverse. Nothing may be buffered.
-func takeBack(full *bufio.Reader) {
-	back := husks.Get().(*bufio.Reader)
-	*back, *full = *full, bufio.Reader{}
-	back.Reset(nil)
-	buffers.Put(back)
-}
-
-// buffers are what is lent; husks are readers whose memory is lent.
+// Pools of readers with and without memory. Gorilla keeps a pointer to its bufio.Reader, so
+// attaching a buffer swaps the content of two readers.
 var (
 	buffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 4096) }}
-	husks   = sync.Pool{New: func() any { return new(bufio.Reader) }}
+	empties = sync.Pool{New: func() any { return new(bufio.Reader) }}
 )
 
-// endReason says how reading ended, in one word for logs and metrics, and for
-// the application.
+// attachBuffer gives a reader memory from the pool.
+func attachBuffer(r *bufio.Reader, source io.Reader) {
+	pooled := buffers.Get().(*bufio.Reader)
+	pooled.Reset(source)
+	*r, *pooled = *pooled, bufio.Reader{}
+	empties.Put(pooled)
+}
+
+// detachBuffer returns a reader's memory to the pool. Nothing may be buffered.
+func detachBuffer(r *bufio.Reader) {
+	pooled := empties.Get().(*bufio.Reader)
+	*pooled, *r = *r, bufio.Reader{}
+	pooled.Reset(nil)
+	buffers.Put(pooled)
+}
+
+// endReason translates an error of message: into one word for logs and metrics, and for the
+// application.
 func endReason(err error) (reason string, with *Ending) {
 	var closed *websocket.CloseError
 	switch lost := (&Ending{Code: websocket.CloseAbnormalClosure}); {

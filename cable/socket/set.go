@@ -2,94 +2,101 @@ package socket
 
 import "sync"
 
-// Set holds sockets that get the same frames. Adding and removing cost the
-// same however many there are, and the sockets stand side by side for the
-// walk. Callers do the locking.
+// Set holds sockets that get the same frames. Add and Remove take constant time, and the sockets
+// are contiguous in memory for Write. Callers lock.
 type Set struct {
 	sockets []*Socket
-	places  []*int32 // where each socket's owner keeps its place
-	walked  bool     // Write lets go of the lock: places must not change
-	gaps    int      // of those who have left meanwhile
+	indexes []*int32 // where each socket's index is kept, for Remove
+	writing bool     // Write is running and may release the lock: indexes must not change
+	removed int      // sockets that left meanwhile
 }
 
-// Add puts a socket into the set and writes to place what Remove needs.
-func (s *Set) Add(to *Socket, place *int32) {
-	*place = int32(len(s.sockets))
+// Add adds a socket and stores its index in index, where the Set keeps it up to date for Remove.
+func (s *Set) Add(to *Socket, index *int32) {
+	*index = int32(len(s.sockets))
 	s.sockets = append(s.sockets, to)
-	s.places = append(s.places, place)
+	s.indexes = append(s.indexes, index)
 }
 
-// Remove takes the socket at a place out of the set.
-func (s *Set) Remove(place int32) {
-	if s.walked {
-		s.sockets[place], s.places[place] = nil, nil
-		s.gaps++
+// Remove removes the socket with that index. The last socket takes its place.
+func (s *Set) Remove(index int32) {
+	if s.writing {
+		s.sockets[index] = nil
+		s.indexes[index] = nil
+		s.removed++
 		return
 	}
 	last := len(s.sockets) - 1
-	*s.places[last] = place
-	s.sockets[place], s.places[place] = s.sockets[last], s.places[last]
-	s.sockets[last], s.places[last] = nil, nil
-	s.sockets, s.places = s.sockets[:last], s.places[:last]
+	*s.indexes[last] = index
+	s.sockets[index] = s.sockets[last]
+	s.indexes[index] = s.indexes[last]
+	s.sockets[last] = nil
+	s.indexes[last] = nil
+	s.sockets = s.sockets[:last]
+	s.indexes = s.indexes[:last]
 	s.shrink()
 }
 
-// Len returns how many sockets are in the set.
-func (s *Set) Len() int { return len(s.sockets) - s.gaps }
+// Len returns the number of sockets.
+func (s *Set) Len() int { return len(s.sockets) - s.removed }
 
-// Write sends the frame to every socket that is in the set when it begins, and
-// has not left when it is its turn. The lock that guards the set is let go of in
-// between.
+// Write sends a frame to every socket that is in the set at the start and not removed before its
+// turn. turns releases the lock of the set in between.
 func (s *Set) Write(frame []byte, turns *Turns) {
-	s.walked = true
+	s.writing = true
 	for i, n := 0, len(s.sockets); i < n; i++ {
-		if one := s.sockets[i]; one != nil {
-			one.Send(frame)
+		if to := s.sockets[i]; to != nil {
+			to.Send(frame)
 			turns.next()
 		}
 	}
-	s.walked = false
-	if s.gaps > 0 {
-		s.closeGaps()
+	s.writing = false
+	if s.removed > 0 {
+		s.compact()
 	}
 }
 
-func (s *Set) closeGaps() {
+// compact fills the gaps of sockets that were removed during Write.
+func (s *Set) compact() {
 	kept := 0
-	for i, one := range s.sockets {
-		if one == nil {
+	for i, socket := range s.sockets {
+		if socket == nil {
 			continue
 		}
-		s.sockets[kept], s.places[kept] = one, s.places[i]
-		*s.places[kept] = int32(kept)
+		s.sockets[kept] = socket
+		s.indexes[kept] = s.indexes[i]
+		*s.indexes[kept] = int32(kept)
 		kept++
 	}
 	clear(s.sockets[kept:])
-	clear(s.places[kept:])
-	s.sockets, s.places, s.gaps = s.sockets[:kept], s.places[:kept], 0
+	clear(s.indexes[kept:])
+	s.sockets = s.sockets[:kept]
+	s.indexes = s.indexes[:kept]
+	s.removed = 0
 	s.shrink()
 }
 
-// shrink gives back the memory of a crowd that has left.
+// shrink releases memory after many sockets have left.
 func (s *Set) shrink() {
 	n := len(s.sockets)
 	if cap(s.sockets) > 64 && n < cap(s.sockets)/4 {
 		s.sockets = append(make([]*Socket, 0, n*2), s.sockets...)
-		s.places = append(make([]*int32, 0, n*2), s.places...)
+		s.indexes = append(make([]*int32, 0, n*2), s.indexes...)
 	}
 }
 
-// Turns lets others have a lock while a long walk holds it.
+// Turns releases a lock for others now and then, during a long Write.
 type Turns struct {
 	Lock sync.Locker
 	sent int
 }
 
-// turn is how many writes others wait for: a fraction of a millisecond.
-const turn = 64
+// writesPerTurn is how many writes others wait for the lock: a fraction of a millisecond.
+const writesPerTurn = 64
 
 func (t *Turns) next() {
-	if t.sent++; t.sent%turn == 0 {
+	t.sent++
+	if t.sent%writesPerTurn == 0 {
 		t.Lock.Unlock()
 		t.Lock.Lock()
 	}

@@ -5,16 +5,16 @@ import (
 	"testing"
 )
 
-// between does something whenever a walk lets others have the lock.
-type between func()
+// onUnlock runs whenever Write releases the lock.
+type onUnlock func()
 
-func (b between) Lock()   {}
-func (b between) Unlock() { b() }
+func (f onUnlock) Lock()   {}
+func (f onUnlock) Unlock() { f() }
 
-func TestSet_IsWrittenToWhileOthersComeAndGo(t *testing.T) {
-	const n = 4 * turn
+func TestSet_ChangesDuringAWrite(t *testing.T) {
+	const n = 4 * writesPerTurn
 	all := &Sockets{}
-	sockets, places := make([]Socket, 2*n), make([]int32, 2*n)
+	sockets, indexes := make([]Socket, 2*n), make([]int32, 2*n)
 	var set Set
 	for i := range sockets {
 		sockets[i].all = all
@@ -22,32 +22,32 @@ func TestSet_IsWrittenToWhileOthersComeAndGo(t *testing.T) {
 		sockets[i].limit = 100
 	}
 	for i := range n {
-		set.Add(&sockets[i], &places[i])
+		set.Add(&sockets[i], &indexes[i])
 	}
-	gone := []int{1, turn + 1, n - 1} // the first has been written to already
-	came := 0
-	set.Write([]byte("a"), &Turns{Lock: between(func() {
-		if came == 0 {
-			for _, i := range gone {
-				set.Remove(places[i])
+	removed := []int{1, writesPerTurn + 1, n - 1} // the first has its frame already
+	added := 0
+	set.Write([]byte("a"), &Turns{Lock: onUnlock(func() {
+		if added == 0 {
+			for _, i := range removed {
+				set.Remove(indexes[i])
 			}
 		}
-		set.Add(&sockets[n+came], &places[n+came])
-		came++
+		set.Add(&sockets[n+added], &indexes[n+added])
+		added++
 	})})
-	if set.Len() != n+came-len(gone) {
-		t.Errorf("%d are in the set", set.Len())
+	if set.Len() != n+added-len(removed) {
+		t.Errorf("%d sockets in the set", set.Len())
 	}
-	for i := range n + came {
+	for i := range n + added {
 		want := 1
-		if i >= n || slices.Contains(gone[1:], i) {
+		if i >= n || slices.Contains(removed[1:], i) {
 			want = 0
 		}
 		if got := len(sockets[i].queue); got != want {
 			t.Errorf("socket %d got %d frames, want %d", i, got, want)
 		}
-		if !slices.Contains(gone, i) && set.sockets[places[i]] != &sockets[i] {
-			t.Errorf("socket %d has lost its place", i)
+		if !slices.Contains(removed, i) && set.sockets[indexes[i]] != &sockets[i] {
+			t.Errorf("socket %d has the wrong index", i)
 		}
 	}
 }

@@ -6,79 +6,87 @@ import (
 	"time"
 )
 
-// WriteBytes is about how much goes to a socket in one write.
+// WriteBytes is the size of one write to a socket when more is queued.
 const WriteBytes = 64 << 10
 
-// Owner is whoever a socket belongs to.
+// writeTimeout bounds one blocking write, for systems without TCP_USER_TIMEOUT.
+const writeTimeout = 2 * time.Minute
+
+// Owner is the connection that a socket belongs to.
 type Owner interface {
-	// Receive takes one text of the browser's. The next is read when it returns.
+	// Receive takes one message of the browser. The next is read after it returns.
 	Receive(text []byte)
 
-	// Slow is called once, when more waits for the browser than may.
+	// Slow is called once, when more than Limits.PendingBytes are queued for the browser.
 	Slow()
 
-	// End is called when the browser can be read no more, or is given up for
-	// lack of memory. The reason is one word for logs and metrics.
+	// End is called when nothing more can be read from the browser, or when Shed closes the
+	// connection. The reason is one word for logs and metrics.
 	End(reason string, with *Ending)
 }
 
-// An Ending is what the application may want to know of a WebSocket's end.
+// Ending describes how a WebSocket was closed, as the application may want to know it.
 type Ending struct {
 	Code   int    // of the close frame; websocket.CloseAbnormalClosure if there was none
-	Text   string // of the close frame, or what the browser did wrong
-	Failed bool   // the browser broke the protocol
+	Text   string // of the close frame, or the browser's mistake
+	Failed bool   // the browser violated the protocol
 }
 
-// Socket is bytes to and from one browser. Whoever has a frame sends it where it
-// stands; only what the kernel does not take at once is queued, and only then
-// does a goroutine work for this socket, until the queue is empty again. The
-// order is that of the calls of Send.
+// Socket carries bytes to and from one browser. Send writes in the caller's goroutine; only what
+// the kernel does not take at once is queued, and a goroutine exists for the socket only until the
+// queue is empty. Frames leave in the order of the calls of Send.
 //
-// A frame given to Send must not be changed afterwards: it may be queued.
+// The caller must not change a frame after Send: it may be queued.
 type Socket struct {
 	// static after the handshake
 	net.Conn
-	fd       int      // for writing without waiting; -1 where that cannot be done
-	limit    int      // bytes that may wait
+	fd       int      // for non-blocking writes; -1 where they are not possible
+	limit    int      // of queued bytes
 	all      *Sockets // nil only in benchmarks and tests
 	owner    Owner
-	deflates bool // agreed to in the handshake
+	deflates bool // permessage-deflate was negotiated
 
-	reader reader        // the way in
-	paced  time.Duration // of the reader: see keepPace
+	// owned by the reader
+	reader    reader
+	paidUntil time.Duration // see throttle
 
-	// of the owner, who starts and stops the pings
-	place int32 // in the heartbeat
-	phase int8  // of the heartbeat; -1 before and after
+	// owned by the owner, which starts and stops the pings
+	index int32 // in the heartbeat's Set
+	phase int8  // of the heartbeat; -1 while there are no pings
 
 	mu       sync.Mutex // guards the rest
 	corked   bool       // frames wait for Uncork
 	flushing bool       // a goroutine writes the queue
-	shut     bool       // nothing more is accepted
+	shut     bool       // Send drops frames
 	closed   bool
-	over     bool     // more has waited than may
+	slow     bool     // Owner.Slow was called
 	queue    [][]byte // what the kernel has not taken
-	queued   int      // bytes in queue and in the flusher's hands
-	longest  int      // frame among these
+	queued   int      // bytes in queue and in flush's hands
+	longest  int      // frame among these, in bytes
 }
 
-// Init makes a zero Socket one of the server's. Frames sent before the
-// handshake is answered wait for Uncork.
+// Init prepares a zero Socket. Frames wait for Uncork, which comes after the answer to the
+// handshake.
 func (s *Socket) Init(all *Sockets, owner Owner) {
-	s.fd, s.limit, s.all, s.owner = -1, all.limits.PendingBytes, all, owner
-	s.phase, s.corked = -1, true
+	s.fd = -1
+	s.limit = all.limits.PendingBytes
+	s.all = all
+	s.owner = owner
+	s.phase = -1
+	s.corked = true
 	s.reader.socket = s
 }
 
 // Attach gives the socket its TCP connection. Upgrade does it for a handshake.
 func (s *Socket) Attach(conn net.Conn) {
-	s.Conn, s.fd = conn, descriptor(conn, s.all.limits.Unanswered)
+	s.Conn = conn
+	s.fd = descriptor(conn, s.all.limits.Unanswered)
 }
 
-// Deflates reports whether the browser has agreed to compressed frames.
+// Deflates reports whether the browser accepts compressed frames.
 func (s *Socket) Deflates() bool { return s.deflates }
 
-// SendText sends a text, compressed if it is long and the browser has agreed.
+// SendText sends a text frame, compressed if it is long and the browser accepts that.
 func (s *Socket) SendText(text string) {
 	f := frame(textFrame, text)
 	if s.deflates {
@@ -87,8 +95,8 @@ func (s *Socket) SendText(text string) {
 	s.Send(f)
 }
 
-// Send sends a frame, or queues what is left of it. It never blocks. It
-// reports false if the socket accepts nothing more.
+// Send sends a frame, or queues what the kernel does not take. It never blocks. It reports false if
+// the socket is shut.
 func (s *Socket) Send(frame []byte) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,21 +104,21 @@ func (s *Socket) Send(frame []byte) bool {
 		return false
 	}
 	s.sendLocked(frame)
-	if s.queued-s.longest > s.limit && !s.over { // a single frame may be as long as it likes
-		s.over = true
+	if s.queued-s.longest > s.limit && !s.slow { // one frame may be longer than the limit
+		s.slow = true
 		go s.owner.Slow()
 	}
 	return true
 }
 
-// SendClose sends a close frame. What is sent later is dropped. It reports
-// whether it was the first to do so.
+// SendClose sends a close frame and shuts the socket: later frames are dropped. It reports false if
+// the socket was shut already.
 func (s *Socket) SendClose(code int, text string) bool {
 	return s.finish(closing(code, text))
 }
 
-// finish sends the last frame, if there is one. What is sent later is dropped.
-// It reports whether it was the first to do so.
+// finish sends the last frame, unless it is nil, and shuts the socket. It reports false if the
+// socket was shut already.
 func (s *Socket) finish(frame []byte) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -130,15 +138,14 @@ func (s *Socket) isShut() bool {
 	return s.shut
 }
 
-// sendLocked tries the kernel first, unless something waits already: that keeps
-// the order. s.mu is held.
+// sendLocked writes to the kernel first, unless frames are queued. s.mu is held.
 func (s *Socket) sendLocked(frame []byte) {
 	if s.queued == 0 && !s.corked && s.fd >= 0 {
 		n, broken := writeNow(s.fd, frame)
 		if n == len(frame) {
 			return
 		}
-		if broken { // the reader finds out, and ends the connection
+		if broken { // the reader notices and ends the connection
 			s.shut = true
 			return
 		}
@@ -160,9 +167,6 @@ func (s *Socket) startFlush() {
 	}
 }
 
-// stalled is how long one write may wait, where the kernel does not watch.
-const stalled = 2 * time.Minute
-
 // flush writes the queue as the browser reads.
 func (s *Socket) flush() {
 	if s.all != nil {
@@ -179,27 +183,28 @@ func (s *Socket) flush() {
 		}
 		s.mu.Unlock()
 
-		s.Conn.SetWriteDeadline(time.Now().Add(stalled))
+		s.Conn.SetWriteDeadline(time.Now().Add(writeTimeout))
 		n, err := chunk.WriteTo(s.Conn)
 		s.mu.Lock()
 		s.queued -= int(n)
 		if err != nil {
-			s.shut, s.queue = true, nil
 			s.abort()
 		}
 		s.mu.Unlock()
 	}
 }
 
-// chunk takes about as much from the queue as one write should carry.
+// chunk takes up to WriteBytes from the queue. s.mu is held.
 func (s *Socket) chunk() (chunk net.Buffers) {
 	for size := 0; len(s.queue) > 0 && size < WriteBytes; {
 		first := s.queue[0]
-		if part := WriteBytes - size; len(first) > part {
-			chunk, s.queue[0] = append(chunk, first[:part]), first[part:]
-			return chunk
+		room := WriteBytes - size
+		if len(first) > room {
+			s.queue[0] = first[room:]
+			return append(chunk, first[:room])
 		}
-		chunk, size = append(chunk, first), size+len(first)
+		chunk = append(chunk, first)
+		size += len(first)
 		s.queue = s.queue[1:]
 	}
 	if len(s.queue) == 0 {
@@ -208,8 +213,7 @@ func (s *Socket) chunk() (chunk net.Buffers) {
 	return chunk
 }
 
-// Uncork sends what was written since Init: so the 101 and the first frames leave
-// together.
+// Uncork sends what was queued since Init, so the 101 and the first frames leave in one write.
 func (s *Socket) Uncork() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -221,12 +225,13 @@ func (s *Socket) Uncork() {
 	for _, frame := range s.queue {
 		all = append(all, frame...)
 	}
-	s.queue, s.queued = nil, 0
+	s.queue = nil
+	s.queued = 0
 	s.sendLocked(all)
 }
 
-// Write is for gorilla/websocket, which writes the answers to broken frames; it
-// may reuse p. Its 101 is not ours.
+// Write is for gorilla/websocket, which writes close frames after protocol errors and may reuse p.
+// It drops gorilla's 101: Upgrade sends its own.
 func (s *Socket) Write(p []byte) (int, error) {
 	if s.reader.ws == nil {
 		return len(p), nil
@@ -237,13 +242,14 @@ func (s *Socket) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// SetWriteDeadline is gorilla's, whose writes never wait here.
+// SetWriteDeadline does nothing: it is for gorilla/websocket, whose writes do not block here.
 func (s *Socket) SetWriteDeadline(time.Time) error { return nil }
 
-// abort ends the TCP connection. The reader finds out, and closes the socket.
-// s.mu is held.
+// abort drops the queue and ends the TCP connection. The reader notices and closes the socket. s.mu
+// is held.
 func (s *Socket) abort() {
-	s.shut, s.queue = true, nil
+	s.shut = true
+	s.queue = nil
 	if s.fd >= 0 {
 		shutdown(s.fd)
 	} else {
@@ -251,8 +257,8 @@ func (s *Socket) abort() {
 	}
 }
 
-// AbortUnlessAnswered ends the TCP connection unless the browser has answered
-// our close frame in time.
+// AbortUnlessAnswered ends the TCP connection if the browser does not answer our close frame within
+// Limits.CloseWait.
 func (s *Socket) AbortUnlessAnswered() {
 	time.AfterFunc(s.all.limits.CloseWait, func() {
 		s.mu.Lock()
@@ -263,13 +269,16 @@ func (s *Socket) AbortUnlessAnswered() {
 	})
 }
 
-// Close closes the socket, once nobody can be writing to it. Only the reader
-// calls it, so that it never reads from another's descriptor.
+// Close closes the TCP connection. Only the reader calls it, or nobody reads: a descriptor that was
+// closed during a read may belong to another connection already.
 func (s *Socket) Close() error {
 	s.mu.Lock()
-	s.shut, s.closed, s.fd, s.queue = true, true, -1, nil
+	s.shut = true
+	s.closed = true
+	s.fd = -1
+	s.queue = nil
 	s.mu.Unlock()
-	if s.Conn == nil { // the handshake has failed before there was one
+	if s.Conn == nil { // the handshake failed
 		return nil
 	}
 	return s.Conn.Close()

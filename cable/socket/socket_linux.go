@@ -9,15 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// writeNow writes as much as the kernel takes without waiting. broken tells
-// that the connection is gone.
+// writeNow writes as much as the kernel takes without blocking. broken means that the connection is
+// gone.
 //
-// The raw system call is on purpose: the socket does not block, so the
-// runtime need not prepare for a thread that does, which costs as much as a
-// tenth of the write.
+// A raw system call skips the runtime's preparation for a blocking thread, which costs a tenth of
+// the write and is not needed for a non-blocking socket.
 func writeNow(fd int, p []byte) (n int, broken bool) {
 	for {
-		r, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+		r, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(fd),
+			uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
 		switch errno {
 		case 0:
 			return int(r), false
@@ -30,14 +30,12 @@ func writeNow(fd int, p []byte) (n int, broken bool) {
 	}
 }
 
-// unsent is how many bytes the kernel takes for a browser that does not read.
-// Left to itself it takes megabytes, a copy for each browser; in our queue
-// they are the same bytes for all.
-const unsent = 128 << 10
+// maxUnsent is how many bytes the kernel takes for a browser that does not read. By default it
+// takes megabytes, which are a copy for each browser; in our queue all browsers share them.
+const maxUnsent = 128 << 10
 
-// descriptor returns the descriptor of a TCP connection, or -1 where writing
-// to it past net.Conn would be wrong, as with TLS. It has the kernel watch for
-// a browser that is gone.
+// descriptor returns the descriptor of a TCP connection, or -1 if writes must go through net.Conn,
+// as with TLS. It sets TCP_USER_TIMEOUT, by which the kernel notices that a browser is gone.
 func descriptor(conn net.Conn, unanswered time.Duration) int {
 	secure, wrapped := conn.(interface{ NetConn() net.Conn })
 	if wrapped {
@@ -55,7 +53,7 @@ func descriptor(conn net.Conn, unanswered time.Duration) int {
 	raw.Control(func(d uintptr) {
 		fd = int(d)
 		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(unanswered/time.Millisecond))
-		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsent)
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, maxUnsent)
 	})
 	if wrapped {
 		return -1

@@ -9,7 +9,7 @@ import (
 
 func writeNow(int, []byte) (n int, broken bool) { return 0, false }
 
-// descriptor is -1: here every frame is written by the flusher.
+// descriptor returns -1: only Socket.flush writes.
 func descriptor(net.Conn, time.Duration) int { return -1 }
 
 func shutdown(int) {}

@@ -8,7 +8,7 @@ import (
 	"github.com/catenary-cable/catenary/cable/stats"
 )
 
-// Options are what Sockets needs.
+// Options configure Sockets.
 type Options struct {
 	Limits    Limits
 	Ping      time.Duration           // between pings; 0: BeatInterval
@@ -16,8 +16,8 @@ type Options struct {
 	Throttled *stats.ThrottledCounter // commands, by limit
 }
 
-// Sockets is what all sockets of a server share: the poller that reads them,
-// the heartbeat and the backlog.
+// Sockets is what all sockets of a server share: the poller that reads them, the heartbeat and the
+// backlog.
 type Sockets struct {
 	limits    Limits
 	compress  bool
@@ -28,7 +28,7 @@ type Sockets struct {
 	backlog   backlog
 }
 
-// NewSockets makes the shared parts; Run makes them work.
+// NewSockets creates the shared parts. Run starts them.
 func NewSockets(o Options) (*Sockets, error) {
 	p, err := newPoller()
 	if err != nil {
@@ -45,13 +45,13 @@ func (a *Sockets) Run(ctx context.Context) error {
 	return a.poller.run(ctx)
 }
 
-// Stats are the numbers of the sockets of a server.
+// Stats are the numbers of a server's sockets.
 type Stats struct {
-	Pings   int64 // handed to sockets since the start
+	Pings   int64 // sent since the start
 	Backlog BacklogStats
 }
 
-// Stats locks nothing for long.
+// Stats is safe to call at any time; it holds each lock only briefly.
 func (a *Sockets) Stats() Stats {
 	return Stats{Pings: a.heartbeat.sent.Load(), Backlog: a.backlog.stats()}
 }

@@ -233,8 +233,8 @@ func TestDoctor_NamesWhatIsBroken(t *testing.T) {
 			return []string{"--backend-transport", "link", "--backend-url", takingUpgrades(c)}
 		}, ready: "strips the Upgrade header", broken: true,
 			says: []string{"FAIL Rails", "strips the Upgrade header"}},
-		"a Redis that is away":    {flags: flags("--broadcasts-redis-url", "redis://"+nobody), ready: "see that it runs", broken: true, says: []string{"FAIL broadcasts browsers hear nothing: ", nobody}},
-		"a Redis with a password": {flags: func(c *clinic) []string { return []string{"--broadcasts-redis-url", guarded(c.T).URL()} }, ready: "NOAUTH", broken: true, says: []string{"FAIL broadcasts browsers hear nothing: ", "asks for a password"}},
+		"a Redis that is away":    {flags: flags("--broadcasts-redis-url", "redis://"+nobody), ready: "check that it is running", broken: true, says: []string{"FAIL broadcasts browsers hear nothing: ", nobody}},
+		"a Redis with a password": {flags: func(c *clinic) []string { return []string{"--broadcasts-redis-url", guarded(c.T).URL()} }, ready: "NOAUTH", broken: true, says: []string{"FAIL broadcasts browsers hear nothing: ", "requires a password"}},
 		"another prefix": {app: app{settings: map[string]any{"cable": map[string]any{"adapter": "redis", "channel_prefix": "other"}}}, publishes: elsewhere, ready: "does not arrive", broken: true,
 			says: []string{"FAIL broadcasts browsers hear nothing: ", "the channel_prefix \"other\"", "the channel_prefix \"app\""}},
 		"an adapter that only Rails hears": {app: app{settings: map[string]any{"cable": map[string]any{"adapter": "async"}}}, flags: flags("--broadcasts-adapter", "redis"), publishes: elsewhere,

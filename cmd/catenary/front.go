@@ -146,7 +146,7 @@ type patient struct {
 
 func (p *patient) Accept() (net.Conn, error) {
 	if admission := p.front.admission.Load(); admission != nil && !p.front.web {
-		admission.Wait()
+		admission.WaitForCapacity()
 	}
 	conn, err := p.Listener.Accept()
 	runtime.Gosched() // whoever was accepted asks before the next is accepted, or Wait would not know of it

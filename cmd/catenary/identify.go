@@ -30,7 +30,7 @@ func identifying(items []string, to *admission.Admission, log *slog.Logger) func
 	var once sync.Once
 	return func(s *rpc.Settings) error {
 		if err := mayIdentify(templates(items), s); err != nil {
-			to.Follow(nil)
+			to.SetRules(nil)
 			return err
 		}
 		origins, unread := admission.ParseRailsOrigins(s.AllowedRequestOrigins)
@@ -39,7 +39,7 @@ func identifying(items []string, to *admission.Admission, log *slog.Logger) func
 				log.Warn("the app's allowed_request_origins has what catenary cannot read: nobody whom it identifies comes in by it; write texts", "items", unread)
 			})
 		}
-		to.Follow(&admission.Rules{
+		to.SetRules(&admission.Rules{
 			AnyOrigin: s.DisableRequestForgeryProtection, SameOrigin: s.AllowSameOriginAsHost, AssumeSSL: s.AssumeSSL, Origins: origins,
 			ForwardedHost: s.ForwardedHost,
 		})

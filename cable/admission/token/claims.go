@@ -10,30 +10,30 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Claims are what catenary needs to know of a good token.
+// Claims are what catenary uses of a valid token.
 type Claims struct {
-	Subject string    // "sub", a number as it is written
+	Subject string    // "sub"; a number as text
 	ID      string    // "jti"
-	Expires time.Time // with the leeway; zero: never
+	Expires time.Time // "exp" plus the leeway; zero: never
 
-	Identities []Identity // where they are made of claims
+	Identities []Identity // made from Options.Identify
 }
 
-// newClaims reads the claims of a token whose signature and times are good.
+// newClaims reads the claims of a token whose signature and times are valid.
 func newClaims(all jwt.MapClaims, leeway time.Duration) (*Claims, error) {
 	c := &Claims{}
-	for name, into := range map[string]*string{"sub": &c.Subject, "jti": &c.ID} {
+	for name, field := range map[string]*string{"sub": &c.Subject, "jti": &c.ID} {
 		switch value := all[name].(type) {
 		case nil:
 		case string:
-			*into = value
-		case json.Number: // Knock, and tokens made by hand
-			*into = value.String()
+			*field = value
+		case json.Number: // the gem knock, and hand-made tokens
+			*field = value.String()
 		default:
 			return nil, Malformed
 		}
 	}
-	if beyondClocks(all["nbf"]) {
+	if tooLarge(all["nbf"]) {
 		return nil, Malformed
 	}
 	expires, err := all.GetExpirationTime()
@@ -46,9 +46,8 @@ func newClaims(all jwt.MapClaims, leeway time.Duration) (*Claims, error) {
 	return c, nil
 }
 
-// beyondClocks tells of a number that golang-jwt, which cannot hold it, takes
-// for long ago.
-func beyondClocks(at any) bool {
+// tooLarge reports whether a time overflows in golang-jwt, which would take it for long ago.
+func tooLarge(at any) bool {
 	number, ok := at.(json.Number)
 	if !ok {
 		return false
@@ -57,8 +56,8 @@ func beyondClocks(at any) bool {
 	return err != nil || math.Abs(seconds) > 1<<53
 }
 
-// hasScope reports whether "scp" is, or has, the scope: devise-jwt writes one
-// word, OAuth words with blanks between, others a list.
+// hasScope reports whether "scp" contains the scope: devise-jwt writes one word, OAuth words
+// separated by spaces, others a list.
 func hasScope(all jwt.MapClaims, scope string) bool {
 	switch value := all["scp"].(type) {
 	case string:

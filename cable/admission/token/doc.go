@@ -1,10 +1,8 @@
-// Package token decides, without Rails, whether the JSON Web Token of a
-// handshake is good. It finds the token in the request, checks signature and
-// claims, and says in one word why not.
+// Package token verifies the JSON Web Token of a handshake without Rails: it finds the token in the
+// request, checks its signature and claims, and rejects it with a one-word reason.
 //
-// What the token's holder may do is left to the application: its connect runs
-// as before, or an Identity takes its place. So is revocation, of which only the
-// application's database knows.
+// The application decides what the user may do: its connect runs as before, or an Identity takes
+// its place. It also decides about revoked tokens, which only its database knows.
 //
-// Nothing here puts a token, or a part of one, into an error or a log line.
+// No error or log line of this package contains a token or a part of one.
 package token

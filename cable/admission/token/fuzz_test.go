@@ -2,15 +2,15 @@ package token
 
 import "testing"
 
-// Only what the secret has signed is obeyed.
+// FuzzRevocation checks that only the secret can sign a revocation.
 func FuzzRevocation(f *testing.F) {
-	f.Add([]byte(`{"dismissal":"{\"sub\":\"7\"}","signature":"00"}`))
+	f.Add([]byte(`{"revocation":"{\"sub\":\"7\"}","signature":"00"}`))
 	f.Add(Revocation{Subject: "7"}.Sign("another secret"))
-	f.Add([]byte(`{"dismissal":{},"signature":null}`))
+	f.Add([]byte(`{"revocation":{},"signature":null}`))
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		d := Revocations{Secret: "the secret"}
 		if _, reason := d.Verify(payload); reason == "" {
-			t.Errorf("%q is obeyed", payload)
+			t.Errorf("%q is accepted", payload)
 		}
 	})
 }

@@ -12,29 +12,30 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Times that are none, or none that a clock will ever show, are refused or mean what they say.
-func TestVerifier_TimesThatAreHostile(t *testing.T) {
+// TestVerifier_RejectsOddTimes: a time that is invalid or beyond all clocks is rejected or means
+// what it says.
+func TestVerifier_RejectsOddTimes(t *testing.T) {
 	v := verifier(t, Options{Secret: secret})
 	now := float64(time.Now().Unix())
 	for name, claims := range map[string]map[string]any{
 		"exp of long ago": {"exp": 1}, "exp 0": {"exp": 0}, "exp below 0": {"exp": -1}, "exp far below 0": {"exp": -1e300}, "exp as text": {"exp": "9999999999"},
-		"exp as list": {"exp": []int{1}}, "exp true": {"exp": true}, "exp null": {"exp": nil}, "exp a moment ago": {"exp": now - 0.5}, "nbf to come": {"nbf": now + 60.5},
-		"nbf never to come": {"nbf": 1e300}, "nbf as text": {"nbf": "1"}, "exp and nbf of no number": {"exp": map[string]any{}, "nbf": []any{}},
+		"exp as list": {"exp": []int{1}}, "exp true": {"exp": true}, "exp null": {"exp": nil}, "exp half a second ago": {"exp": now - 0.5}, "nbf to come": {"nbf": now + 60.5},
+		"nbf never to come": {"nbf": 1e300}, "nbf as text": {"nbf": "1"}, "exp and nbf are not numbers": {"exp": map[string]any{}, "nbf": []any{}},
 	} {
 		if claims, err := v.check(sign(t, "HS256", []byte(secret), devise(claims))); err == nil {
-			t.Errorf("%s: it is good until %v", name, claims.Expires)
+			t.Errorf("%s: valid until %v", name, claims.Expires)
 		}
 	}
 	for name, exp := range map[string]any{"half a second more": now + 60.5, "the year 5138": 1e11, "beyond all years": 1e300, "2^63": float64(1 << 63)} {
 		claims, err := v.check(sign(t, "HS256", []byte(secret), devise(map[string]any{"exp": exp})))
 		if err == nil && !claims.Expires.After(time.Now()) {
-			t.Errorf("%s: it is good, and expired at %v", name, claims.Expires)
+			t.Errorf("%s: valid, but expired at %v", name, claims.Expires)
 		}
 	}
 }
 
-// What a token's head says of keys is not followed: neither to files nor to other hosts.
-func TestVerifier_KeysThatTheTokenBringsAreIgnored(t *testing.T) {
+// TestVerifier_IgnoresKeysInTheToken: a token's header leads to no file and no other host.
+func TestVerifier_IgnoresKeysInTheToken(t *testing.T) {
 	var asked atomic.Int64
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
 	defer elsewhere.Close()
@@ -54,8 +55,9 @@ func TestVerifier_KeysThatTheTokenBringsAreIgnored(t *testing.T) {
 	}
 }
 
-// Of a claim that stands twice the last counts, as in Ruby: Rails must not see another user than we do.
-func TestVerifier_TheLastOfEqualClaimsCounts(t *testing.T) {
+// TestVerifier_UsesTheLastOfRepeatedClaims, as Ruby does: Rails must not see another user than we
+// do.
+func TestVerifier_UsesTheLastOfRepeatedClaims(t *testing.T) {
 	v := verifier(t, Options{Secret: secret})
 	text := signRaw(t, `{"sub":"7","exp":9999999999,"sub":"8","exp":1}`)
 	if _, err := v.check(text); err != Expired {
@@ -67,7 +69,7 @@ func TestVerifier_TheLastOfEqualClaimsCounts(t *testing.T) {
 	}
 }
 
-// signRaw signs claims as they are written.
+// signRaw signs claims in their given form.
 func signRaw(t *testing.T, claims string) string {
 	t.Helper()
 	encode := base64.RawURLEncoding.EncodeToString
@@ -79,7 +81,7 @@ func signRaw(t *testing.T, claims string) string {
 	return text + "." + encode(signature)
 }
 
-// FuzzPlaces looks for tokens in handshakes of any kind.
+// FuzzPlaces checks that Find returns a token or an error.
 func FuzzPlaces(f *testing.F) {
 	f.Add("token=a&token=b", "Bearer x", "actioncable-v1-json, eyJ.a.b", "jwt=c")
 	f.Add("token=%zz;token=%00", "bearer  ", "token.x", "jwt=\"a b\"; jwt")

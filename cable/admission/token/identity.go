@@ -9,46 +9,46 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Template is what an identifier of Rails' identified_by is made of: a text, or
-// a Global ID (gid://app/User/7), with claims in braces.
+// Template describes the value of an identifier of Rails' identified_by: a text or a Global ID
+// (gid://app/User/7), with claims in braces.
 type Template struct {
 	Identifier string
 	Value      string
 }
 
-// ParseTemplate reads "current_user=gid://app/User/{sub}".
+// ParseTemplate parses "current_user=gid://app/User/{sub}".
 func ParseTemplate(text string) Template {
 	identifier, value, _ := strings.Cut(text, "=")
 	return Template{identifier, value}
 }
 
-// App returns the app whose record the template names, and false if it is a text.
+// App returns the app in the Global ID, and false if the template is not a Global ID.
 func (t Template) App() (app string, record bool) {
 	rest, record := strings.CutPrefix(t.Value, "gid://")
 	app, _, _ = strings.Cut(rest, "/")
 	return app, record
 }
 
-// Identity is an identifier and its value for one connection.
+// Identity is the value of an identifier for one connection.
 type Identity struct {
 	Identifier string
 	Value      string
-	Record     bool // Value is the Global ID of one
+	Record     bool // Value is a Global ID
 }
 
 var placeholder = regexp.MustCompile(`\{[^{}]+\}`)
 
-// identify makes the identities. Every claim must be there: nobody is identified
-// by half of what identifies them.
+// identify fills in the templates. It fails if a claim is missing: a partial value could be someone
+// else's.
 func identify(templates []Template, all jwt.MapClaims) (identities []Identity, err error) {
 	for _, template := range templates {
 		record := strings.HasPrefix(template.Value, "gid://")
 		value := placeholder.ReplaceAllStringFunc(template.Value, func(name string) string {
-			claim, ok := word(all[name[1:len(name)-1]])
+			claim, ok := claimText(all[name[1:len(name)-1]])
 			switch {
 			case !ok:
 				err = ClaimMissing
-			case record: // as GlobalID writes an id, so that it stays one
+			case record: // as GlobalID escapes ids
 				claim = url.QueryEscape(claim)
 			}
 			return claim
@@ -58,8 +58,8 @@ func identify(templates []Template, all jwt.MapClaims) (identities []Identity, e
 	return identities, err
 }
 
-// word is the text of a claim that is a text or a number.
-func word(claim any) (string, bool) {
+// claimText returns a claim that is a text or a number, as text.
+func claimText(claim any) (string, bool) {
 	switch claim := claim.(type) {
 	case string:
 		return claim, claim != ""

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestVerify_MakesIdentitiesOfClaims(t *testing.T) {
+func TestVerify_MakesIdentitiesFromClaims(t *testing.T) {
 	v := verifier(t, Options{Places: Places{Query: "token"}, Secret: secret, Identify: []Template{
 		ParseTemplate("current_user=gid://app/User/{sub}"), ParseTemplate("tenant={https://app.example/tenant}-{n}"),
 	}})

@@ -18,35 +18,34 @@ import (
 )
 
 const (
-	jwksBytes   = 1 << 20
-	jwksEvery   = 10 * time.Minute // between regular looks at the URL
-	jwksAtMost  = 10 * time.Second // between looks because of a key that is not known
-	jwksTimeout = 5 * time.Second  // for one look
+	jwksBytes      = 1 << 20          // of the answer; the rest is ignored
+	jwksRefresh    = 10 * time.Minute // between regular fetches
+	jwksUnknownKey = 10 * time.Second // at least, between fetches because of unknown keys
+	jwksTimeout    = 5 * time.Second  // of one fetch
 )
 
-// jwks are the keys that an identity provider publishes under a URL. keyfunc
-// fetches them now and then, and, rarely, when a token names a key that is not
-// among them: that is how providers change keys.
+// jwks are the keys that an identity provider publishes at a URL. keyfunc fetches them regularly,
+// and when a token names an unknown key, since providers rotate their keys.
 type jwks struct {
 	url  string
 	log  *slog.Logger
-	keys atomic.Pointer[keyfunc.Keyfunc] // nil until the first look
-	down atomic.Bool                     // the last look has failed
+	keys atomic.Pointer[keyfunc.Keyfunc] // nil until the first fetch
+	down atomic.Bool                     // the last fetch failed
 }
 
 func newJWKS(url string, log *slog.Logger) *jwks { return &jwks{url: url, log: log} }
 
-// run fetches until ctx ends.
+// run fetches the keys until ctx ends.
 func (j *jwks) run(ctx context.Context) error {
 	client := &http.Client{Timeout: jwksTimeout, Transport: j}
 	defer client.CloseIdleConnections()
 	keys, err := keyfunc.NewDefaultOverrideCtx(ctx, []string{j.url}, keyfunc.Override{
-		Client: client, HTTPTimeout: jwksTimeout, RateLimitWaitMax: jwksTimeout, RefreshInterval: jwksEvery,
-		RefreshUnknownKID: rate.NewLimiter(rate.Every(jwksAtMost), 1),
+		Client: client, HTTPTimeout: jwksTimeout, RateLimitWaitMax: jwksTimeout, RefreshInterval: jwksRefresh,
+		RefreshUnknownKID: rate.NewLimiter(rate.Every(jwksUnknownKey), 1),
 		RefreshErrorHandlerFunc: func(string) func(context.Context, error) {
 			return func(_ context.Context, err error) {
 				if ctx.Err() == nil && !j.down.Swap(true) {
-					j.log.Warn("keys of tokens cannot be fetched", "error", err)
+					j.log.Warn("failed to fetch keys for tokens", "error", err)
 				}
 			}
 		},
@@ -59,43 +58,48 @@ func (j *jwks) run(ctx context.Context) error {
 	return nil
 }
 
-// RoundTrip fetches the keys, and not more than they can be.
+// RoundTrip is the http.RoundTripper of keyfunc's client. It limits the answer's size.
 func (j *jwks) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := http.DefaultTransport.RoundTrip(r)
 	if err == nil && response.StatusCode == http.StatusOK {
-		j.down.Store(false) // unless they cannot be read: then it is set again
+		j.down.Store(false) // RefreshErrorHandlerFunc sets it again if the keys are invalid
+		limited := io.LimitReader(response.Body, jwksBytes)
 		response.Body = struct {
 			io.Reader
 			io.Closer
-		}{io.LimitReader(response.Body, jwksBytes), response.Body}
+		}{limited, response.Body}
 	}
 	return response, err
 }
 
-// keysFor returns the key that the token names, or all of its algorithm if it
-// names none. The error is UnknownKey only if the provider has been asked.
+// keysFor returns the key that the token names, or all keys for its algorithm if it names none. The
+// error is UnknownKey only after the provider was asked.
 func (j *jwks) keysFor(t *jwt.Token) ([]jwt.VerificationKey, error) {
 	loaded := j.keys.Load()
 	if loaded == nil {
 		return nil, ErrUnavailable
 	}
-	ctx, storage, algorithm := context.Background(), (*loaded).Storage(), t.Method.Alg()
+	ctx := context.Background()
+	storage := (*loaded).Storage()
+	algorithm := t.Method.Alg()
 	var candidates []jwkset.JWK
 	switch kid := t.Header["kid"].(type) {
 	case string:
 		key, err := storage.KeyRead(ctx, kid)
 		if errors.Is(err, jwkset.ErrKeyNotFound) && !j.down.Load() {
 			return nil, UnknownKey
-		} else if err != nil { // also when it has been asked too often lately
+		}
+		if err != nil { // also if the rate limit for fetches is exceeded
 			return nil, ErrUnavailable
 		}
 		candidates = append(candidates, key)
 	case nil:
-		var err error
-		if candidates, err = storage.KeyReadAll(ctx); err != nil || len(candidates) == 0 {
-			storage.KeyRead(ctx, "") // has it looked again
+		all, err := storage.KeyReadAll(ctx)
+		if err != nil || len(all) == 0 {
+			storage.KeyRead(ctx, "") // an unknown key, so it fetches again
 			return nil, ErrUnavailable
 		}
+		candidates = all
 	default:
 		return nil, Malformed
 	}

@@ -15,25 +15,28 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// keys are what signatures are checked with. A family of algorithms sees only
-// keys of its own: a public key can never become the secret of an HMAC.
+// keys verify signatures. Each family of algorithms has its own keys, so a public key can never
+// serve as the secret of an HMAC.
 type keys struct {
-	secrets []jwt.VerificationKey            // HS*; the second while secrets are changed
+	secrets []jwt.VerificationKey            // HS*; the second one during a rotation
 	public  map[string][]jwt.VerificationKey // by algorithm
 	jwks    *jwks                            // nil: none
 }
 
-// known are the algorithms that may be configured.
-var known = []string{"HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+// known are the algorithms that can be configured.
+var known = []string{
+	"HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512",
+	"ES256", "ES384", "ES512", "EdDSA",
+}
 
-// readKeys reads the keys and settles which algorithms are allowed.
+// readKeys reads the keys and returns them with the allowed algorithms.
 func readKeys(o Options) (k keys, algorithms []string, err error) {
 	k.public = map[string][]jwt.VerificationKey{}
-	var natural []string // what each key is for, if nothing else is said
+	var defaults []string // the usual algorithm of each key
 	for _, secret := range []string{o.Secret, o.RotationSecret} {
 		if secret != "" {
 			k.secrets = append(k.secrets, []byte(secret))
-			natural = append(natural, "HS256")
+			defaults = append(defaults, "HS256")
 		}
 	}
 	for _, file := range o.PublicKeyFiles {
@@ -44,46 +47,48 @@ func readKeys(o Options) (k keys, algorithms []string, err error) {
 		for _, algorithm := range fits {
 			k.public[algorithm] = append(k.public[algorithm], key)
 		}
-		natural = append(natural, fits[0])
+		defaults = append(defaults, fits[0])
 	}
 	if o.JWKSURL != "" {
 		k.jwks = newJWKS(o.JWKSURL, o.Log)
-		natural = append(natural, "RS256")
+		defaults = append(defaults, "RS256")
 	}
-	if len(natural) == 0 {
-		return k, nil, errors.New("there is no key to check tokens with: set jwt.secret, jwt.public_keys or jwt.jwks_url")
+	if len(defaults) == 0 {
+		return k, nil, errors.New("no key to verify tokens with: set jwt.secret, jwt.public_keys or jwt.jwks_url")
 	}
-	if algorithms = o.Algorithms; len(algorithms) == 0 {
-		slices.Sort(natural)
-		algorithms = slices.Compact(natural)
+	algorithms = o.Algorithms
+	if len(algorithms) == 0 {
+		slices.Sort(defaults)
+		algorithms = slices.Compact(defaults)
 	}
 	for _, algorithm := range algorithms {
-		if err := k.serves(algorithm); err != nil {
+		if err := k.checkAlgorithm(algorithm); err != nil {
 			return k, nil, err
 		}
 	}
 	if len(k.secrets) > 0 && !slices.ContainsFunc(algorithms, symmetric) {
-		return k, nil, errors.New("jwt.secret is of no use: jwt.algorithms has none of HS256, HS384 and HS512")
+		return k, nil, errors.New("jwt.secret is unused: jwt.algorithms contains none of HS256, HS384 and HS512")
 	}
 	return k, algorithms, nil
 }
 
-func (k keys) serves(algorithm string) error {
+// checkAlgorithm returns an error if no key fits an algorithm.
+func (k keys) checkAlgorithm(algorithm string) error {
 	switch {
 	case !slices.Contains(known, algorithm):
-		return fmt.Errorf("jwt.algorithms: %q is not known: write some of %s", algorithm, strings.Join(known, ", "))
+		return fmt.Errorf("jwt.algorithms: %q is unknown: use some of %s", algorithm, strings.Join(known, ", "))
 	case symmetric(algorithm) && len(k.secrets) == 0:
 		return fmt.Errorf("jwt.algorithms: %s needs jwt.secret", algorithm)
 	case !symmetric(algorithm) && len(k.public[algorithm]) == 0 && k.jwks == nil:
-		return fmt.Errorf("jwt.algorithms: %s needs a key of its kind in jwt.public_keys, or jwt.jwks_url", algorithm)
+		return fmt.Errorf("jwt.algorithms: %s needs a matching key in jwt.public_keys, or jwt.jwks_url", algorithm)
 	}
 	return nil
 }
 
 func symmetric(algorithm string) bool { return strings.HasPrefix(algorithm, "HS") }
 
-// readPublicKey reads a PEM file that holds a public key or a certificate, and
-// says for which algorithms it can be used, the usual first.
+// readPublicKey reads a public key or a certificate from a PEM file, and returns the algorithms
+// that it fits, the usual one first.
 func readPublicKey(file string) (key jwt.VerificationKey, fits []string, err error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -91,7 +96,7 @@ func readPublicKey(file string) (key jwt.VerificationKey, fits []string, err err
 	}
 	block, _ := pem.Decode(data)
 	if block == nil {
-		return nil, nil, fmt.Errorf("jwt.public_keys: %s is no PEM file", file)
+		return nil, nil, fmt.Errorf("jwt.public_keys: %s is not a PEM file", file)
 	}
 	switch block.Type {
 	case "PUBLIC KEY":
@@ -100,22 +105,26 @@ func readPublicKey(file string) (key jwt.VerificationKey, fits []string, err err
 		key, err = x509.ParsePKCS1PublicKey(block.Bytes)
 	case "CERTIFICATE":
 		var certificate *x509.Certificate
-		if certificate, err = x509.ParseCertificate(block.Bytes); err == nil {
+		certificate, err = x509.ParseCertificate(block.Bytes)
+		if err == nil {
 			key = certificate.PublicKey
 		}
 	default:
-		return nil, nil, fmt.Errorf("jwt.public_keys: %s holds a %s: a PUBLIC KEY or CERTIFICATE is needed, and nothing that signs", file, block.Type)
+		return nil, nil, fmt.Errorf("jwt.public_keys: %s contains a %s: use a PUBLIC KEY or CERTIFICATE, never a private key",
+			file, block.Type)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("jwt.public_keys: %s cannot be read: %w", file, err)
+		return nil, nil, fmt.Errorf("jwt.public_keys: parsing %s: %w", file, err)
 	}
-	if fits = algorithmsOf(key); fits == nil {
-		return nil, nil, fmt.Errorf("jwt.public_keys: %s is neither an RSA key of 2048 bits or more, nor one on P-256, P-384 or P-521, nor an Ed25519 key", file)
+	fits = algorithmsOf(key)
+	if fits == nil {
+		return nil, nil, fmt.Errorf("jwt.public_keys: the key in %s is not supported: use RSA of 2048 bits or more, "+
+			"ECDSA on P-256, P-384 or P-521, or Ed25519", file)
 	}
 	return key, fits, nil
 }
 
-// algorithmsOf lists what a public key can be used for, the usual first.
+// algorithmsOf returns the algorithms that a public key fits, the usual one first.
 func algorithmsOf(key any) []string {
 	switch key := key.(type) {
 	case *rsa.PublicKey:
@@ -137,10 +146,10 @@ func algorithmsOf(key any) []string {
 	return nil
 }
 
-// keysFor is golang-jwt's Keyfunc: all keys that a token of this algorithm,
-// one of those allowed, may have been signed with.
+// keysFor is the jwt.Keyfunc: it returns all keys that may have signed a token. golang-jwt has
+// checked that the algorithm is allowed.
 func (k keys) keysFor(t *jwt.Token) (any, error) {
-	if _, critical := t.Header["crit"]; critical { // RFC 7515, 4.1.11: we understand none
+	if _, critical := t.Header["crit"]; critical { // RFC 7515, section 4.1.11: we support none
 		return nil, Malformed
 	}
 	algorithm := t.Method.Alg()

@@ -7,24 +7,26 @@ import (
 	"strings"
 )
 
-// Places are where a handshake may carry its token. The first that has one
-// counts, in the order of the fields.
+// Places are where a handshake may carry its token, in the order in which they are searched.
 type Places struct {
-	Query         string // name of a query parameter; "": not there
+	Query         string // name of a query parameter; "": none
 	Authorization bool   // Authorization: Bearer
-	Subprotocol   string // RawSubprotocol, or the text before the token; "": not there
-	Cookie        string // name of a cookie; "": not there
+	Subprotocol   string // RawSubprotocol, or the text before the token; "": none
+	Cookie        string // name of a cookie; "": none
 }
 
-// RawSubprotocol stands for a token that is itself an entry of
-// Sec-WebSocket-Protocol, as npm's actioncable-jwt sends it.
+// RawSubprotocol means that the token is an entry of Sec-WebSocket-Protocol by itself, as npm's
+// actioncable-jwt sends it.
 const RawSubprotocol = "raw"
 
-// Find returns the handshake's token. Where Ruby, in any version of Rack, may find
-// another one, there is none that counts.
+// ambiguous is the result of a search where Ruby may find another token.
+var ambiguous = make([]string, 2)
+
+// Find returns the handshake's token. It fails with Repeated if Ruby, with any version of Rack, may
+// find another one.
 func (p Places) Find(r *http.Request) (string, error) {
-	for _, look := range []func(*http.Request) []string{p.query, p.authorization, p.subprotocol, p.cookie} {
-		switch found := look(r); {
+	for _, search := range []func(*http.Request) []string{p.query, p.authorization, p.subprotocol, p.cookie} {
+		switch found := search(r); {
 		case len(found) > 1:
 			return "", Repeated
 		case len(found) == 1 && found[0] != "":
@@ -39,34 +41,32 @@ func (p Places) query(r *http.Request) []string {
 		return nil
 	}
 	tokens := p.parameters(r.URL.RawQuery, "&")
-	if !slices.Equal(tokens, p.parameters(r.URL.RawQuery, "&;")) { // Rack 2 parts at semicolons, too
-		return unclear
+	if !slices.Equal(tokens, p.parameters(r.URL.RawQuery, "&;")) { // Rack 2 also splits at semicolons
+		return ambiguous
 	}
 	return tokens
 }
 
-// unclear is more than one.
-var unclear = make([]string, 2)
-
-// parameters returns the values of the parameter in a query.
+// parameters returns the values of the query parameter that carries the token.
 func (p Places) parameters(query, separators string) (tokens []string) {
-	for pair := range strings.FieldsFuncSeq(query, func(c rune) bool { return strings.ContainsRune(separators, c) }) {
+	isSeparator := func(c rune) bool { return strings.ContainsRune(separators, c) }
+	for pair := range strings.FieldsFuncSeq(query, isSeparator) {
 		name, value, _ := strings.Cut(pair, "=")
-		name, err := url.QueryUnescape(name)
-		value, invalid := url.QueryUnescape(value)
+		name, nameErr := url.QueryUnescape(name)
+		value, valueErr := url.QueryUnescape(value)
 		switch {
-		case err != nil: // Ruby refuses the whole query
-		case name == p.Query && invalid == nil:
+		case nameErr != nil: // Ruby rejects the whole query
+		case name == p.Query && valueErr == nil:
 			tokens = append(tokens, value)
-		case nested(strings.TrimSpace(name)) == p.Query: // Ruby makes a list of it, or something else than we think
-			return unclear
+		case baseName(strings.TrimSpace(name)) == p.Query: // Ruby makes a list or a hash of it
+			return ambiguous
 		}
 	}
 	return tokens
 }
 
-// nested is the parameter that a name such as token[] is a part of.
-func nested(name string) string {
+// baseName returns the parameter that a name such as token[] belongs to.
+func baseName(name string) string {
 	name = strings.TrimLeft(name, "[]")
 	if end := strings.IndexAny(name, "[]"); end >= 0 {
 		name = name[:end]
@@ -119,7 +119,7 @@ func (p Places) cookie(r *http.Request) (tokens []string) {
 			switch {
 			case strings.TrimSpace(name) != p.Cookie:
 			case name != p.Cookie || err != nil:
-				return unclear
+				return ambiguous
 			default:
 				tokens = append(tokens, decoded)
 			}

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// ConnectionIdentifier is Rails' name for whoever is identified so
+// ConnectionIdentifier returns Rails' connection_identifier for these identities
 // (actioncable/lib/action_cable/connection/identification.rb).
 func ConnectionIdentifier(identities []Identity) string {
 	var parts []string
@@ -22,7 +22,7 @@ func ConnectionIdentifier(identities []Identity) string {
 	return strings.Join(parts, ":")
 }
 
-// EncodeIdentities returns what Rails is told of whoever is identified so.
+// EncodeIdentities encodes identities for the calls to Rails.
 func EncodeIdentities(identities []Identity) json.RawMessage {
 	values := map[string]any{}
 	for _, identity := range identities {
@@ -31,6 +31,6 @@ func EncodeIdentities(identities []Identity) json.RawMessage {
 			values[identity.Identifier] = map[string]string{"gid": identity.Value}
 		}
 	}
-	text, _ := json.Marshal(values) // of texts: it cannot fail
+	text, _ := json.Marshal(values) // cannot fail for strings
 	return text
 }

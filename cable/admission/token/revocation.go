@@ -10,34 +10,34 @@ import (
 	"time"
 )
 
-// RevocationStream is where revocations travel to every node, through the app's
-// own pub/sub.
+// RevocationStream is the stream of the app's pub/sub on which every node receives revocations.
 const RevocationStream = "_catenary/disconnect"
 
 // revocationWindow is how far the clocks of nodes may differ.
 const revocationWindow = time.Minute
 
-// Revocation asks to end the connections that came with a token. It is signed:
-// not everybody who may publish broadcasts may end connections.
+// Revocation closes the connections that were opened with a token. It is signed, since not everyone
+// who can publish broadcasts may close connections.
 type Revocation struct {
 	Subject   string `json:"sub,omitempty"`
 	ID        string `json:"jti,omitempty"`
 	Reconnect bool   `json:"reconnect"`
-	Asked     string `json:"asked,omitempty"` // by whom, who wants to know how many there were
+	Asked     string `json:"asked,omitempty"` // who wants to know how many connections were closed; "": nobody
 
-	At    int64  `json:"at"`
+	At    int64  `json:"at"` // Unix seconds
 	Nonce string `json:"nonce"`
 }
 
 type signedRevocation struct {
-	Revocation string `json:"dismissal"`
+	Revocation string `json:"revocation"`
 	Signature  string `json:"signature"`
 }
 
 // Sign returns the payload to be published.
 func (r Revocation) Sign(secret string) []byte {
-	r.At, r.Nonce = time.Now().Unix(), rand.Text()
-	text, _ := json.Marshal(r) // of texts and numbers: it cannot fail
+	r.At = time.Now().Unix()
+	r.Nonce = rand.Text()
+	text, _ := json.Marshal(r) // cannot fail for strings and numbers
 	payload, _ := json.Marshal(signedRevocation{string(text), signRevocation(secret, text)})
 	return payload
 }
@@ -50,30 +50,31 @@ func signRevocation(secret string, text []byte) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// Revocations remembers those obeyed, so that none is obeyed twice.
+// Revocations verifies revocations and accepts each only once.
 type Revocations struct {
-	Secret string // all nodes have it
+	Secret string // shared by all nodes
 
 	mu   sync.Mutex
-	seen map[string]int64 // time by nonce
+	seen map[string]int64 // Revocation.At by nonce
 }
 
-// Verify returns a revocation that is signed, fresh and new, or says why it is
-// not obeyed.
+// Verify returns a revocation, or the reason why it is rejected: a bad signature, an old one, or a
+// repeated one.
 func (r *Revocations) Verify(payload []byte) (one Revocation, reason string) {
 	var signed signedRevocation
 	if json.Unmarshal(payload, &signed) != nil {
-		return one, "it cannot be read"
+		return one, "invalid JSON"
 	}
 	if !hmac.Equal([]byte(signRevocation(r.Secret, []byte(signed.Revocation))), []byte(signed.Signature)) {
 		return one, "its signature is wrong: all nodes need the same secret"
 	}
 	if json.Unmarshal([]byte(signed.Revocation), &one) != nil {
-		return one, "it cannot be read"
+		return one, "invalid JSON"
 	}
-	now, window := time.Now().Unix(), int64(revocationWindow/time.Second)
+	now := time.Now().Unix()
+	window := int64(revocationWindow / time.Second)
 	if one.At < now-window || one.At > now+window {
-		return one, "it is not of now: compare the clocks"
+		return one, "its time is more than a minute off: compare the clocks"
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -82,8 +83,8 @@ func (r *Revocations) Verify(payload []byte) (one Revocation, reason string) {
 			delete(r.seen, nonce)
 		}
 	}
-	if _, again := r.seen[one.Nonce]; again {
-		return one, "it has come before"
+	if _, repeated := r.seen[one.Nonce]; repeated {
+		return one, "it was received before"
 	}
 	if r.seen == nil {
 		r.seen = map[string]int64{}

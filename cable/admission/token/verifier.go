@@ -12,33 +12,33 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// longest bounds a token: nothing that signs in a user needs more.
-const longest = 8 << 10
+// maxLength bounds a token, in bytes.
+const maxLength = 8 << 10
 
-// Options are which tokens are good. Of an empty field nothing is asked.
+// Options say which tokens are valid. An empty field is not checked.
 type Options struct {
 	Places
 
-	// Algorithms that are allowed; empty: the usual one of each key.
+	// Algorithms are those allowed; empty: the usual one of each key.
 	Algorithms     []string
 	Secret         string
-	RotationSecret string   // the one before, or the one to come
-	PublicKeyFiles []string // PEM; tried one after the other
+	RotationSecret string   // the previous or the next one
+	PublicKeyFiles []string // PEM
 	JWKSURL        string
 
 	Issuer         string
-	Audience       []string // the token must be for one of them
+	Audience       []string // the token must have one of them
 	Scope          string
 	ExpiryOptional bool
 	IDRequired     bool // "jti"
 	Identify       []Template
 	Leeway         time.Duration
 
-	Optional bool // a handshake without a token is let through, for Rails to decide
+	Optional bool // a handshake without a token goes on to Rails
 	Log      *slog.Logger
 }
 
-// Verifier checks the tokens of handshakes. Run must run if there is a JWKS.
+// Verifier verifies the tokens of handshakes. With a JWKS it needs Run.
 type Verifier struct {
 	options    Options
 	keys       keys
@@ -46,13 +46,15 @@ type Verifier struct {
 	parser     *jwt.Parser
 }
 
-// New reads the key files; its errors say which setting is wrong.
+// New reads the key files. Its errors name the wrong setting.
 func New(o Options) (*Verifier, error) {
 	keys, algorithms, err := readKeys(o)
 	if err != nil {
 		return nil, err
 	}
-	options := []jwt.ParserOption{jwt.WithValidMethods(algorithms), jwt.WithJSONNumber(), jwt.WithLeeway(o.Leeway)}
+	options := []jwt.ParserOption{
+		jwt.WithValidMethods(algorithms), jwt.WithJSONNumber(), jwt.WithLeeway(o.Leeway),
+	}
 	if !o.ExpiryOptional {
 		options = append(options, jwt.WithExpirationRequired())
 	}
@@ -65,19 +67,19 @@ func New(o Options) (*Verifier, error) {
 	return &Verifier{options: o, keys: keys, algorithms: algorithms, parser: jwt.NewParser(options...)}, nil
 }
 
-// Run keeps the keys of a JWKS fresh until ctx ends.
+// Run fetches the keys of a JWKS regularly until ctx ends.
 func (v *Verifier) Run(ctx context.Context) error {
 	if v.keys.jwks == nil {
 		return nil
 	}
 	if err := v.keys.jwks.run(ctx); err != nil {
-		return fmt.Errorf("fetching the keys of tokens (jwt.jwks_url): %w", err)
+		return fmt.Errorf("fetching keys for tokens (jwt.jwks_url): %w", err)
 	}
 	return nil
 }
 
-// Verify checks the handshake's token. The error is a Refusal or
-// ErrUnavailable. Without a token, where it is optional, both are nil.
+// Verify checks the handshake's token. The error is a Rejection or ErrUnavailable. If the token is
+// optional and missing, both results are nil.
 func (v *Verifier) Verify(r *http.Request) (*Claims, error) {
 	text, err := v.options.Find(r)
 	if err == Missing && v.options.Optional {
@@ -90,13 +92,13 @@ func (v *Verifier) Verify(r *http.Request) (*Claims, error) {
 }
 
 func (v *Verifier) check(text string) (*Claims, error) {
-	if len(text) > longest {
+	if len(text) > maxLength {
 		return nil, TooLong
 	}
 	all := jwt.MapClaims{}
 	token, err := v.parser.ParseWithClaims(text, all, v.keys.keysFor)
 	if err != nil {
-		return nil, v.refusal(token, err)
+		return nil, v.rejection(token, err)
 	}
 	claims, err := newClaims(all, v.options.Leeway)
 	switch {
@@ -111,9 +113,9 @@ func (v *Verifier) check(text string) (*Claims, error) {
 	return claims, err
 }
 
-// refusal turns golang-jwt's error, which quotes the token, into our word.
-func (v *Verifier) refusal(token *jwt.Token, err error) error {
-	var own Refusal
+// rejection translates an error of golang-jwt, which may quote the token.
+func (v *Verifier) rejection(token *jwt.Token, err error) error {
+	var own Rejection
 	switch {
 	case errors.Is(err, ErrUnavailable):
 		return ErrUnavailable

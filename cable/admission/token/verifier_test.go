@@ -41,7 +41,7 @@ func verifier(t testing.TB, o Options) *Verifier {
 	return v
 }
 
-// devise are the claims as devise-jwt writes them.
+// devise returns claims as devise-jwt writes them; "(none)" removes one.
 func devise(changes map[string]any) jwt.MapClaims {
 	now := time.Now().Unix()
 	claims := jwt.MapClaims{"sub": "7", "scp": "user", "aud": nil, "iat": now, "exp": now + 3600, "jti": "0b1e"}
@@ -82,7 +82,7 @@ func pemFile(t testing.TB, key crypto.PublicKey) (file string, text []byte) {
 
 var rsaKey = sync.OnceValue(func() *rsa.PrivateKey { key, _ := rsa.GenerateKey(rand.Reader, 2048); return key })
 
-func TestVerifier_AcceptsWhatDeviseJWTWrites(t *testing.T) {
+func TestVerifier_AcceptsTokensOfDeviseJWT(t *testing.T) {
 	script := `require "jwt"; require "securerandom"
 		puts JWT.encode({ "jti" => "u-1", "sub" => "7", "scp" => "user", "aud" => nil, "iat" => Time.now.to_i, "exp" => Time.now.to_i + 3600 }, ARGV[0], "HS256")`
 	out, err := exec.Command("ruby", "-e", script, secret).Output()
@@ -96,7 +96,7 @@ func TestVerifier_AcceptsWhatDeviseJWTWrites(t *testing.T) {
 	}
 }
 
-func TestVerifier_SaysWhyATokenIsRefused(t *testing.T) {
+func TestVerifier_GivesTheReasonOfARejection(t *testing.T) {
 	hs := func(changes map[string]any) string { return sign(t, "HS256", []byte(secret), devise(changes)) }
 	asked := Options{Secret: secret, Issuer: "me", Audience: []string{"web", "app"}, Scope: "user", IDRequired: true}
 	good := map[string]any{"iss": "me", "aud": "web"}
@@ -193,18 +193,18 @@ func TestVerifier_AcceptsEveryAlgorithmWithItsKeyOnly(t *testing.T) {
 	}
 }
 
-func TestNew_SaysWhatIsWrongWithTheSettings(t *testing.T) {
+func TestNew_NamesTheWrongSetting(t *testing.T) {
 	file, _ := pemFile(t, rsaKey().Public())
 	private := filepath.Join(t.TempDir(), "private.pem")
 	os.WriteFile(private, pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(rsaKey())}), 0o600)
 	for want, o := range map[string]Options{
-		"there is no key":         {},
-		"is not known":            {Secret: secret, Algorithms: []string{"none"}},
-		"HS256 needs jwt.secret":  {PublicKeyFiles: []string{file}, Algorithms: []string{"HS256"}},
-		"ES256 needs a key":       {PublicKeyFiles: []string{file}, Algorithms: []string{"ES256"}},
-		"jwt.secret is of no use": {Secret: secret, PublicKeyFiles: []string{file}, Algorithms: []string{"RS256"}},
-		"RSA PRIVATE KEY":         {PublicKeyFiles: []string{private}},
-		"no such file":            {PublicKeyFiles: []string{"missing.pem"}},
+		"no key to verify":           {},
+		"is unknown":                 {Secret: secret, Algorithms: []string{"none"}},
+		"HS256 needs jwt.secret":     {PublicKeyFiles: []string{file}, Algorithms: []string{"HS256"}},
+		"ES256 needs a matching key": {PublicKeyFiles: []string{file}, Algorithms: []string{"ES256"}},
+		"jwt.secret is unused":       {Secret: secret, PublicKeyFiles: []string{file}, Algorithms: []string{"RS256"}},
+		"RSA PRIVATE KEY":            {PublicKeyFiles: []string{private}},
+		"no such file":               {PublicKeyFiles: []string{"missing.pem"}},
 	} {
 		if _, err := New(o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
@@ -241,14 +241,14 @@ func (p *provider) set(down bool, keys map[string]*rsa.PrivateKey) {
 	p.down, p.keys = down, keys
 }
 
-func TestVerifier_FollowsTheKeysOfAJWKS(t *testing.T) {
+func TestVerifier_FetchesTheKeysOfAJWKS(t *testing.T) {
 	p := &provider{keys: map[string]*rsa.PrivateKey{"one": rsaKey()}}
 	p.Server = httptest.NewServer(p)
 	defer p.Close()
 	v := verifier(t, Options{JWKSURL: p.URL})
 	token := func(kid string, key *rsa.PrivateKey) string { return sign(t, "RS256", key, devise(nil), "kid", kid) }
 	if _, err := v.check(token("one", rsaKey())); err != ErrUnavailable {
-		t.Errorf("before the first look: got %v", err)
+		t.Errorf("before the first fetch: got %v", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -269,7 +269,7 @@ func TestVerifier_FollowsTheKeysOfAJWKS(t *testing.T) {
 		{"a new one is fetched", token("two", next), nil},
 		{"the wrong one", token("one", next), Signature},
 		{"another algorithm", sign(t, "HS256", []byte("one"), devise(nil), "kid", "one"), Algorithm},
-		{"unknown, but asked too often", token("three", next), ErrUnavailable},
+		{"unknown, and fetched too recently", token("three", next), ErrUnavailable},
 	} {
 		if _, err := v.check(c.token); err != c.want {
 			t.Errorf("%s: got %v, want %v", c.name, err, c.want)
@@ -277,7 +277,7 @@ func TestVerifier_FollowsTheKeysOfAJWKS(t *testing.T) {
 	}
 }
 
-func TestPlaces_FindTheTokenWhereItMayBe(t *testing.T) {
+func TestPlaces_FindTheToken(t *testing.T) {
 	all := Places{Query: "token", Authorization: true, Subprotocol: RawSubprotocol, Cookie: "jwt"}
 	prefixed := Places{Subprotocol: "anycable-token."}
 	for name, c := range map[string]struct {
@@ -310,7 +310,7 @@ func TestPlaces_FindTheTokenWhereItMayBe(t *testing.T) {
 	}
 }
 
-func TestVerifier_LetsAHandshakeWithoutTokenThroughWhereItIsOptional(t *testing.T) {
+func TestVerifier_AcceptsNoTokenIfItIsOptional(t *testing.T) {
 	v := verifier(t, Options{Secret: secret, Optional: true, Places: Places{Query: "token"}})
 	if claims, err := v.Verify(httptest.NewRequest("GET", "/cable", nil)); claims != nil || err != nil {
 		t.Errorf("got %v, %v", claims, err)
@@ -320,7 +320,8 @@ func TestVerifier_LetsAHandshakeWithoutTokenThroughWhereItIsOptional(t *testing.
 	}
 }
 
-// Whatever comes, only what the secret has signed is good, and errors quote nothing.
+// FuzzVerifier checks that only tokens signed with the secret are valid, and that errors quote
+// nothing.
 func FuzzVerifier(f *testing.F) {
 	v := verifier(f, Options{Secret: secret, ExpiryOptional: true})
 	f.Add(sign(f, "HS256", []byte(secret), devise(nil)))
@@ -337,8 +338,8 @@ func FuzzVerifier(f *testing.F) {
 			}
 			return
 		}
-		if refusal := Refusal(""); !errors.As(err, &refusal) {
-			t.Errorf("%v is no refusal", err)
+		if rejection := Rejection(""); !errors.As(err, &rejection) {
+			t.Errorf("%v is not a Rejection", err)
 		}
 	})
 }

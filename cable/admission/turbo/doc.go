@@ -1,6 +1,5 @@
 // Package turbo verifies the signed stream names of turbo-rails without Rails.
 //
-// A page that the app has rendered carries the name of a stream and a signature;
-// whoever shows both may subscribe, which is all that
-// turbo-rails' app/channels/turbo/streams_channel.rb asks for.
+// A page that the app has rendered contains the name of a stream and its signature. Anyone who
+// sends both may subscribe: turbo-rails' app/channels/turbo/streams_channel.rb checks nothing else.
 package turbo

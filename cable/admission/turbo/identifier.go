@@ -7,13 +7,13 @@ import (
 
 const channel = "Turbo::StreamsChannel"
 
-// SignedName returns the signed name in a subscription's identifier, if it is
-// one of turbo-rails' channel and of its form. All else is for Rails to say.
+// SignedName returns the signed stream name in a subscription's identifier. It returns false if the
+// identifier is not of turbo-rails' channel, or has another form; Rails decides then.
 func SignedName(identifier string) (signed string, ok bool) {
 	if !strings.Contains(identifier, channel) {
 		return "", false
 	}
-	var params map[string]any // and no struct, which would take "Channel" for "channel"
+	var params map[string]any // not a struct: its field would match "Channel" too
 	if json.Unmarshal([]byte(identifier), &params) != nil || params["channel"] != channel {
 		return "", false
 	}

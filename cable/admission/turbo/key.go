@@ -9,9 +9,9 @@ import (
 	"hash"
 )
 
-// Keys are what Rails may sign stream names with: what
-// Rails.application.key_generator makes of secret_key_base, with SHA-256 where
-// the app has the defaults of Rails 7.0 or later, else with SHA-1.
+// Keys returns the keys that Rails may sign stream names with. Rails.application.key_generator
+// derives them from secret_key_base, with SHA-256 in apps with the defaults of Rails 7.0 or later,
+// otherwise with SHA-1.
 func Keys(secretKeyBase string) [][]byte {
 	return [][]byte{derive(sha256.New, secretKeyBase), derive(sha1.New, secretKeyBase)}
 }
@@ -24,9 +24,9 @@ func derive[H hash.Hash](digest func() H, secretKeyBase string) []byte {
 	return key
 }
 
-// Check is what the app tells of its key, in order to find out whether we have
-// the same. A key signs text for every page, so this gives nothing away; and it
-// is no stream's name, for the text is no base64.
+// Check returns a value by which the app and catenary find out whether they have the same key. It
+// reveals nothing, since every page has signatures of the key, and it is not a stream name, since
+// the signed text is not base64.
 func Check(key []byte) string { return hex.EncodeToString(mac(key, "catenary turbo v1")) }
 
 func mac(key []byte, text string) []byte {

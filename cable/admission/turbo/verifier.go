@@ -9,15 +9,13 @@ import (
 	"time"
 )
 
-// Verifier verifies names that were signed with one key, as
-// ActiveSupport::MessageVerifier does with SHA-256 and JSON.
+// Verifier verifies names that ActiveSupport::MessageVerifier has signed with SHA-256 and JSON.
 type Verifier struct{ key []byte }
 
-// NewVerifier makes a verifier; the key is its own from now on.
+// NewVerifier returns a Verifier, which keeps the key.
 func NewVerifier(key []byte) *Verifier { return &Verifier{key} }
 
-// Verify returns the name of the stream, if the signature is good and the name
-// still holds.
+// Verify returns the name of the stream, and false if the signature is wrong or has expired.
 func (v *Verifier) Verify(signed string, now time.Time) (stream string, ok bool) {
 	data, digest, ok := cutLast(signed, "--")
 	if !ok || !hmac.Equal([]byte(digest), []byte(hex.EncodeToString(mac(v.key, data)))) {
@@ -31,17 +29,18 @@ func (v *Verifier) Verify(signed string, now time.Time) (stream string, ok bool)
 		Rails *envelope `json:"_rails"`
 	}
 	if json.Unmarshal(text, &message) == nil && message.Rails != nil {
-		if text, ok = message.Rails.open(now); !ok {
+		text, ok = message.Rails.open(now)
+		if !ok {
 			return "", false
 		}
 	}
 	if json.Unmarshal(text, &stream) != nil {
 		return "", false
 	}
-	return stream, stream != "" // Rails takes the empty name too, which nobody means
+	return stream, stream != "" // Rails accepts an empty name, which no app means
 }
 
-// envelope is around a name that was signed for a time or a purpose.
+// envelope surrounds a name that was signed with an expiry or a purpose.
 type envelope struct {
 	Message string          `json:"message"` // base64; before Rails 7.1
 	Data    json.RawMessage `json:"data"`
@@ -59,7 +58,7 @@ func (e *envelope) open(now time.Time) (text []byte, ok bool) {
 	return e.Data, e.Data != nil
 }
 
-// decode reads base64 as strictly as Ruby: Go overlooks line breaks.
+// decode decodes base64 as strictly as Ruby; Go ignores line breaks.
 func decode(text string) ([]byte, bool) {
 	if strings.ContainsAny(text, "\r\n") {
 		return nil, false
@@ -68,6 +67,7 @@ func decode(text string) ([]byte, bool) {
 	return decoded, err == nil
 }
 
+// cutLast is strings.Cut at the last separator.
 func cutLast(text, separator string) (before, after string, found bool) {
 	i := strings.LastIndex(text, separator)
 	if i < 0 {

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// What Rails makes of this secret_key_base.
+// keys and names are what Rails derives from secret_key_base.
 var (
 	secretKeyBase = strings.Repeat("0123456789abcdef", 8)
-	names         = []string{ // of chat:1
+	names         = []string{ // chat:1, signed
 		"ImNoYXQ6MSI=--20c695f4ef539db0aa40b62f363f2e05b893063a1b13299c8fb086c49759ac23",
 		"ImNoYXQ6MSI=--149a31c29a0af5f8a6b066a2e4b71d30859d8eb58d2e35779a1e899c7f7aaa5e",
 	}
@@ -21,7 +21,7 @@ var (
 	}
 )
 
-func TestVerify_TakesWhatRailsHasSigned(t *testing.T) {
+func TestVerify_AcceptsNamesSignedByRails(t *testing.T) {
 	for i, key := range Keys(secretKeyBase) {
 		if hex.EncodeToString(key) != keys[i] {
 			t.Errorf("key %d is %x", i, key)
@@ -35,7 +35,7 @@ func TestVerify_TakesWhatRailsHasSigned(t *testing.T) {
 	}
 }
 
-func TestVerify_RefusesTheRest(t *testing.T) {
+func TestVerify_RejectsOtherNames(t *testing.T) {
 	key := []byte("a key")
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	sign := func(data string) string { return data + "--" + hex.EncodeToString(mac(key, data)) }
@@ -72,7 +72,7 @@ func TestVerify_RefusesTheRest(t *testing.T) {
 	}
 }
 
-func TestSignedName_IsOfTurbosChannelAlone(t *testing.T) {
+func TestSignedName_ReadsIdentifiersOfTurbosChannelOnly(t *testing.T) {
 	for identifier, want := range map[string]string{
 		`{"channel":"Turbo::StreamsChannel","signed_stream_name":"x","room":1}`:                 "x",
 		`{"signed_stream_name":"a","channel":"Turbo::StreamsChannel","signed_stream_name":"b"}`: "b",

@@ -105,7 +105,7 @@ func TestChild_RunsTheCallbacksOfAnotherThatIsKilled(t *testing.T) {
 	if err := killed.Process.WaitFor(func() error {
 		text, err := stage.Get("http://" + killed.Operations + "/metrics")
 		if err == nil {
-			err = stage.Mentions(text, []string{"\ncatenary_records 1\n", "\ncatenary_records_waiting 0\n"})
+			err = stage.Mentions(text, []string{"\ncatenary_lease_records 1\n", "\ncatenary_lease_records_pending 0\n"})
 		}
 		return err
 	}); err != nil {

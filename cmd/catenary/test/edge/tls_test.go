@@ -112,7 +112,7 @@ func TestEdge_LimitsAreAnsweredAtOnce(t *testing.T) {
 	e.Hears(from("192.0.2.2", "http://good.example"), stage.Welcome)
 	node, lines := e.Nodes[0].Process, 0
 	if err := node.WaitFor(func() error {
-		if lines = strings.Count(node.Output.String(), "handshakes are turned away"); lines < 2 {
+		if lines = strings.Count(node.Output.String(), "handshakes rejected"); lines < 2 {
 			return fmt.Errorf("%d lines in the log", lines)
 		}
 		return nil

@@ -136,7 +136,7 @@ func TestEdge_SomebodyIsDisconnectedOnAllNodes(t *testing.T) {
 
 	c := e.Connect(0, "/cable?uid=7&token="+laptop)
 	e.Hears(c, stage.Welcome)
-	if err := e.Redis.Do(`PUBLISH _catenary/disconnect {"dismissal":"{\"sub\":\"7\"}","signature":"00"}`); err != nil {
+	if err := e.Redis.Do(`PUBLISH _catenary/disconnect {"revocation":"{\"sub\":\"7\"}","signature":"00"}`); err != nil {
 		t.Fatal(err)
 	}
 	if err := e.Nodes[0].Process.WaitFor(func() error { return stage.Says(e.Nodes[0].Process, "signature is wrong") }); err != nil {

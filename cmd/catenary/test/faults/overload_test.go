@@ -141,7 +141,7 @@ func TestOverload_MemoryStaysWithinItsBound(t *testing.T) {
 		}
 	}
 	log := e.Nodes[0].Process.Output.String()
-	if lines := strings.Count(log, "handshakes are turned away"); lines < 1 || lines > 1+int(time.Since(began)/time.Minute) || !strings.Contains(log, "reason=memory") {
+	if lines := strings.Count(log, "handshakes rejected"); lines < 1 || lines > 1+int(time.Since(began)/time.Minute) || !strings.Contains(log, "reason=memory") {
 		t.Errorf("the log does not say so once a minute:\n%s", log)
 	}
 	err := e.Nodes[0].Process.WaitFor(func() error { // it recovers by itself

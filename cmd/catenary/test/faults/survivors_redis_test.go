@@ -36,7 +36,7 @@ func TestSurvivors_FindEachOtherThroughAnyRedis(t *testing.T) {
 			act(s.riders, 1, 0) // Rails' answers bring new records
 			s.awaits("actions are answered", func() bool { return every(s.riders, allAnswered) })
 			s.awaits("the records are in Redis", func() bool {
-				return s.catenary.Ready() == nil && s.metric("catenary_lease") == 1 && s.metric("catenary_records") == ridersThere && s.metric("catenary_records_waiting") == 0 && s.metric("catenary_connections_stale") == 0
+				return s.catenary.Ready() == nil && s.metric("catenary_lease") == 1 && s.metric("catenary_lease_records") == ridersThere && s.metric("catenary_lease_records_pending") == 0 && s.metric("catenary_connections_stale") == 0
 			})
 			for _, r := range s.riders {
 				r.mu.Lock()

@@ -119,8 +119,8 @@ func TestSurvivors_RunTheCallbacksOfANodeThatIsKilled(t *testing.T) {
 	}
 	others := []*stage.Browser{c.enters(1, "51"), c.enters(2, "52")}
 	c.arePresent("52")
-	c.says(0, "catenary_records 50")
-	c.says(0, "catenary_records_waiting 0")
+	c.says(0, "catenary_lease_records 50")
+	c.says(0, "catenary_lease_records_pending 0")
 	c.Nodes[0].Process.Kill()
 
 	c.arePresent("2")
@@ -139,8 +139,8 @@ func TestSurvivors_ANodeThatSleptTellsItsBrowsersToComeBack(t *testing.T) {
 	for _, user := range asleep {
 		browsers = append(browsers, c.enters(0, user))
 	}
-	c.says(0, "catenary_records 5")
-	c.says(0, "catenary_records_waiting 0")
+	c.says(0, "catenary_lease_records 5")
+	c.says(0, "catenary_lease_records_pending 0")
 	c.sleeps(sleeper)
 	browsers[0].Close()                                          // its end is seen too late
 	browsers[1].Send(stage.Command("unsubscribe", present, nil)) // and so is this
@@ -155,7 +155,7 @@ func TestSurvivors_ANodeThatSleptTellsItsBrowsersToComeBack(t *testing.T) {
 	c.says(0, "catenary_connections 0")
 	c.left(asleep...)
 	c.enters(0, "6") // it goes on
-	c.says(0, "catenary_records 1")
+	c.says(0, "catenary_lease_records 1")
 	c.arePresent("1")
 	for _, node := range c.Nodes {
 		node.Process.Stop(t)
@@ -186,8 +186,8 @@ func TestSurvivors_RunTheCallbacksOfIdentifiedConnections(t *testing.T) {
 		c.Edge.Subscribes(c.Comes(user, nil), present)
 	}
 	c.arePresent("5")
-	c.says(0, "catenary_records 5")
-	c.says(0, "catenary_records_waiting 0")
+	c.says(0, "catenary_lease_records 5")
+	c.says(0, "catenary_lease_records_pending 0")
 	c.Nodes[0].Process.Kill()
 
 	c.arePresent("0")
