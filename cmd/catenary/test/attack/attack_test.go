@@ -110,7 +110,7 @@ func (v *victim) from(address, path string, changes ...string) *stage.Browser {
 func (v *victim) welcomed(address string) *stage.Browser {
 	v.Helper()
 	b := v.from(address, "/cable")
-	v.Hears(b, stage.Welcome)
+	v.Expect(b, stage.Welcome)
 	return b
 }
 

@@ -35,7 +35,7 @@ func startFront(t *testing.T) *victim {
 		t.Fatal(err)
 	}
 	t.Cleanup(redis.Close)
-	path, err := stage.Built()
+	path, err := stage.Binary()
 	if err != nil {
 		t.Fatal(err)
 	}

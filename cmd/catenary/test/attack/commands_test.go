@@ -62,7 +62,7 @@ func pour(b *stage.Browser, n int, text func(i int) string) (sent int) {
 
 func sameSubscription(v *victim) {
 	b := v.welcomed("127.0.2.1")
-	go b.Ignore()
+	go b.Discard()
 	subscribe := stage.Command("subscribe", `{"channel":"EchoChannel"}`, nil)
 	n := dose(10_000, 100_000)
 	before := repeated(v.Scrape())
@@ -73,7 +73,7 @@ func sameSubscription(v *victim) {
 
 func manySubscriptions(v *victim) {
 	b := v.welcomed("127.0.2.2")
-	go b.Ignore()
+	go b.Discard()
 	n := dose(4000, 100_000)
 	before := refusedSubscriptions(v.Scrape())
 	pour(b, n, func(i int) string {
@@ -89,7 +89,7 @@ func manySubscriptions(v *victim) {
 // longIdentifiers are few, and each holds memory for as long as the connection lives.
 func longIdentifiers(v *victim) {
 	b := v.welcomed("127.0.2.3")
-	go b.Ignore()
+	go b.Discard()
 	before, refused := v.vitals(), refusedSubscriptions(v.Scrape())
 	size := 100 << 10
 	n := dose(200, 1500)
@@ -104,7 +104,7 @@ func longIdentifiers(v *victim) {
 // longCommands come faster than Rails works them off.
 func longCommands(v *victim) {
 	b := v.welcomed("127.0.2.4")
-	go b.Ignore()
+	go b.Discard()
 	b.Send(stage.Command("subscribe", `{"channel":"EchoChannel"}`, nil))
 	before := v.vitals()
 	slow := stage.Command("message", `{"channel":"EchoChannel"}`, `{"action":"slow","s":0.3,"x":"`+strings.Repeat("x", 900_000)+`"}`)

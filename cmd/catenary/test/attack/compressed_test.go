@@ -26,7 +26,7 @@ func bombs(v *victim) {
 	}
 	armed := func() *stage.Browser {
 		b := v.from("127.0.5.1", "/cable", "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits")
-		v.Hears(b, stage.Welcome)
+		v.Expect(b, stage.Welcome)
 		return b
 	}
 	before := v.vitals()
@@ -44,7 +44,7 @@ func bombs(v *victim) {
 		}
 	}
 	b := armed() // many that just fit
-	go b.Ignore()
+	go b.Discard()
 	flood(b, bytes.Repeat(bomb(1<<20), 50), dose(2, 40))
 	b.Close()
 	for name, payload := range map[string]string{"no deflate": "\xff\xff\xff\xff", "cut off": "\xaa", "nothing": "", "stored blocks without end": strings.Repeat("\x00\x00\x00\xff\xff", 1000), "back to before the beginning": "\x4b\x04\xff\x01"} {

@@ -37,7 +37,7 @@ func flood(b *stage.Browser, chunk []byte, chunks int) {
 
 func binaryWithoutEnd(v *victim) {
 	b := v.welcomed("127.0.3.1")
-	go b.Ignore()
+	go b.Discard()
 	flood(b, stage.MaskedFrame(0x80|stage.OpBinary, make([]byte, 1<<20)), dose(100, 2000))
 	b.Close()
 	long := v.welcomed("127.0.3.1")
@@ -68,7 +68,7 @@ func emptyFragments(v *victim) {
 func pingsWithoutEnd(v *victim) {
 	for _, op := range []byte{stage.OpPing, stage.OpPong} {
 		b := v.welcomed("127.0.3.4")
-		go b.Ignore()
+		go b.Discard()
 		go func() {
 			defer b.Close()
 			flood(b, bytes.Repeat(stage.MaskedFrame(0x80|op, []byte("x")), 1000), dose(100, 1000))
@@ -148,7 +148,7 @@ func silentPings(v *victim) {
 	for range n {
 		b := v.welcomed("127.0.3.11")
 		b.WriteRaw(stage.MaskedFrame(0x80|stage.OpPing, []byte("x")))
-		v.Hears(b, "(pong x)")
+		v.Expect(b, "(pong x)")
 	}
 	err := v.Nodes[0].Process.WaitFor(func() error {
 		if held := v.vitals().goroutines - before.goroutines; held > 20 {
@@ -164,7 +164,7 @@ func silentPings(v *victim) {
 // endsWhile reports whether the server ends the connection although the client goes on, every second.
 func (v *victim) endsWhile(b *stage.Browser, again func()) bool {
 	ended := make(chan bool)
-	go func() { b.Ignore(); close(ended) }()
+	go func() { b.Discard(); close(ended) }()
 	for began := time.Now(); time.Since(began) < stage.Patience; {
 		select {
 		case <-ended:
@@ -181,7 +181,7 @@ func bombsUninvited(v *victim) {
 	all := map[byte]*stage.Browser{}
 	for _, reserved := range []byte{0x40, 0x20, 0x10, 0x70} {
 		b := v.from("127.0.3.9", "/cable", "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits")
-		v.Hears(b, stage.Welcome)
+		v.Expect(b, stage.Welcome)
 		if agreed := b.Response.Header.Get("Sec-WebSocket-Extensions"); agreed != "" {
 			v.Errorf("agreed to %s", agreed)
 		}

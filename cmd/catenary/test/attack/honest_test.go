@@ -37,7 +37,7 @@ func (v *victim) honestClient() *honest {
 	h := &honest{victim: v, browser: b, leaving: make(chan struct{}), left: make(chan struct{}), pinged: time.Now()}
 	b.Send(stage.Command("subscribe", honestEcho, nil))
 	b.Send(stage.Command("subscribe", honestNews, nil))
-	v.Hears(b, stage.Welcome, stage.Confirmation(honestEcho), stage.Confirmation(honestNews))
+	v.Expect(b, stage.Welcome, stage.Confirmation(honestEcho), stage.Confirmation(honestNews))
 	go h.live()
 	return h
 }

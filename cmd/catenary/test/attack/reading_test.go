@@ -56,7 +56,7 @@ func longBroadcast(v *victim) {
 	for range 3 {
 		b := v.welcomed("127.0.4.3")
 		b.Send(stage.Command("subscribe", long, nil))
-		v.Hears(b, stage.Confirmation(long))
+		v.Expect(b, stage.Confirmation(long))
 		all = append(all, b)
 	}
 	text := `"` + strings.Repeat("x", 5<<20) + `"`
@@ -65,7 +65,7 @@ func longBroadcast(v *victim) {
 			v.Fatal(err)
 		}
 		for _, b := range all {
-			v.Hears(b, stage.MessageFor(long, message))
+			v.Expect(b, stage.MessageFor(long, message))
 		}
 	}
 }
@@ -102,4 +102,4 @@ func (v *victim) unread(from string) net.Conn {
 	return conn
 }
 
-func slowEnds(s stage.Scraped) float64 { return s.Why("catenary_connections_ended_total", "slow") }
+func slowEnds(s stage.Scraped) float64 { return s.Counter("catenary_connections_ended_total", "slow") }

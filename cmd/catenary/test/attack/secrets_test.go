@@ -137,7 +137,7 @@ func TestSecrets_NeverLeave(t *testing.T) {
 	for _, node := range nodes {
 		stopping.Go(func() {
 			node.Process.Signal(syscall.SIGTERM)
-			<-node.Process.Ended
+			<-node.Process.Exited
 			s.sees("the log", node.Process.Output.String())
 		})
 	}
@@ -313,7 +313,7 @@ func (s *spy) visitSecurely(node *stage.Catenary, good, bad string) {
 // user has typed.
 func (s *spy) command(root, name string, arguments ...string) {
 	s.Helper()
-	path, err := stage.Built()
+	path, err := stage.Binary()
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -360,7 +360,7 @@ func TestSecrets_AreNotInComplaints(t *testing.T) {
 			}
 		}
 		s.command(root, "config")
-		c := stage.Attempt(t, []string{"SECRET_KEY_BASE=" + stage.SecretKeyBase}, "--root", root, "--backend-url", "http://"+stage.FreeAddress(), "--log-level", "debug")
+		c := stage.Launch(t, []string{"SECRET_KEY_BASE=" + stage.SecretKeyBase}, "--root", root, "--backend-url", "http://"+stage.FreeAddress(), "--log-level", "debug")
 		complain(c)
 		s.sees("a start", c.Process.Output.String())
 	}
@@ -368,7 +368,7 @@ func TestSecrets_AreNotInComplaints(t *testing.T) {
 		"REDIS_URL=redis://:" + url + "@h:x", "REDIS_URL=" + url, "CATENARY_BROADCASTS_REDIS_URL=http://:" + url + "@h", "CATENARY_BROADCASTS_REDIS_PASSWORT=" + key,
 		"CATENARY_BROADCASTS_REDIS_SENTINEL_PASSWORD=" + canaries["the sentinels' password"], "CATENARY_JWT_SECRET=" + canaries["jwt.rotation_secret"], "CATENARY_SECRETS=" + canaries["CATENARY_SECRET"],
 	} {
-		c := stage.Attempt(t, []string{"SECRET_KEY_BASE=" + stage.SecretKeyBase, variable}, "--backend-url", "http://"+stage.FreeAddress(), "--log-level", "debug")
+		c := stage.Launch(t, []string{"SECRET_KEY_BASE=" + stage.SecretKeyBase, variable}, "--backend-url", "http://"+stage.FreeAddress(), "--log-level", "debug")
 		complain(c)
 		s.sees("a start", c.Process.Output.String())
 	}
@@ -402,8 +402,8 @@ func TestSecrets_AreNotInPanics(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(redis.Close)
-		c := stage.Attempt(t, stage.WithSecret, "--backend-url", rails.URL, "--backend-transport", "post", "--broadcasts-redis-url", redis.URL(), "--broadcasts-channel-prefix", "x", "--log-level", "debug")
-		if err := c.Process.WaitFor(func() error { return stage.Says(c.Process, "catenary listens") }); err != nil {
+		c := stage.Launch(t, stage.WithSecret, "--backend-url", rails.URL, "--backend-transport", "post", "--broadcasts-redis-url", redis.URL(), "--broadcasts-channel-prefix", "x", "--log-level", "debug")
+		if err := c.Process.WaitFor(func() error { return stage.Wrote(c.Process, "catenary listens") }); err != nil {
 			t.Fatal(err)
 		}
 		b, err := stage.Dial(c.Address, stage.Handshake("GET", "/cable?token="+canaries["a password in the query"], c.Address, []string{"Cookie: a=" + canaries["a cookie"]}))

@@ -123,7 +123,7 @@ func TestBackend_InPythonRejectsAndForgets(t *testing.T) {
 		t.Errorf("a page from elsewhere is answered with %s", stranger.Response.Status)
 	}
 	b.Close()
-	if err := w.app.Process.WaitFor(func() error { return stage.Says(w.app.Process, "ada has left") }); err != nil {
+	if err := w.app.Process.WaitFor(func() error { return stage.Wrote(w.app.Process, "ada has left") }); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -152,7 +152,7 @@ func TestBackend_AutoFindsByItselfThatThereIsOnlyPOST(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	path, err := stage.Built()
+	path, err := stage.Binary()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func TestBackend_AutoFindsByItselfThatThereIsOnlyPOST(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(doctor.Kill)
-	if !doctor.Ends() || doctor.Command.ProcessState.ExitCode() != 0 {
+	if !doctor.WaitForExit() || doctor.Command.ProcessState.ExitCode() != 0 {
 		t.Errorf("the doctor says\n%s", doctor.Output)
 	}
 	findings := strings.Join(strings.Fields(doctor.Output.String()), " ")

@@ -72,7 +72,7 @@ func (c *chat) signIn(name string) *stage.Tab {
 // again opens the Lobby in another tab.
 func (c *chat) again(user *stage.Tab) *stage.Tab {
 	c.t.Helper()
-	second := user.Another()
+	second := user.NewTab()
 	second.Open(c.url() + "/rooms/1")
 	second.Expect(connected)
 	return second

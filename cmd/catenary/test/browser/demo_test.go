@@ -19,7 +19,7 @@ func TestDemo_StartsRailsOnOnePortAndStopsIt(t *testing.T) {
 	twoUsersTalk(c, c.signIn("alice"), c.signIn("bob"))
 
 	demo.Signal(syscall.SIGINT)
-	if !demo.Ends() || demo.Err != nil {
+	if !demo.WaitForExit() || demo.Err != nil {
 		t.Fatalf("after Ctrl-C: %v\n%s", demo.Err, demo.Output.Tail())
 	}
 	if rails := backendOf(demo); rails == "" {

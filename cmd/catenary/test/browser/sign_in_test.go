@@ -52,7 +52,7 @@ func TestSignIn_APageComesBackWithAFreshTokenUntilItSignsOut(t *testing.T) {
 		t.Errorf("the page shows %s", refused)
 	}
 	for _, p := range []*stage.Process{e.Nodes[0].Process, e.App.Process} {
-		if err := stage.Says(p, "eyJ"); err == nil {
+		if err := stage.Wrote(p, "eyJ"); err == nil {
 			t.Errorf("a token is in the log of %s", p.Command.Path)
 		}
 	}

@@ -37,7 +37,7 @@ func TestNpmClients(t *testing.T) {
 		w := stage.NewWorld(t, server)
 		clients := startClients(t, w, "restart")
 		for version, client := range clients {
-			if err := client.WaitFor(func() error { return stage.Says(client, "connected\n") }); err != nil {
+			if err := client.WaitFor(func() error { return stage.Wrote(client, "connected\n") }); err != nil {
 				t.Errorf("%s: %v", version, err)
 			}
 		}
@@ -56,7 +56,7 @@ func TestNpmClients_SurviveASilentGoodbye(t *testing.T) {
 	}
 	clients := startClients(t, w, "goodbye")
 	for version, client := range clients {
-		if err := client.WaitFor(func() error { return stage.Says(client, "connected\n") }); err != nil {
+		if err := client.WaitFor(func() error { return stage.Wrote(client, "connected\n") }); err != nil {
 			t.Errorf("%s: %v", version, err)
 		}
 	}

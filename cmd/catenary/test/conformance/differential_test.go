@@ -258,7 +258,7 @@ func (c *comparison) compare(said [][]string, opening, anyOrder bool) error {
 	stage.Await(func() bool {
 		for i, b := range c.browsers {
 			for {
-				e, ok := b.Said()
+				e, ok := b.Poll()
 				if !ok {
 					break
 				}

@@ -12,7 +12,7 @@ import (
 
 // withCommand starts catenary with a command of its own, which catenary's settings let it serve without asking.
 func withCommand(t *testing.T, script string) *stage.Catenary {
-	return stage.Attempt(t, stage.WithSecret, "--broadcasts-redis-url", "redis://"+stage.FreeAddress(), "--broadcasts-channel-prefix", "app", "--", "sh", "-c", script)
+	return stage.Launch(t, stage.WithSecret, "--broadcasts-redis-url", "redis://"+stage.FreeAddress(), "--broadcasts-channel-prefix", "app", "--", "sh", "-c", script)
 }
 
 func TestChild_EndsCatenaryWithItsStatus(t *testing.T) {
@@ -21,7 +21,7 @@ func TestChild_EndsCatenaryWithItsStatus(t *testing.T) {
 		t.Run(script, func(t *testing.T) {
 			t.Parallel()
 			c := withCommand(t, script)
-			if !c.Process.Ends() {
+			if !c.Process.WaitForExit() {
 				t.Fatalf("it runs on:\n%s", c.Process.Output.Tail())
 			}
 			if got := c.Process.Command.ProcessState.ExitCode(); got != status {
@@ -38,9 +38,9 @@ func TestChild_EndsCatenaryWithItsStatus(t *testing.T) {
 func TestChild_ListensWhereOnlyWeReachIt(t *testing.T) {
 	t.Parallel()
 	for want, env := range map[string][]string{"127.0.0.1": nil, "0.0.0.0": {"BINDING=0.0.0.0"}} {
-		c := stage.Attempt(t, append(env, stage.WithSecret...), "--broadcasts-redis-url", "redis://"+stage.FreeAddress(), "--broadcasts-channel-prefix", "app",
+		c := stage.Launch(t, append(env, stage.WithSecret...), "--broadcasts-redis-url", "redis://"+stage.FreeAddress(), "--broadcasts-channel-prefix", "app",
 			"--", "sh", "-c", `echo "binding $BINDING."`)
-		if err := c.Process.WaitFor(func() error { return stage.Says(c.Process, "binding "+want+".") }); err != nil {
+		if err := c.Process.WaitFor(func() error { return stage.Wrote(c.Process, "binding "+want+".") }); err != nil {
 			t.Error(err)
 		}
 	}
@@ -51,7 +51,7 @@ func TestChild_GetsTheSignalsThatAreItsOwn(t *testing.T) {
 	c := withCommand(t, `trap "echo got HUP" HUP; trap "echo got USR1" USR1; trap "echo got USR2" USR2; trap "echo got TERM; exit" TERM; echo begun; while :; do sleep 0.1; done`)
 	await := func(text string) {
 		t.Helper()
-		if err := c.Process.WaitFor(func() error { return stage.Says(c.Process, text) }); err != nil {
+		if err := c.Process.WaitFor(func() error { return stage.Wrote(c.Process, text) }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -61,10 +61,10 @@ func TestChild_GetsTheSignalsThatAreItsOwn(t *testing.T) {
 		await("got " + name)
 	}
 	c.Process.Signal(syscall.SIGTERM)
-	if !c.Process.Ends() || c.Process.Err != nil {
+	if !c.Process.WaitForExit() || c.Process.Err != nil {
 		t.Errorf("it did not end well: %v", c.Process.Err)
 	}
-	if err := stage.Says(c.Process, "got TERM"); err != nil {
+	if err := stage.Wrote(c.Process, "got TERM"); err != nil {
 		t.Error(err)
 	}
 }
@@ -72,17 +72,17 @@ func TestChild_GetsTheSignalsThatAreItsOwn(t *testing.T) {
 // As systemd does without KillMode=mixed, and a terminal's Ctrl-C with some shells: a stop is no failure for that.
 func TestChild_ThatIsStoppedTogetherWithCatenaryIsNoFailure(t *testing.T) {
 	t.Parallel()
-	c := stage.Attempt(t, stage.WithSecret, "--broadcasts-redis-url", "redis://"+stage.FreeAddress(), "--broadcasts-channel-prefix", "app", "--shutdown-grace", "2h", "--", "sleep", "60")
-	if err := c.Process.WaitFor(func() error { return stage.Says(c.Process, "catenary waits for Rails to start") }); err != nil {
+	c := stage.Launch(t, stage.WithSecret, "--broadcasts-redis-url", "redis://"+stage.FreeAddress(), "--broadcasts-channel-prefix", "app", "--shutdown-grace", "2h", "--", "sleep", "60")
+	if err := c.Process.WaitFor(func() error { return stage.Wrote(c.Process, "catenary waits for Rails to start") }); err != nil {
 		t.Fatal(err)
 	}
 	child := childOf(t, c.Process)
 	c.Process.Signal(syscall.SIGTERM)
-	if err := c.Process.WaitFor(func() error { return stage.Says(c.Process, "catenary stops") }); err != nil {
+	if err := c.Process.WaitFor(func() error { return stage.Wrote(c.Process, "catenary stops") }); err != nil {
 		t.Fatal(err)
 	}
 	syscall.Kill(child, syscall.SIGTERM)
-	if !c.Process.Ends() || c.Process.Err != nil { // the delay is not waited for
+	if !c.Process.WaitForExit() || c.Process.Err != nil { // the delay is not waited for
 		t.Errorf("it did not end well: %v\n%s", c.Process.Err, c.Process.Output.Tail())
 	}
 }
@@ -99,7 +99,7 @@ func TestChild_RunsTheCallbacksOfAnotherThatIsKilled(t *testing.T) {
 	}
 	defer b.Close()
 	b.Send(stage.Command("subscribe", `{"channel":"CounterChannel"}`, nil))
-	if !b.Awaits("confirm_subscription") {
+	if !b.WaitForText("confirm_subscription") {
 		t.Fatalf("no subscription:\n%s", killed.Process.Output.Tail())
 	}
 	if err := killed.Process.WaitFor(func() error {
@@ -131,7 +131,7 @@ func railsBeside(t *testing.T, env []string, flags ...string) (*stage.Catenary, 
 func railsWith(t *testing.T, redis *stage.Redis, env []string, flags ...string) (*stage.Catenary, *stage.Redis) {
 	env = append(env, "RAILS="+stage.RailsVersion(), "SECRET_KEY_BASE="+stage.SecretKeyBase, "LAB_LOG_LEVEL=info", "RUBYLIB="+stage.ProjectRoot+"/rpc/rails/lib", "REDIS_URL="+redis.URL())
 	defer stage.BootTurn()()
-	c := stage.Attempt(t, env, append(flags, "--", stage.ProjectRoot+"/script/puma", stage.ProjectRoot+"/testdata/lab")...)
+	c := stage.Launch(t, env, append(flags, "--", stage.ProjectRoot+"/script/puma", stage.ProjectRoot+"/testdata/lab")...)
 	if err := c.Process.WaitFor(c.Ready); err != nil {
 		t.Fatal(err)
 	}
@@ -149,19 +149,19 @@ func TestChild_RestartsItselfAndNoBrowserNotices(t *testing.T) {
 	defer b.Close()
 	const echo = `{"channel":"EchoChannel"}`
 	b.Send(stage.Command("subscribe", echo, nil))
-	if !b.Awaits("confirm_subscription") {
+	if !b.WaitForText("confirm_subscription") {
 		t.Fatalf("no subscription:\n%s", c.Process.Output.Tail())
 	}
 	c.Process.Signal(syscall.SIGUSR2)
-	if err := c.Process.WaitFor(func() error { return stage.Says(c.Process, "* Restarting...") }); err != nil {
+	if err := c.Process.WaitFor(func() error { return stage.Wrote(c.Process, "* Restarting...") }); err != nil {
 		t.Fatal(err)
 	}
 	b.Send(stage.Command("message", echo, `{"action":"echo","n":1}`))
-	if !b.Awaits(`"message":{"action":"echo","n":1}`) {
+	if !b.WaitForText(`"message":{"action":"echo","n":1}`) {
 		t.Fatalf("no answer:\n%s", c.Process.Output.Tail())
 	}
 	c.Process.Signal(syscall.SIGTERM)
-	if !b.Awaits(`"reason":"server_restart"`) || !c.Process.Ends() || c.Process.Err != nil {
+	if !b.WaitForText(`"reason":"server_restart"`) || !c.Process.WaitForExit() || c.Process.Err != nil {
 		t.Errorf("it did not end well: %v\n%s", c.Process.Err, c.Process.Output.Tail())
 	}
 }
@@ -175,14 +175,14 @@ func TestChild_ThatIsKilledEndsCatenaryAtOnceAndBrowsersAreTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	if !b.Awaits("welcome") {
+	if !b.WaitForText("welcome") {
 		t.Fatal("no welcome")
 	}
 	syscall.Kill(childOf(t, c.Process), syscall.SIGKILL)
-	if !b.Awaits(`"reason":"server_restart"`) {
+	if !b.WaitForText(`"reason":"server_restart"`) {
 		t.Error("the browser is not told")
 	}
-	if !c.Process.Ends() { // the grace is not waited for
+	if !c.Process.WaitForExit() { // the grace is not waited for
 		t.Fatalf("it runs on:\n%s", c.Process.Output.Tail())
 	}
 	if got := c.Process.Command.ProcessState.ExitCode(); got != 137 {

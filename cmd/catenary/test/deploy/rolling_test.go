@@ -81,7 +81,7 @@ func restartRolling(t *testing.T, proxy string, pages int, versions []monitor) s
 	}
 	come(pages, false)
 	real := stage.StartClient(t, w, "rolling", versions[len(versions)-1].version)
-	if err := real.WaitFor(func() error { return stage.Says(real, "connected\n") }); err != nil {
+	if err := real.WaitFor(func() error { return stage.Wrote(real, "connected\n") }); err != nil {
 		t.Fatal(err)
 	}
 	awaitAll(t, followers, "subscribed", func(f *follower) bool { return f.confirmed.Load() })
@@ -91,7 +91,7 @@ func restartRolling(t *testing.T, proxy string, pages int, versions []monitor) s
 		before := time.Now()
 		node.Process.Signal(syscall.SIGTERM)
 		come(pages/10, true)
-		if !node.Process.Ends() || node.Process.Err != nil {
+		if !node.Process.WaitForExit() || node.Process.Err != nil {
 			t.Fatalf("node %d did not end well: %v\n%s", i, node.Process.Err, node.Process.Output.Tail())
 		}
 		stops[i] = time.Since(before)
@@ -113,7 +113,7 @@ func restartRolling(t *testing.T, proxy string, pages int, versions []monitor) s
 			t.Fatal(err)
 		}
 		select {
-		case <-real.Ended:
+		case <-real.Exited:
 			ended = true
 		case <-time.After(time.Second):
 		}

@@ -34,7 +34,7 @@ func TestStop_TellsEveryBrowserAndLetsEveryCallbackRun(t *testing.T) {
 	for _, c := range conversations {
 		c.MustPlay(t, `server> {"type":"disconnect","reason":"server_restart","reconnect":true}`, `server> (close 1000)`, `server> (end)`)
 	}
-	if !w.Catenary.Process.Ends() {
+	if !w.Catenary.Process.WaitForExit() {
 		t.Fatal("catenary does not stop")
 	}
 	if w.Catenary.Process.Err != nil {
@@ -63,7 +63,7 @@ func TestStop_ASecondSignalEndsAtOnce(t *testing.T) {
 	w.Catenary.Process.Signal(syscall.SIGTERM)
 	c.MustPlay(t, `server> {"type":"disconnect","reason":"server_restart","reconnect":true}`)
 	w.Catenary.Process.Signal(syscall.SIGTERM)
-	if !w.Catenary.Process.Ends() {
+	if !w.Catenary.Process.WaitForExit() {
 		t.Fatal("catenary waits on")
 	}
 }
@@ -82,7 +82,7 @@ func TestStop_TellsBrowsersOneByOneAndServesTheOthersMeanwhile(t *testing.T) {
 				return
 			}
 			b.Send(stage.Command("subscribe", echo, nil))
-			if !b.Awaits("confirm_subscription") {
+			if !b.WaitForText("confirm_subscription") {
 				t.Errorf("user %d is not subscribed", user)
 			}
 			browsers[user] = b
@@ -131,7 +131,7 @@ func TestStop_TellsBrowsersOneByOneAndServesTheOthersMeanwhile(t *testing.T) {
 	if told.Load() != users || served.Load() == 0 {
 		t.Errorf("%d of %d browsers were told, %d were served until then", told.Load(), users, served.Load())
 	}
-	if !w.Catenary.Process.Ends() || w.Catenary.Process.Err != nil {
+	if !w.Catenary.Process.WaitForExit() || w.Catenary.Process.Err != nil {
 		t.Errorf("it did not end well: %v\n%s", w.Catenary.Process.Err, w.Catenary.Process.Output.Tail())
 	}
 	for user := range users {
@@ -160,7 +160,7 @@ func TestStop_LetsBrowsersInForADelay(t *testing.T) {
 	w.Address = catenary.Address
 	c := &stage.Conversation{World: w, Browsers: map[string]*stage.Browser{}}
 	c.MustPlay(t, "browser> GET /cable", `server> {"type":"welcome"}`, `server> {"type":"disconnect","reason":"server_restart","reconnect":true}`)
-	if !catenary.Process.Ends() || catenary.Process.Err != nil {
+	if !catenary.Process.WaitForExit() || catenary.Process.Err != nil {
 		t.Errorf("it did not end well: %v", catenary.Process.Err)
 	}
 }
@@ -171,17 +171,17 @@ func TestStop_IsWhatAClosedTerminalMeans(t *testing.T) {
 	c.MustPlay(t, "browser> GET /cable", `server> {"type":"welcome"}`)
 	w.Catenary.Process.Signal(syscall.SIGHUP)
 	c.MustPlay(t, `server> {"type":"disconnect","reason":"server_restart","reconnect":true}`)
-	if !w.Catenary.Process.Ends() || w.Catenary.Process.Err != nil {
+	if !w.Catenary.Process.WaitForExit() || w.Catenary.Process.Err != nil {
 		t.Errorf("it did not end well: %v", w.Catenary.Process.Err)
 	}
 }
 
 func TestStop_EndsWellWhileItStillWaitsForRails(t *testing.T) {
 	t.Parallel()
-	catenary := stage.Attempt(t, stage.WithSecret, "--backend-url", "http://"+stage.FreeAddress())
-	catenary.IsNotReadySaying(t, "not ready")
+	catenary := stage.Launch(t, stage.WithSecret, "--backend-url", "http://"+stage.FreeAddress())
+	catenary.ExpectNotReady(t, "not ready")
 	catenary.Process.Signal(syscall.SIGTERM)
-	if !catenary.Process.Ends() || catenary.Process.Err != nil {
+	if !catenary.Process.WaitForExit() || catenary.Process.Err != nil {
 		t.Errorf("it did not end well: %v\n%s", catenary.Process.Err, catenary.Process.Output.Tail())
 	}
 }
@@ -197,7 +197,7 @@ func TestStop_SeesRequestsOfTheWebThrough(t *testing.T) {
 		fmt.Fprint(w, "a page")
 	}))
 	t.Cleanup(rails.Close)
-	catenary := stage.Attempt(t, stage.WithSecret, "--backend-url", rails.URL, "--proxy", "--broadcasts-redis-url", "redis://"+stage.FreeAddress(), "--broadcasts-channel-prefix", "app")
+	catenary := stage.Launch(t, stage.WithSecret, "--backend-url", rails.URL, "--proxy", "--broadcasts-redis-url", "redis://"+stage.FreeAddress(), "--broadcasts-channel-prefix", "app")
 	err := catenary.Process.WaitFor(func() error { // pages do not wait for the gem, of which there is none
 		body, err := stage.Get("http://" + catenary.Address)
 		if err == nil {
@@ -234,7 +234,7 @@ func TestStop_SeesRequestsOfTheWebThrough(t *testing.T) {
 	if got := <-page; got != "a page<nil>" {
 		t.Errorf("the page is %s", got)
 	}
-	if !catenary.Process.Ends() || catenary.Process.Err != nil {
+	if !catenary.Process.WaitForExit() || catenary.Process.Err != nil {
 		t.Errorf("it did not end well: %v", catenary.Process.Err)
 	}
 }

@@ -78,7 +78,7 @@ func (m *manager) hears(p *stage.Process, prefix string) {
 // start starts catenary as systemd does, with sockets by name.
 func (m *manager) start(sockets map[string]*net.TCPListener, env []string, flags ...string) *stage.Process {
 	m.t.Helper()
-	path, err := stage.Built()
+	path, err := stage.Binary()
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -222,7 +222,7 @@ func TestSystemd_RestartsCatenaryWithoutARefusedConnection(t *testing.T) {
 
 func TestSystemd_SocketActivateStartsCatenary(t *testing.T) {
 	w := stage.NewWorld(t, "catenary")
-	path, err := stage.Built()
+	path, err := stage.Binary()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +256,7 @@ func TestSystemd_SaysWhichSocketIsTooMany(t *testing.T) {
 	t.Parallel()
 	m := newManager(t)
 	p := m.start(map[string]*net.TCPListener{"http": socket(t), "http2": socket(t)}, nil, "--broadcasts-redis-url", "redis://127.0.0.1:1")
-	if !p.Ends() {
+	if !p.WaitForExit() {
 		t.Fatal("it runs on")
 	}
 	if err := stage.Mentions(p.Output.String(), []string{"systemd passes both", "http", "operations", "FileDescriptorName="}); err != nil {
@@ -269,7 +269,7 @@ func TestSystemd_IsNotPassedOnToTheCommand(t *testing.T) {
 	m := newManager(t)
 	p := m.start(map[string]*net.TCPListener{"http": socket(t)}, nil, "--broadcasts-redis-url", "redis://127.0.0.1:1", "--operations-listen", stage.FreeAddress(),
 		"--", "sh", "-c", "env; exec sleep 60")
-	if err := p.WaitFor(func() error { return stage.Says(p, "PWD=") }); err != nil {
+	if err := p.WaitFor(func() error { return stage.Wrote(p, "PWD=") }); err != nil {
 		t.Fatal(err)
 	}
 	for _, word := range []string{"NOTIFY_SOCKET", "WATCHDOG", "LISTEN_"} {
@@ -278,7 +278,7 @@ func TestSystemd_IsNotPassedOnToTheCommand(t *testing.T) {
 		}
 	}
 	p.Signal(syscall.SIGTERM)
-	if !p.Ends() {
+	if !p.WaitForExit() {
 		t.Error("it runs on")
 	}
 }

@@ -19,18 +19,18 @@ func TestIdentify_AStormCostsRailsNothing(t *testing.T) {
 	t.Parallel()
 	e := startIdentified(t, 0)
 	calls, counted := stage.CountCalls(t, e.App)
-	e.Start(counted)
+	e.AddNode(counted)
 	storm := make([]*stage.Browser, 200)
 	for i := range storm {
-		storm[i] = e.Comes(fmt.Sprint(i), nil)
+		storm[i] = e.ConnectAs(fmt.Sprint(i), nil)
 	}
 	for _, b := range storm[1:] {
 		b.Close()
 	}
 	e.Connect(0, "/cable?token="+stage.SignToken(jwt.MapClaims{"sub": "7"})) // no tenant_id
 	e.App.Ask(`POST /disconnect {"uid":"0","tenant":"acme"}`)
-	e.Hears(storm[0], `{"type":"disconnect","reason":"remote","reconnect":true}`, "(close 1000)")
-	e.Hears(e.Comes("7", jwt.MapClaims{"exp": time.Now().Unix() + 5}), `{"type":"disconnect","reason":"token_expired","reconnect":true}`, "(close 1000)")
+	e.Expect(storm[0], `{"type":"disconnect","reason":"remote","reconnect":true}`, "(close 1000)")
+	e.Expect(e.ConnectAs("7", jwt.MapClaims{"exp": time.Now().Unix() + 5}), `{"type":"disconnect","reason":"token_expired","reconnect":true}`, "(close 1000)")
 	e.Nodes[0].Process.Stop(t) // and no end to tell
 	if n := calls.Total(); n != 0 {
 		t.Errorf("%d calls to Rails", n)
@@ -40,31 +40,31 @@ func TestIdentify_AStormCostsRailsNothing(t *testing.T) {
 func TestIdentify_ACommandFindsWhatConnectWouldHaveSet(t *testing.T) {
 	t.Parallel()
 	e := startIdentified(t, 1)
-	b := e.Comes("7", nil)
+	b := e.ConnectAs("7", nil)
 	counter, stream := `{"channel":"CounterChannel","owner":5}`, `{"channel":"StreamChannel","s":["news"]}`
-	e.Subscribes(b, counter)
-	e.Tells(b, "message", counter, map[string]any{"action": "increment"})
-	e.Hears(b, stage.About(counter, `"message":{"count":1,"owner":"5","greeting":"hello acme"}`))
-	e.Subscribes(b, stream)
+	e.Subscribe(b, counter)
+	e.SendCommand(b, "message", counter, map[string]any{"action": "increment"})
+	e.Expect(b, stage.About(counter, `"message":{"count":1,"owner":"5","greeting":"hello acme"}`))
+	e.Subscribe(b, stream)
 
 	e.App.Restart(t)
-	e.Tells(b, "message", counter, map[string]any{"action": "increment"})
-	e.Hears(b, stage.About(counter, `"message":{"count":2,"owner":"5","greeting":"hello acme"}`))
+	e.SendCommand(b, "message", counter, map[string]any{"action": "increment"})
+	e.Expect(b, stage.About(counter, `"message":{"count":2,"owner":"5","greeting":"hello acme"}`))
 	e.App.Ask(`POST /broadcast {"stream":"news","message":1}`)
-	e.Hears(b, stage.About(stream, `"message":1`))
+	e.Expect(b, stage.About(stream, `"message":1`))
 	late := `{"channel":"LateChannel"}`
-	e.Subscribes(b, late)
-	e.Tells(b, "message", late, map[string]any{"action": "say", "n": 3, "s": 0.1})
-	e.Hears(b, stage.About(late, `"message":{"late":3}`))
+	e.Subscribe(b, late)
+	e.SendCommand(b, "message", late, map[string]any{"action": "say", "n": 3, "s": 0.1})
+	e.Expect(b, stage.About(late, `"message":{"late":3}`))
 	timer := `{"channel":"TimerChannel"}`
-	e.Subscribes(b, timer)
-	e.Hears(b, stage.About(timer, `"message":{"tick":1}`), stage.About(timer, `"message":{"tick":2}`))
-	e.Tells(b, "unsubscribe", timer)
+	e.Subscribe(b, timer)
+	e.Expect(b, stage.About(timer, `"message":{"tick":1}`), stage.About(timer, `"message":{"tick":2}`))
+	e.SendCommand(b, "unsubscribe", timer)
 
-	idle := e.Comes("7", nil)
+	idle := e.ConnectAs("7", nil)
 	e.App.Ask(`POST /disconnect {"uid":"7","tenant":"acme"}`)
 	gone := `{"type":"disconnect","reason":"remote","reconnect":true}`
-	e.Hears(idle, gone, "(close 1000)")
+	e.Expect(idle, gone, "(close 1000)")
 	for f, ok := stage.NextFrame(b); !ok || f.String() != gone; f, ok = stage.NextFrame(b) {
 		if !ok || !strings.Contains(f.String(), `"tick"`) {
 			t.Fatalf("got %s (%t), not the end", f, ok)
@@ -96,9 +96,9 @@ func TestIdentify_ACommandFindsWhatConnectWouldHaveSet(t *testing.T) {
 func TestIdentify_WhoDoesNotExistIsUnauthorized(t *testing.T) {
 	t.Parallel()
 	e := startIdentified(t, 1)
-	b := e.Comes("nobody", nil)
-	e.Tells(b, "subscribe", `{"channel":"EchoChannel"}`)
-	e.Hears(b, stage.Unauthorized, "(close 1000)")
+	b := e.ConnectAs("nobody", nil)
+	e.SendCommand(b, "subscribe", `{"channel":"EchoChannel"}`)
+	e.Expect(b, stage.Unauthorized, "(close 1000)")
 }
 
 func TestIdentify_OriginsAreThoseOfRails(t *testing.T) {
@@ -116,18 +116,18 @@ func TestIdentify_OriginsAreThoseOfRails(t *testing.T) {
 func TestIdentify_TheAppMustAllowIt(t *testing.T) {
 	t.Parallel()
 	e := startIdentified(t, 1)
-	b := e.Comes("7", nil)
+	b := e.ConnectAs("7", nil)
 	e.App.Env = slices.DeleteFunc(e.App.Env, func(one string) bool { return strings.HasPrefix(one, "LAB_IDENTIFY") })
 	e.App.Restart(t)
-	e.Tells(b, "subscribe", `{"channel":"EchoChannel"}`)
-	e.Hears(b, `{"type":"disconnect","reason":"server_restart","reconnect":true}`, "(close 1000)")
+	e.SendCommand(b, "subscribe", `{"channel":"EchoChannel"}`)
+	e.Expect(b, `{"type":"disconnect","reason":"server_restart","reconnect":true}`, "(close 1000)")
 	const refused = "[catenary] a call wants to set tenant, user of a connection: config.catenary.identify does not allow it"
-	if err := e.App.Process.WaitFor(func() error { return stage.Says(e.App.Process, refused) }); err != nil {
+	if err := e.App.Process.WaitFor(func() error { return stage.Wrote(e.App.Process, refused) }); err != nil {
 		t.Error(err)
 	}
 	const message = "jwt.identify: the app does not let catenary set user: write config.catenary.identify = %i[user tenant] in config/application.rb"
 	c := e.Nodes[0]
-	if err := c.Process.WaitFor(func() error { return stage.Says(c.Process, message) }); err != nil {
+	if err := c.Process.WaitFor(func() error { return stage.Wrote(c.Process, message) }); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Ready(); err == nil || !strings.Contains(err.Error(), message) {

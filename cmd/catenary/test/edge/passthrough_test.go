@@ -88,7 +88,7 @@ func startPassing(kind string, withGem bool, channels string) (w *stage.World, e
 	if w.App, err = stage.StartApp("lab", withGem, append(slices.Clone(stage.Worlds[kind]), "REDIS_URL="+w.Redis.URL())...); err != nil {
 		return w, err
 	}
-	if err = w.App.ComeAlone(); err != nil {
+	if err = w.App.WarmUpCable(); err != nil {
 		return w, err
 	}
 	if w.Catenary, err = stage.StartCatenary(w.App, "--pass-through", channels); err != nil {
@@ -235,7 +235,7 @@ server> {"type":"disconnect","reason":"server_restart","reconnect":true}
 server> (close 1000)
 server> (end)
 `)
-	<-w.App.Process.Ended
+	<-w.App.Process.Exited
 	if err := w.App.Up(); err != nil {
 		t.Fatal(err)
 	}
@@ -264,7 +264,7 @@ func TestPassThrough_IsSuggestedToWhoHasNoGem(t *testing.T) {
 	if w.App, err = stage.StartApp("lab", false, "REDIS_URL="+w.Redis.URL()); err != nil {
 		t.Fatal(err)
 	}
-	path, err := stage.Built()
+	path, err := stage.Binary()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,7 +273,7 @@ func TestPassThrough_IsSuggestedToWhoHasNoGem(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Kill()
-	if err := p.WaitFor(func() error { return stage.Says(p, "--pass-through all") }); err != nil {
+	if err := p.WaitFor(func() error { return stage.Wrote(p, "--pass-through all") }); err != nil {
 		t.Error(err)
 	}
 }

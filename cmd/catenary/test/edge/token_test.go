@@ -53,16 +53,16 @@ func TestEdge_TokensOfDeviseDecideBeforeRails(t *testing.T) {
 	} {
 		t.Log(name)
 		b := e.Connect(0, "/cable?token="+token)
-		e.Hears(b, stage.Unauthorized, "(close 1000)")
+		e.Expect(b, stage.Unauthorized, "(close 1000)")
 	}
 	if asked := connects(e); len(asked) != 0 {
 		t.Fatalf("Rails has run connect: %s", asked)
 	}
-	e.Hears(e.Connect(0, "/cable?uid=7&token="+good), stage.Welcome)
-	e.Hears(e.Connect(0, "/cable", "Authorization: Bearer "+good), stage.Welcome)
-	e.Hears(e.Connect(0, "/cable", "Cookie: jwt="+good), stage.Welcome)
+	e.Expect(e.Connect(0, "/cable?uid=7&token="+good), stage.Welcome)
+	e.Expect(e.Connect(0, "/cable", "Authorization: Bearer "+good), stage.Welcome)
+	e.Expect(e.Connect(0, "/cable", "Cookie: jwt="+good), stage.Welcome)
 	b := e.Connect(0, "/cable", "Sec-WebSocket-Protocol: actioncable-v1-json, actioncable-unsupported, "+good)
-	e.Hears(b, stage.Welcome)
+	e.Expect(b, stage.Welcome)
 	if chosen := b.Response.Header.Get("Sec-WebSocket-Protocol"); chosen != "actioncable-v1-json" {
 		t.Errorf("chose %q", chosen)
 	}
@@ -87,9 +87,9 @@ func TestEdge_ATokenExpiresAndItsBrowserComesBackWithAnother(t *testing.T) {
 			t.Fatalf("got %s", first)
 		}
 	}
-	e.Hears(b, `{"type":"disconnect","reason":"token_expired","reconnect":true}`, "(close 1000)")
-	e.Hears(e.Connect(0, "/cable?token="+old), stage.Unauthorized, "(close 1000)")
-	e.Hears(e.Connect(0, "/cable?token="+stage.DeviseToken(t, "")), stage.Welcome)
+	e.Expect(b, `{"type":"disconnect","reason":"token_expired","reconnect":true}`, "(close 1000)")
+	e.Expect(e.Connect(0, "/cable?token="+old), stage.Unauthorized, "(close 1000)")
+	e.Expect(e.Connect(0, "/cable?token="+stage.DeviseToken(t, "")), stage.Welcome)
 }
 
 func TestEdge_SomebodyIsDisconnectedOnAllNodes(t *testing.T) {
@@ -97,11 +97,11 @@ func TestEdge_SomebodyIsDisconnectedOnAllNodes(t *testing.T) {
 	e := stage.StartEdge(t, 2, stage.JWTSettings(""))
 	laptop, phone := stage.DeviseToken(t, `"jti" => "laptop"`), stage.DeviseToken(t, `"jti" => "phone"`)
 	other := e.Connect(1, "/cable?uid=8&token="+stage.DeviseToken(t, `"sub" => "8"`))
-	e.Hears(other, stage.Welcome)
+	e.Expect(other, stage.Welcome)
 	both := func() (a, b *stage.Browser) {
 		a, b = e.Connect(0, "/cable?uid=7&token="+laptop), e.Connect(1, "/cable?uid=7&token="+phone)
-		e.Hears(a, stage.Welcome)
-		e.Hears(b, stage.Welcome)
+		e.Expect(a, stage.Welcome)
+		e.Expect(b, stage.Welcome)
 		return a, b
 	}
 	gone, goneForGood := `{"type":"disconnect","reason":"remote","reconnect":true}`, `{"type":"disconnect","reason":"remote","reconnect":false}`
@@ -115,14 +115,14 @@ func TestEdge_SomebodyIsDisconnectedOnAllNodes(t *testing.T) {
 
 	a, b := both()
 	says("2 connections are ended, on 2 nodes", "--sub", "7")
-	e.Hears(a, gone, "(close 1000)")
-	e.Hears(b, gone, "(close 1000)")
+	e.Expect(a, gone, "(close 1000)")
+	e.Expect(b, gone, "(close 1000)")
 
 	a, b = both()
 	says("1 connection is ended", "--jti", "phone", "--reconnect=false")
-	e.Hears(b, goneForGood, "(close 1000)")
+	e.Expect(b, goneForGood, "(close 1000)")
 	says("1 connection is ended", "--identifier", "gid://app/User/7")
-	e.Hears(a, gone, "(close 1000)")
+	e.Expect(a, gone, "(close 1000)")
 	says("nobody who is connected is called so", "--identifier", "gid://app/User/7")
 	says("nobody who is connected is called so", "--sub", "nobody")
 
@@ -131,19 +131,19 @@ func TestEdge_SomebodyIsDisconnectedOnAllNodes(t *testing.T) {
 	if err != nil || strings.TrimSpace(string(out)) != `{"connections":2,"nodes":2}` {
 		t.Fatalf("POST /disconnect: %v %s", err, out)
 	}
-	e.Hears(a, goneForGood, "(close 1000)")
-	e.Hears(b, goneForGood, "(close 1000)")
+	e.Expect(a, goneForGood, "(close 1000)")
+	e.Expect(b, goneForGood, "(close 1000)")
 
 	c := e.Connect(0, "/cable?uid=7&token="+laptop)
-	e.Hears(c, stage.Welcome)
+	e.Expect(c, stage.Welcome)
 	if err := e.Redis.Do(`PUBLISH _catenary/disconnect {"dismissal":"{\"sub\":\"7\"}","signature":"00"}`); err != nil {
 		t.Fatal(err)
 	}
-	if err := e.Nodes[0].Process.WaitFor(func() error { return stage.Says(e.Nodes[0].Process, "signature is wrong") }); err != nil {
+	if err := e.Nodes[0].Process.WaitFor(func() error { return stage.Wrote(e.Nodes[0].Process, "signature is wrong") }); err != nil {
 		t.Fatal(err)
 	}
 	for _, left := range []*stage.Browser{c, other} {
-		if err := left.IsQuiet(); err != nil {
+		if err := left.CheckQuiet(); err != nil {
 			t.Errorf("a browser that nobody named: %v", err)
 		}
 	}

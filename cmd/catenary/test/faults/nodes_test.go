@@ -29,7 +29,7 @@ func (c *cluster) arrives(path string) *stage.Browser {
 		c.Fatal(err)
 	}
 	c.Cleanup(b.Close)
-	c.Hears(b, stage.Welcome)
+	c.Expect(b, stage.Welcome)
 	return b
 }
 
@@ -44,14 +44,14 @@ func (c *cluster) arrive(n int, path string) (browsers []*stage.Browser) {
 func (c *cluster) subscribes(b *stage.Browser, identifier string) {
 	c.Helper()
 	b.Send(stage.Command("subscribe", identifier, nil))
-	c.Hears(b, stage.Confirmation(identifier))
+	c.Expect(b, stage.Confirmation(identifier))
 }
 
 // performs sends an action, and expects this message for the identifier.
 func (c *cluster) performs(b *stage.Browser, identifier, action, message string) {
 	c.Helper()
 	b.Send(stage.Command("message", identifier, action))
-	c.Hears(b, stage.MessageFor(identifier, message))
+	c.Expect(b, stage.MessageFor(identifier, message))
 }
 
 // mustAsk runs what could stand behind "app>" in a transcript.
@@ -98,7 +98,7 @@ func shareOneRedis(t *testing.T, nodes int) {
 	mustAsk(c.Edge, `POST /broadcast {"stream":"news","message":{"n":1}}`)
 	mustAsk(c.Edge, `POST /broadcast {"stream":"news","message":{"n":2}}`)
 	for _, b := range browsers {
-		c.Hears(b, stage.MessageFor(news, `{"n":1}`), stage.MessageFor(news, `{"n":2}`))
+		c.Expect(b, stage.MessageFor(news, `{"n":1}`), stage.MessageFor(news, `{"n":2}`))
 	}
 
 	// The same user's connections are strangers to each other: their objects, live or rebuilt, are not mixed up.
@@ -127,7 +127,7 @@ func shareOneRedis(t *testing.T, nodes int) {
 		b.Send(stage.Command("message", late, fmt.Sprintf(`{"action":"say","n":%d,"s":0.2}`, i)))
 	}
 	for i, b := range browsers {
-		c.Hears(b, stage.MessageFor(late, fmt.Sprintf(`{"late":%d}`, i)))
+		c.Expect(b, stage.MessageFor(late, fmt.Sprintf(`{"late":%d}`, i)))
 	}
 
 	// A remote disconnect, from the application or from the command line, reaches every node.
@@ -135,12 +135,12 @@ func shareOneRedis(t *testing.T, nodes int) {
 	gone := `{"type":"disconnect","reason":"remote","reconnect":true}`
 	mustAsk(c.Edge, `POST /disconnect {"uid":7,"tenant":null}`)
 	for _, b := range browsers {
-		c.Hears(b, gone, "(close 1000)")
+		c.Expect(b, gone, "(close 1000)")
 	}
 	browsers = c.arrive(nodes, "/cable?uid=7")
 	c.Disconnect("--identifier", "gid://app/User/7")
 	for _, b := range browsers {
-		c.Hears(b, gone, "(close 1000)")
+		c.Expect(b, gone, "(close 1000)")
 	}
 	c.subscribes(stranger, news) // lives on
 }

@@ -87,9 +87,9 @@ func TestOverload_MemoryStaysWithinItsBound(t *testing.T) {
 		isDeaf(e, identifier(i))
 	}
 	healthy := e.Connect(0, "/cable")
-	e.Hears(healthy, stage.Welcome)
+	e.Expect(healthy, stage.Welcome)
 	healthy.Send(stage.Command("subscribe", identifier(deaf), nil))
-	e.Hears(healthy, stage.Confirmation(identifier(deaf)))
+	e.Expect(healthy, stage.Confirmation(identifier(deaf)))
 
 	// Somebody comes all the time, and is refused clearly for a while.
 	var refusals []*http.Response
@@ -157,7 +157,7 @@ func TestOverload_MemoryStaysWithinItsBound(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	if f, ok := healthy.Said(); ok {
+	if f, ok := healthy.Poll(); ok {
 		t.Errorf("the browser that reads got %.200s", f)
 	}
 }

@@ -114,13 +114,13 @@ var railsFaults = []*fault{
 	{
 		name:   "behind a proxy that sends every request twice",
 		lay:    func(s *rig) { s.startProxiedApp() },
-		strike: func(s *rig) { s.toRails.Set(func(p *stage.FaultyProxy) { p.Twice = true }) },
+		strike: func(s *rig) { s.toRails.Set(func(p *stage.FaultyProxy) { p.Repeat = true }) },
 		during: func(s *rig) {
 			if !stage.Await(func() bool { return strings.Contains(s.app.Process.Output.String(), "refused a call") }) {
 				s.Error("nothing was sent twice")
 			}
 		},
-		mend: func(s *rig) { s.toRails.Set(func(p *stage.FaultyProxy) { p.Twice = false }) },
+		mend: func(s *rig) { s.toRails.Set(func(p *stage.FaultyProxy) { p.Repeat = false }) },
 	},
 	{
 		name: "unreachable: every packet is lost, nothing is closed", long: true,
@@ -128,7 +128,7 @@ var railsFaults = []*fault{
 			s.startProxiedApp()
 			s.flags = []string{"--backend-timeout", "3s"}
 		},
-		strike:  func(s *rig) { s.toRails.Lose(stage.There | stage.Back) },
+		strike:  func(s *rig) { s.toRails.Lose(stage.ToTarget | stage.ToClient) },
 		mend:    func(s *rig) { s.toRails.Lose(0) },
 		unready: "Rails", ends: everyone,
 	},
@@ -194,7 +194,7 @@ var browserFaults = []*fault{
 	{
 		name:   "vanished: every packet is lost, nothing is closed",
 		lay:    func(s *rig) { s.flags = []string{"--ping-timeout", "3s"} },
-		strike: func(s *rig) { s.toBrowser.Lose(stage.There | stage.Back) },
+		strike: func(s *rig) { s.toBrowser.Lose(stage.ToTarget | stage.ToClient) },
 		during: func(s *rig) {
 			stage.Await(func() bool {
 				events := s.events()

@@ -38,13 +38,13 @@ var redisFaults = []*fault{
 	},
 	{
 		name:   "unreachable: every packet is lost, nothing is closed",
-		strike: func(s *rig) { s.toRedis.Lose(stage.There | stage.Back) },
+		strike: func(s *rig) { s.toRedis.Lose(stage.ToTarget | stage.ToClient) },
 		mend:   func(s *rig) { s.toRedis.Lose(0) },
 		gap:    true, unready: redisAway,
 	},
 	{
 		name: "hears us, and its answers are lost", long: true,
-		strike: func(s *rig) { s.toRedis.Lose(stage.Back) },
+		strike: func(s *rig) { s.toRedis.Lose(stage.ToClient) },
 		mend:   func(s *rig) { s.toRedis.Lose(0) },
 		gap:    true, unready: redisAway,
 	},

@@ -75,7 +75,7 @@ func (r *rider) live(user string) {
 	if leaving {
 		b.Close()
 	}
-	for e := range b.Heard {
+	for e := range b.Events {
 		if e.Kind == "text" {
 			r.hears(l, e.Text)
 		}

@@ -26,7 +26,7 @@ func TestFault_ABrowserThatHasVanishedIsMissedOverTLSToo(t *testing.T) {
 	if _, text, err := ws.ReadMessage(); err != nil || string(text) != stage.Welcome {
 		t.Fatalf("got %s %v", text, err)
 	}
-	p.Lose(stage.There | stage.Back)
+	p.Lose(stage.ToTarget | stage.ToClient)
 	var events []string
 	gone := stage.Await(func() bool {
 		events, err = e.App.Events("7", stage.Events)

@@ -39,13 +39,13 @@ var soakFaults = []struct {
 	{"Redis stopped", 4 * time.Second, true,
 		func(s *soak) { s.redis.Process.Signal(syscall.SIGSTOP) }, func(s *soak) { s.redis.Process.Signal(syscall.SIGCONT) }},
 	{"Redis' connections cut", 0, true, func(s *soak) { s.toRedis.Cut() }, func(s *soak) {}},
-	{"Redis unreachable", 15 * time.Second, true, func(s *soak) { s.toRedis.Lose(stage.There | stage.Back) }, func(s *soak) { s.toRedis.Lose(0) }},
+	{"Redis unreachable", 15 * time.Second, true, func(s *soak) { s.toRedis.Lose(stage.ToTarget | stage.ToClient) }, func(s *soak) { s.toRedis.Lose(0) }},
 	{"Puma restarted", 0, false, func(s *soak) { s.app.Process.Stop(s.T) }, func(s *soak) { s.must(s.app.Up()) }},
 	{"Puma killed", time.Second, false, func(s *soak) { s.app.Process.Kill() }, func(s *soak) { s.must(s.app.Up()) }},
 	{"one of Puma's workers killed", time.Second, false, func(s *soak) { s.must(killWorker(s.app.Process.Command.Process.Pid)) }, func(s *soak) {}},
 	{"Puma restarted worker by worker", time.Second, false, func(s *soak) { s.app.Process.Signal(syscall.SIGUSR1) }, func(s *soak) {}},
 	{"browsers cut off", 0, false, func(s *soak) { s.toBrowser.Cut() }, func(s *soak) {}},
-	{"browsers' packets lost", 4 * time.Second, false, func(s *soak) { s.toBrowser.Lose(stage.There | stage.Back) }, func(s *soak) { s.toBrowser.Lose(0) }},
+	{"browsers' packets lost", 4 * time.Second, false, func(s *soak) { s.toBrowser.Lose(stage.ToTarget | stage.ToClient) }, func(s *soak) { s.toBrowser.Lose(0) }},
 }
 
 // TestSoak lasts for SOAK (10 minutes in `make soak`), with the faults that follow from SEED.

@@ -41,7 +41,7 @@ func (c *cluster) keeps() []string {
 func (c *cluster) enters(node int, user string) *stage.Browser {
 	c.Helper()
 	b := c.Connect(node, "/cable?uid="+user)
-	c.Hears(b, stage.Welcome)
+	c.Expect(b, stage.Welcome)
 	c.subscribes(b, present)
 	return b
 }
@@ -150,7 +150,7 @@ func TestSurvivors_ANodeThatSleptTellsItsBrowsersToComeBack(t *testing.T) {
 
 	sleeper.Signal(syscall.SIGCONT)
 	for _, b := range browsers[1:] {
-		c.Hears(b, `{"type":"disconnect","reason":"server_restart","reconnect":true}`, "(close 1000)")
+		c.Expect(b, `{"type":"disconnect","reason":"server_restart","reconnect":true}`, "(close 1000)")
 	}
 	c.says(0, "catenary_connections 0")
 	c.left(asleep...)
@@ -181,9 +181,9 @@ func TestSurvivors_KeepNothingInRedisIfTheyAreNotWanted(t *testing.T) {
 func TestSurvivors_RunTheCallbacksOfIdentifiedConnections(t *testing.T) {
 	t.Parallel()
 	c := &cluster{Edge: stage.StartEdgeOn(t, 2, []string{"LAB_IDENTIFY=user tenant"}, stage.JWTSettings(stage.IdentifySettings)+briefLease)}
-	c.Comes("8", nil) // Rails has never heard of it
+	c.ConnectAs("8", nil) // Rails has never heard of it
 	for _, user := range users(0, 5) {
-		c.Edge.Subscribes(c.Comes(user, nil), present)
+		c.Edge.Subscribe(c.ConnectAs(user, nil), present)
 	}
 	c.arePresent("5")
 	c.says(0, "catenary_records 5")

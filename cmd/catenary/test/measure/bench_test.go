@@ -75,7 +75,7 @@ func runBench(t *testing.T, file string, arguments []string) (report bench.Repor
 
 func benchOutput(t *testing.T, arguments []string) string {
 	t.Helper()
-	path, err := stage.Built()
+	path, err := stage.Binary()
 	if err != nil {
 		t.Fatal(err)
 	}

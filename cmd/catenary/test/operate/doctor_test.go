@@ -15,7 +15,7 @@ import (
 // doctor runs `catenary doctor` beside the catenary of a world. It returns the findings, "verdict step" first.
 func doctor(w *stage.World, t *testing.T, arguments ...string) (findings string, status int) {
 	t.Helper()
-	path, err := stage.Built()
+	path, err := stage.Binary()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func doctor(w *stage.World, t *testing.T, arguments ...string) (findings string,
 		t.Fatal(err)
 	}
 	t.Cleanup(p.Kill)
-	if !p.Ends() {
+	if !p.WaitForExit() {
 		t.Fatalf("the doctor does not come to an end:\n%s", p.Output)
 	}
 	if err := stage.Mentions(p.Output.String(), nil); err != nil {
@@ -130,7 +130,7 @@ func TestDoctor_PassesRealSetUps(t *testing.T) {
 			var catenary *stage.Catenary
 			if c.child {
 				env := []string{"RAILS=" + stage.RailsVersion(), "SECRET_KEY_BASE=" + stage.SecretKeyBase, "RUBYLIB=" + stage.ProjectRoot + "/rpc/rails/lib"}
-				catenary = stage.Attempt(t, env, append(c.flags, "--", stage.ProjectRoot+"/script/puma", stage.ProjectRoot+"/testdata/lab")...)
+				catenary = stage.Launch(t, env, append(c.flags, "--", stage.ProjectRoot+"/script/puma", stage.ProjectRoot+"/testdata/lab")...)
 				if err := catenary.Process.WaitFor(catenary.Ready); err != nil {
 					t.Fatal(err)
 				}
@@ -145,13 +145,13 @@ func TestDoctor_PassesRealSetUps(t *testing.T) {
 				}
 				t.Cleanup(catenary.Process.Kill)
 			}
-			path, _ := stage.Built()
+			path, _ := stage.Binary()
 			p, err := stage.Start(t.TempDir(), nil, path, "doctor", "--operations-listen", catenary.Operations) // nothing else is known to it
 			if err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(p.Kill)
-			if !p.Ends() || p.Err != nil {
+			if !p.WaitForExit() || p.Err != nil {
 				t.Errorf("%v\n%s", p.Err, p.Output)
 			}
 			findings := strings.Join(strings.Fields(p.Output.String()), " ")

@@ -39,14 +39,14 @@ func TestLog_TellsADay(t *testing.T) {
 	node := e.Nodes[0]
 	awaits := func(message string) {
 		t.Helper()
-		if err := node.Process.WaitFor(func() error { return stage.Says(node.Process, `"msg":"`+message+`"`) }); err != nil {
+		if err := node.Process.WaitFor(func() error { return stage.Wrote(node.Process, `"msg":"`+message+`"`) }); err != nil {
 			t.Fatal(err)
 		}
 	}
 	b := e.Connect(0, "/cable?uid=7&tenant=acme")
-	e.Hears(b, stage.Welcome)
+	e.Expect(b, stage.Welcome)
 	b.Send(`{"command":"subscribe","identifier":"{\"channel\":\"KeepsakeChannel\"}"}`) // of which Rails warns
-	e.Hears(b, `{"identifier":"{\"channel\":\"KeepsakeChannel\"}","type":"confirm_subscription"}`)
+	e.Expect(b, `{"identifier":"{\"channel\":\"KeepsakeChannel\"}","type":"confirm_subscription"}`)
 	var registered []string
 	if !stage.Await(func() bool {
 		registered = regexp.MustCompile(`Registered connection \((.+?)\)`).FindStringSubmatch(e.App.Process.Output.String())

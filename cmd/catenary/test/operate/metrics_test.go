@@ -60,17 +60,17 @@ func TestMetrics_AreThoseThatAreDocumented(t *testing.T) {
 	good, bad := stage.DeviseToken(t, ""), stage.DeviseToken(t, `"exp" => now - 1`)
 	const identifier, secret = `{\"channel\":\"StreamChannel\",\"s\":\"seCret-stream\"}`, "seCret"
 	b := e.Connect(0, "/cable?uid=7&password=seCret&token="+good, "Cookie: _session=seCret-cookie")
-	e.Hears(b, stage.Welcome)
+	e.Expect(b, stage.Welcome)
 	b.Send(`{"command":"subscribe","identifier":"` + identifier + `"}`)
-	e.Hears(b, `{"identifier":"`+identifier+`","type":"confirm_subscription"}`)
+	e.Expect(b, `{"identifier":"`+identifier+`","type":"confirm_subscription"}`)
 	if err := e.Redis.Do(`PUBLISH seCret-stream {"seCret":1} => 1`); err != nil {
 		t.Fatal(err)
 	}
-	e.Hears(b, `{"identifier":"`+identifier+`","message":{"seCret":1}}`)
+	e.Expect(b, `{"identifier":"`+identifier+`","message":{"seCret":1}}`)
 	for _, away := range []*stage.Browser{
 		e.Connect(0, "/cable?token="+bad), e.Connect(0, "/cable", "Authorization: Bearer "+bad), e.Connect(0, "/cable", "Cookie: jwt="+bad),
 	} {
-		e.Hears(away, stage.Unauthorized, "(close 1000)")
+		e.Expect(away, stage.Unauthorized, "(close 1000)")
 	}
 	b.Send(`{"command":"seCret","identifier":"seCret"}`)
 	b.Send(`{"command":"subscribe","identifier":"` + identifier + `"}`)
@@ -191,7 +191,7 @@ func dashboardMetrics(t *testing.T) map[string]bool {
 
 // TestMetrics_AreServedBeforeRailsAnswers: what is wrong at the start can be seen too.
 func TestMetrics_AreServedBeforeRailsAnswers(t *testing.T) {
-	catenary := stage.Attempt(t, stage.WithSecret, "--backend-url", "http://"+stage.FreeAddress())
+	catenary := stage.Launch(t, stage.WithSecret, "--backend-url", "http://"+stage.FreeAddress())
 	err := catenary.Process.WaitFor(func() error {
 		text, err := stage.Get("http://" + catenary.Operations + "/metrics")
 		if err != nil {

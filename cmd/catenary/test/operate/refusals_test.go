@@ -35,7 +35,7 @@ func TestLog_SaysWhyHandshakesAreRefused(t *testing.T) {
 		}
 	}
 	b := e.Connect(0, "/cable?mode=reject")
-	e.Hears(b, stage.Unauthorized)
+	e.Expect(b, stage.Unauthorized)
 	awaits(e, `catenary_connections_ended_total{why="connect_failed"} 1`)
 	awaits(e, `catenary_connections_ended_total{why="rails_closed"} 1`)
 	awaits(e, `catenary_connections 0`)

@@ -19,7 +19,7 @@ func TestStart_OnATerminalEndsWithWhatToOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(redis.Close)
-	path, err := stage.Built()
+	path, err := stage.Binary()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func TestStart_OnATerminalEndsWithWhatToOpen(t *testing.T) {
 	p := runOn(t, user, program, command)
 	t.Cleanup(p.Kill)
 	last := "  How it is doing: http://localhost:" + strings.TrimPrefix(operations, "127.0.0.1:")
-	if err := p.WaitFor(func() error { return stage.Says(p, last) }); err != nil {
+	if err := p.WaitFor(func() error { return stage.Wrote(p, last) }); err != nil {
 		t.Fatal(err)
 	}
 	text := p.Output.String()

@@ -64,9 +64,9 @@ func crowd(e *stage.Edge, n int) {
 	identifier, _ := json.Marshal(string(params))
 	for range n {
 		b := e.Connect(0, "/cable?uid=7&password=seCret", "Cookie: _session=seCret-cookie")
-		e.Hears(b, stage.Welcome)
+		e.Expect(b, stage.Welcome)
 		b.Send(`{"command":"subscribe","identifier":` + string(identifier) + `}`)
-		e.Hears(b, stage.Confirmation(string(params)))
+		e.Expect(b, stage.Confirmation(string(params)))
 	}
 }
 

@@ -44,8 +44,8 @@ func runOn(t *testing.T, user, program *os.File, command *exec.Cmd) *stage.Proce
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	p := &stage.Process{Command: command, Output: &stage.Output{}, Ended: make(chan struct{})}
-	go func() { p.Err = command.Wait(); close(p.Ended) }()
+	p := &stage.Process{Command: command, Output: &stage.Output{}, Exited: make(chan struct{})}
+	go func() { p.Err = command.Wait(); close(p.Exited) }()
 	go func() {
 		buffer := make([]byte, 4096)
 		for {
@@ -62,7 +62,7 @@ func runOn(t *testing.T, user, program *os.File, command *exec.Cmd) *stage.Proce
 // runTop runs `catenary top` to its end.
 func runTop(t *testing.T, arguments ...string) (output string, err error) {
 	t.Helper()
-	path, err := stage.Built()
+	path, err := stage.Binary()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestTop_ShowsARealRunInATerminalAndGivesTheTerminalBack(t *testing.T) {
 	if err := stage.Mentions(once, []string{"ready", "connections", "subscriptions", "<img src=x", "opened"}); err != nil || strings.Contains(once, "\x1b") {
 		t.Errorf("%v\n%s", err, once)
 	}
-	path, _ := stage.Built()
+	path, _ := stage.Binary()
 	for _, key := range []string{"q", "\x03", ""} { // q, Ctrl-C, SIGTERM
 		user, program := terminal(t)
 		before, err := unix.IoctlGetTermios(int(program.Fd()), unix.TCGETS)
@@ -98,14 +98,14 @@ func TestTop_ShowsARealRunInATerminalAndGivesTheTerminalBack(t *testing.T) {
 		}
 		if key == "" {
 			e.Nodes[0].Process.Kill()
-			if err := top.WaitFor(func() error { return stage.Says(top, "no answer") }); err != nil {
+			if err := top.WaitFor(func() error { return stage.Wrote(top, "no answer") }); err != nil {
 				t.Fatal(err)
 			}
 			top.Signal(syscall.SIGTERM)
 		} else {
 			user.WriteString(key)
 		}
-		if !top.Ends() {
+		if !top.WaitForExit() {
 			t.Fatalf("%q does not end it", key)
 		}
 		if top.Err != nil {
@@ -115,7 +115,7 @@ func TestTop_ShowsARealRunInATerminalAndGivesTheTerminalBack(t *testing.T) {
 		if err != nil || *after != *before {
 			t.Errorf("%q: the terminal is another than before: %v\n%+v\n%+v", key, err, before, after)
 		}
-		if err := top.Shows("\x1b[?7h\x1b[?25h\x1b[?1049l"); err != nil {
+		if err := top.WaitForOutput("\x1b[?7h\x1b[?25h\x1b[?1049l"); err != nil {
 			t.Errorf("%q: %v", key, err)
 		}
 		if strings.Contains(top.Output.String(), "\x1b[2J") {

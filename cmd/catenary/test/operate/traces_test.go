@@ -106,10 +106,10 @@ func TestTraces_GoFromTheBrowserThroughCatenaryIntoRails(t *testing.T) {
 	e := stage.StartEdge(t, 1, "  telemetry:\n    otlp_endpoint: "+c.URL+"\n    broadcasts_one_in: 1\n")
 	const trace, parent = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 	b := e.Connect(0, "/cable?uid=7&password=seCret", "Cookie: _session=seCret-cookie", "traceparent: 00-"+trace+"-"+parent+"-01", "tracestate: browser=1")
-	e.Hears(b, stage.Welcome)
+	e.Expect(b, stage.Welcome)
 	const headers = `{\"channel\":\"HeadersChannel\"}`
 	b.Send(`{"command":"subscribe","identifier":"` + headers + `"}`)
-	e.Hears(b, `{"identifier":"`+headers+`","type":"confirm_subscription"}`)
+	e.Expect(b, `{"identifier":"`+headers+`","type":"confirm_subscription"}`)
 	seen := map[string]bool{}
 	for range 2 { // both run in objects that the process of Rails has kept
 		b.Send(`{"command":"message","identifier":"` + headers + `","data":"{\"action\":\"trace\"}"}`)
@@ -139,7 +139,7 @@ func TestTraces_GoFromTheBrowserThroughCatenaryIntoRails(t *testing.T) {
 
 	params := `{\"channel\":\"StreamChannel\",\"s\":\"news\"}`
 	b.Send(`{"command":"subscribe","identifier":"` + params + `"}`)
-	e.Hears(b, `{"identifier":"`+params+`","type":"confirm_subscription"}`)
+	e.Expect(b, `{"identifier":"`+params+`","type":"confirm_subscription"}`)
 	if err := e.Redis.Do(`PUBLISH news {"seCret":1} => 1`); err != nil {
 		t.Fatal(err)
 	}
@@ -172,8 +172,8 @@ func TestTraces_ACollectorThatIsGoneCostsALineInTheLog(t *testing.T) {
 	defer gone.Close()
 	e := stage.StartEdge(t, 1, fmt.Sprintf("  telemetry:\n    otlp_traces_endpoint: %s/elsewhere\n", gone.URL))
 	b := e.Connect(0, "/cable")
-	e.Hears(b, stage.Welcome)
-	if err := e.Nodes[0].Process.WaitFor(func() error { return stage.Says(e.Nodes[0].Process, "traces cannot be sent") }); err != nil {
+	e.Expect(b, stage.Welcome)
+	if err := e.Nodes[0].Process.WaitFor(func() error { return stage.Wrote(e.Nodes[0].Process, "traces cannot be sent") }); err != nil {
 		t.Fatal(err)
 	}
 	e.Nodes[0].Process.Stop(t)

@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// Scraped is what /metrics has said.
+// Scraped is a parsed answer of /metrics.
 type Scraped struct {
 	Text     string
 	Families map[string]*dto.MetricFamily
@@ -29,8 +29,8 @@ func (e *Edge) Scrape() Scraped {
 	return Scraped{text, families}
 }
 
-// Why is the counter's value for this label.
-func (s Scraped) Why(name, value string) float64 {
+// Counter returns the value of a counter with this value of its only label, 0 if there is none.
+func (s Scraped) Counter(name, value string) float64 {
 	for _, metric := range s.Families[name].Metric {
 		if metric.Label[0].GetValue() == value {
 			return metric.GetCounter().GetValue()
@@ -39,5 +39,5 @@ func (s Scraped) Why(name, value string) float64 {
 	return 0
 }
 
-// Gauge is the value of a gauge without labels.
+// Gauge returns the value of a gauge without labels.
 func (s Scraped) Gauge(name string) float64 { return s.Families[name].Metric[0].GetGauge().GetValue() }
