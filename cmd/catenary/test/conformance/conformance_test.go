@@ -2,7 +2,6 @@ package conformance
 
 import (
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -23,7 +22,7 @@ func TestConformance_RailsAndCatenarySendTheSameFrames(t *testing.T) {
 
 	var equal, different atomic.Int64
 	t.Run("transcripts", func(t *testing.T) {
-		find := sharedWorlds(t)
+		find := stage.SharedWorlds(t, func(k worldKey) (*stage.World, error) { return stage.StartWorld(k.server, k.kind) })
 		atOnce := make(chan struct{}, 8)
 		for _, tr := range transcripts {
 			t.Run(tr.Name, func(t *testing.T) {
@@ -38,7 +37,7 @@ func TestConformance_RailsAndCatenarySendTheSameFrames(t *testing.T) {
 					if !tr.PlayedBy(server) {
 						continue
 					}
-					same = t.Run(server, func(t *testing.T) { play(t, find, server, tr) }) && same
+					same = t.Run(server, func(t *testing.T) { play(t, find, worldKey{server, tr.World}, tr) }) && same
 				}
 				switch {
 				case !same:
@@ -54,11 +53,14 @@ func TestConformance_RailsAndCatenarySendTheSameFrames(t *testing.T) {
 		stage.RailsVersion(), equal.Load(), different.Load(), len(differences.notRun))
 }
 
-func play(t *testing.T, find func(server, kind string) (*stage.World, error), server string, tr stage.Transcript) {
+// A worldKey names a world that transcripts share.
+type worldKey struct{ server, kind string }
+
+func play(t *testing.T, find func(worldKey) (*stage.World, error), key worldKey, tr stage.Transcript) {
 	if tr.World == "own" {
-		find = func(server, kind string) (*stage.World, error) { return stage.StartWorld(server, kind) }
+		find = func(k worldKey) (*stage.World, error) { return stage.StartWorld(k.server, k.kind) }
 	}
-	w, err := find(server, tr.World)
+	w, err := find(key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,28 +68,5 @@ func play(t *testing.T, find func(server, kind string) (*stage.World, error), se
 		defer w.Close()
 	}
 	c := stage.Conversation{World: w, Browsers: map[string]*stage.Browser{}}
-	c.Play(t, tr.StepsFor(server, stage.RailsVersion()))
-}
-
-// sharedWorlds returns a function that starts each kind of world at its first call. They are closed with the test.
-func sharedWorlds(t *testing.T) func(server, kind string) (*stage.World, error) {
-	var mu sync.Mutex
-	started := map[[2]string]func() (*stage.World, error){}
-	t.Cleanup(func() {
-		for _, start := range started {
-			if w, err := start(); err == nil {
-				w.Close()
-			}
-		}
-	})
-	return func(server, kind string) (*stage.World, error) {
-		key := [2]string{server, kind}
-		mu.Lock()
-		if started[key] == nil {
-			started[key] = sync.OnceValues(func() (*stage.World, error) { return stage.StartWorld(server, kind) })
-		}
-		start := started[key]
-		mu.Unlock()
-		return start()
-	}
+	c.Play(t, tr.StepsFor(key.server, stage.RailsVersion()))
 }

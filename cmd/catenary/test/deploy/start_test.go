@@ -17,22 +17,22 @@ func TestStart_FailsAtOnceIfThePortIsTaken(t *testing.T) {
 	stage.Launch(t, stage.WithSecret, "--listen", taken.Addr().String()).ExpectExit(t, taken.Addr().String(), "listen", "in use")
 }
 
-// Thruster overrides the PORT that it is given.
-func TestStart_WantsThrusterInFront(t *testing.T) {
+// Thruster overrides PORT, so it cannot be catenary's command.
+func TestStart_AsksToPutThrusterInFront(t *testing.T) {
 	stage.Launch(t, stage.WithSecret, "--", "./bin/thrust", "./bin/rails", "server").ExpectExit(t, "put it in front: ./bin/thrust catenary -- ./bin/rails server")
 }
 
-func TestStart_NamesTheLineThatIsNotYAML(t *testing.T) {
+func TestStart_NamesTheLineWithInvalidYAML(t *testing.T) {
 	root := stage.RootWith(t, "config/cable.yml", "development:\n  adapter: redis\n url: redis://localhost\n")
 	stage.Launch(t, stage.WithSecret, "--root", root, "--backend-url", "http://"+stage.FreeAddress()).ExpectNotReady(t, "config/cable.yml:2", "YAML")
 }
 
-func TestStart_NamesTheKeyThatItDoesNotKnow(t *testing.T) {
+func TestStart_NamesAnUnknownKey(t *testing.T) {
 	root := stage.RootWith(t, "config/catenary.yml", "development:\n  ping:\n    intervall: 3s\n")
 	stage.Launch(t, stage.WithSecret, "--root", root).ExpectExit(t, "config/catenary.yml:3", "intervall", "interval")
 }
 
-func TestStart_SaysWhoseBroadcastsCannotBeHeard(t *testing.T) {
+func TestStart_RejectsAdaptersItCannotSubscribeTo(t *testing.T) {
 	root := stage.RootWith(t, "config/cable.yml", "development:\n  adapter: any_cable\n")
 	stage.Launch(t, stage.WithSecret, "--root", root).ExpectExit(t, "config/cable.yml:2", "any_cable", "redis")
 	root = stage.RootWith(t, "config/cable.yml", "development:\n  adapter: async\n")
@@ -56,8 +56,8 @@ func TestStart_IsNotReadyWithTheWrongSecret(t *testing.T) {
 	catenary.ExpectRejected(t)
 }
 
-// As in development of a Rails that heeds SECRET_KEY_BASE, after one that wrote the file.
-func TestStart_TriesAllSecretsThatTheAppMayHave(t *testing.T) {
+// The file may be left from a Rails that wrote it, while the present one uses SECRET_KEY_BASE.
+func TestStart_TriesEverySecretTheAppMayUse(t *testing.T) {
 	w := stage.NewWorld(t, "catenary")
 	root := stage.RootWith(t, "tmp/local_secret.txt", strings.Repeat("wrong", 20))
 	catenary := stage.Launch(t, stage.WithSecret, "--root", root, "--backend-url", w.App.URL(), "--backend-transport", "link")
@@ -80,8 +80,8 @@ func TestStart_IsNotReadyWhileRedisIsDown(t *testing.T) {
 	catenary.ExpectNotReady(t, "not ready", nobody)
 }
 
-// Whatever keeps browsers from hearing, or from coming, is found before any of them does.
-func TestStart_IsNotReadyIfBrowsersWouldHearNothing(t *testing.T) {
+// Settings that keep broadcasts or handshakes from arriving are found before any browser connects.
+func TestStart_IsNotReadyIfBroadcastsWouldNotArrive(t *testing.T) {
 	w := stage.NewWorld(t, "catenary")
 	other, err := stage.StartRedis()
 	if err != nil {
@@ -103,7 +103,7 @@ func TestStart_IsNotReadyIfBrowsersWouldHearNothing(t *testing.T) {
 	}
 }
 
-// Every broadcast of such an application is a 500.
+// In such an application every broadcast raises.
 func TestStart_IsNotReadyIfRailsCannotBroadcast(t *testing.T) {
 	t.Parallel()
 	app, err := stage.StartApp("lab", true, "REDIS_URL=redis://"+stage.FreeAddress(), "RUBYOPT=-r"+stage.ProjectRoot+"/testdata/lab/without_redis")

@@ -11,11 +11,12 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
+// startIdentified starts nodes whose tokens identify connections in place of connect.
 func startIdentified(t *testing.T, nodes int) *stage.Edge {
 	return stage.StartEdgeOn(t, nodes, []string{"LAB_IDENTIFY=user tenant"}, stage.JWTSettings(stage.IdentifySettings))
 }
 
-func TestIdentify_AStormCostsRailsNothing(t *testing.T) {
+func TestIdentify_AStormOfConnectionsMakesNoCall(t *testing.T) {
 	t.Parallel()
 	e := startIdentified(t, 0)
 	calls, counted := stage.CountCalls(t, e.App)
@@ -31,13 +32,13 @@ func TestIdentify_AStormCostsRailsNothing(t *testing.T) {
 	e.App.Ask(`POST /disconnect {"uid":"0","tenant":"acme"}`)
 	e.Expect(storm[0], `{"type":"disconnect","reason":"remote","reconnect":true}`, "(close 1000)")
 	e.Expect(e.ConnectAs("7", jwt.MapClaims{"exp": time.Now().Unix() + 5}), `{"type":"disconnect","reason":"token_expired","reconnect":true}`, "(close 1000)")
-	e.Nodes[0].Process.Stop(t) // and no end to tell
+	e.Nodes[0].Process.Stop(t) // without any disconnect callback to run
 	if n := calls.Total(); n != 0 {
-		t.Errorf("%d calls to Rails", n)
+		t.Errorf("%d calls went to Rails", n)
 	}
 }
 
-func TestIdentify_ACommandFindsWhatConnectWouldHaveSet(t *testing.T) {
+func TestIdentify_CommandsFindWhatConnectWouldHaveSet(t *testing.T) {
 	t.Parallel()
 	e := startIdentified(t, 1)
 	b := e.ConnectAs("7", nil)
@@ -67,7 +68,7 @@ func TestIdentify_ACommandFindsWhatConnectWouldHaveSet(t *testing.T) {
 	e.Expect(idle, gone, "(close 1000)")
 	for f, ok := stage.NextFrame(b); !ok || f.String() != gone; f, ok = stage.NextFrame(b) {
 		if !ok || !strings.Contains(f.String(), `"tick"`) {
-			t.Fatalf("got %s (%t), not the end", f, ok)
+			t.Fatalf("got %s (%t), want the disconnect", f, ok)
 		}
 	}
 	want := []string{"unsubscribed " + counter, "unsubscribed " + stream, "unsubscribed " + late}
@@ -81,7 +82,7 @@ func TestIdentify_ACommandFindsWhatConnectWouldHaveSet(t *testing.T) {
 		for _, event := range events {
 			switch {
 			case event == "connect" || event == "disconnect":
-				t.Fatalf("%s has run", event)
+				t.Fatalf("%s ran", event)
 			case strings.HasPrefix(event, "unsubscribed") && !strings.Contains(event, "Timer"):
 				got = append(got, event)
 			}
@@ -89,11 +90,11 @@ func TestIdentify_ACommandFindsWhatConnectWouldHaveSet(t *testing.T) {
 		return len(got) >= len(want)
 	})
 	if !slices.Equal(got, want) {
-		t.Errorf("of the end ran %q, not %q", got, want)
+		t.Errorf("at the disconnect %q ran, want %q", got, want)
 	}
 }
 
-func TestIdentify_WhoDoesNotExistIsUnauthorized(t *testing.T) {
+func TestIdentify_AnUnknownUserIsUnauthorized(t *testing.T) {
 	t.Parallel()
 	e := startIdentified(t, 1)
 	b := e.ConnectAs("nobody", nil)
@@ -101,18 +102,18 @@ func TestIdentify_WhoDoesNotExistIsUnauthorized(t *testing.T) {
 	e.Expect(b, stage.Unauthorized, "(close 1000)")
 }
 
-func TestIdentify_OriginsAreThoseOfRails(t *testing.T) {
+func TestIdentify_OriginsAreCheckedAsInRails(t *testing.T) {
 	t.Parallel()
 	e := startIdentified(t, 1)
 	token := stage.SignToken(jwt.MapClaims{"sub": "7", "tenant_id": "acme"})
 	for origin, want := range map[string]int{"http://evil.example": 404, "(none)": 404, "http://" + e.Nodes[0].Address: 101} {
 		if b := e.Connect(0, "/cable?token="+token, "Origin: "+origin); b.Response.StatusCode != want {
-			t.Errorf("from %s: %s", origin, b.Response.Status)
+			t.Errorf("origin %s: %s", origin, b.Response.Status)
 		}
 	}
 }
 
-// The app has a say of its own: without config.catenary.identify nothing in its process takes an identity from a call.
+// Without config.catenary.identify no Rails process accepts an identity from a call.
 func TestIdentify_TheAppMustAllowIt(t *testing.T) {
 	t.Parallel()
 	e := startIdentified(t, 1)
@@ -134,6 +135,6 @@ func TestIdentify_TheAppMustAllowIt(t *testing.T) {
 		t.Errorf("readiness: %v", err)
 	}
 	if b := e.Connect(0, "/cable?token="+stage.SignToken(jwt.MapClaims{"sub": "7", "tenant_id": "acme"})); b.Response.StatusCode != 503 {
-		t.Errorf("a browser is answered %s", b.Response.Status)
+		t.Errorf("a handshake was answered with %s", b.Response.Status)
 	}
 }

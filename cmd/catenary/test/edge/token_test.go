@@ -13,6 +13,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
+// connects returns the entries of connect in the app's event log.
 func connects(e *stage.Edge) (queries []string) {
 	e.Helper()
 	log, err := e.App.Request("GET", "/events", "")
@@ -27,7 +28,7 @@ func connects(e *stage.Edge) (queries []string) {
 	return queries
 }
 
-// deviseSample is what docs/edge.md has people copy.
+// deviseSample returns the configuration that docs/edge.md shows for devise-jwt, with the secret filled in.
 func deviseSample(t *testing.T) string {
 	t.Helper()
 	_, sample, found := strings.Cut(stage.ReadDoc(t, "edge.md"), "# config/catenary.yml\nproduction:\n")
@@ -39,7 +40,7 @@ func deviseSample(t *testing.T) string {
 	return filled
 }
 
-func TestEdge_TokensOfDeviseDecideBeforeRails(t *testing.T) {
+func TestEdge_DeviseTokensAreCheckedBeforeRails(t *testing.T) {
 	t.Parallel()
 	e := stage.StartEdge(t, 1, deviseSample(t)+"    subprotocol: raw\n    cookie: jwt\n")
 	good := stage.DeviseToken(t, "")
@@ -56,7 +57,7 @@ func TestEdge_TokensOfDeviseDecideBeforeRails(t *testing.T) {
 		e.Expect(b, stage.Unauthorized, "(close 1000)")
 	}
 	if asked := connects(e); len(asked) != 0 {
-		t.Fatalf("Rails has run connect: %s", asked)
+		t.Fatalf("Rails ran connect: %s", asked)
 	}
 	e.Expect(e.Connect(0, "/cable?uid=7&token="+good), stage.Welcome)
 	e.Expect(e.Connect(0, "/cable", "Authorization: Bearer "+good), stage.Welcome)
@@ -67,16 +68,16 @@ func TestEdge_TokensOfDeviseDecideBeforeRails(t *testing.T) {
 		t.Errorf("chose %q", chosen)
 	}
 	if asked := connects(e); len(asked) != 4 || !strings.Contains(asked[0], "token="+good) {
-		t.Errorf("Rails' connect has not run 4 times, the first with the token: %s", asked)
+		t.Errorf("Rails did not run connect 4 times, the first time with the token: %s", asked)
 	}
 }
 
-func TestEdge_ATokenExpiresAndItsBrowserComesBackWithAnother(t *testing.T) {
+func TestEdge_AnExpiredTokenDisconnectsAndAFreshOneReconnects(t *testing.T) {
 	t.Parallel()
 	e := stage.StartEdge(t, 1, stage.JWTSettings(""))
 	var old string
 	var b *stage.Browser
-	for life := 3; ; life *= 2 { // on a busy machine it must be longer for the token to be good when it arrives
+	for life := 3; ; life *= 2 { // on a busy machine the token must live longer to be valid when it arrives
 		old = stage.DeviseToken(t, fmt.Sprintf(`"exp" => now + %d`, life))
 		b = e.Connect(0, "/cable?token="+old)
 		first, _ := stage.NextFrame(b)
@@ -92,7 +93,7 @@ func TestEdge_ATokenExpiresAndItsBrowserComesBackWithAnother(t *testing.T) {
 	e.Expect(e.Connect(0, "/cable?token="+stage.DeviseToken(t, "")), stage.Welcome)
 }
 
-func TestEdge_SomebodyIsDisconnectedOnAllNodes(t *testing.T) {
+func TestEdge_AUserIsDisconnectedOnAllNodes(t *testing.T) {
 	t.Parallel()
 	e := stage.StartEdge(t, 2, stage.JWTSettings(""))
 	laptop, phone := stage.DeviseToken(t, `"jti" => "laptop"`), stage.DeviseToken(t, `"jti" => "phone"`)
@@ -106,25 +107,25 @@ func TestEdge_SomebodyIsDisconnectedOnAllNodes(t *testing.T) {
 	}
 	gone, goneForGood := `{"type":"disconnect","reason":"remote","reconnect":true}`, `{"type":"disconnect","reason":"remote","reconnect":false}`
 
-	says := func(want string, arguments ...string) {
+	expectOutput := func(want string, arguments ...string) {
 		t.Helper()
-		if said := e.Disconnect(arguments...); said != want {
-			t.Errorf("disconnect %v says %q", arguments, said)
+		if output := e.Disconnect(arguments...); output != want {
+			t.Errorf("disconnect %v printed %q", arguments, output)
 		}
 	}
 
 	a, b := both()
-	says("2 connections are ended, on 2 nodes", "--sub", "7")
+	expectOutput("2 connections are ended, on 2 nodes", "--sub", "7")
 	e.Expect(a, gone, "(close 1000)")
 	e.Expect(b, gone, "(close 1000)")
 
 	a, b = both()
-	says("1 connection is ended", "--jti", "phone", "--reconnect=false")
+	expectOutput("1 connection is ended", "--jti", "phone", "--reconnect=false")
 	e.Expect(b, goneForGood, "(close 1000)")
-	says("1 connection is ended", "--identifier", "gid://app/User/7")
+	expectOutput("1 connection is ended", "--identifier", "gid://app/User/7")
 	e.Expect(a, gone, "(close 1000)")
-	says("nobody who is connected is called so", "--identifier", "gid://app/User/7")
-	says("nobody who is connected is called so", "--sub", "nobody")
+	expectOutput("nobody who is connected is called so", "--identifier", "gid://app/User/7")
+	expectOutput("nobody who is connected is called so", "--sub", "nobody")
 
 	a, b = both()
 	out, err := exec.Command("curl", "-sS", "--fail", "-H", "Content-Type: application/json", "-d", `{"sub":"7","reconnect":false}`, "http://"+e.Nodes[0].Operations+"/disconnect").CombinedOutput()
@@ -144,7 +145,7 @@ func TestEdge_SomebodyIsDisconnectedOnAllNodes(t *testing.T) {
 	}
 	for _, left := range []*stage.Browser{c, other} {
 		if err := left.CheckQuiet(); err != nil {
-			t.Errorf("a browser that nobody named: %v", err)
+			t.Errorf("a browser that was not meant: %v", err)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
+// signedName returns the identifier of Turbo's channel for a stream that the app has signed.
 func signedName(e *stage.Edge, stream string) string {
 	e.Helper()
 	name, err := e.App.Request("GET", "/signed_name?name="+stream, "")
@@ -18,7 +19,7 @@ func signedName(e *stage.Edge, stream string) string {
 	return string(identifier)
 }
 
-func TestTurboVerified_RailsKnowsNothingOfIt(t *testing.T) {
+func TestTurboVerified_MakesNoCall(t *testing.T) {
 	t.Parallel()
 	e := stage.StartEdgeOn(t, 0, []string{"LAB_TURBO=original", "LAB_LIVE_LIMIT=0", "LAB_DISABLE_FORGERY_PROTECTION=true"}, "  turbo:\n    verify_streams: true\n")
 	calls, counted := stage.CountCalls(t, e.App)
@@ -39,16 +40,16 @@ func TestTurboVerified_RailsKnowsNothingOfIt(t *testing.T) {
 	e.SendCommand(b, "unsubscribe", news)
 	e.SendCommand(b, "unsubscribe", news)
 	e.SendCommand(b, "message", news, map[string]string{"action": "subscribed"})
-	e.Subscribe(b, signedName(e, "other")) // so what came before is done
+	e.Subscribe(b, signedName(e, "other")) // the commands before it have been handled then
 	e.Broadcast("news", "2")
 	e.Subscribe(b, news)
 	e.Broadcast("news", "3")
 	e.Expect(b, stage.About(news, `"message":"3"`))
 	if n := calls.Total() - before; n != 0 {
-		t.Errorf("%d calls to Rails", n)
+		t.Errorf("%d calls went to Rails", n)
 	}
 
-	// Calls carry all that Rails must rebuild, and no stream of Turbo's is among it.
+	// Calls carry all subscriptions that Rails must rebuild, but not those of Turbo's verified streams.
 	siblings := `{"channel":"SiblingsChannel"}`
 	e.Subscribe(b, siblings)
 	e.SendCommand(b, "message", siblings, map[string]string{"action": "list"})
@@ -64,8 +65,8 @@ func TestTurboVerified_RailsKnowsNothingOfIt(t *testing.T) {
 	}
 }
 
-// Who adds an authorization to Turbo's channel, and forgets the setting, is safe.
-func TestTurboVerified_NotIfTheAppHasAChannelOfItsOwn(t *testing.T) {
+// An app that authorizes in Turbo's channel is safe even if it leaves the setting on.
+func TestTurboVerified_IsOffIfTheAppChangesTurbosChannel(t *testing.T) {
 	t.Parallel()
 	e := stage.StartEdge(t, 1, "  turbo:\n    verify_streams: true\n")
 	b := e.Connect(0, "/cable?uid=7")

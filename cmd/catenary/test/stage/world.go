@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -122,6 +123,29 @@ func NewWorld(t *testing.T, server string) *World {
 	}
 	t.Cleanup(w.Close)
 	return w
+}
+
+// SharedWorlds returns a function that starts the world of a key at its first call, and closes all of
+// them with the test.
+func SharedWorlds[K comparable](t *testing.T, start func(K) (*World, error)) func(K) (*World, error) {
+	var mu sync.Mutex
+	started := map[K]func() (*World, error){}
+	t.Cleanup(func() {
+		for _, get := range started {
+			if w, err := get(); err == nil {
+				w.Close()
+			}
+		}
+	})
+	return func(key K) (*World, error) {
+		mu.Lock()
+		if started[key] == nil {
+			started[key] = sync.OnceValues(func() (*World, error) { return start(key) })
+		}
+		get := started[key]
+		mu.Unlock()
+		return get()
+	}
 }
 
 // Close stops everything.
