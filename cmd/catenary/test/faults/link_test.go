@@ -3,9 +3,6 @@ package faults
 import (
 	"fmt"
 	"net"
-	"net/http"
-	"net/http/httputil"
-	"net/url"
 	"strings"
 	"syscall"
 	"time"
@@ -132,7 +129,7 @@ var linkFaults = []*fault{
 		name: "a proxy in front of Rails removes the upgrade: calls are sent as POST requests",
 		setUp: func(s *rig) {
 			s.startOwnApp()
-			s.flags = []string{"--backend-url", s.withoutUpgrades()}
+			s.flags = []string{"--backend-url", stage.StartProxyWithoutUpgrades(s.T, s.app)}
 		},
 		inject: func(s *rig) {},
 		during: func(s *rig) {
@@ -149,21 +146,4 @@ func (s *rig) actUntil(condition func() bool) {
 		act(s.recorders, 2, 0)
 		return condition()
 	})
-}
-
-// withoutUpgrades starts a proxy that does not pass on upgrades, and returns its URL.
-func (s *rig) withoutUpgrades() string {
-	target, err := url.Parse(s.app.URL())
-	s.must(err)
-	listener, err := net.Listen("tcp", stage.FreeAddress())
-	s.must(err)
-	server := &http.Server{Handler: &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
-		r.SetURL(target)
-		r.Out.Host = r.In.Host
-		r.Out.Header.Del("Upgrade")
-		r.Out.Header.Del("Connection")
-	}}}
-	go server.Serve(listener)
-	s.Cleanup(func() { server.Close() })
-	return "http://" + listener.Addr().String()
 }

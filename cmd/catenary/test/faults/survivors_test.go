@@ -46,21 +46,6 @@ func (c *cluster) connectPresent(node int, user string) *stage.Browser {
 	return b
 }
 
-// waitForMetric waits until a node's /metrics have a line.
-func (c *cluster) waitForMetric(node int, line string) {
-	c.Helper()
-	err := c.Nodes[node].Process.WaitFor(func() error {
-		text, err := stage.Get("http://" + c.Nodes[node].Operations + "/metrics")
-		if err == nil && !slices.Contains(strings.Split(text, "\n"), line) {
-			err = fmt.Errorf("the metrics of node %d do not have %s", node, line)
-		}
-		return err
-	})
-	if err != nil {
-		c.Fatal(err)
-	}
-}
-
 // waitFor fails the test unless a condition comes to hold.
 func (c *cluster) waitFor(what string, holds func() bool) {
 	c.Helper()
@@ -119,8 +104,8 @@ func TestSurvivors_RunTheDisconnectCallbacksOfAKilledNode(t *testing.T) {
 	}
 	others := []*stage.Browser{c.connectPresent(1, "51"), c.connectPresent(2, "52")}
 	c.expectPresent("52")
-	c.waitForMetric(0, "catenary_records 50")
-	c.waitForMetric(0, "catenary_records_waiting 0")
+	c.WaitForMetric(0, "catenary_records 50")
+	c.WaitForMetric(0, "catenary_records_waiting 0")
 	c.Nodes[0].Process.Kill()
 
 	c.expectPresent("2")
@@ -139,23 +124,23 @@ func TestSurvivors_AFrozenNodeDisconnectsItsBrowsersWhenItWakes(t *testing.T) {
 	for _, user := range affectedUsers {
 		browsers = append(browsers, c.connectPresent(0, user))
 	}
-	c.waitForMetric(0, "catenary_records 5")
-	c.waitForMetric(0, "catenary_records_waiting 0")
+	c.WaitForMetric(0, "catenary_records 5")
+	c.WaitForMetric(0, "catenary_records_waiting 0")
 	c.freeze(frozen)
 	browsers[0].Close()                                          // noticed too late
 	browsers[1].Send(stage.Command("unsubscribe", present, nil)) // read too late
 	browsers[2].Send(stage.Command("subscribe", `{"channel":"EchoChannel"}`, nil))
-	c.waitForMetric(1, "catenary_connections_taken_over_total 5")
+	c.WaitForMetric(1, "catenary_connections_taken_over_total 5")
 	c.expectPresent("0")
 
 	frozen.Signal(syscall.SIGCONT)
 	for _, b := range browsers[1:] {
 		c.Expect(b, `{"type":"disconnect","reason":"server_restart","reconnect":true}`, "(close 1000)")
 	}
-	c.waitForMetric(0, "catenary_connections 0")
+	c.WaitForMetric(0, "catenary_connections 0")
 	c.expectAllCallbacks(affectedUsers...)
 	c.connectPresent(0, "6") // the node works again
-	c.waitForMetric(0, "catenary_records 1")
+	c.WaitForMetric(0, "catenary_records 1")
 	c.expectPresent("1")
 	for _, node := range c.Nodes {
 		node.Process.Stop(t)
@@ -170,8 +155,8 @@ func TestSurvivors_AFrozenNodeDisconnectsItsBrowsersWhenItWakes(t *testing.T) {
 func TestSurvivors_WithoutALeaseRedisHoldsNothing(t *testing.T) {
 	c := startCluster(t, 1, "  nodes:\n    lease: 0\n")
 	c.connectPresent(0, "1")
-	c.waitForMetric(0, "catenary_subscriptions 1")
-	c.waitForMetric(0, "catenary_lease 0")
+	c.WaitForMetric(0, "catenary_subscriptions 1")
+	c.WaitForMetric(0, "catenary_lease 0")
 	if keys := c.catenaryKeys(); len(keys) > 0 {
 		t.Errorf("Redis has %q", keys)
 	}
@@ -187,8 +172,8 @@ func TestSurvivors_RunTheUnsubscribedCallbacksOfIdentifiedConnections(t *testing
 		c.Edge.Subscribe(c.ConnectAs(user, nil), present)
 	}
 	c.expectPresent("5")
-	c.waitForMetric(0, "catenary_records 5")
-	c.waitForMetric(0, "catenary_records_waiting 0")
+	c.WaitForMetric(0, "catenary_records 5")
+	c.WaitForMetric(0, "catenary_records_waiting 0")
 	c.Nodes[0].Process.Kill()
 
 	c.expectPresent("0")

@@ -11,8 +11,8 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// TestStart_OnATerminalEndsWithWhatToOpen starts Rails as a new user does.
-func TestStart_OnATerminalEndsWithWhatToOpen(t *testing.T) {
+// Rails is started as a new user does.
+func TestStart_OnATerminalPrintsTheURLToOpenLast(t *testing.T) {
 	t.Parallel()
 	redis, err := stage.StartRedis()
 	if err != nil {
@@ -42,12 +42,12 @@ func TestStart_OnATerminalEndsWithWhatToOpen(t *testing.T) {
 	}
 	for _, misleading := range []string{"does not answer", "level=ERROR", "refused", "Listening on"} {
 		if strings.Contains(text, misleading) {
-			t.Errorf("it says %q:\n%s", misleading, text)
+			t.Errorf("the output has %q:\n%s", misleading, text)
 		}
 	}
 	for _, url := range regexp.MustCompile(`http://(localhost|127\.0\.0\.1):\d+`).FindAllString(text, -1) {
 		if !strings.HasSuffix(url, ":"+port) && !strings.HasSuffix(last, strings.TrimPrefix(url, "http://")) {
-			t.Errorf("it tells of %s:\n%s", url, text)
+			t.Errorf("the output has the URL %s:\n%s", url, text)
 		}
 	}
 	if body, err := stage.Get("http://" + address + "/up"); err != nil || strings.Contains(body, "waits") {

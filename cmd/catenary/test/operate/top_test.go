@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// terminal is a pseudo-terminal of 80 columns and 24 lines: the end of a user, and the end of a program.
+// terminal opens a pseudo-terminal of 80 columns and 24 lines, and returns its two ends.
 func terminal(t *testing.T) (user, program *os.File) {
 	t.Helper()
 	must := func(err error) {
@@ -36,7 +36,7 @@ func terminal(t *testing.T) (user, program *os.File) {
 	return user, program
 }
 
-// runOn starts a command on a terminal and keeps what its user sees.
+// runOn starts a command on a terminal and collects its output.
 func runOn(t *testing.T, user, program *os.File, command *exec.Cmd) *stage.Process {
 	t.Helper()
 	command.Stdin, command.Stdout, command.Stderr = program, program, program
@@ -59,7 +59,7 @@ func runOn(t *testing.T, user, program *os.File, command *exec.Cmd) *stage.Proce
 	return p
 }
 
-// runTop runs `catenary top` to its end.
+// runTop runs `catenary top` until it exits.
 func runTop(t *testing.T, arguments ...string) (output string, err error) {
 	t.Helper()
 	path, err := stage.Binary()
@@ -72,7 +72,7 @@ func runTop(t *testing.T, arguments ...string) (output string, err error) {
 	return string(text), err
 }
 
-func TestTop_ShowsARealRunInATerminalAndGivesTheTerminalBack(t *testing.T) {
+func TestTop_ShowsARealRunAndRestoresTheTerminal(t *testing.T) {
 	t.Parallel()
 	e := stage.StartEdge(t, 1, "")
 	crowd(e, 3)
@@ -106,25 +106,25 @@ func TestTop_ShowsARealRunInATerminalAndGivesTheTerminalBack(t *testing.T) {
 			user.WriteString(key)
 		}
 		if !top.WaitForExit() {
-			t.Fatalf("%q does not end it", key)
+			t.Fatalf("%q does not stop it", key)
 		}
 		if top.Err != nil {
-			t.Errorf("%q: it ends with %v", key, top.Err)
+			t.Errorf("%q: it exited with %v", key, top.Err)
 		}
 		after, err := unix.IoctlGetTermios(int(program.Fd()), unix.TCGETS)
 		if err != nil || *after != *before {
-			t.Errorf("%q: the terminal is another than before: %v\n%+v\n%+v", key, err, before, after)
+			t.Errorf("%q: the terminal is not restored: %v\n%+v\n%+v", key, err, before, after)
 		}
 		if err := top.WaitForOutput("\x1b[?7h\x1b[?25h\x1b[?1049l"); err != nil {
 			t.Errorf("%q: %v", key, err)
 		}
 		if strings.Contains(top.Output.String(), "\x1b[2J") {
-			t.Error("the name of a stream reaches the terminal as it is")
+			t.Error("a stream's name reaches the terminal unescaped")
 		}
 	}
 }
 
-func TestTop_SaysWhatToDoIfThereIsNothingToShow(t *testing.T) {
+func TestTop_ExplainsWhatToDoIfItCannotShowAnything(t *testing.T) {
 	t.Parallel()
 	nobody, stranger := stage.FreeAddress(), httptest.NewServer(http.NotFoundHandler())
 	defer stranger.Close()

@@ -1,6 +1,8 @@
 package stage
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	dto "github.com/prometheus/client_model/go"
@@ -17,16 +19,40 @@ type Scraped struct {
 // Scrape reads /metrics of the first node.
 func (e *Edge) Scrape() Scraped {
 	e.Helper()
-	text, err := Get("http://" + e.Nodes[0].Operations + "/metrics")
+	s, err := e.scrape(0)
 	if err != nil {
 		e.Fatal(err)
+	}
+	return s
+}
+
+// WaitForMetric waits until /metrics of a node have a line.
+func (e *Edge) WaitForMetric(node int, line string) (s Scraped) {
+	e.Helper()
+	err := e.Nodes[node].Process.WaitFor(func() (err error) {
+		s, err = e.scrape(node)
+		if err == nil && !slices.Contains(strings.Split(s.Text, "\n"), line) {
+			err = fmt.Errorf("the metrics of node %d do not have %q", node, line)
+		}
+		return err
+	})
+	if err != nil {
+		e.Fatalf("%v\n%s", err, s.Text)
+	}
+	return s
+}
+
+func (e *Edge) scrape(node int) (Scraped, error) {
+	text, err := Get("http://" + e.Nodes[node].Operations + "/metrics")
+	if err != nil {
+		return Scraped{}, err
 	}
 	parser := expfmt.NewTextParser(model.LegacyValidation)
 	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
 	if err != nil {
-		e.Fatalf("%v\n%s", err, text)
+		return Scraped{}, fmt.Errorf("%w\n%s", err, text)
 	}
-	return Scraped{text, families}
+	return Scraped{text, families}, nil
 }
 
 // Counter returns the value of a counter with this value of its only label, 0 if there is none.

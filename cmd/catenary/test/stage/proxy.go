@@ -3,6 +3,9 @@ package stage
 import (
 	"io"
 	"net"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"sync"
 	"syscall"
 	"testing"
@@ -218,4 +221,22 @@ func drop(socket syscall.Conn, on bool) {
 		nothing := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: 0}
 		unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &nothing})
 	})
+}
+
+// StartProxyWithoutUpgrades starts an HTTP proxy in front of an app that passes on no upgrade, and returns
+// its URL.
+func StartProxyWithoutUpgrades(t *testing.T, app *App) string {
+	t.Helper()
+	target, err := url.Parse(app.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.Out.Host = r.In.Host
+		r.Out.Header.Del("Upgrade")
+		r.Out.Header.Del("Connection")
+	}})
+	t.Cleanup(proxy.Close)
+	return proxy.URL
 }
