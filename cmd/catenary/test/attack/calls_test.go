@@ -230,8 +230,8 @@ func smuggledCalls(v *victim) {
 	}
 }
 
-// exchangeRaw sends raw bytes to catenary and returns all that comes back, until the connection closes or
-// nothing comes for a while.
+// exchangeRaw sends raw bytes to catenary and returns all that comes back, until the connection
+// closes or nothing comes for a while.
 func (v *victim) exchangeRaw(raw string) string {
 	v.Helper()
 	conn, err := stage.Connect("", v.Nodes[0].Address)

@@ -86,7 +86,8 @@ func manySubscriptions(v *victim) {
 	b.Close()
 }
 
-// longIdentifiers subscribes to few channels, each of which holds memory while the connection lives.
+// longIdentifiers subscribes to few channels, each of which holds memory while the connection
+// lives.
 func longIdentifiers(v *victim) {
 	b := v.open("127.0.2.3")
 	go b.Discard()

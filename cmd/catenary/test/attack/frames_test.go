@@ -161,7 +161,8 @@ func idleAfterPing(v *victim) {
 	}
 }
 
-// closesDuring reports whether the server ends the connection while the client sends something every second.
+// closesDuring reports whether the server ends the connection while the client sends something
+// every second.
 func (v *victim) closesDuring(b *stage.Browser, again func()) bool {
 	ended := make(chan bool)
 	go func() { b.Discard(); close(ended) }()

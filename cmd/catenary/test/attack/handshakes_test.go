@@ -68,7 +68,8 @@ func slowloris(v *victim) {
 
 func perAddress() int { return dose(150, 2100) }
 
-// silentConnections opens more connections from one address than allowed, and sends nothing on them.
+// silentConnections opens more connections from one address than allowed, and sends nothing on
+// them.
 func silentConnections(v *victim) {
 	rejected := func(s stage.Scraped) float64 {
 		return s.Counter("catenary_handshakes_turned_away_total", "connections_per_address")

@@ -85,7 +85,8 @@ func unreadAnswers(v *victim) {
 	v.waitForCount("slow browsers", slowEnds, before+1)
 }
 
-// connectWithoutReading opens a connection from which nothing is read but the first bytes of the response.
+// connectWithoutReading opens a connection from which nothing is read but the first bytes of the
+// response.
 func (v *victim) connectWithoutReading(from string) net.Conn {
 	v.Helper()
 	conn, err := stage.Connect(from, v.Nodes[0].Address)

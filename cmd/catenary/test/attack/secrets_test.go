@@ -21,7 +21,8 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// secrets maps where a secret is to the secret. catenary may write none of them anywhere: log, answers, errors.
+// secrets maps where a secret is to the secret. catenary may write none of them anywhere: log,
+// answers, errors.
 type secrets map[string]string
 
 var canaries = secrets{
@@ -149,7 +150,8 @@ func TestSecrets_AppearInNoOutput(t *testing.T) {
 	}
 }
 
-// secretRoot starts Redis with a password and Rails, and returns a root whose configuration is full of secrets.
+// secretRoot starts Redis with a password and Rails, and returns a root whose configuration is full
+// of secrets.
 func secretRoot(t *testing.T, s *spy, collector string) (root string, redis *stage.Redis, rails *stage.App) {
 	t.Helper()
 	redis, err := stage.StartRedis()

@@ -21,8 +21,8 @@ func (v *victim) vitals() vitals {
 	return vitals{s.Gauge("go_memstats_heap_alloc_bytes"), s.Gauge("go_goroutines"), s.Gauge("process_open_fds"), s.Gauge("catenary_connections")}
 }
 
-// expectRecovery waits until the attack's resources are released, with some tolerance for what varies, such as
-// connections to Rails.
+// expectRecovery waits until the attack's resources are released, with some tolerance for what
+// varies, such as connections to Rails.
 func (v *victim) expectRecovery(before vitals) {
 	v.Helper()
 	var after vitals

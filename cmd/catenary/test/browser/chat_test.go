@@ -8,7 +8,8 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// A chat is the demo's Rails application in production mode, behind a catenary that serves everything on one port.
+// A chat is the demo's Rails application in production mode, behind a catenary that serves
+// everything on one port.
 type chat struct {
 	t        *testing.T
 	chromium context.Context

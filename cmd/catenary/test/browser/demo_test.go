@@ -10,7 +10,8 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// It runs the command of the README: catenary starts Rails, serves everything on one port, and needs no Redis.
+// It runs the command of the README: catenary starts Rails, serves everything on one port, and
+// needs no Redis.
 func TestDemo_StartsRailsOnOnePortAndStopsIt(t *testing.T) {
 	t.Parallel()
 	c := startDemo(t)

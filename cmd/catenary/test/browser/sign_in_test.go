@@ -7,8 +7,8 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// This is what catenary was made for: a page signs in with Devise and a JSON Web Token, gives its consumer
-// a function for the URL, and stays connected until the user signs out, in whatever tab.
+// This is what catenary was made for: a page signs in with Devise and a JSON Web Token, gives its
+// consumer a function for the URL, and stays connected until the user signs out, in whatever tab.
 func TestSignIn_APageReconnectsWithFreshTokensUntilTheUserSignsOut(t *testing.T) {
 	t.Parallel()
 	e := stage.StartEdgeOn(t, 1, []string{"LAB_JWT_SECRET=" + stage.TokenSecret}, stage.JWTSettings("    scope: user\n    id_required: true\n"), "--proxy")

@@ -68,7 +68,8 @@ func (w *turboWorld) in(t *testing.T) *turboWorld {
 	return &turboWorld{t: t, world: w.world, calls: w.calls, verified: w.verified}
 }
 
-// expectSubscribes expects this number of subscribes to have gone to Rails, or none if catenary verifies names.
+// expectSubscribes expects this number of subscribes to have gone to Rails, or none if catenary
+// verifies names.
 func (w *turboWorld) expectSubscribes(before, want int) {
 	w.t.Helper()
 	w.expectSubscribesBetween(before, want, want)
@@ -123,8 +124,8 @@ func (w *turboWorld) rejectsForgedNames(page *stage.Tab) {
 	w.expectMessages(page, []string{"news"}, "once")
 }
 
-// Two sources with the same name are one subscription of the client. The later source is never confirmed,
-// so the client repeats the subscribe forever.
+// Two sources with the same name are one subscription of the client. The later source is never
+// confirmed, so the client repeats the subscribe forever.
 func (w *turboWorld) repeatedSubscribesCostNothing(page *stage.Tab) {
 	before := w.calls.Count("subscribe")
 	page.Open(w.page("twins", "streams=twin+twin"))
@@ -153,7 +154,8 @@ func (w *turboWorld) repeatedSubscribesCostNothing(page *stage.Tab) {
 	}
 }
 
-// Every visit unsubscribes from all streams and subscribes to those of the next page, some of them the same.
+// Every visit unsubscribes from all streams and subscribes to those of the next page, some of them
+// the same.
 func (w *turboWorld) survivesQuickVisits(page *stage.Tab) {
 	if err := w.world.App.Ask("DELETE /events"); err != nil {
 		w.t.Fatal(err)
@@ -191,9 +193,10 @@ func (w *turboWorld) survivesQuickVisits(page *stage.Tab) {
 	w.expectSameSubscriptions(page)
 }
 
-// expectSameSubscriptions expects Rails to have the subscriptions of the page's client. There can be more
-// of them than sources in the page: a source that is removed while it waits for the consumer does not
-// unsubscribe. The browser may also keep pages that were left, with their connections, for any time.
+// expectSameSubscriptions expects Rails to have the subscriptions of the page's client. There can
+// be more of them than sources in the page: a source that is removed while it waits for the
+// consumer does not unsubscribe. The browser may also keep pages that were left, with their
+// connections, for any time.
 func (w *turboWorld) expectSameSubscriptions(page *stage.Tab) {
 	w.t.Helper()
 	stage.Evaluate[bool](page, `import("/turbo.js").then(({ cable }) => cable.getConsumer()).then(found => consumer = found); true`)
@@ -243,7 +246,8 @@ func (w *turboWorld) page(name, query string) string {
 	return "http://" + w.world.Address + "/pages/" + name + "?" + query
 }
 
-// expectSources waits until the page has this number of stream sources, and this number of them connected.
+// expectSources waits until the page has this number of stream sources, and this number of them
+// connected.
 func (w *turboWorld) expectSources(page *stage.Tab, all, connected int) {
 	w.t.Helper()
 	page.ExpectThat(fmt.Sprintf("%d of %d stream sources connected", connected, all), fmt.Sprintf(
@@ -262,8 +266,8 @@ func (w *turboWorld) broadcast(stream, html string) {
 // markers numbers the elements of awaitEarlierBroadcasts.
 var markers atomic.Int64
 
-// awaitEarlierBroadcasts broadcasts an element on each stream until the page shows it. By then the page shows everything
-// that was broadcast before.
+// awaitEarlierBroadcasts broadcasts an element on each stream until the page shows it. By then the
+// page shows everything that was broadcast before.
 func (w *turboWorld) awaitEarlierBroadcasts(page *stage.Tab, streams ...string) {
 	w.t.Helper()
 	for _, stream := range streams {
@@ -283,7 +287,8 @@ func (w *turboWorld) awaitEarlierBroadcasts(page *stage.Tab, streams ...string) 
 	}
 }
 
-// expectMessages expects the page to show exactly these messages, after all earlier broadcasts have arrived.
+// expectMessages expects the page to show exactly these messages, after all earlier broadcasts have
+// arrived.
 func (w *turboWorld) expectMessages(page *stage.Tab, streams []string, want ...string) {
 	w.t.Helper()
 	w.awaitEarlierBroadcasts(page, streams...)

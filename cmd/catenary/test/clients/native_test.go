@@ -6,8 +6,8 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// A phone app sends no sub-protocol and no origin, and authenticates with a header. The application does
-// not check origins (disable_request_forgery_protection).
+// A phone app sends no sub-protocol and no origin, and authenticates with a header. The application
+// does not check origins (disable_request_forgery_protection).
 func TestNativeClient_NeedsNoSubprotocolAndNoOrigin(t *testing.T) {
 	t.Parallel()
 	for _, server := range []string{serverUnderTest(), "rebuilt"} {

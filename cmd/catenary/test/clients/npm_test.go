@@ -15,7 +15,7 @@ import (
 // npmClients are the versions of Rails' JavaScript client in testdata/npm.
 var npmClients = []string{"5.2", "6.0", "6.1.4", "6.1", "7.0", "7.1", "7.2", "8.0", "8.1"}
 
-// serverUnderTest is catenary, or what SERVER says. SERVER=rails runs the reference.
+// serverUnderTest is the server that SERVER names, or catenary. SERVER=rails runs the reference.
 func serverUnderTest() string { return cmp.Or(os.Getenv("SERVER"), "catenary") }
 
 // The npm clients run in Node.

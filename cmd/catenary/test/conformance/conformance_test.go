@@ -8,12 +8,12 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// Every transcript is played against Rails' own Action Cable under Puma, which is the reference, and
-// several times against catenary in front of the same application: with links; with links while the
-// application rebuilds its objects at every command, as after a restart of Puma; and with POST requests.
-// Turbo's transcripts are also played with catenary in place of Turbo's channel, and some with tokens in
-// place of connect. SERVER=rails plays against one server only; SERVER=identified plays every transcript
-// that can be played with tokens.
+// Every transcript is played against Rails' own Action Cable under Puma, which is the reference,
+// and several times against catenary in front of the same application: with links; with links while
+// the application rebuilds its objects at every command, as after a restart of Puma; and with POST
+// requests. Turbo's transcripts are also played with catenary in place of Turbo's channel, and some
+// with tokens in place of connect. SERVER=rails plays against one server only; SERVER=identified
+// plays every transcript that can be played with tokens.
 func TestConformance_RailsAndCatenarySendTheSameFrames(t *testing.T) {
 	t.Parallel()
 	transcripts := stage.ReadTranscripts(t, stage.ProjectRoot+"/testdata/transcripts")

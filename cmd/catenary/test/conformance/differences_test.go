@@ -42,7 +42,8 @@ func readDifferences(t *testing.T) differences {
 	return d
 }
 
-// mustMatch checks that docs/differences.md and the transcripts list the same differences and cases.
+// mustMatch checks that docs/differences.md and the transcripts list the same differences and
+// cases.
 func (d differences) mustMatch(t *testing.T, transcripts []stage.Transcript) {
 	declared, run := map[string]bool{}, map[int]bool{}
 	for _, tr := range transcripts {

@@ -10,7 +10,8 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// A randomConversation makes up what a browser, and others, might do. Equal seeds make equal conversations.
+// A randomConversation makes up what a browser, and others, might do. Equal seeds make equal
+// conversations.
 type randomConversation struct {
 	seed     uint64
 	user     string
@@ -30,9 +31,9 @@ func newRandomConversation(seed uint64) *randomConversation {
 	}
 }
 
-// servers returns the servers to compare. A restart of Rails loses streams with blocks; a POST carries no
-// effects of threads, and none before a broadcast. So half of the conversations have blocks, and the other
-// half threads, jobs and broadcasts.
+// servers returns the servers to compare. A restart of Rails loses streams with blocks; a POST
+// carries no effects of threads, and none before a broadcast. So half of the conversations have
+// blocks, and the other half threads, jobs and broadcasts.
 func (r *randomConversation) servers() []string {
 	if r.restarts {
 		return []string{"rails", "catenary", "rebuilt", "restarted"}
@@ -85,7 +86,8 @@ func (r *randomConversation) fence() (sent, answer string) {
 	return stage.Command("message", fenceChannel, data), stage.MessageFor(fenceChannel, data)
 }
 
-// fenceStreamChannel returns the identifier of a channel with the stream fenceStream, which no other channel has.
+// fenceStreamChannel returns the identifier of a channel with the stream fenceStream, which no
+// other channel has.
 func (r *randomConversation) fenceStreamChannel() string {
 	return fmt.Sprintf(`{"channel":"StreamChannel","s":[%q]}`, r.fenceStream())
 }

@@ -19,12 +19,12 @@ var (
 	differentialFirst = flag.Uint64("seed", 1, "the first of their seeds")
 )
 
-// Random conversations are comparisons with Rails' own Action Cable and with catenary. The test compares frames,
-// callbacks, and the streams that are open in Redis after every command. "rebuilt" is catenary with an
-// application that keeps no objects, "post" is catenary without links, and behind "restarted" all Rails
-// processes are restarted in the middle of every conversation, between commands, which must make no
-// difference. Rails runs one command at a time here, so that its order is defined.
-// -seeds 500 holds more conversations, -seed 7 -seeds 1 only that one.
+// Random conversations are held with Rails' own Action Cable and with catenary. The test compares
+// frames, callbacks, and the streams that are open in Redis after every command. "rebuilt" is
+// catenary with an application that keeps no objects, "post" is catenary without links, and behind
+// "restarted" all Rails processes are restarted in the middle of every conversation, between
+// commands, which must make no difference. Rails runs one command at a time here, so that its order
+// is defined. -seeds 500 holds more conversations, -seed 7 -seeds 1 only that one.
 func TestDifferential_RandomConversationsAreTheSame(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a while")
@@ -251,9 +251,9 @@ func (c *comparison) collect(frames [][]string, last string, includingIt bool) e
 	return nil
 }
 
-// compare collects frames until the servers agree, because confirmations of streams, and broadcasts, come
-// independently of commands. Frames for one identifier must be the same in the same order, or in any order
-// after several commands at once.
+// compare collects frames until the servers agree, because confirmations of streams, and
+// broadcasts, come independently of commands. Frames for one identifier must be the same in the
+// same order, or in any order after several commands at once.
 func (c *comparison) compare(frames [][]string, opening, anyOrder bool) error {
 	var difference error
 	stage.Await(func() bool {
@@ -313,7 +313,8 @@ func byIdentifier(frames []string, anyOrder bool) []string {
 	return sorted
 }
 
-// streamsDiffer compares which of this conversation's streams each server's Redis has a subscription for.
+// streamsDiffer compares which of this conversation's streams each server's Redis has a
+// subscription for.
 func (c *comparison) streamsDiffer() error {
 	var want string
 	for i, w := range c.worlds {
@@ -357,8 +358,8 @@ func (c *comparison) write(frames [][]string) {
 	}
 }
 
-// compareEvents compares the callbacks that have run, up to those of the disconnect. An exception in
-// unsubscribed keeps later callbacks from running, so there may be no last one to wait for.
+// compareEvents compares the callbacks that have run, up to those of the disconnect. An exception
+// in unsubscribed keeps later callbacks from running, so there may be no last one to wait for.
 func (c *comparison) compareEvents() error {
 	user := c.random.user
 	began := time.Now()

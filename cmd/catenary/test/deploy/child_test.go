@@ -10,7 +10,8 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// launchWithCommand starts catenary with a shell script as its command. Its settings leave nothing to ask Rails for.
+// launchWithCommand starts catenary with a shell script as its command. Its settings leave nothing
+// to ask Rails for.
 func launchWithCommand(t *testing.T, script string) *stage.Catenary {
 	return stage.Launch(t, stage.WithSecret, "--broadcasts-redis-url", "redis://"+stage.FreeAddress(), "--broadcasts-channel-prefix", "app", "--", "sh", "-c", script)
 }
@@ -34,7 +35,8 @@ func TestChild_CatenaryExitsWithTheStatusOfItsCommand(t *testing.T) {
 	}
 }
 
-// catenary chooses the port for its own use. Without BINDING, Rails would listen on all addresses in production.
+// catenary chooses the port for its own use. Without BINDING, Rails would listen on all addresses
+// in production.
 func TestChild_ListensOnLoopbackByDefault(t *testing.T) {
 	t.Parallel()
 	for want, env := range map[string][]string{"127.0.0.1": nil, "0.0.0.0": {"BINDING=0.0.0.0"}} {

@@ -16,8 +16,8 @@ import (
 )
 
 // A follower is a page that follows the news and reconnects as @rails/actioncable does
-// (connection_monitor.js, connection.js, subscription_guarantor.js). It is small, so that thousands can
-// run. A real client in Node runs beside them.
+// (connection_monitor.js, connection.js, subscription_guarantor.js). It is small, so that thousands
+// can run. A real client in Node runs beside them.
 type follower struct {
 	address string
 	user    string

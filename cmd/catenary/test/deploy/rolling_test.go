@@ -17,8 +17,8 @@ import (
 
 var rollingPages = flag.Int("rolling", 0, "number of pages in TestRollingRestart behind each proxy; `make deploy-test` has 2,000")
 
-// margin is how long a page may take to reconnect beyond its own back-off. When measuring, it is the time
-// after which a page finds its connection stale.
+// margin is how long a page may take to reconnect beyond its own back-off. When measuring, it is
+// the time after which a page finds its connection stale.
 func margin() time.Duration {
 	if *rollingPages > 0 {
 		return staleAfter
@@ -26,8 +26,8 @@ func margin() time.Duration {
 	return stage.Patience
 }
 
-// Two nodes behind a load balancer are restarted one after the other while pages follow the news. The
-// short test has 200 pages with the client that reconnects soonest.
+// Two nodes behind a load balancer are restarted one after the other while pages follow the news.
+// The short test has 200 pages with the client that reconnects soonest.
 func TestRollingRestart_EveryPageReconnectsInTime(t *testing.T) {
 	if *rollingPages == 0 {
 		t.Parallel()
@@ -166,9 +166,10 @@ func awaitAll(t *testing.T, followers []*follower, what string, is func(*followe
 	}
 }
 
-// checkCallbacks compares the callbacks that have run in Rails with what the pages recorded. Rails may have
-// run connect for a handshake that a stopping node then left to the other one, and subscribed for a page
-// that was disconnected before its confirmation. But for every connect there must be a disconnect.
+// checkCallbacks compares the callbacks that have run in Rails with what the pages recorded. Rails
+// may have run connect for a handshake that a stopping node then left to the other one, and
+// subscribed for a page that was disconnected before its confirmation. But for every connect there
+// must be a disconnect.
 func checkCallbacks(t *testing.T, app *stage.App, followers []*follower) {
 	text, err := app.Request("GET", "/events", "")
 	if err != nil {
@@ -191,7 +192,8 @@ func checkCallbacks(t *testing.T, app *stage.App, followers []*follower) {
 	}
 }
 
-// checkFollowers checks what the pages with a version of the client recorded, and returns a row of the table.
+// checkFollowers checks what the pages with a version of the client recorded, and returns a row of
+// the table.
 func checkFollowers(t *testing.T, proxy string, version monitor, followers []*follower, stops [2]time.Duration) string {
 	var away, waited []time.Duration
 	pages, failures, problems := 0, 0, 0

@@ -8,8 +8,8 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// systemd sees only these units and the targets that every unit is ordered by, because units of other
-// packages may have faults.
+// systemd sees only these units and the targets that every unit is ordered by, because units of
+// other packages may have faults.
 func TestDeploySamples_SystemdAcceptsTheUnits(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()

@@ -157,11 +157,11 @@ func TestSystemd_RestartsCatenaryWithoutARefusedConnection(t *testing.T) {
 	browsers, operations := socket(t), socket(t)
 	address := browsers.Addr().String()
 	begin := func() *stage.Process {
-		heard := m.has("READY=1")
+		before := m.has("READY=1")
 		p := m.start(map[string]*net.TCPListener{"catenary.socket": browsers, "operations": operations}, nil,
 			"--backend-url", w.App.URL(), "--listen", "127.0.0.1:1", "--operations-listen", "127.0.0.1:1") // addresses that cannot be bound
 		if err := p.WaitFor(func() error {
-			if m.has("READY=1") == heard {
+			if m.has("READY=1") == before {
 				return fmt.Errorf("not ready")
 			}
 			return nil

@@ -11,7 +11,8 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// startWebServer starts nginx or HAProxy in front of two nodes, configured as in docs/deploy, and returns its address.
+// startWebServer starts nginx or HAProxy in front of two nodes, configured as in docs/deploy, and
+// returns its address.
 func startWebServer(t *testing.T, kind string, nodes [2]*stage.Catenary) string {
 	t.Helper()
 	address := stage.FreeAddress()

@@ -11,7 +11,8 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// proxies are the headers that servers in front add for a browser at 203.0.113.7 that requests https://app.example.
+// proxies are the headers that servers in front add for a browser at 203.0.113.7 that requests
+// https://app.example.
 var proxies = map[string][]string{
 	"none":                      {"Host: localhost:3000"},
 	"nginx":                     {"Host: app.example", "X-Forwarded-For: 203.0.113.7", "X-Forwarded-Proto: https"},

@@ -21,7 +21,8 @@ var differsInWhole = map[string]string{
 	"handshake/path":            "catenary serves the exact path",
 }
 
-// A catenary that relays everything plays the transcripts as Rails does. It does not know where Redis is.
+// A catenary that relays everything plays the transcripts as Rails does. It does not know where
+// Redis is.
 func TestPassThrough_PlaysLikeRailsForAnAppWithoutTheGem(t *testing.T) {
 	t.Parallel()
 	shared := stage.SharedWorlds(t, func(kind string) (*stage.World, error) { return startPassing(kind, false, "all") })

@@ -28,7 +28,8 @@ func connects(e *stage.Edge) (queries []string) {
 	return queries
 }
 
-// deviseSample returns the configuration that docs/edge.md shows for devise-jwt, with the secret filled in.
+// deviseSample returns the configuration that docs/edge.md shows for devise-jwt, with the secret
+// filled in.
 func deviseSample(t *testing.T) string {
 	t.Helper()
 	_, sample, found := strings.Cut(stage.ReadDoc(t, "edge.md"), "# config/catenary.yml\nproduction:\n")

@@ -49,7 +49,8 @@ func TestTurboVerified_MakesNoCall(t *testing.T) {
 		t.Errorf("%d calls went to Rails", n)
 	}
 
-	// Calls carry all subscriptions that Rails must rebuild, but not those of Turbo's verified streams.
+	// Calls carry all subscriptions that Rails must rebuild, but not those of Turbo's verified
+	// streams.
 	siblings := `{"channel":"SiblingsChannel"}`
 	e.Subscribe(b, siblings)
 	e.SendCommand(b, "message", siblings, map[string]string{"action": "list"})

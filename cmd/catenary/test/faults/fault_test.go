@@ -214,9 +214,9 @@ func (f *fault) expectedReadiness() string {
 }
 
 func (f *fault) readiness(s *rig) error {
-	said := strings.Join(s.ready.unready(), "\n")
-	if f.unready == "" && said != "" && !f.brief || !strings.Contains(said, f.unready) {
-		return fmt.Errorf("/ready answered %q, want %q", said, f.unready)
+	answered := strings.Join(s.ready.unready(), "\n")
+	if f.unready == "" && answered != "" && !f.brief || !strings.Contains(answered, f.unready) {
+		return fmt.Errorf("/ready answered %q, want %q", answered, f.unready)
 	}
 	return s.catenary.Ready()
 }

@@ -7,7 +7,8 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// What is admitted works, the rest is rejected with a clear answer, and catenary recovers by itself.
+// What is admitted works, the rest is rejected with a clear answer, and catenary recovers by
+// itself.
 var loadFaults = []*fault{
 	{
 		name: "twice as many browsers as the limit allows: the others get 503 until some disconnect",

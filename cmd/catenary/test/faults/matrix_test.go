@@ -16,7 +16,8 @@ var faultParts = []struct {
 	faults []*fault
 }{{"Redis", redisFaults}, {"Rails", railsFaults}, {"Link", linkFaults}, {"Browser", browserFaults}, {"Load", loadFaults}}
 
-// TestFaults plays the faults concurrently and prints which passed. FAULTS=all plays the slow ones too.
+// The faults are played concurrently. The test prints which passed. FAULTS=all plays the slow ones
+// too.
 func TestFaults_LoseNothingButWhatTheTableAllows(t *testing.T) {
 	t.Parallel()
 	silenceRedis()

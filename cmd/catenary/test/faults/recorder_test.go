@@ -11,8 +11,8 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// A recorder is a browser that records what it sends and receives on each of its connections. Like the npm
-// client it reconnects when it is told to, or when its connection is cut.
+// A recorder is a browser that records what it sends and receives on each of its connections. Like
+// the npm client it reconnects when it is told to, or when its connection is cut.
 type recorder struct {
 	stage *rig
 	name  string
@@ -178,7 +178,8 @@ func (l *session) outOfOrder() error {
 	return nil
 }
 
-// missed returns the published numbers that are missing between the confirmation and the last number.
+// missed returns the published numbers that are missing between the confirmation and the last
+// number.
 func (l *session) missed(to int, published func(int) bool) (missed []int) {
 	if l.from == 0 {
 		return nil
@@ -200,8 +201,8 @@ func (l *session) missed(to int, published func(int) bool) (missed []int) {
 	return missed
 }
 
-// compareRuns compares the actions that Rails has run with those that were sent. They must be equal if all,
-// otherwise some may be missing.
+// compareRuns compares the actions that Rails has run with those that were sent. They must be equal
+// if all, otherwise some may be missing.
 func (l *session) compareRuns(ran []int, all bool) error {
 	for i, n := range ran {
 		if !slices.Contains(l.sent, n) || i > 0 && n <= ran[i-1] {

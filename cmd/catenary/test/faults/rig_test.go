@@ -20,8 +20,8 @@ import (
 	"github.com/redis/go-redis/v9/logging"
 )
 
-// A rig is the setup of a fault: Redis, Rails and catenary, faulty proxies between them, and browsers
-// that keep records. It publishes numbers all the time.
+// A rig is the setup of a fault: Redis, Rails and catenary, faulty proxies between them, and
+// browsers that keep records. It publishes numbers all the time.
 type rig struct {
 	*testing.T
 	redis      *stage.Redis
@@ -108,8 +108,8 @@ func (s *rig) startRedis(arguments ...string) {
 	s.toRedis = stage.StartProxy(s.T, s.redis.Address)
 }
 
-// publishing returns options with which a client waits for a silent Redis: after a timeout it would not
-// know whether Redis has accepted the message.
+// publishing returns options with which a client waits for a silent Redis: after a timeout it would
+// not know whether Redis has accepted the message.
 func publishing(address string) *redis.Options {
 	return &redis.Options{Addr: address, Protocol: 2, MaxRetries: -1, DialerRetries: 1, ReadTimeout: 5 * time.Minute, DialTimeout: time.Second}
 }
@@ -245,21 +245,21 @@ func (s *rig) events() map[string][]string {
 
 // A readyLog collects the answers of /ready, without repetition.
 type readyLog struct {
-	mu   sync.Mutex
-	said []string
+	mu      sync.Mutex
+	answers []string
 }
 
 func (s *rig) watchReady(ctx context.Context) *readyLog {
 	log := &readyLog{}
 	go func() {
 		for ctx.Err() == nil {
-			said := "ready"
+			answer := "ready"
 			if err := s.catenary.Ready(); err != nil {
-				said = err.Error()
+				answer = err.Error()
 			}
 			log.mu.Lock()
-			if len(log.said) == 0 || log.said[len(log.said)-1] != said {
-				log.said = append(log.said, said)
+			if len(log.answers) == 0 || log.answers[len(log.answers)-1] != answer {
+				log.answers = append(log.answers, answer)
 			}
 			log.mu.Unlock()
 			time.Sleep(100 * time.Millisecond)
@@ -268,13 +268,13 @@ func (s *rig) watchReady(ctx context.Context) *readyLog {
 	return log
 }
 
-func (l *readyLog) unready() (said []string) {
+func (l *readyLog) unready() (answer []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, text := range l.said {
+	for _, text := range l.answers {
 		if text != "ready" {
-			said = append(said, text)
+			answer = append(answer, text)
 		}
 	}
-	return said
+	return answer
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// A soak is a rig in which browsers connect, act and leave while one fault follows another. At the end
-// the records must be right.
+// A soak is a rig in which browsers connect, act and leave while one fault follows another. At the
+// end the records must be right.
 type soak struct {
 	*rig
 	random *rand.Rand // chooses the faults
@@ -28,8 +28,8 @@ type soak struct {
 // maxBrowsers is the number of browsers whose records this machine keeps up with.
 const maxBrowsers = 50
 
-// soakFaults are injected again and again. held is the maximum duration. Broadcasts may be missed in
-// faults of Redis.
+// soakFaults are injected again and again. held is the maximum duration. Broadcasts may be missed
+// in faults of Redis.
 var soakFaults = []struct {
 	name           string
 	held           time.Duration
@@ -216,8 +216,8 @@ func (s *soak) verify(length time.Duration, seed uint64) {
 		s.before.goroutines, s.atEnd.goroutines, s.before.descriptors, s.atEnd.descriptors, s.heap[0]/1e6, s.heap[1]/1e6, s.metric("catenary_close_calls_lost_total"))
 }
 
-// verifyCalls checks that nothing ran twice. What a killed Puma was running may be missing; then the
-// browser had to reconnect, or its disconnect is counted as lost.
+// verifyCalls checks that nothing ran twice. What a killed Puma was running may be missing; then
+// the browser had to reconnect, or its disconnect is counted as lost.
 func (s *soak) verifyCalls() error {
 	events, missing := s.events(), 0
 	for _, r := range s.all {

@@ -162,8 +162,8 @@ func TestSurvivors_WithoutALeaseRedisHoldsNothing(t *testing.T) {
 	}
 }
 
-// For connections that catenary has identified, connect and disconnect do not run, but the callbacks of
-// their channels do.
+// For connections that catenary has identified, connect and disconnect do not run, but the
+// callbacks of their channels do.
 func TestSurvivors_RunTheUnsubscribedCallbacksOfIdentifiedConnections(t *testing.T) {
 	t.Parallel()
 	c := &cluster{Edge: stage.StartEdgeOn(t, 2, []string{"LAB_IDENTIFY=user tenant"}, stage.JWTSettings(stage.IdentifySettings)+briefLease)}

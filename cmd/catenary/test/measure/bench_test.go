@@ -13,8 +13,9 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// `catenary bench` measures Rails' own Action Cable, and catenary in front of the same application, with
-// small numbers. Every delivery must be accounted for, and the server's processes must be found.
+// `catenary bench` measures Rails' own Action Cable, and catenary in front of the same application,
+// with small numbers. Every delivery must be accounted for, and the server's processes must be
+// found.
 func TestBench_MeasuresRailsAndCatenary(t *testing.T) {
 	t.Parallel()
 	var files []string

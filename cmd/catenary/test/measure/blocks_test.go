@@ -14,16 +14,17 @@ const (
 	blockBroadcasts = 30
 )
 
-// blocks are channels with streams that run Ruby for each browser, and requests that broadcast to all of them.
+// blocks are channels with streams that run Ruby for each browser, and requests that broadcast to
+// all of them.
 var blocks = []struct{ name, identifier, action, broadcast string }{
 	{"a block that transmits", `{"channel":"CbChannel"}`, "", `POST /broadcast {"stream":"cb_json","message":{"n":1}}`},
 	{"GraphQL, everybody's own query", `{"channel":"GraphqlChannel"}`, `{"action":"execute","query":"query %d","topic":"order"}`,
 		`POST /trigger {"topic":"order","object":{"n":1}}`},
 }
 
-// A hundred browsers of one process have a stream with a block each. The test measures a broadcast: Puma's
-// CPU time, and the time until all browsers have the result, natively and through catenary in turn. It
-// prints the median of the rounds.
+// A hundred browsers of one process have a stream with a block each. The test measures a broadcast:
+// Puma's CPU time, and the time until all browsers have the result, natively and through catenary
+// in turn. It prints the median of the rounds.
 func TestCost_OfBroadcastsToBlocks(t *testing.T) {
 	if *costRounds == 0 {
 		t.Skip("run with -cost 3 to measure")

@@ -21,9 +21,9 @@ const (
 	costPerforms = 10  // of each browser
 )
 
-// The test measures Puma's CPU time for one command: natively, through catenary on the objects that Rails
-// still holds (live), and with objects rebuilt at every command. The servers take turns. It prints the
-// median of the rounds.
+// The test measures Puma's CPU time for one command: natively, through catenary on the objects that
+// Rails still holds (live), and with objects rebuilt at every command. The servers take turns. It
+// prints the median of the rounds.
 func TestCost_OfCommands(t *testing.T) {
 	if *costRounds == 0 {
 		t.Skip("run with -cost 3 to measure")
@@ -66,7 +66,8 @@ func TestCost_OfCommands(t *testing.T) {
 	fmt.Println()
 }
 
-// measureCost returns the milliseconds of Puma's CPU time for one connect, one subscribe and one perform.
+// measureCost returns the milliseconds of Puma's CPU time for one connect, one subscribe and one
+// perform.
 func measureCost(w *stage.World) (cost [3]float64, err error) {
 	const identifier = `{"channel":"CounterChannel"}`
 	browsers := make([]*stage.Browser, costBrowsers)
@@ -133,8 +134,8 @@ func fourAtOnce(n int, do func(i int) error) error {
 	return <-failed
 }
 
-// cpu returns the milliseconds of CPU time that a process has used, to the microsecond. /proc counts in
-// hundredths of a second.
+// cpu returns the milliseconds of CPU time that a process has used, to the microsecond. /proc
+// counts in hundredths of a second.
 func cpu(pid int) float64 {
 	const scheduled = 2 // CPUCLOCK_SCHED of a process, see clock_getcpuclockid(3)
 	var used unix.Timespec

@@ -12,7 +12,8 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// doctor runs `catenary doctor` against the catenary of a world, and returns its findings as "verdict step text".
+// doctor runs `catenary doctor` against the catenary of a world, and returns its findings as
+// "verdict step text".
 func doctor(w *stage.World, t *testing.T, arguments ...string) (findings string, status int) {
 	t.Helper()
 	path, err := stage.Binary()

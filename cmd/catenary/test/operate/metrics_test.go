@@ -37,7 +37,8 @@ func whys(s stage.Scraped, name string) (values []string) {
 	return values
 }
 
-// Everything that is counted happens at least once, with secrets in every place where browsers put them.
+// Everything that is counted happens at least once, with secrets in every place where browsers put
+// them.
 func TestMetrics_MatchTheDocs(t *testing.T) {
 	t.Parallel()
 	e := stage.StartEdge(t, 1, stage.JWTSettings("    cookie: jwt\n    required: false\n"))

@@ -11,27 +11,27 @@ import (
 func TestLog_HasTheReasonOfRejectedHandshakes(t *testing.T) {
 	t.Parallel()
 	e := stage.StartEdgeOn(t, 1, nil, "")
-	for _, refused := range []struct {
+	for _, rejected := range []struct {
 		path    string
 		changes []string
-		says    []string
+		log     []string
 	}{
 		{"/cable", []string{"Host: app.example", "Origin: https://app.example"}, []string{"why=origin", "status=404", "host=app.example", "origin=https://app.example", "scheme=http ", "X-Forwarded-Proto: https"}},
 		{"/cable", []string{"Host: app.example", "Origin: http://elsewhere.example"}, []string{"why=origin", "origin=http://elsewhere.example", "pass on Host"}},
 		{"/cable", []string{"Upgrade: (none)", "Connection: (none)"}, []string{"why=no_upgrade", "proxy_http_version 1.1"}},
 		{"/cable?mode=raise", nil, []string{"raises an exception", "why=connect_failed", "connection=n-"}},
 	} {
-		e.Connect(0, refused.path, refused.changes...)
+		e.Connect(0, rejected.path, rejected.changes...)
 		err := e.Nodes[0].Process.WaitFor(func() (err error) {
 			for line := range strings.Lines(e.Nodes[0].Process.Output.String()) {
-				if err = stage.Mentions(line, refused.says); err == nil {
+				if err = stage.Mentions(line, rejected.log); err == nil {
 					return nil
 				}
 			}
 			return err
 		})
 		if err != nil {
-			t.Errorf("%s %v: %v", refused.path, refused.changes, err)
+			t.Errorf("%s %v: %v", rejected.path, rejected.changes, err)
 		}
 	}
 	b := e.Connect(0, "/cable?mode=reject")

@@ -16,10 +16,12 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// hostileName is a stream name that would do harm in a page or a terminal that printed it unescaped.
+// hostileName is a stream name that would do harm in a page or a terminal that printed it
+// unescaped.
 const hostileName = "<img src=x onerror=alert(1)>\x1b[2J\u202e\t" + `"'&amp;`
 
-// A pageLog collects what a page writes to its console, violations of its Content-Security-Policy included.
+// A pageLog collects what a page writes to its console, violations of its Content-Security-Policy
+// included.
 type pageLog struct {
 	mu    sync.Mutex
 	lines []string

@@ -101,7 +101,8 @@ func TestAdapter_BroadcastsOfAThirdPartyAdapterArriveInOrder(t *testing.T) {
 	startWithoutRedis(t, "polled", "WEB_CONCURRENCY=2").testStreamsInOrder(t)
 }
 
-// testStreamsInOrder makes web requests broadcast numbers on four streams at once and expects them in order.
+// testStreamsInOrder makes web requests broadcast numbers on four streams at once and expects them
+// in order.
 func (w orderWorld) testStreamsInOrder(t *testing.T) {
 	t.Helper()
 	var waiting sync.WaitGroup
@@ -195,8 +196,9 @@ func TestAdapter_NoBroadcastIsLostWhileWorkersAreReplaced(t *testing.T) {
 	})
 }
 
-// testReplacedWorkers makes Puma replace its workers one by one, calls broadcast for six streams meanwhile,
-// and expects every message in order. broadcast must not be a web request, which the restart may cut.
+// testReplacedWorkers makes Puma replace its workers one by one, calls broadcast for six streams
+// meanwhile, and expects every message in order. broadcast must not be a web request, which the
+// restart may cut.
 func (w orderWorld) testReplacedWorkers(t *testing.T, broadcast func(streams []string, n int) error) {
 	var all []*subscriber
 	var streams []string

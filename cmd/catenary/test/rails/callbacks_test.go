@@ -153,7 +153,8 @@ func (all witnesses) disconnect() {
 	all.do("the end", func(w *witness) error { w.browser.Close(); return nil })
 }
 
-// do makes all witnesses act, waits until the effects are the same as natively, and adds them to lines.
+// do makes all witnesses act, waits until the effects are the same as natively, and adds them to
+// lines.
 func (all witnesses) do(what string, act func(*witness) error) {
 	var acting sync.WaitGroup
 	for _, w := range all {

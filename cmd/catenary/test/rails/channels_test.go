@@ -12,8 +12,9 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// Channels as real applications write them work natively and behind catenary, with one Rails process
-// and with three. After Rails restarts, browsers reconnect natively, and stay connected behind catenary.
+// Channels as real applications write them work natively and behind catenary, with one Rails
+// process and with three. After Rails restarts, browsers reconnect natively, and stay connected
+// behind catenary.
 func TestChannels_OfRealAppsWorkAcrossARestart(t *testing.T) {
 	t.Parallel()
 	for _, server := range []string{"rails", "catenary"} {
@@ -39,8 +40,8 @@ func TestChannels_OfRealAppsWorkAcrossARestart(t *testing.T) {
 	}
 }
 
-// answers: tokens of a language model arrive in order, for one browser or for all, from the action, a
-// thread or a job.
+// answers: tokens of a language model arrive in order, for one browser or for all, from the action,
+// a thread or a job.
 func answers(app realApp) func() {
 	const identifier = `{"channel":"AnswersChannel","id":1}`
 	asks, looksOn := app.visitor("?uid=1", identifier), app.visitor("?uid=2", identifier)
@@ -180,7 +181,8 @@ func tenants(app realApp) func() {
 	}
 }
 
-// liveQueries: queries live in the memory of a process, so after it is gone browsers must reconnect.
+// liveQueries: queries live in the memory of a process, so after it is gone browsers must
+// reconnect.
 func liveQueries(app realApp) func() {
 	var clients []*graphqlClient
 	for n := range 4 {
@@ -260,7 +262,8 @@ func (v *visitor) connect() {
 	}
 }
 
-// reconnectIfNative reconnects after a restart of Rails if it is native. Behind catenary the browser stays.
+// reconnectIfNative reconnects after a restart of Rails if it is native. Behind catenary the
+// browser stays.
 func (v *visitor) reconnectIfNative() {
 	v.t.Helper()
 	if v.native {
@@ -288,8 +291,8 @@ func (v *visitor) perform(action string, data ...any) {
 	v.browser.Send(stage.Command("message", v.identifier, string(text)))
 }
 
-// expect expects all messages of some lists, in the order of each list. Natively commands and broadcasts
-// may overtake each other, so the order is not compared.
+// expect expects all messages of some lists, in the order of each list. Natively commands and
+// broadcasts may overtake each other, so the order is not compared.
 func (v *visitor) expect(lists ...[]string) {
 	v.t.Helper()
 	want := slices.Concat(lists...)
@@ -323,7 +326,8 @@ func (v *visitor) message(e stage.Event, ok bool) string {
 	return string(frame.Message)
 }
 
-// expectUpdates merges messages, those before the confirmation too, until all of these updates are there.
+// expectUpdates merges messages, those before the confirmation too, until all of these updates are
+// there.
 func (v *visitor) expectUpdates(messages []string) {
 	v.t.Helper()
 	missing := map[string]bool{}

@@ -134,8 +134,8 @@ func (h *hookServer) reset() {
 	}
 }
 
-// expectBeat waits until every server has called the overridden beat, and checks that it does not make the
-// server ping more often.
+// expectBeat waits until every server has called the overridden beat, and checks that it does not
+// make the server ping more often.
 func (all hookServers) expectBeat() {
 	t := all[0].t
 	t.Helper()
@@ -242,8 +242,8 @@ func (h *hookServer) recordedCalls() (calls []string) {
 	return calls
 }
 
-// withoutRebuilds leaves out the calls of rebuilding objects for a command: the handshake passes through
-// the application's middleware again.
+// withoutRebuilds leaves out the calls of rebuilding objects for a command: the handshake passes
+// through the application's middleware again.
 func withoutRebuilds(calls []string) []string {
 	starting := func(with string) (some []string) {
 		for _, call := range calls {

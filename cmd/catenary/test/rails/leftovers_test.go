@@ -8,10 +8,10 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// What code leaves on its thread (a locale, a time zone, thread and fiber locals, a database role) is
-// found only where it is found natively. Rails' command threads, of which there is one here, keep it
-// from one command to the next. Web requests and the middleware of a handshake do not find it, and no
-// command finds what those leave.
+// What code leaves on its thread (a locale, a time zone, thread and fiber locals, a database role)
+// is found only where it is found natively. Rails' command threads, of which there is one here,
+// keep it from one command to the next. Web requests and the middleware of a handshake do not find
+// it, and no command finds what those leave.
 func TestLeftovers_AreFoundOnlyWhereTheyAreNatively(t *testing.T) {
 	t.Parallel()
 	servers := []string{"rails", "catenary", "rebuilt", "post"}

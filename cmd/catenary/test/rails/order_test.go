@@ -73,8 +73,8 @@ func newOrderWorld(t *testing.T, env ...string) orderWorld {
 	return orderWorld{w}
 }
 
-// More browsers act than Rails has threads. What an action transmits arrives before the broadcast that
-// follows it and before the broadcast of the job that it enqueues; broadcasts arrive in order.
+// More browsers act than Rails has threads. What an action transmits arrives before the broadcast
+// that follows it and before the broadcast of the job that it enqueues; broadcasts arrive in order.
 // -pairs 3000 counts more.
 func TestOrder_MessagesArriveInTheOrderOfTheCode(t *testing.T) {
 	t.Parallel()
@@ -100,8 +100,8 @@ func (w orderWorld) countPairs(t *testing.T) {
 	all.Wait()
 }
 
-// expectInOrder expects each word for every number up to count and for each job with such a number. The
-// words for one number come in order; jobs may overtake each other.
+// expectInOrder expects each word for every number up to count and for each job with such a number.
+// The words for one number come in order; jobs may overtake each other.
 func (o *subscriber) expectInOrder(count int, words ...string) {
 	next, latest := map[string]int{}, -1
 	for range count * (2*len(words) - 1) {
@@ -155,7 +155,8 @@ func TestOrder_AMessageBeforeARemoteDisconnectArrives(t *testing.T) {
 	}
 }
 
-// The command runs far longer than backend.timeout, and each message arrives when it is transmitted.
+// The command runs far longer than backend.timeout, and each message arrives when it is
+// transmitted.
 func TestOrder_ACommandMayRunLongerThanTheBackendTimeout(t *testing.T) {
 	w := newOrderWorld(t)
 	catenary, err := stage.StartCatenary(w.App, "--backend-timeout", "1s")
@@ -256,7 +257,8 @@ func TestProcesses_ShareConnectionsEvenly(t *testing.T) {
 	expectEven(80)
 }
 
-// A browser in another process is answered while the busy process runs a command and queues another.
+// A browser in another process is answered while the busy process runs a command and queues
+// another.
 func TestProcesses_ABusyProcessDelaysOnlyItsOwnBrowsers(t *testing.T) {
 	t.Parallel()
 	for _, server := range []string{"rails", "catenary"} {

@@ -54,7 +54,8 @@ func TestPaths_MatchTheMountPointsOfRails(t *testing.T) {
 	}
 }
 
-// tenantAt connects at a path and returns the tenant of the connection, or the status if it is rejected.
+// tenantAt connects at a path and returns the tenant of the connection, or the status if it is
+// rejected.
 func tenantAt(t *testing.T, address, path string) string {
 	t.Helper()
 	b, err := stage.Dial(address, stage.Handshake("GET", path, address, nil))

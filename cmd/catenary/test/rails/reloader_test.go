@@ -10,9 +10,9 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// In development an edited channel takes effect at the next command, on the same connection; natively
-// the browser is disconnected. The channel keeps its state. Only browsers that have a stream with a
-// block must reconnect.
+// In development an edited channel takes effect at the next command, on the same connection;
+// natively the browser is disconnected. The channel keeps its state. Only browsers that have a
+// stream with a block must reconnect.
 func TestReloader_AnEditedChannelTakesEffectAtTheNextCommand(t *testing.T) {
 	t.Parallel()
 	lab := copyLab(t)

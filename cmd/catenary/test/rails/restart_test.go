@@ -11,7 +11,8 @@ import (
 )
 
 // Behind catenary browsers stay connected when Rails restarts: a process that has not seen them
-// subscribe sees them unsubscribe. With `backend.restart: reconnect` all browsers reconnect, as natively.
+// subscribe sees them unsubscribe. With `backend.restart: reconnect` all browsers reconnect, as
+// natively.
 func TestRestart_CountersInAProcessNeedBrowsersToReconnect(t *testing.T) {
 	t.Parallel()
 	for server, want := range map[string]struct{ restarted, left, callbacks string }{
@@ -124,7 +125,8 @@ func (c *crowd) connect() {
 	}
 }
 
-// expectReconnect expects each browser to get a disconnect, or natively only the end of its connection.
+// expectReconnect expects each browser to get a disconnect, or natively only the end of its
+// connection.
 func (c *crowd) expectReconnect() {
 	c.t.Helper()
 	for _, b := range c.browsers {

@@ -42,8 +42,8 @@ func TestState_AVariableThatCannotBeKeptIsLoggedOnce(t *testing.T) {
 	}
 }
 
-// The new process rebuilds the objects, and no browser is disconnected. Rails stops right after the last
-// change.
+// The new process rebuilds the objects, and no browser is disconnected. Rails stops right after the
+// last change.
 func TestState_SurvivesARestartOfRails(t *testing.T) {
 	t.Parallel()
 	w, err := stage.StartWorld("catenary", "")

@@ -63,7 +63,8 @@ func (b tenantBrowser) performAndExpect(identifier, action, want string) {
 	b.expect(want)
 }
 
-// expectLost expects the connection to close for a reason that catenary logs, and no error in the app's log.
+// expectLost expects the connection to close for a reason that catenary logs, and no error in the
+// app's log.
 func (b tenantBrowser) expectLost(reason string) {
 	b.t.Helper()
 	if e, ok := b.Next(); !ok || !strings.HasPrefix(e.String(), "(close") {
@@ -88,8 +89,8 @@ func TestState_IsRestoredWithinItsTenant(t *testing.T) {
 	b.performAndExpect(member, "who", stage.MessageFor(member, whoAnswer))
 }
 
-// Rails keeps the record in memory as long as the connection lives. When objects are rebuilt, the record
-// must be looked up: the browser reconnects, and the app decides again.
+// Rails keeps the record in memory as long as the connection lives. When objects are rebuilt, the
+// record must be looked up: the browser reconnects, and the app decides again.
 func TestState_ADeletedRecordEndsOnlyARebuiltConnection(t *testing.T) {
 	t.Parallel()
 	for server, want := range map[string]string{

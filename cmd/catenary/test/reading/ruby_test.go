@@ -18,8 +18,8 @@ import (
 	"github.com/catenary-cable/catenary/protocol"
 )
 
-// When catenary decides something from a browser's bytes, it must read them as Ruby does, or leave the
-// decision to Ruby. These fuzz tests compare both readings.
+// When catenary decides something from a browser's bytes, it must read them as Ruby does, or leave
+// the decision to Ruby. These fuzz tests compare both readings.
 
 // ruby is a long-lived process that parses as Rails does.
 var ruby = struct {

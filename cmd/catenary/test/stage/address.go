@@ -13,8 +13,8 @@ import (
 )
 
 // FreeAddress returns a loopback address where nothing listens, below the ephemeral ports. It never
-// returns an address twice, in this process or in another test process, because Puma takes seconds to
-// start listening.
+// returns an address twice, in this process or in another test process, because Puma takes seconds
+// to start listening.
 func FreeAddress() string {
 	for {
 		port := 20000 + rand.IntN(12000)

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// RailsVersion returns the version of Rails under test: that of the checkout RAILS_SOURCE, or RAILS,
-// 6.1 by default.
+// RailsVersion returns the version of Rails under test: that of the checkout RAILS_SOURCE, or
+// RAILS, 6.1 by default.
 func RailsVersion() string {
 	if source := os.Getenv("RAILS_SOURCE"); source != "" {
 		return versionOf(source)
@@ -68,8 +68,8 @@ func (a *App) Boot() error {
 	return a.Up()
 }
 
-// BootTurn waits until fewer than bootsAtOnce applications are booting. The caller boots one and then
-// calls release.
+// BootTurn waits until fewer than bootsAtOnce applications are booting. The caller boots one and
+// then calls release.
 func BootTurn() (release func()) { return takeTurn("boot", bootsAtOnce) }
 
 // SecretKeyBase is the application's secret, with which catenary signs its calls.
@@ -124,7 +124,8 @@ func (a *App) Close() {
 	}
 }
 
-// Ask runs an "app>" step that is an HTTP request: "POST /broadcast {json}", or "GET /path => body".
+// Ask runs an "app>" step that is an HTTP request: "POST /broadcast {json}", or "GET /path =>
+// body".
 func (a *App) Ask(text string) error {
 	text, want, compare := strings.Cut(text, " => ")
 	method, rest, _ := strings.Cut(text, " ")
@@ -136,7 +137,8 @@ func (a *App) Ask(text string) error {
 	return err
 }
 
-// Request makes an HTTP request to the app and returns the body. A status of 300 or more is an error.
+// Request makes an HTTP request to the app and returns the body. A status of 300 or more is an
+// error.
 func (a *App) Request(method, path, body string) (string, error) {
 	request, err := http.NewRequest(method, a.URL()+path, strings.NewReader(body))
 	if err != nil {

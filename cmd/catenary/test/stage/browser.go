@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// A Browser is one Action Cable client at the level of bytes. Unlike a WebSocket library it can break
-// every rule of RFC 6455, which transcripts with hostile input need.
+// A Browser is one Action Cable client at the level of bytes. Unlike a WebSocket library it can
+// break every rule of RFC 6455, which transcripts with hostile input need.
 type Browser struct {
 	Conn     net.Conn
 	Response *http.Response
@@ -197,7 +197,8 @@ func (b *Browser) Discard() {
 // Close closes the TCP connection without a close frame.
 func (b *Browser) Close() { b.Conn.Close() }
 
-// MaskedFrame returns a frame as browsers send it. first holds FIN, the reserved bits and the opcode.
+// MaskedFrame returns a frame as browsers send it. first holds FIN, the reserved bits and the
+// opcode.
 func MaskedFrame(first byte, payload []byte) []byte {
 	frame := []byte{first}
 	switch n := len(payload); {
@@ -276,8 +277,8 @@ func NextFrame(b *Browser) (Event, bool) {
 const fence = `{"channel":"FenceChannel"}`
 
 // Fence sends further commands and returns the events before their answers, except pings. After it,
-// nothing more can come from earlier commands. One command would be enough behind catenary; Rails runs
-// commands concurrently, so Fence sends several, each after the answer to the one before.
+// nothing more can come from earlier commands. One command would be enough behind catenary; Rails
+// runs commands concurrently, so Fence sends several, each after the answer to the one before.
 func (b *Browser) Fence() (events []Event, err error) {
 	await := func(answer string) error {
 		for {

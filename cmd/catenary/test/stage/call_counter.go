@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// A CallCounter is a proxy between catenary and Rails. It counts calls, and the browsers' commands in
-// them, over links and in POST requests.
+// A CallCounter is a proxy between catenary and Rails. It counts calls, and the browsers' commands
+// in them, over links and in POST requests.
 type CallCounter struct {
 	mu    sync.Mutex
 	all   int            // calls about connections

@@ -13,12 +13,13 @@ import (
 	"testing"
 )
 
-// Race selects whether catenary is built with the race detector. A test that measures sets it to false
-// before its first catenary starts.
+// Race selects whether catenary is built with the race detector. A test that measures sets it to
+// false before its first catenary starts.
 var Race = true
 
-// Binary builds catenary once and returns its path. The test processes of a checkout share the build;
-// each links it under a name of its own, so that a rebuild does not change the binary it runs.
+// Binary builds catenary once and returns its path. The test processes of a checkout share the
+// build; each links it under a name of its own, so that a rebuild does not change the binary it
+// runs.
 var Binary = sync.OnceValues(func() (string, error) {
 	walkSources()
 	checkout := sha256.Sum256([]byte(ProjectRoot))
@@ -34,8 +35,8 @@ var Binary = sync.OnceValues(func() (string, error) {
 	return path, os.Link(shared, path)
 })
 
-// walkSources walks all folders that the binary and the applications are built from, so that `go test`
-// notices a change in them and does not reuse a cached result.
+// walkSources walks all folders that the binary and the applications are built from, so that `go
+// test` notices a change in them and does not reuse a cached result.
 func walkSources() {
 	for _, folder := range []string{"cable", "cmd", "config", "docs", "protocol", "rpc", "script", "testdata"} {
 		filepath.WalkDir(filepath.Join(ProjectRoot, folder), func(path string, entry os.DirEntry, err error) error {
@@ -54,8 +55,8 @@ type Catenary struct {
 	Process    *Process
 }
 
-// StartCatenary starts catenary as a team would: with the app's URL and its secret. catenary asks the
-// app for the rest.
+// StartCatenary starts catenary as a team would: with the app's URL and its secret. catenary asks
+// the app for the rest.
 func StartCatenary(app *App, flags ...string) (*Catenary, error) {
 	c := &Catenary{Address: FreeAddress(), Operations: FreeAddress()}
 	return c, c.Up(app, flags...)

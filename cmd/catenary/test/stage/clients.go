@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// StartClient starts a script of testdata/clients in Node with a version of the npm client. more are
-// arguments of the script.
+// StartClient starts a script of testdata/clients in Node with a version of the npm client. more
+// are arguments of the script.
 func StartClient(t *testing.T, w *World, script, version string, more ...string) *Process {
 	if _, err := os.Stat(ProjectRoot + "/testdata/npm/node_modules"); err != nil {
 		t.Fatal("the npm clients are missing: run script/install npm")

@@ -20,7 +20,8 @@ import (
 // TokenSecret is the secret that signs the browsers' tokens.
 const TokenSecret = "the secret of devise-jwt, long enough"
 
-// DeviseToken returns a token as devise-jwt makes it, with ruby-jwt. changes are pairs of a Ruby hash.
+// DeviseToken returns a token as devise-jwt makes it, with ruby-jwt. changes are pairs of a Ruby
+// hash.
 func DeviseToken(t *testing.T, changes string) string {
 	t.Helper()
 	script := `require "jwt"; now = Time.now.to_i

@@ -20,7 +20,8 @@ type Edge struct {
 	root  string
 }
 
-// StartEdge writes settings to config/catenary.yml in a new root, and starts Redis, an app and nodes.
+// StartEdge writes settings to config/catenary.yml in a new root, and starts Redis, an app and
+// nodes.
 func StartEdge(t *testing.T, nodes int, settings string, flags ...string) *Edge {
 	t.Helper()
 	return StartEdgeOn(t, nodes, []string{"LAB_DISABLE_FORGERY_PROTECTION=true"}, settings, flags...)

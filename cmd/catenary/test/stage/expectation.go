@@ -50,8 +50,8 @@ func expectHeader(b *Browser, name, want string) error {
 	return nil
 }
 
-// expectQuiet expects nothing before the answer to a further command; or, with a length, nothing at all
-// for that long, not even optional lines.
+// expectQuiet expects nothing before the answer to a further command; or, with a length, nothing at
+// all for that long, not even optional lines.
 func (c *Conversation) expectQuiet(b *Browser, length string) error {
 	if length == "" {
 		events, err := b.Fence()

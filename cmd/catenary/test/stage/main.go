@@ -24,8 +24,9 @@ func Main(m *testing.M) {
 	os.Exit(run(m))
 }
 
-// How much runs at once. Tests mostly wait, so more of them run than there are cores; but each boots a
-// Rails, which takes a core. The test processes of one `go test ./...` take turns (see takeTurn).
+// How much runs at once. Tests mostly wait, so more of them run than there are cores; but each
+// boots a Rails, which takes a core. The test processes of one `go test ./...` take turns (see
+// takeTurn).
 var (
 	testsAtOnce     = 8 // of a folder
 	foldersAtOnce   = max(2, runtime.NumCPU()/2)

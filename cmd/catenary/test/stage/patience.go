@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// Patience is how long a test waits for anything that must come. There is no other deadline: waiting
-// costs nothing when all is well, and a busy machine needs it. CATENARY_TEST_PATIENCE=3 triples it.
+// Patience is how long a test waits for anything that must come. There is no other deadline:
+// waiting costs nothing when all is well, and a busy machine needs it. CATENARY_TEST_PATIENCE=3
+// triples it.
 var Patience = patience()
 
 func patience() time.Duration {

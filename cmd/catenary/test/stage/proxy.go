@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A FaultyProxy forwards TCP connections and imitates network faults. Change its settings with Set at
-// any time.
+// A FaultyProxy forwards TCP connections and imitates network faults. Change its settings with Set
+// at any time.
 type FaultyProxy struct {
 	Address  string
 	listener *net.TCPListener
@@ -120,7 +120,8 @@ func (c *proxiedConn) recordRequest(p *FaultyProxy, piece []byte) {
 	}
 }
 
-// repeatRequest sends the recorded request again when its answer begins. The second answer is dropped.
+// repeatRequest sends the recorded request again when its answer begins. The second answer is
+// dropped.
 func (c *proxiedConn) repeatRequest(p *FaultyProxy, _ []byte) {
 	if len(c.request) == 0 {
 		return
@@ -190,8 +191,8 @@ func (p *FaultyProxy) Cut() {
 	}
 }
 
-// Lose drops every packet in these directions before TCP sees it: no acknowledgement, no reset. With
-// both directions lost, new connections are not answered either. Lose(0) ends it.
+// Lose drops every packet in these directions before TCP sees it: no acknowledgement, no reset.
+// With both directions lost, new connections are not answered either. Lose(0) ends it.
 func (p *FaultyProxy) Lose(d Direction) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -223,8 +224,8 @@ func drop(socket syscall.Conn, on bool) {
 	})
 }
 
-// StartProxyWithoutUpgrades starts an HTTP proxy in front of an app that passes on no upgrade, and returns
-// its URL.
+// StartProxyWithoutUpgrades starts an HTTP proxy in front of an app that passes on no upgrade, and
+// returns its URL.
 func StartProxyWithoutUpgrades(t *testing.T, app *App) string {
 	t.Helper()
 	target, err := url.Parse(app.URL())

@@ -49,8 +49,8 @@ func (r *Redis) Close() {
 	r.Process.Kill()
 }
 
-// Do runs a "redis>" step: a command with, after " => ", the reply to wait for, or one of (down), (up),
-// (stop), (continue) and (pause 1500).
+// Do runs a "redis>" step: a command with, after " => ", the reply to wait for, or one of (down),
+// (up), (stop), (continue) and (pause 1500).
 func (r *Redis) Do(text string) error {
 	switch verb, argument := Action(text); verb {
 	case "down":
@@ -82,7 +82,8 @@ func (r *Redis) Do(text string) error {
 	return err
 }
 
-// redisArguments splits a command at spaces. The payload of PUBLISH is the rest of the line, or (bytes "…").
+// redisArguments splits a command at spaces. The payload of PUBLISH is the rest of the line, or
+// (bytes "…").
 func redisArguments(command string) ([]any, error) {
 	var arguments []any
 	words := strings.Split(command, " ")

@@ -11,7 +11,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// StartChromium starts a headless Chromium with a profile of its own and without background services.
+// StartChromium starts a headless Chromium with a profile of its own and without background
+// services.
 func StartChromium(t *testing.T) context.Context {
 	if _, err := exec.LookPath("chromium"); err != nil {
 		t.Fatal("chromium is missing: run script/install browser")

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// takeTurn waits until fewer than limit turns of a kind are taken by this user's test processes on this
-// machine. A turn that is not released ends with the process. To avoid deadlocks, turns are taken in
-// one order: a folder's, Chromium's, a booting Rails', the compiler's.
+// takeTurn waits until fewer than limit turns of a kind are taken by this user's test processes on
+// this machine. A turn that is not released ends with the process. To avoid deadlocks, turns are
+// taken in one order: a folder's, Chromium's, a booting Rails', the compiler's.
 func takeTurn(kind string, limit int) (release func()) {
 	for ; ; time.Sleep(100 * time.Millisecond) {
 		for n := range limit {

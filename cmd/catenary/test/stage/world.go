@@ -34,9 +34,9 @@ type World struct {
 	root     string // catenary's root folder, "" if it has none
 }
 
-// Worlds maps the kinds of world that transcripts name in "world:" to the application's environment.
-// All transcripts of a kind share one world, except that each "own" transcript starts a new one, which
-// it may disturb.
+// Worlds maps the kinds of world that transcripts name in "world:" to the application's
+// environment. All transcripts of a kind share one world, except that each "own" transcript starts
+// a new one, which it may disturb.
 var Worlds = map[string][]string{
 	"":                {`LAB_ALLOWED_ORIGINS=http://allowed.example /http:\/\/re\d+\.example/`},
 	"listed origins":  {"LAB_SAME_ORIGIN=false", "LAB_ALLOWED_ORIGINS=http://allowed.example"},
@@ -125,8 +125,8 @@ func NewWorld(t *testing.T, server string) *World {
 	return w
 }
 
-// SharedWorlds returns a function that starts the world of a key at its first call, and closes all of
-// them with the test.
+// SharedWorlds returns a function that starts the world of a key at its first call, and closes all
+// of them with the test.
 func SharedWorlds[K comparable](t *testing.T, start func(K) (*World, error)) func(K) (*World, error) {
 	var mu sync.Mutex
 	started := map[K]func() (*World, error){}
@@ -175,8 +175,8 @@ func writeConfig(settings string) (root string, err error) {
 	return root, err
 }
 
-// Handshake returns a browser's handshake request. Where tokens identify, it has a token for the uid of
-// the path.
+// Handshake returns a browser's handshake request. Where tokens identify, it has a token for the
+// uid of the path.
 func (w *World) Handshake(method, path string, changes []string) string {
 	if w.root != "" {
 		if u, err := url.Parse(path); err == nil {
