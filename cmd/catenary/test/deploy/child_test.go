@@ -132,7 +132,7 @@ func startWithRails(t *testing.T, env []string, flags ...string) (*stage.Catenar
 
 // startWithRailsOn is startWithRails with a given Redis.
 func startWithRailsOn(t *testing.T, redis *stage.Redis, env []string, flags ...string) (*stage.Catenary, *stage.Redis) {
-	env = append(env, "RAILS="+stage.RailsVersion(), "SECRET_KEY_BASE="+stage.SecretKeyBase, "LAB_LOG_LEVEL=info", "RUBYLIB="+stage.ProjectRoot+"/rpc/rails/lib", "REDIS_URL="+redis.URL())
+	env = stage.RailsEnv(true, append(env, "REDIS_URL="+redis.URL())...)
 	release := stage.BootTurn()
 	defer release()
 	c := stage.Launch(t, env, append(flags, "--", stage.ProjectRoot+"/script/puma", stage.ProjectRoot+"/testdata/lab")...)

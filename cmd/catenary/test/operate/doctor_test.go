@@ -115,8 +115,7 @@ func TestDoctor_FindsNothingWrongWithRealSetups(t *testing.T) {
 			t.Parallel()
 			var catenary *stage.Catenary
 			if c.child {
-				env := []string{"RAILS=" + stage.RailsVersion(), "SECRET_KEY_BASE=" + stage.SecretKeyBase, "RUBYLIB=" + stage.ProjectRoot + "/rpc/rails/lib"}
-				catenary = stage.Launch(t, env, append(c.flags, "--", stage.ProjectRoot+"/script/puma", stage.ProjectRoot+"/testdata/lab")...)
+				catenary = stage.Launch(t, stage.RailsEnv(true), append(c.flags, "--", stage.ProjectRoot+"/script/puma", stage.ProjectRoot+"/testdata/lab")...)
 				if err := catenary.Process.WaitFor(catenary.Ready); err != nil {
 					t.Fatal(err)
 				}

@@ -27,8 +27,7 @@ func TestStart_OnATerminalPrintsTheURLToOpenLast(t *testing.T) {
 	_, port, _ := net.SplitHostPort(address)
 	command := exec.Command(path, "--operations-listen", operations, "--", stage.ProjectRoot+"/script/puma", stage.ProjectRoot+"/testdata/lab")
 	command.Dir = t.TempDir()
-	command.Env = append(os.Environ(), "PORT="+port, "RAILS="+stage.RailsVersion(), "SECRET_KEY_BASE="+stage.SecretKeyBase, "LAB_LOG_LEVEL=info",
-		"RUBYLIB="+stage.ProjectRoot+"/rpc/rails/lib", "REDIS_URL="+redis.URL())
+	command.Env = append(os.Environ(), stage.RailsEnv(true, "PORT="+port, "REDIS_URL="+redis.URL())...)
 	user, program := terminal(t)
 	p := runOn(t, user, program, command)
 	t.Cleanup(p.Kill)

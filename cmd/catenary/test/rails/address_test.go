@@ -53,9 +53,7 @@ func TestAddress_LinksReachPumaOverAUnixSocketAndOverTLS(t *testing.T) {
 			}
 			t.Cleanup(b.Close)
 			o := &subscriber{b, t, echo}
-			o.expect(stage.Welcome)
-			b.Send(stage.Command("subscribe", o.identifier, nil))
-			o.expect(stage.Confirmation(o.identifier))
+			o.subscribe()
 			all = append(all, o)
 		}
 	}

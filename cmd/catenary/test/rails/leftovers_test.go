@@ -108,9 +108,7 @@ func (l *leftoverPlayer) connect(uid, query string) *subscriber {
 	}
 	l.t.Cleanup(b.Close)
 	o := &subscriber{b, l.t, leftovers}
-	o.expect(stage.Welcome)
-	b.Send(stage.Command("subscribe", leftovers, nil))
-	o.expect(stage.Confirmation(leftovers))
+	o.subscribe()
 	return o
 }
 

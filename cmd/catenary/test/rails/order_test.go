@@ -31,10 +31,16 @@ func (w orderWorld) join(t *testing.T, query, stream string) *subscriber {
 	}
 	t.Cleanup(b.Close)
 	o := &subscriber{b, t, `{"channel":"OrderChannel","s":"` + stream + `"}`}
-	o.expect(stage.Welcome)
-	b.Send(stage.Command("subscribe", o.identifier, nil))
-	o.expect(stage.Confirmation(o.identifier))
+	o.subscribe()
 	return o
+}
+
+// subscribe expects the welcome, subscribes and expects the confirmation.
+func (o *subscriber) subscribe() {
+	o.t.Helper()
+	o.expect(stage.Welcome)
+	o.Send(stage.Command("subscribe", o.identifier, nil))
+	o.expect(stage.Confirmation(o.identifier))
 }
 
 func (o *subscriber) perform(data string) { o.Send(stage.Command("message", o.identifier, data)) }

@@ -67,9 +67,7 @@ func tenantAt(t *testing.T, address, path string) string {
 		return b.Response.Status[:3]
 	}
 	o := &subscriber{b, t, `{"channel":"CounterChannel","owner":1}`}
-	o.expect(stage.Welcome)
-	b.Send(stage.Command("subscribe", o.identifier, nil))
-	o.expect(stage.Confirmation(o.identifier))
+	o.subscribe()
 	o.perform(`{"action":"increment"}`)
 	e, _ := stage.NextFrame(b)
 	_, tenant, _ := strings.Cut(e.Text, "hello ")

@@ -54,11 +54,16 @@ func StartApp(folder string, withGem bool, env ...string) (*App, error) {
 
 // NewApp returns an application that has not been started.
 func NewApp(folder string, withGem bool, env ...string) *App {
-	env = append([]string{"RAILS=" + RailsVersion(), "SECRET_KEY_BASE=" + SecretKeyBase, "LAB_LOG_LEVEL=info"}, env...)
+	return &App{Address: FreeAddress(), folder: folder, Env: RailsEnv(withGem, env...)}
+}
+
+// RailsEnv returns the environment of an application under test, with or without the gem.
+func RailsEnv(withGem bool, env ...string) []string {
+	all := []string{"RAILS=" + RailsVersion(), "SECRET_KEY_BASE=" + SecretKeyBase, "LAB_LOG_LEVEL=info"}
 	if withGem {
-		env = append(env, "RUBYLIB="+ProjectRoot+"/rpc/rails/lib")
+		all = append(all, "RUBYLIB="+ProjectRoot+"/rpc/rails/lib")
 	}
-	return &App{Address: FreeAddress(), folder: folder, Env: env}
+	return append(all, env...)
 }
 
 // Boot waits for a turn to boot and calls Up.
