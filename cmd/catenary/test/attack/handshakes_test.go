@@ -191,7 +191,8 @@ func rawBytes(v *victim) {
 	}
 	var conn net.Conn
 	for range dose(100, 1000) { // connections that close at once
-		if conn, _ = stage.Connect("127.0.1.6", v.Nodes[0].Address); conn != nil {
+		conn, _ = stage.Connect("127.0.1.6", v.Nodes[0].Address)
+		if conn != nil {
 			conn.Close()
 		}
 	}

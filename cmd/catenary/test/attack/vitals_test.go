@@ -96,7 +96,8 @@ func (v *victim) expectHeapBelow(before vitals, bytes float64) {
 	v.Helper()
 	held := 0.0
 	err := v.Nodes[0].Process.WaitFor(func() error {
-		if held = v.vitals().heap - before.heap; held > bytes {
+		held = v.vitals().heap - before.heap
+		if held > bytes {
 			return fmt.Errorf("the attack holds %.1f MB", held/(1<<20))
 		}
 		return nil

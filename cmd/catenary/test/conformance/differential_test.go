@@ -272,7 +272,8 @@ func (c *comparison) compare(frames [][]string, opening, anyOrder bool) error {
 				frames[i] = append(frames[i], e.String())
 			}
 		}
-		switch difference = c.difference(frames, anyOrder); {
+		difference = c.difference(frames, anyOrder)
+		switch {
 		case difference != nil:
 		case !opening:
 			difference = c.streamsDiffer()

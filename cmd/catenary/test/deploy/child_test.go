@@ -202,7 +202,8 @@ func childOf(t *testing.T, p *stage.Process) (pid int) {
 	}
 	for _, task := range tasks {
 		children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", p.Command.Process.Pid, task.Name()))
-		if fmt.Sscan(string(children), &pid); pid > 0 {
+		fmt.Sscan(string(children), &pid)
+		if pid > 0 {
 			return pid
 		}
 	}

@@ -205,7 +205,8 @@ func checkFollowers(t *testing.T, proxy string, version monitor, followers []*fo
 		failures += f.record.failures
 		away, waited = append(away, f.record.away...), append(waited, f.record.waited...)
 		for _, problem := range f.record.problems {
-			if problems++; problems <= 20 {
+			problems++
+			if problems <= 20 {
 				t.Error(problem)
 			}
 		}

@@ -104,7 +104,8 @@ func addressInController(t *testing.T, address string, headers []string) string 
 	}
 	for _, header := range headers {
 		name, value, _ := strings.Cut(header, ": ")
-		if request.Header[name] = []string{value}; name == "Host" {
+		request.Header[name] = []string{value}
+		if name == "Host" {
 			request.Host = value
 		}
 	}

@@ -157,7 +157,8 @@ server> (close 1000)
 		`unsubscribed {"channel":"CbChannel"}`, `unsubscribed {"channel":"EchoChannel"}`}
 	if err := w.App.Process.WaitFor(func() error {
 		got, err := w.App.Events("9001", stage.Events)
-		if slices.Sort(got); err == nil && !slices.Equal(got, want) {
+		slices.Sort(got)
+		if err == nil && !slices.Equal(got, want) {
 			err = fmt.Errorf("got %q", got)
 		}
 		return err

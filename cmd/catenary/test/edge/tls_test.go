@@ -112,7 +112,8 @@ func TestEdge_HandshakesOverALimitAreRejectedWithoutRails(t *testing.T) {
 	e.Expect(from("192.0.2.2", "http://good.example"), stage.Welcome)
 	node, lines := e.Nodes[0].Process, 0
 	if err := node.WaitFor(func() error {
-		if lines = strings.Count(node.Output.String(), "handshakes are turned away"); lines < 2 {
+		lines = strings.Count(node.Output.String(), "handshakes are turned away")
+		if lines < 2 {
 			return fmt.Errorf("%d lines in the log", lines)
 		}
 		return nil

@@ -71,7 +71,8 @@ func crowdIn(s *rig) {
 		switch b.Response.StatusCode {
 		case http.StatusSwitchingProtocols:
 		case http.StatusServiceUnavailable:
-			if rejected++; b.Response.Header.Get("Retry-After") == "" {
+			rejected++
+			if b.Response.Header.Get("Retry-After") == "" {
 				s.Error("503 without Retry-After")
 			}
 		default:

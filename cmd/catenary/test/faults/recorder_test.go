@@ -185,7 +185,8 @@ func (l *session) missed(to int, published func(int) bool) (missed []int) {
 		return nil
 	}
 	if l.ended { // what was in flight at the end may be lost
-		if to = 0; len(l.received) > 0 {
+		to = 0
+		if len(l.received) > 0 {
 			to = l.received[len(l.received)-1]
 		}
 	}

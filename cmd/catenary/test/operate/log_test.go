@@ -95,7 +95,8 @@ func TestLog_HasConstantMessagesAndSnakeCaseKeys(t *testing.T) {
 	}
 	slices.Sort(infos)
 	want := []string{"Rails answers", "a Rails process has stopped", "broadcasts arrive", "broadcasts arrive again", "catenary listens", "catenary stops", "linked to a Rails process"}
-	if infos = slices.Compact(infos); !slices.Equal(infos, want) {
+	infos = slices.Compact(infos)
+	if !slices.Equal(infos, want) {
 		t.Errorf("at level info it logs %q", infos)
 	}
 }

@@ -172,7 +172,8 @@ func (b *Browser) Poll() (Event, bool) {
 	for {
 		select {
 		case e, open := <-b.Events:
-			if e = orEnd(e, open); !IsPing(e) {
+			e = orEnd(e, open)
+			if !IsPing(e) {
 				return e, true
 			}
 		default:
@@ -265,7 +266,8 @@ func NextFrame(b *Browser) (Event, bool) {
 	for {
 		select {
 		case e, open := <-b.Events:
-			if e = orEnd(e, open); !IsPing(e) {
+			e = orEnd(e, open)
+			if !IsPing(e) {
 				return e, true
 			}
 		case <-deadline:
