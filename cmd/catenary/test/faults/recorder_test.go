@@ -14,9 +14,9 @@ import (
 // A recorder is a browser that records what it sends and receives on each of its connections. Like
 // the npm client it reconnects when it is told to, or when its connection is cut.
 type recorder struct {
-	stage *rig
-	name  string
-	via   string // the address it connects to, catenary's or a proxy's
+	rig  *rig
+	name string
+	via  string // the address it connects to, catenary's or a proxy's
 
 	mu       sync.Mutex
 	sessions []*session
@@ -40,7 +40,7 @@ type session struct {
 }
 
 func (r *recorder) identifier() string {
-	return `{"channel":"TallyChannel","s":"` + r.stage.stream + `"}`
+	return `{"channel":"TallyChannel","s":"` + r.rig.stream + `"}`
 }
 
 // run connects again and again until the recorder leaves.
@@ -99,7 +99,7 @@ func (r *recorder) receive(l *session, text string) {
 	case "welcome":
 		l.browser.Send(stage.Command("subscribe", r.identifier(), nil))
 	case "confirm_subscription":
-		l.from = int(r.stage.published.Load()) + 1
+		l.from = int(r.rig.published.Load()) + 1
 	case "ping":
 		l.pings++
 	case "disconnect":

@@ -184,7 +184,7 @@ func every(recorders []*recorder, condition func(*session) bool) bool {
 func (s *rig) join(number int, via string) (recorders []*recorder) {
 	for range number {
 		s.joined++
-		r := &recorder{stage: s, name: fmt.Sprintf("%s-%d", s.stream, s.joined), via: via, left: make(chan struct{})}
+		r := &recorder{rig: s, name: fmt.Sprintf("%s-%d", s.stream, s.joined), via: via, left: make(chan struct{})}
 		recorders, s.all = append(recorders, r), append(s.all, r)
 		go r.run()
 	}

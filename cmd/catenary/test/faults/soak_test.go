@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -53,11 +54,11 @@ var soakFaults = []struct {
 func TestSoak(t *testing.T) {
 	t.Parallel()
 	silenceRedis()
-	length, err := time.ParseDuration(setting("SOAK", "20s"))
+	length, err := time.ParseDuration(cmp.Or(os.Getenv("SOAK"), "20s"))
 	if err != nil {
 		t.Fatalf("SOAK: %v", err)
 	}
-	seed, err := strconv.ParseUint(setting("SEED", "1"), 10, 64)
+	seed, err := strconv.ParseUint(cmp.Or(os.Getenv("SEED"), "1"), 10, 64)
 	if err != nil {
 		t.Fatalf("SEED: %v", err)
 	}
@@ -100,13 +101,6 @@ func TestSoak(t *testing.T) {
 	s.settle(there...)
 	silence()
 	s.verify(length, seed)
-}
-
-func setting(name, otherwise string) string {
-	if value := os.Getenv(name); value != "" {
-		return value
-	}
-	return otherwise
 }
 
 // injectFault injects one fault and waits until catenary is ready again.
