@@ -72,7 +72,7 @@ func perAddress() int { return dose(150, 2100) }
 // them.
 func silentConnections(v *victim) {
 	rejected := func(s stage.Scraped) float64 {
-		return s.Counter("catenary_handshakes_turned_away_total", "connections_per_address")
+		return s.Reason("catenary_handshakes_turned_away_total", "connections_per_address")
 	}
 	for n := 0; n < 3*perAddress(); n++ {
 		conn, err := stage.Connect("127.0.1.7", v.Nodes[0].Address)
@@ -89,7 +89,7 @@ func silentConnections(v *victim) {
 }
 
 func incomplete(s stage.Scraped) float64 {
-	return s.Counter("catenary_handshakes_turned_away_total", "incomplete")
+	return s.Reason("catenary_handshakes_turned_away_total", "incomplete")
 }
 
 // headerBombs sends far larger headers than any browser.

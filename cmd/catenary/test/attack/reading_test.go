@@ -103,4 +103,4 @@ func (v *victim) connectWithoutReading(from string) net.Conn {
 	return conn
 }
 
-func slowEnds(s stage.Scraped) float64 { return s.Counter("catenary_connections_ended_total", "slow") }
+func slowEnds(s stage.Scraped) float64 { return s.Reason("catenary_connections_ended_total", "slow") }

@@ -36,7 +36,7 @@ func TestRollingRestart_EveryPageReconnectsInTime(t *testing.T) {
 	}
 	stage.Race = false
 	var table strings.Builder
-	fmt.Fprintf(&table, "| | pages | away, median | 99 %% | longest | since the attempt, 99 %% | longest | failed attempts | stop A, B |\n|%s\n", strings.Repeat(" --- |", 9))
+	fmt.Fprintf(&table, "| | pages | disconnected, median | 99 %% | longest | of which reconnecting, 99 %% | longest | failed attempts | stop of A, B |\n|%s\n", strings.Repeat(" --- |", 9))
 	for _, proxy := range []string{"nginx", "haproxy"} {
 		t.Run(proxy, func(t *testing.T) { table.WriteString(restartRolling(t, proxy, *rollingPages, monitors)) })
 	}

@@ -55,8 +55,8 @@ func (e *Edge) scrape(node int) (Scraped, error) {
 	return Scraped{text, families}, nil
 }
 
-// Counter returns the value of a counter with this value of its only label, 0 if there is none.
-func (s Scraped) Counter(name, value string) float64 {
+// Reason returns the value of a counter for one value of its only label, 0 if there is none.
+func (s Scraped) Reason(name, value string) float64 {
 	for _, metric := range s.Families[name].Metric {
 		if metric.Label[0].GetValue() == value {
 			return metric.GetCounter().GetValue()
