@@ -1,18 +1,20 @@
-// @anycable/core, unmodified, in its plain mode, actioncable-v1-json. Run as: node anycable.mjs HOST:PORT APPLICATION
+// @anycable/core, unmodified, in its plain mode (actioncable-v1-json).
+// Run as: node anycable.mjs HOST:PORT APPLICATION
 import { createRequire } from "node:module"
 import process from "node:process"
+import { equal, sleep, succeed, until } from "./scenarios.mjs"
 
 const [server, application] = process.argv.slice(2)
 const npm = new URL("../npm/", import.meta.url)
 const WebSocket = createRequire(npm)("ws")
 const { createCable, createConsumer } = await import(new URL("node_modules/@anycable/core/index.js", npm))
 
-// As in a browser, with what went over the wire.
+// A browser's WebSocket that records its messages.
 class PageSocket extends WebSocket {
   constructor(url, protocols) {
     super(url, protocols, { origin: `http://${server}` })
-    Object.assign(this, { sent: [], heard: [] })
-    this.addEventListener("message", ({ data }) => this.heard.push(JSON.parse(data)))
+    Object.assign(this, { sent: [], received: [] })
+    this.addEventListener("message", ({ data }) => this.received.push(JSON.parse(data)))
     sockets.push(this)
   }
 
@@ -31,25 +33,11 @@ const logger = { debug() {}, info() {}, warn: complain("warn"), error: complain(
 const options = { websocketImplementation: PageSocket, logger, reconnectStrategy: () => 200 }
 const url = user => `ws://${server}/cable?uid=${user}`
 
-const sleep = seconds => new Promise(resolve => setTimeout(resolve, seconds * 1000))
-
-const patience = Number(process.env.PATIENCE || 60)
-
-async function until(what, condition) {
-  for (const deadline = Date.now() + patience * 1000; !condition(); await sleep(0.02)) {
-    if (Date.now() > deadline) throw new Error(`not within ${patience} s: ${what}`)
-  }
-}
-
-function equal(what, got, want) {
-  if (JSON.stringify(got) !== JSON.stringify(want)) throw new Error(`${what}: ${JSON.stringify(got)} instead of ${JSON.stringify(want)}`)
-}
-
 const post = (path, body) => fetch(`${application}${path}`, { method: "POST", body: JSON.stringify(body) })
 const of = user => sockets.filter(socket => new URL(socket.url).searchParams.get("uid") === user)
 const commands = user => of(user).flatMap(socket => socket.sent).map(({ command }) => command)
 
-// The messages of a channel, and what became of it.
+// The messages and events of a channel.
 function watch(channel) {
   const seen = { messages: [], connects: [], disconnects: [], closes: [] }
   channel.on("message", message => seen.messages.push(message))
@@ -80,14 +68,14 @@ async function subscribesPerformsAndReceives() {
 
   stream.disconnect()
   await until("the unsubscribe", () => commands("talks").includes("unsubscribe"))
-  await cable.subscribeTo("EchoChannel", { room: 2 }).ensureSubscribed() // by then the unsubscribe has been run
+  await cable.subscribeTo("EchoChannel", { room: 2 }).ensureSubscribed() // the unsubscribe has run before this is confirmed
   await post("/broadcast", { stream: "anycable", message: { n: 4 } })
   const again = cable.subscribeTo("StreamChannel", { s: ["anycable"] })
-  const anew = watch(again)
+  const newSeen = watch(again)
   await again.ensureSubscribed()
   await post("/broadcast", { stream: "anycable", message: { n: 5 } })
-  await until("the broadcast to the new channel", () => anew.messages.length)
-  equal("after the unsubscribe", [streamed.messages.length, anew.messages], [1, [{ n: 5 }]])
+  await until("the broadcast to the new channel", () => newSeen.messages.length)
+  equal("after the unsubscribe", [streamed.messages.length, newSeen.messages], [1, [{ n: 5 }]])
   cable.disconnect()
 }
 
@@ -103,7 +91,7 @@ async function isRejected() {
   cable.disconnect()
 }
 
-async function twoChannelsOfOneIdentifierShareIt() {
+async function twoChannelsWithOneIdentifierShareASubscription() {
   const cable = createCable(url("shares"), options)
   const first = cable.subscribeTo("EchoChannel"), second = cable.subscribeTo("EchoChannel")
   const seen = [watch(first), watch(second)]
@@ -114,7 +102,7 @@ async function twoChannelsOfOneIdentifierShareIt() {
   cable.disconnect()
 }
 
-async function comesBackAfterARemoteDisconnect() {
+async function reconnectsAfterARemoteDisconnect() {
   const cable = createCable(url("returns"), options)
   const stream = cable.subscribeTo("StreamChannel", { s: ["returns"] })
   const seen = watch(stream)
@@ -128,7 +116,7 @@ async function comesBackAfterARemoteDisconnect() {
   cable.disconnect()
 }
 
-async function staysAwayAfterARemoteDisconnect() {
+async function doesNotReconnectWhenToldNotTo() {
   const cable = createCable(url("stays"), options)
   const closes = []
   cable.on("close", event => closes.push(event?.reason))
@@ -140,7 +128,7 @@ async function staysAwayAfterARemoteDisconnect() {
   equal("sockets", of("stays").length, 1)
 }
 
-async function unauthorizedStaysAway() {
+async function doesNotReconnectWhenUnauthorized() {
   const cable = createCable(`${url("unauthorized")}&mode=reject`, options)
   const error = await cable.connect().then(() => null, error => error)
   equal("the error", error?.reason, "unauthorized")
@@ -148,7 +136,7 @@ async function unauthorizedStaysAway() {
   equal("sockets", of("unauthorized").length, 1)
 }
 
-async function comesBackAfterALostSocket() {
+async function reconnectsAfterALostSocket() {
   const cable = createCable(url("lost"), options)
   const stream = cable.subscribeTo("StreamChannel", { s: ["lost"] })
   const seen = watch(stream)
@@ -161,8 +149,8 @@ async function comesBackAfterALostSocket() {
   cable.disconnect()
 }
 
-// Its stand-in for Rails' own consumer.
-async function playsRailsConsumer() {
+// createConsumer imitates Rails' own consumer.
+async function imitatesRailsConsumer() {
   const consumer = createConsumer(url("consumer"), options)
   const received = []
   let connected = 0
@@ -175,8 +163,8 @@ async function playsRailsConsumer() {
   consumer.disconnect()
 }
 
-// Its monitor counts a connection as dead after two missing pings, and whatever it does not know it complains about.
-async function staysQuiet() {
+// The client takes a connection for dead after two missing pings, and logs whatever it does not know.
+async function isQuietWhenIdle() {
   const cable = createCable(url("quiet"), options)
   const echo = cable.subscribeTo("EchoChannel")
   const seen = watch(echo)
@@ -184,23 +172,14 @@ async function staysQuiet() {
   await sleep(8)
   equal("connects", seen.connects, [false])
   equal("commands", commands("quiet"), ["subscribe"])
-  equal("what is heard besides pings", of("quiet")[0].heard.map(({ type }) => type).filter(type => type !== "ping"), ["welcome", "confirm_subscription"])
+  equal("frames besides pings", of("quiet")[0].received.map(({ type }) => type).filter(type => type !== "ping"), ["welcome", "confirm_subscription"])
   cable.disconnect()
 }
 
 const topic = user => `action_cable/${Buffer.from(`gid://app/User/${user}`).toString("base64url")}`
 
-const scenarios = [subscribesPerformsAndReceives, isRejected, twoChannelsOfOneIdentifierShareIt, comesBackAfterARemoteDisconnect,
-  staysAwayAfterARemoteDisconnect, unauthorizedStaysAway, comesBackAfterALostSocket, playsRailsConsumer, staysQuiet]
-const results = await Promise.all(scenarios.map(async scenario => {
-  try {
-    await scenario()
-    console.log(`ok ${scenario.name}`)
-    return true
-  } catch (error) {
-    console.log(`not ok ${scenario.name}: ${error.stack}`)
-    return false
-  }
-}))
-for (const complaint of complaints) console.log(`the client complains: ${complaint}`)
-process.exit(results.every(Boolean) && complaints.length === 0 ? 0 : 1)
+const scenarios = [subscribesPerformsAndReceives, isRejected, twoChannelsWithOneIdentifierShareASubscription, reconnectsAfterARemoteDisconnect,
+  doesNotReconnectWhenToldNotTo, doesNotReconnectWhenUnauthorized, reconnectsAfterALostSocket, imitatesRailsConsumer, isQuietWhenIdle]
+const ok = await succeed(scenarios)
+for (const complaint of complaints) console.log(`the client logs: ${complaint}`)
+process.exit(ok && complaints.length === 0 ? 0 : 1)

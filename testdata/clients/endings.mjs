@@ -1,13 +1,13 @@
-// What becomes of a client whose connection is refused or ended. Run as: node endings.mjs VERSION HOST:PORT APPLICATION
+// What a client does when its connection is rejected or closed. Run as: node endings.mjs VERSION HOST:PORT APPLICATION
 import { Page, atLeast, broadcast, equal, run, sleep, until } from "./client.mjs"
 
 const disconnectTopic = user => `action_cable/${Buffer.from(`gid://app/User/${user}`).toString("base64url")}`
 
 // case 146
-async function unauthorizedStaysAway() {
+async function doesNotReconnectWhenUnauthorized() {
   const page = new Page("unauthorized", "&mode=reject")
   const echo = page.subscribe("EchoChannel")
-  if (!atLeast("6.0")) return // it comes back for ever, as it does to Rails
+  if (!atLeast("6.0")) return // it reconnects forever, with Rails too
   await until("disconnected", () => echo.disconnected.length)
   equal("willAttemptReconnect", echo.disconnected[0].willAttemptReconnect, false)
   await sleep(30)
@@ -15,9 +15,9 @@ async function unauthorizedStaysAway() {
 }
 
 // case 147
-async function comesBackAfterARemoteDisconnect() {
+async function reconnectsAfterARemoteDisconnect() {
   const page = new Page("comesback")
-  const stream = page.subscribe({ channel: "StreamChannel", s: [page.user] }) // live after the topic for disconnects
+  const stream = page.subscribe({ channel: "StreamChannel", s: [page.user] }) // live later than the topic for remote disconnects
   await until("connected", () => stream.connected.length)
   await broadcast(disconnectTopic(page.user), { type: "disconnect", reconnect: true })
   await until("disconnected", () => stream.disconnected.length)
@@ -27,10 +27,10 @@ async function comesBackAfterARemoteDisconnect() {
 }
 
 // case 148
-async function staysAwayAfterARemoteDisconnect() {
+async function doesNotReconnectWhenToldNotTo() {
   if (!atLeast("6.0")) return
   const page = new Page("staysaway")
-  const stream = page.subscribe({ channel: "StreamChannel", s: [page.user] }) // live after the topic for disconnects
+  const stream = page.subscribe({ channel: "StreamChannel", s: [page.user] }) // live later than the topic for remote disconnects
   await until("connected", () => stream.connected.length)
   await broadcast(disconnectTopic(page.user), { type: "disconnect", reconnect: false })
   await until("disconnected", () => stream.disconnected.length)
@@ -40,11 +40,11 @@ async function staysAwayAfterARemoteDisconnect() {
 }
 
 // case 154
-async function aRefusedHandshakeIsRetried() {
+async function retriesARejectedHandshake() {
   const page = new Page("refused", "&origin=http://evil.example")
   const echo = page.subscribe("EchoChannel")
   await until("two attempts", () => page.sockets.length >= 2)
   for (const callback of ["connected", "received", "rejected"]) equal(callback, echo[callback].length, 0)
 }
 
-run([unauthorizedStaysAway, comesBackAfterARemoteDisconnect, staysAwayAfterARemoteDisconnect, aRefusedHandshakeIsRetried])
+run([doesNotReconnectWhenUnauthorized, reconnectsAfterARemoteDisconnect, doesNotReconnectWhenToldNotTo, retriesARejectedHandshake])

@@ -1,33 +1,34 @@
-// What becomes of a page at the end of its token. Run as: node expiry.mjs VERSION HOST:PORT APPLICATION TOKEN FRESH_TOKEN
+// What a page does when its token expires.
+// Run as: node expiry.mjs VERSION HOST:PORT APPLICATION TOKEN FRESH_TOKEN
 import process from "node:process"
 import { Page, equal, run, until } from "./client.mjs"
 
 const [token, fresh] = process.argv.slice(5)
 
-// With a fixed URL it comes back with the same token, is refused, and stays away.
-async function aFixedURLIsRefusedForGood() {
+// A page with a fixed URL reconnects with the same token, is rejected, and gives up.
+async function givesUpWithAFixedURL() {
   const page = new Page("fixed", `&token=${token}`)
   const echo = page.subscribe("EchoChannel")
   await until("connected", () => echo.connected.length)
   await until("disconnected twice", () => echo.disconnected.length === 2)
   equal("willAttemptReconnect at exp", echo.disconnected[0].willAttemptReconnect, true)
   equal("willAttemptReconnect with the old token", echo.disconnected[1].willAttemptReconnect, false)
-  equal("reasons", page.heard("disconnect").map(frame => frame.reason).join(), "token_expired,unauthorized")
+  equal("reasons", page.received("disconnect").map(frame => frame.reason).join(), "token_expired,unauthorized")
 }
 
-// With a function it brings the token that there is then.
-async function aFunctionBringsTheTokenOfTheDay() {
+// A page with a function as URL reconnects with the current token.
+async function reconnectsWithTheCurrentToken() {
   let current = token
   const page = new Page("function", () => `&token=${current}`)
   const echo = page.subscribe("EchoChannel")
   await until("connected", () => echo.connected.length)
   current = fresh
   await until("connected again", () => echo.connected.length === 2)
-  equal("reasons", page.heard("disconnect").map(frame => frame.reason).join(), "token_expired")
+  equal("reasons", page.received("disconnect").map(frame => frame.reason).join(), "token_expired")
 }
 
-// One that was late can still go on: it is told that it is left alone.
-async function whoWasRefusedCanAskAgain() {
+// A page that was rejected learns that the client has given up, and can connect again.
+async function connectsAgainAfterARejection() {
   let current = token
   const page = new Page("late", () => `&token=${current}`)
   const echo = page.subscribe("EchoChannel")
@@ -40,4 +41,4 @@ async function whoWasRefusedCanAskAgain() {
   await until("connected again", () => echo.connected.length === 2)
 }
 
-run([aFixedURLIsRefusedForGood, aFunctionBringsTheTokenOfTheDay, whoWasRefusedCanAskAgain])
+run([givesUpWithAFixedURL, reconnectsWithTheCurrentToken, connectsAgainAfterARejection])

@@ -1,9 +1,9 @@
-// A minute on the wire: pings alone keep a client, and 20 messages a second, which the caller publishes on the stream
-// "flow", do not keep the pings away. Run as: node idle.mjs VERSION HOST:PORT APPLICATION
+// A minute on one connection: pings alone keep a client connected, and 20 messages a second, which the caller publishes
+// on the stream "flow", do not delay the pings. Run as: node idle.mjs VERSION HOST:PORT APPLICATION
 import { Page, equal, run, sleep, until } from "./client.mjs"
 
 // case 153
-async function idles() {
+async function staysConnectedWhenIdle() {
   const page = new Page("idles")
   const echo = page.subscribe("EchoChannel")
   await until("connected", () => echo.connected.length)
@@ -13,7 +13,7 @@ async function idles() {
 }
 
 // case 153
-async function isBusy() {
+async function staysConnectedWhenBusy() {
   const page = new Page("busy")
   const stream = page.subscribe({ channel: "StreamChannel", s: ["flow"] })
   await until("connected", () => stream.connected.length)
@@ -23,4 +23,4 @@ async function isBusy() {
   await until("half of the messages of a minute", () => stream.received.length >= 600)
 }
 
-run([idles, isBusy])
+run([staysConnectedWhenIdle, staysConnectedWhenBusy])

@@ -1,9 +1,9 @@
-// The server is killed and started again by the caller, after the line "connected".
+// After the line "connected" the caller kills the server and starts it again.
 // Run as: node restart.mjs VERSION HOST:PORT APPLICATION
 import { Page, broadcast, run, until } from "./client.mjs"
 
 // case 152
-async function comesBack() {
+async function reconnects() {
   const page = new Page("survivor")
   const echo = page.subscribe("EchoChannel")
   const stream = page.subscribe({ channel: "StreamChannel", s: [page.user] })
@@ -16,4 +16,4 @@ async function comesBack() {
   await until("the broadcast", () => stream.received.length)
 }
 
-run([comesBack])
+run([reconnects])

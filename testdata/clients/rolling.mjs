@@ -1,4 +1,5 @@
-// Both nodes behind a load balancer are restarted by the caller, after the line "connected". News { n } come all the time, and { end } at last.
+// After the line "connected" the caller restarts both nodes behind a load balancer. It broadcasts { n } all the time, and
+// { end } at the end.
 // Run as: node rolling.mjs VERSION HOST:PORT APPLICATION
 import { Page, equal, patience, run, until } from "./client.mjs"
 
@@ -15,7 +16,7 @@ async function followsTheNews() {
     if (i > 0 && n <= numbers[i - 1]) throw new Error(`number ${n} came after ${numbers[i - 1]}`)
   })
   equal("times connected", news.connected.length, news.disconnected.length + 1)
-  equal("disconnects after which it comes back", news.disconnected.filter(({ willAttemptReconnect }) => willAttemptReconnect).length, news.disconnected.length)
+  equal("disconnects with willAttemptReconnect", news.disconnected.filter(({ willAttemptReconnect }) => willAttemptReconnect).length, news.disconnected.length)
 }
 
 run([followsTheNews])

@@ -1,4 +1,4 @@
-// What an application sees of its subscriptions. Run as: node subscriptions.mjs VERSION HOST:PORT APPLICATION
+// The callbacks of subscriptions. Run as: node subscriptions.mjs VERSION HOST:PORT APPLICATION
 import { Page, atLeast, equal, repeats, run, sleep, until } from "./client.mjs"
 
 // case 143
@@ -38,8 +38,8 @@ async function isRejectedOnce() {
 }
 
 // case 149
-async function subscribesAnewInTheSameTick() {
-  const page = new Page("anew")
+async function subscribesAgainInTheSameTick() {
+  const page = new Page("again")
   const first = page.subscribe("EchoChannel")
   await until("connected", () => first.connected.length)
   first.subscription.unsubscribe()
@@ -51,7 +51,7 @@ async function subscribesAnewInTheSameTick() {
 }
 
 // case 150
-async function twinsAreConfirmedOnce() {
+async function confirmsTwoSubscriptionsWithOneIdentifierOnce() {
   const page = new Page("twins")
   const first = page.subscribe("EchoChannel")
   await until("connected", () => first.connected.length)
@@ -59,7 +59,7 @@ async function twinsAreConfirmedOnce() {
   const second = page.subscribe("EchoChannel")
   await sleep(3)
   equal("connected on the second object", second.connected.length, 0)
-  equal("confirmations", page.heard("confirm_subscription").length, 1)
+  equal("confirmations", page.received("confirm_subscription").length, 1)
   if (repeats) await until("the client repeats its subscribe", () => page.sent("subscribe").length >= sent + 3)
   second.subscription.perform("echo")
   await until("the echo on both", () => first.received.length && second.received.length)
@@ -72,11 +72,11 @@ async function subscribesBeforeTheWelcome() {
   await until("connected", () => echo.connected.length)
   await sleep(1)
   equal("connected", echo.connected.length, 1)
-  equal("confirmations", page.heard("confirm_subscription").length, 1)
+  equal("confirmations", page.received("confirm_subscription").length, 1)
 }
 
 // case 155
-async function offersAToken() {
+async function offersATokenAsSubprotocol() {
   if (!atLeast("7.1")) return
   const page = new Page("token")
   page.consumer.addSubProtocol("tok.abc")
@@ -85,4 +85,4 @@ async function offersAToken() {
   equal("sub-protocol", page.sockets.at(-1).protocol, "actioncable-v1-json")
 }
 
-run([connectsOnce, performsAndSends, isRejectedOnce, subscribesAnewInTheSameTick, twinsAreConfirmedOnce, subscribesBeforeTheWelcome, offersAToken])
+run([connectsOnce, performsAndSends, isRejectedOnce, subscribesAgainInTheSameTick, confirmsTwoSubscriptionsWithOneIdentifierOnce, subscribesBeforeTheWelcome, offersATokenAsSubprotocol])

@@ -9,13 +9,14 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// The attack suite: what hostile clients do, one file a family. While an attack goes on an honest client must not notice
-// (see honest); afterwards nothing of it may be left (see vitals), and the log must have been spared.
+// What hostile clients do, one file for each kind. During an attack an honest client must be served as
+// usual (see honestClient). After it catenary must have released what the attack used (see vitals), and the
+// log must have no more than a line a minute of a kind.
 //
-// In `make test` the attacks are short. `make attack` makes them in full.
+// `make test` runs short attacks, `make attack` full ones.
 var full = os.Getenv("ATTACK") == "full"
 
-// dose is how much of an attack there is.
+// dose returns the size of an attack.
 func dose(short, long int) int {
 	if full {
 		return long
@@ -26,12 +27,12 @@ func dose(short, long int) int {
 // A victim is a catenary that is attacked, with the lab and Redis behind it.
 type victim struct {
 	*stage.Edge
-	quiet time.Duration // the honest client's round trip, before
+	baseline time.Duration // the honest client's median round trip without an attack
 
-	hostile []io.Closer // the attack's connections that may still be open
+	hostile []io.Closer // connections that the attack may leave open
 }
 
-// startVictim starts it so that the addresses of loopback count as those of browsers.
+// startVictim starts a catenary that takes loopback addresses for those of browsers.
 func startVictim(t *testing.T, flags ...string) *victim {
 	t.Helper()
 	if !full {
@@ -49,10 +50,10 @@ func startVictim(t *testing.T, flags ...string) *victim {
 	if w.Catenary, err = stage.StartCatenary(w.App, append(victimFlags, flags...)...); err != nil {
 		t.Fatal(err)
 	}
-	return (&victim{Edge: &stage.Edge{T: t, Redis: w.Redis, App: w.App, Nodes: []*stage.Catenary{w.Catenary}}}).calm()
+	return (&victim{Edge: &stage.Edge{T: t, Redis: w.Redis, App: w.App, Nodes: []*stage.Catenary{w.Catenary}}}).measureBaseline()
 }
 
-// another is a catenary with other settings in front of the same application.
+// another starts a catenary with other settings in front of the same application.
 func (v *victim) another(flags ...string) *victim {
 	v.Helper()
 	node, err := stage.StartCatenary(v.App, append(victimFlags, flags...)...)
@@ -60,42 +61,42 @@ func (v *victim) another(flags ...string) *victim {
 		v.Fatal(err)
 	}
 	v.Cleanup(node.Process.Kill)
-	return (&victim{Edge: &stage.Edge{T: v.T, Redis: v.Redis, App: v.App, Nodes: []*stage.Catenary{node}}}).calm()
+	return (&victim{Edge: &stage.Edge{T: v.T, Redis: v.Redis, App: v.App, Nodes: []*stage.Catenary{node}}}).measureBaseline()
 }
 
-// victimFlags are those of all. With pprof a test can have the memory cleaned up before it looks.
+// victimFlags are the flags of every victim. With pprof a test can run the garbage collector.
 var victimFlags = []string{"--trusted-proxies", "10.0.0.0/8", "--operations-pprof"}
 
-// calm measures what the honest client is used to.
-func (v *victim) calm() *victim {
+// measureBaseline measures the honest client's round trip without an attack.
+func (v *victim) measureBaseline() *victim {
 	v.Helper()
-	client := v.honestClient()
-	for client.trips() < 20 {
+	client := v.startHonestClient()
+	for client.roundTrips() < 20 {
 		time.Sleep(50 * time.Millisecond)
 	}
-	v.quiet = client.leave()
+	v.baseline = client.stop()
 	return v
 }
 
-// attack is one attack. Its connections are closed when it returns.
+// attack runs one attack as a subtest. It closes the attack's connections when do returns.
 func (v *victim) attack(name string, do func(v *victim)) {
 	v.T.Run(name, func(t *testing.T) {
-		v := &victim{Edge: &stage.Edge{T: t, Redis: v.Redis, App: v.App, Nodes: v.Nodes}, quiet: v.quiet}
-		client, before, began := v.honestClient(), v.vitals(), time.Now()
+		v := &victim{Edge: &stage.Edge{T: t, Redis: v.Redis, App: v.App, Nodes: v.Nodes}, baseline: v.baseline}
+		client, before, began := v.startHonestClient(), v.vitals(), time.Now()
 		v.hostile = nil
 		do(v)
 		for _, conn := range v.hostile {
 			conn.Close()
 		}
-		during := client.leave()
-		v.recovers(before)
-		v.spareTheLog(began)
-		t.Logf("the honest client's round trip: %v quiet, %v under attack, in the median", v.quiet.Round(time.Millisecond/10), during.Round(time.Millisecond/10))
+		during := client.stop()
+		v.expectRecovery(before)
+		v.expectQuietLog(began)
+		t.Logf("median round trip of the honest client: %v before, %v under attack", v.baseline.Round(time.Millisecond/10), during.Round(time.Millisecond/10))
 	})
 }
 
-// from connects from the attacker's address, and does not fail if it is turned away.
-func (v *victim) from(address, path string, changes ...string) *stage.Browser {
+// connectFrom connects from an attacker's address. The handshake may be rejected.
+func (v *victim) connectFrom(address, path string, changes ...string) *stage.Browser {
 	v.Helper()
 	node := v.Nodes[0].Address
 	b, err := stage.DialFrom(address, node, stage.Handshake("GET", path, node, changes))
@@ -106,16 +107,16 @@ func (v *victim) from(address, path string, changes ...string) *stage.Browser {
 	return b
 }
 
-// welcomed connects from the attacker's address as a client that has not begun its attack.
-func (v *victim) welcomed(address string) *stage.Browser {
+// open connects from an attacker's address and expects the welcome.
+func (v *victim) open(address string) *stage.Browser {
 	v.Helper()
-	b := v.from(address, "/cable")
-	v.Hears(b, stage.Welcome)
+	b := v.connectFrom(address, "/cable")
+	v.Expect(b, stage.Welcome)
 	return b
 }
 
-// ends waits for the end of the connection and returns the last that it said, pings left out.
-func (v *victim) ends(b *stage.Browser) (last string) {
+// waitForEnd waits for the end of the connection and returns the last frame, except pings.
+func (v *victim) waitForEnd(b *stage.Browser) (last string) {
 	v.Helper()
 	for {
 		e, ok := stage.NextFrame(b)

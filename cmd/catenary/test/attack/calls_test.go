@@ -19,12 +19,12 @@ import (
 
 func TestAttack_Calls(t *testing.T) {
 	v := startFront(t)
-	v.attack("to Rails from outside", callsFromOutside)
-	v.attack("to Puma, forged", forgedCalls)
-	v.attack("smuggled in other requests", smuggledCalls)
+	v.attack("calls to Rails from outside", callsFromOutside)
+	v.attack("forged calls to Puma", forgedCalls)
+	v.attack("calls smuggled in other requests", smuggledCalls)
 }
 
-// startFront starts catenary as everybody's front, with Rails behind it.
+// startFront starts catenary as the web server in front of everything, with Rails as its child.
 func startFront(t *testing.T) *victim {
 	t.Helper()
 	if !full {
@@ -35,14 +35,14 @@ func startFront(t *testing.T) *victim {
 		t.Fatal(err)
 	}
 	t.Cleanup(redis.Close)
-	path, err := stage.Built()
+	path, err := stage.Binary()
 	if err != nil {
 		t.Fatal(err)
 	}
 	front, rails := &stage.Catenary{Address: stage.FreeAddress(), Operations: stage.FreeAddress()}, &stage.App{Address: stage.FreeAddress()}
 	env := []string{"REDIS_URL=" + redis.URL(), "CATENARY_SECRET=" + stage.SecretKeyBase, "RAILS=" + stage.RailsVersion(), "LAB_LOG_LEVEL=fatal", "RUBYLIB=" + stage.ProjectRoot + "/rpc/rails/lib"}
-	giveBack := stage.BootTurn()
-	defer giveBack()
+	release := stage.BootTurn()
+	defer release()
 	front.Process, err = stage.Start(stage.ProjectRoot, env, path, "--listen", front.Address, "--operations-listen", front.Operations,
 		"--backend-url", rails.URL(), "--broadcasts-redis-url", redis.URL(), "--trusted-proxies", "10.0.0.0/8", "--shutdown-grace", "2s", "--", "script/puma", "testdata/lab")
 	if err != nil {
@@ -53,17 +53,17 @@ func startFront(t *testing.T) *victim {
 	if err := front.Process.WaitFor(front.Ready); err != nil {
 		t.Fatal(err)
 	}
-	giveBack()
-	return (&victim{Edge: &stage.Edge{T: t, Redis: redis, App: rails, Nodes: []*stage.Catenary{front}}}).calm()
+	release()
+	return (&victim{Edge: &stage.Edge{T: t, Redis: redis, App: rails, Nodes: []*stage.Catenary{front}}}).measureBaseline()
 }
 
-// A call as catenary makes it, or nearly.
+// A forgery is a call as catenary sends it, with changes.
 type forgery struct {
 	path, body    string
 	secret, nonce string
 	age           time.Duration
 	signedBody    string // "": body
-	more          string // lines of the head
+	more          string // further header lines
 }
 
 const anyCall = `{"v":1,"node":"n","calls":[]}`
@@ -90,8 +90,8 @@ func hmacOf(key []byte, text string) []byte {
 	return mac.Sum(nil)
 }
 
-// say sends raw bytes and returns the first answer.
-func (v *victim) say(address, request string) (status int, body string) {
+// sendRaw sends raw bytes and returns the first response.
+func (v *victim) sendRaw(address, request string) (status int, body string) {
 	v.Helper()
 	conn, err := stage.Connect("", address)
 	if err != nil {
@@ -108,77 +108,77 @@ func (v *victim) say(address, request string) (status int, body string) {
 	return response.StatusCode, string(text)
 }
 
-// spellings of the path that somebody could take for it.
+// spellings are variants of the path that a server could take for it.
 var spellings = []string{
 	"/_catenary", "/_catenary/", "//_catenary", "/_catenary//", "/%5fcatenary", "/%5Fcatenary", "/_CATENARY", "/_Catenary", "/./_catenary", "/x/../_catenary",
 	"/_catenary?x=1", "/_catenary;x", "/_catenary%2f", "/_catenary%20", "/_catenary%00", "/%2f_catenary", "/%2e/_catenary", "/_catenar%79", "/_catenary.json", "/cable/../_catenary",
 	"http://localhost/_catenary", "http://localhost//_catenary", "/_catenary#x",
 }
 
-// callsFromOutside are signed well, and must not be passed on all the same.
+// callsFromOutside sends correctly signed calls that catenary must not pass on.
 func callsFromOutside(v *victim) {
 	front := v.Nodes[0].Address
 	for _, path := range spellings {
 		for _, more := range []string{"", "Connection: close, X-Forwarded-For\r\n", "X-Forwarded-For: 127.0.0.1\r\nForwarded: for=127.0.0.1\r\n"} {
-			status, body := v.say(front, forgery{path: path, body: anyCall, secret: stage.SecretKeyBase, more: more}.String())
+			status, body := v.sendRaw(front, forgery{path: path, body: anyCall, secret: stage.SecretKeyBase, more: more}.String())
 			if status != http.StatusNotFound && status != http.StatusBadRequest || strings.Contains(body, `"process":"b-`) || strings.Contains(body, "catenary") {
 				v.Errorf("%s: %d %.200s", path, status, body)
 			}
 		}
 	}
 	for _, header := range []string{"X-HTTP-Method-Override: POST\r\n", "X-Original-URL: /_catenary\r\n", "X-Rewrite-URL: /_catenary\r\n"} {
-		if _, body := v.say(front, forgery{path: "/up?_method=POST", body: anyCall, secret: stage.SecretKeyBase, more: header}.String()); strings.Contains(body, `"process":"b-`) || strings.Contains(body, "catenary") {
+		if _, body := v.sendRaw(front, forgery{path: "/up?_method=POST", body: anyCall, secret: stage.SecretKeyBase, more: header}.String()); strings.Contains(body, `"process":"b-`) || strings.Contains(body, "catenary") {
 			v.Errorf("%s: %.200s", header, body)
 		}
 	}
 }
 
-// forgedCalls come to Puma itself, from this machine and, as Puma is told, from another.
+// forgedCalls sends forged calls to Puma, from this machine and, by X-Forwarded-For, from another.
 func forgedCalls(v *victim) {
 	good := forgery{path: "/_catenary", body: anyCall, secret: stage.SecretKeyBase, nonce: strings.Repeat("0f", 16)}
-	status, body := v.say(v.App.Address, good.String())
+	status, body := v.sendRaw(v.App.Address, good.String())
 	if status != http.StatusOK || !strings.Contains(body, `"process":"b-`) {
-		v.Fatalf("a good call is answered with %d %s", status, body)
+		v.Fatalf("a good call was answered with %d %s", status, body)
 	}
 	forged := map[string]forgery{
-		"again":                    good,
-		"again, with another case": {path: "/_catenary", body: anyCall, secret: stage.SecretKeyBase, nonce: strings.Repeat("0F", 16)},
-		"with another secret":      {path: "/_catenary", body: anyCall, secret: "guessed"},
-		"with no secret":           {path: "/_catenary", body: anyCall},
-		"of yesterday":             {path: "/_catenary", body: anyCall, secret: stage.SecretKeyBase, age: 24 * time.Hour},
-		"of two minutes ago":       {path: "/_catenary", body: anyCall, secret: stage.SecretKeyBase, age: 2 * time.Minute},
-		"of tomorrow":              {path: "/_catenary", body: anyCall, secret: stage.SecretKeyBase, age: -24 * time.Hour},
-		"with another body":        {path: "/_catenary", body: `{"v":1,"node":"m","calls":[]}`, signedBody: anyCall, secret: stage.SecretKeyBase},
-		"with a line feed":         {path: "/_catenary", body: anyCall, secret: stage.SecretKeyBase, nonce: strings.Repeat("0", 31) + "g"},
-		"with a short nonce":       {path: "/_catenary", body: anyCall, secret: stage.SecretKeyBase, nonce: "1"},
+		"repeated":              good,
+		"repeated in uppercase": {path: "/_catenary", body: anyCall, secret: stage.SecretKeyBase, nonce: strings.Repeat("0F", 16)},
+		"with another secret":   {path: "/_catenary", body: anyCall, secret: "guessed"},
+		"without a secret":      {path: "/_catenary", body: anyCall},
+		"a day old":             {path: "/_catenary", body: anyCall, secret: stage.SecretKeyBase, age: 24 * time.Hour},
+		"two minutes old":       {path: "/_catenary", body: anyCall, secret: stage.SecretKeyBase, age: 2 * time.Minute},
+		"a day ahead":           {path: "/_catenary", body: anyCall, secret: stage.SecretKeyBase, age: -24 * time.Hour},
+		"with another body":     {path: "/_catenary", body: `{"v":1,"node":"m","calls":[]}`, signedBody: anyCall, secret: stage.SecretKeyBase},
+		"with a bad nonce":      {path: "/_catenary", body: anyCall, secret: stage.SecretKeyBase, nonce: strings.Repeat("0", 31) + "g"},
+		"with a short nonce":    {path: "/_catenary", body: anyCall, secret: stage.SecretKeyBase, nonce: "1"},
 	}
-	_, unknown := v.say(v.App.Address, "POST /unknown HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 192.0.2.1\r\nContent-Length: 0\r\n\r\n")
+	_, unknown := v.sendRaw(v.App.Address, "POST /unknown HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 192.0.2.1\r\nContent-Length: 0\r\n\r\n")
 	for name, f := range forged {
-		if status, body := v.say(v.App.Address, f.String()); status != http.StatusForbidden || strings.Contains(body, `"process":"b-`) {
+		if status, body := v.sendRaw(v.App.Address, f.String()); status != http.StatusForbidden || strings.Contains(body, `"process":"b-`) {
 			v.Errorf("a call %s: %d %.200s", name, status, body)
 		}
 		f.more = "X-Forwarded-For: 192.0.2.1\r\n"
-		if status, body := v.say(v.App.Address, f.String()); status != http.StatusNotFound || body != unknown {
-			v.Errorf("a call %s, from elsewhere: %d %.200s", name, status, body)
+		if status, body := v.sendRaw(v.App.Address, f.String()); status != http.StatusNotFound || body != unknown {
+			v.Errorf("a call %s, from another machine: %d %.200s", name, status, body)
 		}
 	}
 	for _, path := range spellings[1:] {
 		if strings.ContainsAny(path, "?#") || path == "http://localhost/_catenary" {
-			continue // it is the path itself, and Puma is not for everybody to reach
+			continue // the path itself; in production Puma is not reachable from outside
 		}
-		if status, body := v.say(v.App.Address, forgery{path: path, body: anyCall, secret: stage.SecretKeyBase}.String()); status == http.StatusOK || strings.Contains(body, `"process":"b-`) {
+		if status, body := v.sendRaw(v.App.Address, forgery{path: path, body: anyCall, secret: stage.SecretKeyBase}.String()); status == http.StatusOK || strings.Contains(body, `"process":"b-`) {
 			v.Errorf("%s: %d %.200s", path, status, body)
 		}
 	}
 	for name, body := range map[string]string{
-		"no JSON": "{", "a number": "1", "deep": strings.Repeat("[", 100_000), "no call": `{"v":1,"calls":[1,null,"x",{}]}`, "no text": "{\"v\":1,\"node\":\"\xff\",\"calls\":[]}", "another version": `{"v":2}`,
-	} { // signed: from a catenary that is mad
+		"invalid JSON": "{", "a number": "1", "deep": strings.Repeat("[", 100_000), "no call": `{"v":1,"calls":[1,null,"x",{}]}`, "invalid UTF-8": "{\"v\":1,\"node\":\"\xff\",\"calls\":[]}", "another version": `{"v":2}`,
+	} { // signed, as if catenary had gone wrong
 		v.Log(name)
-		v.say(v.App.Address, forgery{path: "/_catenary", body: body, secret: stage.SecretKeyBase}.String())
+		v.sendRaw(v.App.Address, forgery{path: "/_catenary", body: body, secret: stage.SecretKeyBase}.String())
 	}
 }
 
-// smuggledCalls stand in the bodies of requests about whose ends a front and Puma could disagree.
+// smuggledCalls hides calls in requests whose end catenary and Puma could see in different places.
 func smuggledCalls(v *victim) {
 	call := forgery{path: "/_catenary", body: anyCall, secret: stage.SecretKeyBase}
 	chunk := fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(call.String()), call)
@@ -218,20 +218,21 @@ func smuggledCalls(v *victim) {
 		"a tunnel":               "CONNECT " + v.App.Address + " HTTP/1.1\r\nHost: " + v.App.Address + "\r\n\r\n" + call.String(),
 	}
 	for name, raw := range shapes {
-		if answers := v.hearAll(raw); strings.Contains(answers, `"process":"b-`) {
+		if answers := v.exchangeRaw(raw); strings.Contains(answers, `"process":"b-`) {
 			v.Errorf("%s: the call was answered:\n%.1000s", name, answers)
 		}
 	}
-	// Nor is it a way to what listens beside.
+	// The proxy must not give access to the operations listener.
 	for _, target := range []string{"http://" + v.Nodes[0].Operations + "/metrics", "http://" + v.Nodes[0].Operations + "/ready"} {
-		if answers := v.hearAll("GET " + target + " HTTP/1.1\r\nHost: " + v.Nodes[0].Operations + "\r\nConnection: close\r\n\r\n"); strings.Contains(answers, "200 OK") {
+		if answers := v.exchangeRaw("GET " + target + " HTTP/1.1\r\nHost: " + v.Nodes[0].Operations + "\r\nConnection: close\r\n\r\n"); strings.Contains(answers, "200 OK") {
 			v.Errorf("%s: %.200s", target, answers)
 		}
 	}
 }
 
-// hearAll sends raw bytes to the front and returns all that it says, until it closes or says nothing more.
-func (v *victim) hearAll(raw string) string {
+// exchangeRaw sends raw bytes to catenary and returns all that comes back, until the connection
+// closes or nothing comes for a while.
+func (v *victim) exchangeRaw(raw string) string {
 	v.Helper()
 	conn, err := stage.Connect("", v.Nodes[0].Address)
 	if err != nil {

@@ -18,27 +18,27 @@ import (
 
 func TestAttack_Handshakes(t *testing.T) {
 	v := startVictim(t, "--limits-header-timeout", "2s")
-	v.attack("from pages of other origins", crossSite)
-	v.attack("that never end", slowloris)
-	v.another("--limits-connections-per-address", fmt.Sprint(perAddress()), "--limits-header-timeout", "1m").attack("that never begin", mute)
-	v.attack("with headers that are bombs", headerBombs)
-	v.another("--limits-handshakes-per-second-per-address", "2").attack("ten thousand from one address", storm)
-	v.attack("with bytes that are no text", rawBytes)
+	v.attack("handshakes from pages of other origins", crossSite)
+	v.attack("handshakes that never end", slowloris)
+	v.another("--limits-connections-per-address", fmt.Sprint(perAddress()), "--limits-header-timeout", "1m").attack("connections without a handshake", silentConnections)
+	v.attack("handshakes with too many headers", headerBombs)
+	v.another("--limits-handshakes-per-second-per-address", "2").attack("ten thousand handshakes from one address", storm)
+	v.attack("handshakes with invalid bytes", rawBytes)
 }
 
-// crossSite comes from a page that the application does not know.
+// crossSite connects from pages whose origins are not allowed.
 func crossSite(v *victim) {
 	host := v.Nodes[0].Address
 	for _, origin := range []string{
 		"http://evil.example", "null", "", "https://" + host, "http://" + host + ".evil.example", "http://evil.example/http://" + host, "http://" + host + "\t, http://" + host,
 	} {
-		if b := v.from("127.0.1.1", "/cable", "Origin: "+origin); b.Response.StatusCode != http.StatusNotFound {
+		if b := v.connectFrom("127.0.1.1", "/cable", "Origin: "+origin); b.Response.StatusCode != http.StatusNotFound {
 			v.Errorf("origin %q: got %s", origin, b.Response.Status)
 		}
 	}
 }
 
-// slowloris keeps many handshakes open by giving them a byte now and then.
+// slowloris keeps many handshakes open by sending a byte now and then.
 func slowloris(v *victim) {
 	request := stage.Handshake("GET", "/cable", v.Nodes[0].Address, nil)
 	beginnings := []string{"", "G", "GET /" + strings.Repeat("a", 4000), request[:len(request)/2], request[:len(request)-2], "GET / HTTP/1.1\r\n"}
@@ -58,18 +58,19 @@ func slowloris(v *victim) {
 			}()
 			conn.SetReadDeadline(time.Now().Add(stage.Patience))
 			if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
-				v.Errorf("a handshake that began with %.20q is left open", beginnings[n%len(beginnings)])
+				v.Errorf("a handshake that began with %.20q stayed open", beginnings[n%len(beginnings)])
 			}
 		})
 	}
 	all.Wait()
-	v.reaches("handshakes that are not complete", incomplete, float64(dose(120, 2000)))
+	v.waitForCount("incomplete handshakes", incomplete, float64(dose(120, 2000)))
 }
 
 func perAddress() int { return dose(150, 2100) }
 
-// mute is more connections from one address than may be, on which nothing is said.
-func mute(v *victim) {
+// silentConnections opens more connections from one address than allowed, and sends nothing on
+// them.
+func silentConnections(v *victim) {
 	rejected := func(s stage.Scraped) float64 {
 		return s.Reason("catenary_handshakes_rejected_total", "connections_per_address")
 	}
@@ -83,15 +84,15 @@ func mute(v *victim) {
 			break
 		}
 	}
-	v.reaches("connections that are rejected", rejected, 1)
-	v.Hears(v.from("127.0.1.8", "/cable"), stage.Welcome)
+	v.waitForCount("rejected connections", rejected, 1)
+	v.Expect(v.connectFrom("127.0.1.8", "/cable"), stage.Welcome)
 }
 
 func incomplete(s stage.Scraped) float64 {
 	return s.Reason("catenary_handshakes_rejected_total", "incomplete")
 }
 
-// headerBombs are more than a browser would ever send.
+// headerBombs sends far larger headers than any browser.
 func headerBombs(v *victim) {
 	bombs := map[string]string{
 		"one of 1 MB":      "X: " + strings.Repeat("x", 1<<20) + "\r\n",
@@ -104,9 +105,9 @@ func headerBombs(v *victim) {
 			v.Errorf("headers, %s: got %d", name, status)
 		}
 	}
-	for n := range dose(20, 200) { // as much as is allowed, of many small ones
-		b := v.from(fmt.Sprintf("127.0.1.%d", 30+n%10), "/cable?"+strings.Repeat("<", 8000), strings.Split(strings.TrimSpace(manyHeaders(3000)), "\r\n")...)
-		v.Hears(b, stage.Welcome)
+	for n := range dose(20, 200) { // many small headers, just below the limit
+		b := v.connectFrom(fmt.Sprintf("127.0.1.%d", 30+n%10), "/cable?"+strings.Repeat("<", 8000), strings.Split(strings.TrimSpace(manyHeaders(3000)), "\r\n")...)
+		v.Expect(b, stage.Welcome)
 	}
 }
 
@@ -118,7 +119,7 @@ func manyHeaders(n int) string {
 	return all.String()
 }
 
-// answer sends a request and returns the status of the answer, 0 if there is none.
+// answer sends a request and returns the status of the response, 0 if there is none.
 func (v *victim) answer(from, request string) int {
 	v.Helper()
 	conn, err := stage.Connect(from, v.Nodes[0].Address)
@@ -136,7 +137,7 @@ func (v *victim) answer(from, request string) int {
 	return response.StatusCode
 }
 
-// storm is a script in a loop, or an office whose clients are broken.
+// storm imitates a script in a loop, or an office full of broken clients.
 func storm(v *victim) {
 	count := struct {
 		sync.Mutex
@@ -161,24 +162,24 @@ func storm(v *victim) {
 			}
 		})
 	}
-	v.Hears(v.from("127.0.1.5", "/cable"), stage.Welcome) // somebody else comes meanwhile
+	v.Expect(v.connectFrom("127.0.1.5", "/cable"), stage.Welcome) // from another address
 	all.Wait()
 	if count.status[http.StatusTooManyRequests] == 0 || len(count.status) > 2 {
-		v.Errorf("the answers were %v", count.status)
+		v.Errorf("the statuses were %v", count.status)
 	}
 }
 
-// rawBytes are what no browser sends.
+// rawBytes sends bytes that no browser sends.
 func rawBytes(v *victim) {
 	for name, change := range map[string]string{
-		"Latin-1": "X-Name: n\xe9e", "no UTF-8": "Cookie: a=\xff\xfe\x80", "an underscore": "X_Forwarded_For: 1.2.3.4", "no scheme": "Authorization: \xf0\x28",
+		"Latin-1": "X-Name: n\xe9e", "invalid UTF-8": "Cookie: a=\xff\xfe\x80", "an underscore": "X_Forwarded_For: 1.2.3.4", "no scheme": "Authorization: \xf0\x28",
 	} {
 		v.Log(name)
-		v.Hears(v.from("127.0.1.6", "/cable", change), stage.Welcome)
+		v.Expect(v.connectFrom("127.0.1.6", "/cable", change), stage.Welcome)
 	}
-	for name, path := range map[string]string{"zero": "/cable?a=%00", "no UTF-8": "/cable?a=%ff&%ff=1", "half an escape": "/cable?a=%", "raw": "/cable?\xff\xfe"} {
+	for name, path := range map[string]string{"NUL": "/cable?a=%00", "invalid UTF-8": "/cable?a=%ff&%ff=1", "half an escape": "/cable?a=%", "raw": "/cable?\xff\xfe"} {
 		v.Log(name)
-		b := v.from("127.0.1.6", path)
+		b := v.connectFrom("127.0.1.6", path)
 		if status := b.Response.StatusCode; status != http.StatusSwitchingProtocols && status != http.StatusBadRequest {
 			v.Errorf("%s: got %s", name, b.Response.Status)
 		}
@@ -189,8 +190,9 @@ func rawBytes(v *victim) {
 		}
 	}
 	var conn net.Conn
-	for range dose(100, 1000) { // and those who go at once
-		if conn, _ = stage.Connect("127.0.1.6", v.Nodes[0].Address); conn != nil {
+	for range dose(100, 1000) { // connections that close at once
+		conn, _ = stage.Connect("127.0.1.6", v.Nodes[0].Address)
+		if conn != nil {
 			conn.Close()
 		}
 	}

@@ -11,70 +11,70 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// An honest client is there while others attack. It speaks with Rails and hears broadcasts and pings all the time.
-type honest struct {
-	victim  *victim
-	browser *stage.Browser
-	leaving chan struct{}
-	left    chan struct{}
+// An honest client calls Rails and receives broadcasts and pings all the time during an attack.
+type honestClient struct {
+	victim   *victim
+	browser  *stage.Browser
+	stopping chan struct{}
+	stopped  chan struct{}
 
-	mu      sync.Mutex
-	took    []time.Duration // its round trips to Rails
-	pinged  time.Time
-	trouble error
+	mu     sync.Mutex
+	took   []time.Duration // round trips to Rails
+	pinged time.Time
+	err    error
 }
 
 const (
-	honestEcho    = `{"channel":"EchoChannel"}`
-	honestNews    = `{"channel":"StreamChannel","s":"news"}`
-	pauseOfHonest = 50 * time.Millisecond
+	honestEcho  = `{"channel":"EchoChannel"}`
+	honestNews  = `{"channel":"StreamChannel","s":"news"}`
+	honestPause = 50 * time.Millisecond
 )
 
-// honestClient connects and begins.
-func (v *victim) honestClient() *honest {
+// startHonestClient connects, subscribes and starts round trips.
+func (v *victim) startHonestClient() *honestClient {
 	v.Helper()
-	b := v.from("127.0.0.1", "/cable?uid=1")
-	h := &honest{victim: v, browser: b, leaving: make(chan struct{}), left: make(chan struct{}), pinged: time.Now()}
+	b := v.connectFrom("127.0.0.1", "/cable?uid=1")
+	h := &honestClient{victim: v, browser: b, stopping: make(chan struct{}), stopped: make(chan struct{}), pinged: time.Now()}
 	b.Send(stage.Command("subscribe", honestEcho, nil))
 	b.Send(stage.Command("subscribe", honestNews, nil))
-	v.Hears(b, stage.Welcome, stage.Confirmation(honestEcho), stage.Confirmation(honestNews))
-	go h.live()
+	v.Expect(b, stage.Welcome, stage.Confirmation(honestEcho), stage.Confirmation(honestNews))
+	go h.run()
 	return h
 }
 
-func (h *honest) live() {
-	defer close(h.left)
+func (h *honestClient) run() {
+	defer close(h.stopped)
 	for n := 0; ; n++ {
 		select {
-		case <-h.leaving:
+		case <-h.stopping:
 			return
-		case <-time.After(pauseOfHonest):
+		case <-time.After(honestPause):
 		}
 		if err := h.roundTrip(n); err != nil {
 			h.mu.Lock()
-			h.trouble = fmt.Errorf("round trip %d: %w", n, err)
+			h.err = fmt.Errorf("round trip %d: %w", n, err)
 			h.mu.Unlock()
-			<-h.leaving
+			<-h.stopping
 			return
 		}
 	}
 }
 
-// roundTrip asks Rails, and has Redis publish.
-func (h *honest) roundTrip(n int) error {
+// roundTrip performs an action and publishes a broadcast, and waits for both.
+func (h *honestClient) roundTrip(n int) error {
 	began := time.Now()
 	if err := h.browser.Send(stage.Command("message", honestEcho, fmt.Sprintf(`{"action":"echo","n":%d}`, n))); err != nil {
 		return fmt.Errorf("send a command: %w", err)
 	}
-	if err := h.hears(fmt.Sprintf(`{"identifier":%s,"message":{"action":"echo","n":%d}}`, stage.Quoted(honestEcho), n)); err != nil {
-		return fmt.Errorf("hear the channel's answer: %w", err)
+	if err := h.expect(fmt.Sprintf(`{"identifier":%s,"message":{"action":"echo","n":%d}}`, stage.Quoted(honestEcho), n)); err != nil {
+		return fmt.Errorf("receive the channel's answer: %w", err)
 	}
 	took := time.Since(began)
 	if err := h.victim.Redis.Client.Publish(context.Background(), "news", n).Err(); err != nil {
 		return fmt.Errorf("publish: %w", err)
 	}
-	if err := h.hears(fmt.Sprintf(`{"identifier":%s,"message":%d}`, stage.Quoted(honestNews), n)); err != nil {
-		return fmt.Errorf("hear the broadcast: %w", err)
+	if err := h.expect(fmt.Sprintf(`{"identifier":%s,"message":%d}`, stage.Quoted(honestNews), n)); err != nil {
+		return fmt.Errorf("receive the broadcast: %w", err)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -82,7 +82,7 @@ func (h *honest) roundTrip(n int) error {
 	return nil
 }
 
-func (h *honest) hears(want string) error {
+func (h *honestClient) expect(want string) error {
 	for {
 		e, ok := h.browser.Next()
 		switch {
@@ -101,23 +101,23 @@ func (h *honest) hears(want string) error {
 	}
 }
 
-func (h *honest) trips() int {
+func (h *honestClient) roundTrips() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.trouble != nil {
-		h.victim.Fatal(h.trouble)
+	if h.err != nil {
+		h.victim.Fatal(h.err)
 	}
 	return len(h.took)
 }
 
-// leave ends the client, which must have been served all the time, and returns the median of its round trips.
-func (h *honest) leave() time.Duration {
+// stop stops the client, fails the test if it was not served, and returns its median round trip.
+func (h *honestClient) stop() time.Duration {
 	h.victim.Helper()
-	close(h.leaving)
-	<-h.left
+	close(h.stopping)
+	<-h.stopped
 	h.browser.Close()
-	if h.trouble != nil {
-		h.victim.Errorf("the honest client is not served: %v", h.trouble)
+	if h.err != nil {
+		h.victim.Errorf("the honest client was not served: %v", h.err)
 	}
 	if len(h.took) == 0 {
 		return 0

@@ -13,16 +13,16 @@ import (
 
 func TestAttack_Reading(t *testing.T) {
 	v := startVictim(t, "--limits-pending-bytes", "256KiB")
-	v.attack("nothing of what is broadcast", deaf)
-	v.attack("nothing of the answers", deafToAnswers)
-	v.attack("all of a broadcast that is longer than all that may wait", longBroadcast)
+	v.attack("subscribers that never read", subscribersThatNeverRead)
+	v.attack("a browser that never reads the answers", unreadAnswers)
+	v.attack("a broadcast that is longer than limits.pending_bytes", longBroadcast)
 }
 
-// deaf clients subscribe and never read.
-func deaf(v *victim) {
+// subscribersThatNeverRead connects browsers that subscribe and never read.
+func subscribersThatNeverRead(v *victim) {
 	const loud = `{"channel":"StreamChannel","s":"loud"}`
 	for range dose(5, 20) {
-		b := v.unread("127.0.4.1")
+		b := v.connectWithoutReading("127.0.4.1")
 		io.WriteString(b, string(stage.MaskedFrame(0x80|stage.OpText, []byte(stage.Command("subscribe", loud, nil)))))
 	}
 	subscribed := func() error {
@@ -41,22 +41,22 @@ func deaf(v *victim) {
 		if err := v.Redis.Do("PUBLISH loud " + big); err != nil {
 			v.Fatal(err)
 		}
-		if n%100 == 99 { // else Redis gives up catenary, of which it keeps 32 MB
-			v.reaches("broadcasts", broadcasts, came+float64(n))
+		if n%100 == 99 { // or Redis closes catenary's connection when 32 MB are buffered for it
+			v.waitForCount("broadcasts", broadcasts, came+float64(n))
 		}
 	}
-	v.staysBelow(before, 32<<20)
-	v.reaches("slow browsers", slowEnds, slow+float64(dose(5, 20)))
+	v.expectHeapBelow(before, 32<<20)
+	v.waitForCount("slow browsers", slowEnds, slow+float64(dose(5, 20)))
 }
 
-// longBroadcast is no attack to browsers that read it: they stay.
+// longBroadcast is not an attack: browsers that read such a broadcast stay connected.
 func longBroadcast(v *victim) {
 	const long = `{"channel":"StreamChannel","s":"long"}`
 	var all []*stage.Browser
 	for range 3 {
-		b := v.welcomed("127.0.4.3")
+		b := v.open("127.0.4.3")
 		b.Send(stage.Command("subscribe", long, nil))
-		v.Hears(b, stage.Confirmation(long))
+		v.Expect(b, stage.Confirmation(long))
 		all = append(all, b)
 	}
 	text := `"` + strings.Repeat("x", 5<<20) + `"`
@@ -65,14 +65,14 @@ func longBroadcast(v *victim) {
 			v.Fatal(err)
 		}
 		for _, b := range all {
-			v.Hears(b, stage.MessageFor(long, message))
+			v.Expect(b, stage.MessageFor(long, message))
 		}
 	}
 }
 
-// deafToAnswers asks without end.
-func deafToAnswers(v *victim) {
-	b := v.unread("127.0.4.2")
+// unreadAnswers sends commands without reading the answers.
+func unreadAnswers(v *victim) {
+	b := v.connectWithoutReading("127.0.4.2")
 	echo := stage.MaskedFrame(0x80|stage.OpText, []byte(stage.Command("message", honestEcho, `{"action":"echo","x":"`+strings.Repeat("x", 50_000)+`"}`)))
 	io.WriteString(b, string(stage.MaskedFrame(0x80|stage.OpText, []byte(stage.Command("subscribe", honestEcho, nil)))))
 	before := slowEnds(v.Scrape())
@@ -82,11 +82,12 @@ func deafToAnswers(v *victim) {
 			break
 		}
 	}
-	v.reaches("slow browsers", slowEnds, before+1)
+	v.waitForCount("slow browsers", slowEnds, before+1)
 }
 
-// unread opens a connection from which nothing will be read.
-func (v *victim) unread(from string) net.Conn {
+// connectWithoutReading opens a connection from which nothing is read but the first bytes of the
+// response.
+func (v *victim) connectWithoutReading(from string) net.Conn {
 	v.Helper()
 	conn, err := stage.Connect(from, v.Nodes[0].Address)
 	if err != nil {

@@ -21,7 +21,8 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// Secrets by where they stand. None of them may be in anything that catenary writes: its log, its answers, its errors.
+// secrets maps where a secret is to the secret. catenary may write none of them anywhere: log,
+// answers, errors.
 type secrets map[string]string
 
 var canaries = secrets{
@@ -35,11 +36,11 @@ var canaries = secrets{
 	"the sentinels' password":           "canary-sentinel",
 	"a cookie":                          "canary-cookie",
 	"a password in the query":           "canary-query",
-	"what a browser says":               "canary-said",
-	"a token of somebody else's":        "canary-authorization",
+	"a command":                         "canary-said",
+	"a token of another app":            "canary-authorization",
 }
 
-// in finds the secrets in a text.
+// in returns where the secrets in a text come from, each with the line that has it.
 func (s secrets) in(text string) (found []string) {
 	for place, secret := range s {
 		if at := strings.Index(text, secret); at >= 0 {
@@ -51,15 +52,15 @@ func (s secrets) in(text string) (found []string) {
 	return found
 }
 
-// A spy collects all that catenary lets be seen.
+// A spy checks all that catenary writes.
 type spy struct {
 	*testing.T
 	secrets secrets
 	mu      sync.Mutex
-	seen    map[string]int // bytes by what they are of
+	seen    map[string]int // number of bytes by their source
 }
 
-func (s *spy) sees(what, text string) {
+func (s *spy) check(what, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.seen[what] += len(text)
@@ -68,8 +69,8 @@ func (s *spy) sees(what, text string) {
 	}
 }
 
-// TestSecrets_NeverLeave has every log level and both formats, good and bad requests, and every part fail.
-func TestSecrets_NeverLeave(t *testing.T) {
+// It tries every log level and both formats, good and bad requests, and makes every part fail.
+func TestSecrets_AppearInNoOutput(t *testing.T) {
 	t.Parallel()
 	s := &spy{T: t, secrets: secrets{}, seen: map[string]int{}}
 	for place, secret := range canaries {
@@ -82,7 +83,7 @@ func TestSecrets_NeverLeave(t *testing.T) {
 	}
 	collector := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		spans, _ := io.ReadAll(r.Body)
-		s.sees("traces", string(spans))
+		s.check("traces", string(spans))
 	}))
 	defer collector.Close()
 	root, redis, rails := secretRoot(t, s, collector.URL)
@@ -118,7 +119,7 @@ func TestSecrets_NeverLeave(t *testing.T) {
 	if err := redis.Client.ConfigSet(context.Background(), "requirepass", "another").Err(); err != nil {
 		t.Fatal(err)
 	}
-	redis.Client.ClientKillByFilter(context.Background(), "TYPE", "pubsub") // it comes back, and its password is wrong
+	redis.Client.ClientKillByFilter(context.Background(), "TYPE", "pubsub") // catenary reconnects with a password that is wrong now
 	s.command(root, "disconnect", "--sub", "7")
 	s.command(root, "doctor", "--backend-url", rails.URL())
 	s.command(root, "bench", "echo", "ws://"+nodes[0].Address+"/cable?token="+bad, "-n", "1", "-m", "1", "--timeout", "1s")
@@ -137,19 +138,20 @@ func TestSecrets_NeverLeave(t *testing.T) {
 	for _, node := range nodes {
 		stopping.Go(func() {
 			node.Process.Signal(syscall.SIGTERM)
-			<-node.Process.Ended
-			s.sees("the log", node.Process.Output.String())
+			<-node.Process.Exited
+			s.check("the log", node.Process.Output.String())
 		})
 	}
 	stopping.Wait()
 	for _, what := range []string{"the log", "answers", "traces", "/metrics", "/ready", "catenary config", "catenary disconnect", "catenary bench", "catenary doctor"} {
 		if s.seen[what] == 0 {
-			t.Errorf("nothing was seen of %s", what)
+			t.Errorf("got nothing from %s", what)
 		}
 	}
 }
 
-// secretRoot is a folder with a configuration that is full of secrets, Redis that asks for one, and Rails.
+// secretRoot starts Redis with a password and Rails, and returns a root whose configuration is full
+// of secrets.
 func secretRoot(t *testing.T, s *spy, collector string) (root string, redis *stage.Redis, rails *stage.App) {
 	t.Helper()
 	redis, err := stage.StartRedis()
@@ -207,7 +209,7 @@ func secretNode(t *testing.T, rails *stage.App, flags ...string) *stage.Catenary
 	return c
 }
 
-// visit comes as browsers do, well and badly, with secrets in every place, and looks where operators look.
+// visit sends good and bad requests with secrets in every place, and gets all pages for operators.
 func (s *spy) visit(node *stage.Catenary, good, bad string) {
 	cookie := "Cookie: _session=" + canaries["a cookie"]
 	for _, token := range []string{good, bad, bad[:len(bad)-3], "x", ""} {
@@ -216,8 +218,8 @@ func (s *spy) visit(node *stage.Catenary, good, bad string) {
 			stage.Handshake("GET", "/cable?password="+canaries["a password in the query"]+"&token="+token, node.Address, []string{cookie}),
 			stage.Handshake("GET", "/cable?token="+token+"&token="+token, node.Address, []string{cookie}),
 			stage.Handshake("GET", "/cable", node.Address, []string{"Authorization: Bearer " + token}),
-			stage.Handshake("GET", "/cable", node.Address, []string{"Authorization: Bearer " + canaries["a token of somebody else's"], cookie}),
-			stage.Handshake("GET", "/cable", node.Address, []string{"Authorization: Basic " + canaries["a token of somebody else's"], cookie}),
+			stage.Handshake("GET", "/cable", node.Address, []string{"Authorization: Bearer " + canaries["a token of another app"], cookie}),
+			stage.Handshake("GET", "/cable", node.Address, []string{"Authorization: Basic " + canaries["a token of another app"], cookie}),
 			stage.Handshake("GET", "/cable", node.Address, []string{"Cookie: jwt=" + token}),
 			stage.Handshake("GET", "/cable", node.Address, []string{"Sec-WebSocket-Protocol: actioncable-v1-json, " + token}),
 			stage.Handshake("GET", "/cable?token="+token, node.Address, []string{"Sec-WebSocket-Key: short", cookie}),
@@ -233,7 +235,7 @@ func (s *spy) visit(node *stage.Catenary, good, bad string) {
 			"GET /cable?token=" + token + "\x01 HTTP/1.1\r\nHost: a\r\n\r\n",
 			"GET /cable?token=" + token + " HTTP/9.9\r\nHost: a\r\n" + cookie + "\r\n\r\n",
 		} {
-			s.sees("answers", s.converse(func() (io.ReadWriteCloser, error) { return stage.Connect("", node.Address) }, request))
+			s.check("answers", s.converse(func() (io.ReadWriteCloser, error) { return stage.Connect("", node.Address) }, request))
 		}
 	}
 	for _, path := range []string{"/metrics", "/ready", "/about", "/live", "/", "/status", "/debug/pprof/cmdline", "/debug/pprof/", "/disconnect?token=" + good} {
@@ -241,17 +243,17 @@ func (s *spy) visit(node *stage.Catenary, good, bad string) {
 		if err != nil && path != "/" {
 			s.Errorf("GET %s: %v", path, err)
 		}
-		s.sees(path, answer)
+		s.check(path, answer)
 	}
-	response, err := http.Post("http://"+node.Operations+"/disconnect", "application/json", strings.NewReader(`{"sub":"7","token":"`+canaries["what a browser says"]+`"`))
+	response, err := http.Post("http://"+node.Operations+"/disconnect", "application/json", strings.NewReader(`{"sub":"7","token":"`+canaries["a command"]+`"`))
 	if err == nil {
 		body, _ := io.ReadAll(response.Body)
 		response.Body.Close()
-		s.sees("/disconnect", string(body))
+		s.check("/disconnect", string(body))
 	}
 }
 
-// converse makes one handshake, says what nobody understands, and returns what came back.
+// converse makes a handshake, sends valid and invalid messages, and returns what came back.
 func (s *spy) converse(connect func() (io.ReadWriteCloser, error), request string) string {
 	conn, err := connect()
 	if err != nil {
@@ -274,10 +276,10 @@ func (s *spy) converse(connect func() (io.ReadWriteCloser, error), request strin
 		return all.String()
 	}
 	for _, text := range []string{
-		"no JSON " + canaries["what a browser says"],
-		stage.Command("subscribe", `{"channel":"`+canaries["what a browser says"]+`"}`, nil),
+		"not JSON " + canaries["a command"],
+		stage.Command("subscribe", `{"channel":"`+canaries["a command"]+`"}`, nil),
 		stage.Command("subscribe", honestEcho, nil),
-		stage.Command("message", honestEcho, `{"action":"fail","password":"`+canaries["what a browser says"]+`"}`),
+		stage.Command("message", honestEcho, `{"action":"fail","password":"`+canaries["a command"]+`"}`),
 		stage.Command("message", honestEcho, `{"action":"closeconn"}`),
 	} {
 		conn.Write(stage.MaskedFrame(0x80|stage.OpText, []byte(text)))
@@ -288,7 +290,7 @@ func (s *spy) converse(connect func() (io.ReadWriteCloser, error), request strin
 		if err != nil || op == stage.OpClose {
 			return all.String()
 		}
-		if !strings.Contains(string(payload), `"type":"reject_subscription"`) { // echoes the identifier, as it should
+		if !strings.Contains(string(payload), `"type":"reject_subscription"`) { // it must contain the identifier
 			all.Write(payload)
 		}
 	}
@@ -299,21 +301,21 @@ func (s *spy) visitSecurely(node *stage.Catenary, good, bad string) {
 		return tls.Dial("tcp", node.Address, &tls.Config{InsecureSkipVerify: true})
 	}
 	for _, token := range []string{good, bad} {
-		s.sees("answers", s.converse(dial, stage.Handshake("GET", "/cable?token="+token, node.Address, []string{"Cookie: a=" + canaries["a cookie"]})))
-		s.sees("answers", s.converse(func() (io.ReadWriteCloser, error) { return stage.Connect("", node.Address) },
+		s.check("answers", s.converse(dial, stage.Handshake("GET", "/cable?token="+token, node.Address, []string{"Cookie: a=" + canaries["a cookie"]})))
+		s.check("answers", s.converse(func() (io.ReadWriteCloser, error) { return stage.Connect("", node.Address) },
 			"GET /cable?token="+token+" HTTP/1.1\r\nHost: a\r\nCookie: a="+canaries["a cookie"]+"\r\n\r\n"))
 	}
 	answer, err := stage.Get("http://" + node.Operations + "/debug/pprof/cmdline?debug=1")
 	if err == nil {
-		s.sees("/debug/pprof/cmdline", answer)
+		s.check("/debug/pprof/cmdline", answer)
 	}
 }
 
-// command runs catenary as somebody at a terminal, and looks at all that it prints. What stands in the command itself its
-// user has typed.
+// command runs a subcommand of catenary and checks its output. The user has typed what is in the
+// arguments, but the output must not repeat it.
 func (s *spy) command(root, name string, arguments ...string) {
 	s.Helper()
-	path, err := stage.Built()
+	path, err := stage.Binary()
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -325,31 +327,30 @@ func (s *spy) command(root, name string, arguments ...string) {
 	command := exec.CommandContext(ctx, path, append([]string{name}, arguments...)...)
 	command.Env = append(os.Environ(), "SECRET_KEY_BASE="+stage.SecretKeyBase)
 	out, err := command.CombinedOutput()
-	s.sees("catenary "+name, string(out)+fmt.Sprintln(err))
+	s.check("catenary "+name, string(out)+fmt.Sprintln(err))
 }
 
-// TestSecrets_AreNotInComplaints has them in settings that are wrong.
-func TestSecrets_AreNotInComplaints(t *testing.T) {
+func TestSecrets_AppearInNoConfigurationError(t *testing.T) {
 	t.Parallel()
 	s := &spy{T: t, secrets: canaries, seen: map[string]int{}}
 	url, key := canaries["Redis' password in the URL"], canaries["Redis' password under its own key"]
 	for what, files := range map[string][2]string{ // cable.yml and catenary.yml
-		"a port that is none":       {"development:\n  adapter: redis\n  url: redis://:" + url + "@localhost:x/1\n", ""},
-		"a scheme that is none":     {"development:\n  adapter: redis\n  url: http://user:" + url + "@localhost/1\n", ""},
-		"a database that is none":   {"development:\n  adapter: redis\n  url: redis://:" + url + "@localhost/canary\n", ""},
-		"an escape that is none":    {"development:\n  adapter: redis\n  url: redis://:" + url + "%zz@localhost/1\n", ""},
+		"an invalid port":           {"development:\n  adapter: redis\n  url: redis://:" + url + "@localhost:x/1\n", ""},
+		"an invalid scheme":         {"development:\n  adapter: redis\n  url: http://user:" + url + "@localhost/1\n", ""},
+		"an invalid database":       {"development:\n  adapter: redis\n  url: redis://:" + url + "@localhost/canary\n", ""},
+		"an invalid escape":         {"development:\n  adapter: redis\n  url: redis://:" + url + "%zz@localhost/1\n", ""},
 		"a blank in the URL":        {"development:\n  adapter: redis\n  url: \"redis://:a b" + url + "@local host/1\"\n", ""},
 		"a password that is a list": {"development:\n  adapter: redis\n  password: [" + key + "]\n", ""},
-		"a key of another spelling": {"development:\n  adapter: redis\n  pasword: " + key + "\n", ""},
+		"a misspelled key":          {"development:\n  adapter: redis\n  pasword: " + key + "\n", ""},
 		"a password and ERB":        {"development:\n  adapter: redis\n  password: <%= \"" + key + "\" + rand %>\n", ""},
-		"a broken YAML":             {"development:\n  adapter: redis\n  password: \"" + key + "\n", ""},
+		"invalid YAML":              {"development:\n  adapter: redis\n  password: \"" + key + "\n", ""},
 		"a sentinel":                {"development:\n  adapter: redis\n  sentinels: [{host: a, port: x, password: " + canaries["the sentinels' password"] + "}]\n", ""},
 		"a secret that is a list":   {"", "shared:\n  backend:\n    secret: [" + canaries["CATENARY_SECRET"] + "]\n"},
 		"jwt.secret misspelled":     {"", "shared:\n  jwt:\n    secrets: " + canaries["jwt.rotation_secret"] + "\n"},
 		"jwt.secret as mapping":     {"", "shared:\n  jwt:\n    secret: {a: " + canaries["jwt.rotation_secret"] + "}\n"},
 		"a user in backend.url":     {"", "shared:\n  backend:\n    url: http://user:" + key + "@localhost\n"},
 		"a user in jwks_url":        {"", "shared:\n  jwt:\n    jwks_url: https://user:" + key + "@localhost/keys\n"},
-		"a backend.url that is bad": {"", "shared:\n  backend:\n    url: \"http://user:" + key + "%zz@local host\"\n"},
+		"an invalid backend.url":    {"", "shared:\n  backend:\n    url: \"http://user:" + key + "%zz@local host\"\n"},
 		"a TLS key as certificate":  {"", "shared:\n  tls:\n    certificate: config/cable.yml\n    key: config/catenary.yml\n  backend:\n    secret: " + canaries["CATENARY_SECRET"] + "\n"},
 	} {
 		t.Log(what)
@@ -360,32 +361,32 @@ func TestSecrets_AreNotInComplaints(t *testing.T) {
 			}
 		}
 		s.command(root, "config")
-		c := stage.Attempt(t, []string{"SECRET_KEY_BASE=" + stage.SecretKeyBase}, "--root", root, "--backend-url", "http://"+stage.FreeAddress(), "--log-level", "debug")
-		complain(c)
-		s.sees("a start", c.Process.Output.String())
+		c := stage.Launch(t, []string{"SECRET_KEY_BASE=" + stage.SecretKeyBase}, "--root", root, "--backend-url", "http://"+stage.FreeAddress(), "--log-level", "debug")
+		killAfterStart(c)
+		s.check("a start", c.Process.Output.String())
 	}
 	for _, variable := range []string{
 		"REDIS_URL=redis://:" + url + "@h:x", "REDIS_URL=" + url, "CATENARY_BROADCASTS_REDIS_URL=http://:" + url + "@h", "CATENARY_BROADCASTS_REDIS_PASSWORT=" + key,
 		"CATENARY_BROADCASTS_REDIS_SENTINEL_PASSWORD=" + canaries["the sentinels' password"], "CATENARY_JWT_SECRET=" + canaries["jwt.rotation_secret"], "CATENARY_SECRETS=" + canaries["CATENARY_SECRET"],
 	} {
-		c := stage.Attempt(t, []string{"SECRET_KEY_BASE=" + stage.SecretKeyBase, variable}, "--backend-url", "http://"+stage.FreeAddress(), "--log-level", "debug")
-		complain(c)
-		s.sees("a start", c.Process.Output.String())
+		c := stage.Launch(t, []string{"SECRET_KEY_BASE=" + stage.SecretKeyBase, variable}, "--backend-url", "http://"+stage.FreeAddress(), "--log-level", "debug")
+		killAfterStart(c)
+		s.check("a start", c.Process.Output.String())
 	}
 }
 
-// complain lets catenary say all that it has to say at its start, and ends it.
-func complain(c *stage.Catenary) {
-	c.Process.WaitFor(func() error { // it ends, or lives and waits for Rails
+// killAfterStart waits until catenary has failed or started, and kills it.
+func killAfterStart(c *stage.Catenary) {
+	c.Process.WaitFor(func() error { // it fails, or waits for Rails
 		_, err := stage.Get("http://" + c.Operations + "/ready")
 		return err
 	})
-	time.Sleep(300 * time.Millisecond) // and perhaps says more
+	time.Sleep(300 * time.Millisecond) // more may be logged
 	c.Process.Kill()
 }
 
-// TestSecrets_AreNotInPanics has Rails answer what no server may answer.
-func TestSecrets_AreNotInPanics(t *testing.T) {
+// Rails answers with statuses and headers that no server may send.
+func TestSecrets_AppearInNoPanic(t *testing.T) {
 	t.Parallel()
 	s := &spy{T: t, secrets: canaries, seen: map[string]int{}}
 	for _, status := range []int{-1, 0, 42, 101, 199, 1000} {
@@ -402,18 +403,18 @@ func TestSecrets_AreNotInPanics(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(redis.Close)
-		c := stage.Attempt(t, stage.WithSecret, "--backend-url", rails.URL, "--backend-transport", "post", "--broadcasts-redis-url", redis.URL(), "--broadcasts-channel-prefix", "x", "--log-level", "debug")
-		if err := c.Process.WaitFor(func() error { return stage.Says(c.Process, "catenary listens") }); err != nil {
+		c := stage.Launch(t, stage.WithSecret, "--backend-url", rails.URL, "--backend-transport", "post", "--broadcasts-redis-url", redis.URL(), "--broadcasts-channel-prefix", "x", "--log-level", "debug")
+		if err := c.Process.WaitFor(func() error { return stage.Wrote(c.Process, "catenary listens") }); err != nil {
 			t.Fatal(err)
 		}
 		b, err := stage.Dial(c.Address, stage.Handshake("GET", "/cable?token="+canaries["a password in the query"], c.Address, []string{"Cookie: a=" + canaries["a cookie"]}))
 		if err != nil {
-			t.Errorf("status %d of Rails': %v", status, err)
+			t.Errorf("status %d from Rails: %v", status, err)
 		} else if b.Response.StatusCode != http.StatusServiceUnavailable && b.Response.StatusCode != http.StatusBadGateway {
-			t.Errorf("status %d of Rails': got %s", status, b.Response.Status)
+			t.Errorf("status %d from Rails: got %s", status, b.Response.Status)
 		}
 		c.Process.Kill()
-		s.sees("the log", c.Process.Output.String())
+		s.check("the log", c.Process.Output.String())
 		if strings.Contains(c.Process.Output.String(), "panic") {
 			t.Errorf("status %d: %s", status, c.Process.Output.Tail())
 		}

@@ -9,7 +9,7 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// vitals are what an attack must not use up.
+// vitals are the resources that an attack must not use up.
 type vitals struct {
 	heap                              float64 // bytes
 	goroutines, descriptors, browsers float64
@@ -21,9 +21,9 @@ func (v *victim) vitals() vitals {
 	return vitals{s.Gauge("go_memstats_heap_alloc_bytes"), s.Gauge("go_goroutines"), s.Gauge("process_open_fds"), s.Gauge("catenary_connections")}
 }
 
-// recovers waits until the attack has left nothing behind. Some is allowed for what differs from moment to moment, such as
-// connections to Rails.
-func (v *victim) recovers(before vitals) {
+// expectRecovery waits until the attack's resources are released, with some tolerance for what
+// varies, such as connections to Rails.
+func (v *victim) expectRecovery(before vitals) {
 	v.Helper()
 	var after vitals
 	err := v.Nodes[0].Process.WaitFor(func() error {
@@ -44,8 +44,8 @@ func (v *victim) recovers(before vitals) {
 
 var logLine = regexp.MustCompile(`(?m)^time=(\S+) level=(?:WARN|ERROR) msg=("[^"]*"|\S+)(.*)$`)
 
-// spareTheLog expects of each kind of line one a minute.
-func (v *victim) spareTheLog(since time.Time) {
+// expectQuietLog expects at most one line a minute of each kind.
+func (v *victim) expectQuietLog(since time.Time) {
 	v.Helper()
 	count := map[string]int{}
 	for _, m := range logLine.FindAllStringSubmatch(v.Nodes[0].Process.Output.String(), -1) {
@@ -58,7 +58,7 @@ func (v *victim) spareTheLog(since time.Time) {
 	}
 	for kind, n := range count {
 		if most := 1 + int(time.Since(since)/time.Minute); n > most {
-			v.Errorf("%d lines in the log say %s, for example\n%s", n, kind, lastLine(v.Nodes[0].Process.Output.String(), strings.Fields(kind)[0]))
+			v.Errorf("%d log lines of the kind %s, for example\n%s", n, kind, lastLine(v.Nodes[0].Process.Output.String(), strings.Fields(kind)[0]))
 		}
 	}
 }
@@ -72,32 +72,33 @@ func lastLine(text, with string) string {
 	return line
 }
 
-// reaches waits until a counter has come so far, for as long as it rises.
-func (v *victim) reaches(what string, count func(stage.Scraped) float64, least float64) {
+// waitForCount waits until a counter is at least as high, as long as it rises.
+func (v *victim) waitForCount(what string, count func(stage.Scraped) float64, least float64) {
 	v.Helper()
 	for n := count(v.Scrape()); n < least; {
 		before := n
 		if !stage.Await(func() bool { n = count(v.Scrape()); return n > before }) {
-			v.Fatalf("%s: %v, and not %v. catenary wrote at last:\n%s", what, n, least, v.Nodes[0].Process.Output.Tail())
+			v.Fatalf("%s: %v, want %v. The end of catenary's output:\n%s", what, n, least, v.Nodes[0].Process.Output.Tail())
 		}
 	}
 }
 
-// refusedSubscriptions counts those over any limit.
-func refusedSubscriptions(s stage.Scraped) (sum float64) {
+// rejectedSubscriptions counts the subscriptions over any limit.
+func rejectedSubscriptions(s stage.Scraped) (sum float64) {
 	for _, metric := range s.Families["catenary_subscriptions_rejected_total"].Metric {
 		sum += metric.GetCounter().GetValue()
 	}
 	return sum
 }
 
-// staysBelow waits until the attack, which has not ended, holds no more than so much of the heap.
-func (v *victim) staysBelow(before vitals, bytes float64) {
+// expectHeapBelow waits until the attack holds no more than this number of bytes of the heap.
+func (v *victim) expectHeapBelow(before vitals, bytes float64) {
 	v.Helper()
 	held := 0.0
 	err := v.Nodes[0].Process.WaitFor(func() error {
-		if held = v.vitals().heap - before.heap; held > bytes {
-			return fmt.Errorf("it holds %.1f MB", held/(1<<20))
+		held = v.vitals().heap - before.heap
+		if held > bytes {
+			return fmt.Errorf("the attack holds %.1f MB", held/(1<<20))
 		}
 		return nil
 	})

@@ -10,16 +10,16 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// Where catenary is before the whole application, pages come by the same port.
+// With --proxy, pages come through the same port as handshakes.
 func TestAttack_Web(t *testing.T) {
 	v := startVictim(t, "--proxy", "--limits-handshakes-per-second-per-address", "0")
-	v.attack("handshakes by the hundred, from one address", func(v *victim) { handshakesBeforeTheWeb(v, 1) })
-	v.attack("handshakes by the hundred, from many addresses", func(v *victim) { handshakesBeforeTheWeb(v, 50) })
-	v.attack("half requests", halfRequests)
+	v.attack("hundreds of handshakes from one address", func(v *victim) { handshakeStorm(v, 1) })
+	v.attack("hundreds of handshakes from many addresses", func(v *victim) { handshakeStorm(v, 50) })
+	v.attack("requests whose body does not come", incompleteRequests)
 }
 
-// handshakesBeforeTheWeb are more than Rails can open in the time that they may wait. Pages are answered meanwhile.
-func handshakesBeforeTheWeb(v *victim, addresses int) {
+// handshakeStorm sends more handshakes than Rails can open in time. Pages are answered meanwhile.
+func handshakeStorm(v *victim, addresses int) {
 	quiet := v.page()
 	for n := range dose(400, 1000) {
 		conn, err := stage.Connect(fmt.Sprintf("127.0.6.%d", 1+n%addresses), v.Nodes[0].Address)
@@ -31,7 +31,7 @@ func handshakesBeforeTheWeb(v *victim, addresses int) {
 	}
 	storm := func() error {
 		if n := v.Scrape().Gauge("catenary_calls_waiting"); n < 260 {
-			return fmt.Errorf("%v calls wait", n)
+			return fmt.Errorf("only %v calls wait", n)
 		}
 		return nil
 	}
@@ -43,12 +43,12 @@ func handshakesBeforeTheWeb(v *victim, addresses int) {
 		worst = max(worst, v.page())
 	}
 	if err := storm(); err != nil {
-		v.Errorf("the storm was over before the pages were there: %v", err)
+		v.Errorf("the storm was over before the pages were answered: %v", err)
 	}
-	v.Logf("a page took %v before, and at most %v beside", quiet.Round(time.Millisecond), worst.Round(time.Millisecond))
+	v.Logf("a page took %v before the storm and up to %v during it", quiet.Round(time.Millisecond), worst.Round(time.Millisecond))
 }
 
-// page asks for one on a connection of its own.
+// page gets a page on a new connection and returns how long it took.
 func (v *victim) page() time.Duration {
 	v.Helper()
 	client := http.Client{Timeout: stage.Patience, Transport: &http.Transport{DisableKeepAlives: true}}
@@ -59,13 +59,13 @@ func (v *victim) page() time.Duration {
 	}
 	response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		v.Errorf("a page is answered %s", response.Status)
+		v.Errorf("a page was answered with %s", response.Status)
 	}
 	return time.Since(began)
 }
 
-// halfRequests have a body that does not come.
-func halfRequests(v *victim) {
+// incompleteRequests sends requests without their body.
+func incompleteRequests(v *victim) {
 	for n := range dose(60, 300) {
 		conn, err := stage.Connect("127.0.6.100", v.Nodes[0].Address)
 		if err != nil {

@@ -1,6 +1,6 @@
-// Package backend tests that catenary works for an application that is not Rails: it runs
-// docs/backend.py, which answers the POST contract of docs/rpc.md in Python's standard
-// library, behind the real binary, a real Redis and a browser's WebSocket.
+// Package backend tests that catenary works with an application that is not Rails. It runs
+// docs/backend.py, which implements the POST contract of docs/rpc.md with Python's standard library,
+// behind the real binary and a real Redis.
 //
 //	go test ./cmd/catenary/test/backend
 package backend

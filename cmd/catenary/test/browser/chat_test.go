@@ -8,7 +8,8 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// A chat is the Rails application of the demo, as in production, behind a catenary that serves everything on one port.
+// A chat is the demo's Rails application in production mode, behind a catenary that serves
+// everything on one port.
 type chat struct {
 	t        *testing.T
 	chromium context.Context
@@ -17,7 +18,7 @@ type chat struct {
 	flags    []string
 }
 
-// startChat starts it with one of Rails' adapters, "redis" or "async".
+// startChat starts a chat with one of Rails' adapters, "redis" or "async".
 func startChat(t *testing.T, adapter string, flags ...string) *chat {
 	c := &chat{t: t, chromium: stage.StartChromium(t), flags: append([]string{"--proxy", "--environment", "production"}, flags...)}
 	redisURL := ""
@@ -48,14 +49,14 @@ func startChat(t *testing.T, adapter string, flags ...string) *chat {
 	return c
 }
 
-// in is the same chat, which fails this part of the test.
+// in returns the same chat for a subtest.
 func (c *chat) in(t *testing.T) *chat {
 	part := *c
 	part.t = t
 	return &part
 }
 
-// signIn opens the Lobby for a user.
+// signIn signs a user in and opens the Lobby.
 func (c *chat) signIn(name string) *stage.Tab {
 	c.t.Helper()
 	user := stage.NewUser(c.t, c.chromium)
@@ -65,10 +66,10 @@ func (c *chat) signIn(name string) *stage.Tab {
 	return user
 }
 
-// again opens the Lobby in another tab.
-func (c *chat) again(user *stage.Tab) *stage.Tab {
+// openAgain opens the Lobby in another tab of a user.
+func (c *chat) openAgain(user *stage.Tab) *stage.Tab {
 	c.t.Helper()
-	second := user.Another()
+	second := user.NewTab()
 	second.Open(c.url() + "/rooms/1")
 	second.Expect(connected)
 	return second
@@ -78,21 +79,21 @@ func (c *chat) url() string { return "http://" + c.catenary.Address }
 
 const connected = `#status[data-state=connected]`
 
-// says writes a message as a user does.
-func says(b *stage.Tab, text string) {
+// sendMessage types a message and sends it.
+func sendMessage(b *stage.Tab, text string) {
 	b.T.Helper()
 	b.Write("#body", text+"\r")
 }
 
-// pastes puts a message into the field at once and sends it.
-func pastes(b *stage.Tab, text string) {
+// pasteMessage pastes a message and sends it.
+func pasteMessage(b *stage.Tab, text string) {
 	b.T.Helper()
 	b.Paste("#body", text)
 	b.Write("#body", "\r")
 }
 
-// hears waits for a message of somebody.
-func hears(b *stage.Tab, name, text string) {
+// expectMessage waits for a message from a user.
+func expectMessage(b *stage.Tab, name, text string) {
 	b.T.Helper()
 	b.ExpectText(`#messages > .message[data-user="`+name+`"] .body`, text)
 }

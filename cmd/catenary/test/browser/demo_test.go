@@ -10,7 +10,8 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// TestDemo runs what the README tells to run: catenary starts Rails, serves everything on one port, and needs no Redis.
+// It runs the command of the README: catenary starts Rails, serves everything on one port, and
+// needs no Redis.
 func TestDemo_StartsRailsOnOnePortAndStopsIt(t *testing.T) {
 	t.Parallel()
 	c := startDemo(t)
@@ -19,11 +20,11 @@ func TestDemo_StartsRailsOnOnePortAndStopsIt(t *testing.T) {
 	twoUsersTalk(c, c.signIn("alice"), c.signIn("bob"))
 
 	demo.Signal(syscall.SIGINT)
-	if !demo.Ends() || demo.Err != nil {
+	if !demo.WaitForExit() || demo.Err != nil {
 		t.Fatalf("after Ctrl-C: %v\n%s", demo.Err, demo.Output.Tail())
 	}
 	if rails := backendOf(demo); rails == "" {
-		t.Error("it did not say where Rails is")
+		t.Error("the address of Rails is not in the output")
 	} else if conn, err := net.Dial("tcp", rails); err == nil {
 		conn.Close()
 		t.Errorf("Rails still listens on %s", rails)
@@ -31,7 +32,8 @@ func TestDemo_StartsRailsOnOnePortAndStopsIt(t *testing.T) {
 }
 
 func startDemo(t *testing.T) *chat {
-	defer stage.BootTurn()()
+	release := stage.BootTurn()
+	defer release()
 	address, operations := stage.FreeAddress(), stage.FreeAddress()
 	_, port, _ := strings.Cut(address, ":")
 	folder := t.TempDir()
@@ -49,7 +51,7 @@ func startDemo(t *testing.T) *chat {
 	return c
 }
 
-// backendOf reads the address of Rails in what Puma has said: to catenary alone it matters.
+// backendOf returns Rails' address from Puma's output.
 func backendOf(p *stage.Process) (address string) {
 	if _, rest, found := strings.Cut(p.Output.String(), "Listening on http://"); found {
 		fmt.Sscan(rest, &address)

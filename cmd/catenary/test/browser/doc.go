@@ -1,6 +1,6 @@
-// Package browser tests pages in headless Chromium: the chat of the README and what its
-// users do, `script/demo`, a page that signs in with a token, Turbo Streams, and compressed
-// frames. Rails, Redis and the JavaScript of the pages are real.
+// Package browser tests pages in headless Chromium: the README's chat and what its users do,
+// `script/demo`, a page that signs in with a token, Turbo Streams, and compressed frames. Rails, Redis
+// and the pages' JavaScript are real.
 //
 //	go test ./cmd/catenary/test/browser
 //

@@ -7,9 +7,9 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// The founding story: a page signs in with Devise and a JSON Web Token, gives its consumer a function for the URL, and stays
-// connected until it signs out, wherever that is.
-func TestSignIn_APageComesBackWithAFreshTokenUntilItSignsOut(t *testing.T) {
+// This is what catenary was made for: a page signs in with Devise and a JSON Web Token, gives its
+// consumer a function for the URL, and stays connected until the user signs out, in whatever tab.
+func TestSignIn_APageReconnectsWithFreshTokensUntilTheUserSignsOut(t *testing.T) {
 	t.Parallel()
 	e := stage.StartEdgeOn(t, 1, []string{"LAB_JWT_SECRET=" + stage.TokenSecret}, stage.JWTSettings("    scope: user\n    id_required: true\n"), "--proxy")
 	browsers := stage.StartChromium(t)
@@ -20,7 +20,7 @@ func TestSignIn_APageComesBackWithAFreshTokenUntilItSignsOut(t *testing.T) {
 	stage.Evaluate[bool](stranger, `subscribe("7"); true`)
 	stranger.ExpectText("#state", "refused")
 
-	for life := 5; ; life *= 2 { // on a busy machine the token must live longer for the page to hear anything before it expires
+	for life := 5; ; life *= 2 { // on a busy machine the token must live longer for a broadcast to arrive before it expires
 		page.Open(site + "/account")
 		page.ExpectText("#state", "signed out")
 		stage.Evaluate[bool](page, fmt.Sprintf(`signIn("7", %d).then(() => subscribe("7")); true`, life))
@@ -32,7 +32,7 @@ func TestSignIn_APageComesBackWithAFreshTokenUntilItSignsOut(t *testing.T) {
 			break
 		}
 		if life > 60 {
-			t.Fatalf("with a token for %d seconds the page shows\n%s", life, page.Text("body"))
+			t.Fatalf("with a token for %d seconds, the page shows\n%s", life, page.Text("body"))
 		}
 	}
 
@@ -46,13 +46,13 @@ func TestSignIn_APageComesBackWithAFreshTokenUntilItSignsOut(t *testing.T) {
 	}
 	page.ExpectText("#state", "refused")
 	if connects := page.Text("#connects"); connects != "2" {
-		t.Errorf("the page was connected %s times", connects)
+		t.Errorf("the page connected %s times", connects)
 	}
-	if refused := page.Text("#message"); refused != "again" {
-		t.Errorf("the page shows %s", refused)
+	if message := page.Text("#message"); message != "again" {
+		t.Errorf("the page shows %s", message)
 	}
 	for _, p := range []*stage.Process{e.Nodes[0].Process, e.App.Process} {
-		if err := stage.Says(p, "eyJ"); err == nil {
+		if err := stage.Wrote(p, "eyJ"); err == nil {
 			t.Errorf("a token is in the log of %s", p.Command.Path)
 		}
 	}

@@ -7,8 +7,8 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// TestStories are what users do in the chat, in a real browser, with each way for broadcasts to arrive.
-func TestStories(t *testing.T) {
+// What users do in the chat, with each way for broadcasts to arrive.
+func TestStories_OfTheChat(t *testing.T) {
 	t.Parallel()
 	for _, adapter := range []string{"redis", "async"} {
 		t.Run(adapter, func(t *testing.T) {
@@ -28,42 +28,42 @@ func TestStories(t *testing.T) {
 			tell("a mention notifies", aMentionNotifies)
 			tell("a job shows its progress", aJobShowsItsProgress)
 			tell("Puma restarts and nobody is disconnected", pumaRestarts)
-			tell("catenary restarts and everybody comes back", catenaryRestarts)
+			tell("catenary restarts and everybody reconnects", catenaryRestarts)
 			tell("a user signs out", aUserSignsOut)
 		})
 	}
 }
 
 func twoUsersTalk(_ *chat, alice, bob *stage.Tab) {
-	says(alice, "hello bob")
-	hears(bob, "alice", "hello bob")
-	hears(alice, "alice", "hello bob")
+	sendMessage(alice, "hello bob")
+	expectMessage(bob, "alice", "hello bob")
+	expectMessage(alice, "alice", "hello bob")
 	bob.Write("#body", "h")
 	alice.Expect("#typing[data-user=bob]")
 	bob.Write("#body", "i\r")
-	hears(alice, "bob", "hi")
+	expectMessage(alice, "bob", "hi")
 }
 
-// The channel finds its room once, in subscribed.
+// The channel looks up its room once, in subscribed.
 func theRoomIsRemembered(chat *chat, alice, bob *stage.Tab) {
 	for _, user := range []*stage.Tab{alice, bob} {
 		user.Open(chat.url() + "/rooms/2")
 		user.Expect(connected)
 	}
-	says(alice, "first in the kitchen")
-	says(alice, "second in the kitchen")
-	hears(bob, "alice", "first in the kitchen")
-	hears(bob, "alice", "second in the kitchen")
+	sendMessage(alice, "first in the kitchen")
+	sendMessage(alice, "second in the kitchen")
+	expectMessage(bob, "alice", "first in the kitchen")
+	expectMessage(bob, "alice", "second in the kitchen")
 	for _, user := range []*stage.Tab{alice, bob} {
 		user.Open(chat.url() + "/rooms/1")
 		user.Expect(connected)
 	}
 }
 
-// Also in another tab, and what is read in one is read in all.
+// A mention shows in all tabs of a user, and reading it in one tab clears it in all.
 func aMentionNotifies(chat *chat, alice, bob *stage.Tab) {
-	second := chat.again(bob)
-	says(alice, "are you there, @bob?")
+	second := chat.openAgain(bob)
+	sendMessage(alice, "are you there, @bob?")
 	bob.Expect("#notifications > .notification")
 	second.ExpectText("#notifications-count", "1")
 	bob.Click("#notifications .read")
@@ -82,10 +82,10 @@ func pumaRestarts(chat *chat, alice, bob *stage.Tab) {
 		stage.Evaluate[bool](user, `changes = 0; new MutationObserver(() => changes++).observe(document.getElementById("status"), { attributes: true }); true`)
 	}
 	chat.app.Restart(chat.t)
-	says(alice, "Puma is back")
-	hears(bob, "alice", "Puma is back")
-	says(bob, "I did not notice")
-	hears(alice, "bob", "I did not notice")
+	sendMessage(alice, "Puma is back")
+	expectMessage(bob, "alice", "Puma is back")
+	sendMessage(bob, "I did not notice")
+	expectMessage(alice, "bob", "I did not notice")
 	for _, user := range []*stage.Tab{alice, bob} {
 		if changes := stage.Evaluate[int](user, "changes"); changes > 0 {
 			chat.t.Errorf("the status of a page changed %d times", changes)
@@ -102,21 +102,21 @@ func catenaryRestarts(chat *chat, alice, bob *stage.Tab) {
 	}
 	alice.Expect(connected)
 	bob.Expect(connected)
-	says(bob, "catenary is back")
-	hears(alice, "bob", "catenary is back")
+	sendMessage(bob, "catenary is back")
+	expectMessage(alice, "bob", "catenary is back")
 }
 
-// Signing out in one tab closes the user's sockets in both, and nobody else's.
+// Signing out in one tab closes that user's connections in all tabs, and nobody else's.
 func aUserSignsOut(chat *chat, alice, bob *stage.Tab) {
-	second := chat.again(alice)
+	second := chat.openAgain(alice)
 	alice.Click("#sign-out")
 	alice.Expect("#sign-in")
 	second.Expect("#status[data-state=disconnected]")
 	bob.ExpectText("#messages > .event[data-event=left]", "alice left")
 	bob.Expect(connected)
-	says(bob, "bye alice")
-	hears(bob, "bob", "bye alice")
+	sendMessage(bob, "bye alice")
+	expectMessage(bob, "bob", "bye alice")
 	if strings.Contains(second.Text("#messages"), "bye alice") {
-		second.T.Error("alice's second tab still hears what is said")
+		second.T.Error("alice's second tab still gets messages")
 	}
 }

@@ -12,36 +12,36 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// TestTurboStreams drives the unmodified npm bundle of turbo-rails in a real browser.
-func TestTurboStreams(t *testing.T) {
+// The npm bundle of turbo-rails is unmodified.
+func TestTurboStreams_VerifiedByRails(t *testing.T) {
 	t.Parallel()
 	w := startTurbo(t)
 	page := stage.NewUser(t, stage.StartChromium(t))
 
 	t.Run("broadcasts append, replace and remove", func(t *testing.T) { w.in(t).changesThePage(page.In(t)) })
-	t.Run("a forged name is rejected and asked for once", func(t *testing.T) { w.in(t).rejectsForgedNames(page.In(t)) })
-	t.Run("twins cost no call", func(t *testing.T) { w.in(t).twinsCostNothing(page.In(t)) })
+	t.Run("a forged name is rejected and not asked for again", func(t *testing.T) { w.in(t).rejectsForgedNames(page.In(t)) })
+	t.Run("repeated subscribes cost no call", func(t *testing.T) { w.in(t).repeatedSubscribesCostNothing(page.In(t)) })
 	t.Run("after twenty quick visits everything arrives once", func(t *testing.T) { w.in(t).survivesQuickVisits(page.In(t)) })
 }
 
-// The same where catenary verifies the names: Rails hears of no subscription.
-func TestTurboStreams_VerifiedHere(t *testing.T) {
+// Rails gets no subscribe at all.
+func TestTurboStreams_VerifiedByCatenary(t *testing.T) {
 	t.Parallel()
 	w := startTurboOn(t, true, []string{"LAB_TURBO=original"}, "--turbo-verify-streams")
 	page := stage.NewUser(t, stage.StartChromium(t))
 
 	t.Run("broadcasts append, replace and remove", func(t *testing.T) { w.in(t).changesThePage(page.In(t)) })
-	t.Run("a forged name is rejected and asked for once", func(t *testing.T) { w.in(t).rejectsForgedNames(page.In(t)) })
-	t.Run("twins cost no call", func(t *testing.T) { w.in(t).twinsCostNothing(page.In(t)) })
+	t.Run("a forged name is rejected and not asked for again", func(t *testing.T) { w.in(t).rejectsForgedNames(page.In(t)) })
+	t.Run("repeated subscribes cost no call", func(t *testing.T) { w.in(t).repeatedSubscribesCostNothing(page.In(t)) })
 }
 
-// A turboWorld has a page's server and somebody who counts the browsers' commands on their way to Rails.
+// A turboWorld is a server for pages, and a counter of the commands that go to Rails.
 type turboWorld struct {
 	t     *testing.T
 	world *stage.World
 	calls *stage.CallCounter
 
-	verified bool // Rails is asked for nothing
+	verified bool // catenary verifies stream names, so Rails gets no subscribes
 }
 
 func startTurbo(t *testing.T) *turboWorld { return startTurboOn(t, false, nil) }
@@ -68,25 +68,26 @@ func (w *turboWorld) in(t *testing.T) *turboWorld {
 	return &turboWorld{t: t, world: w.world, calls: w.calls, verified: w.verified}
 }
 
-// expectAsked expects so many subscribes to have gone to Rails, none if names are verified here.
-func (w *turboWorld) expectAsked(before, want int) {
+// expectSubscribes expects this number of subscribes to have gone to Rails, or none if catenary
+// verifies names.
+func (w *turboWorld) expectSubscribes(before, want int) {
 	w.t.Helper()
-	w.expectAskedUpTo(before, want, want)
+	w.expectSubscribesBetween(before, want, want)
 }
 
-func (w *turboWorld) expectAskedUpTo(before, least, most int) {
+func (w *turboWorld) expectSubscribesBetween(before, least, most int) {
 	w.t.Helper()
 	if w.verified {
 		least, most = 0, 0
 	}
 	if n := w.calls.Count("subscribe") - before; n < least || n > most {
-		w.t.Errorf("%d subscribes went to Rails, not %d to %d", n, least, most)
+		w.t.Errorf("%d subscribes went to Rails, want %d to %d", n, least, most)
 	}
 }
 
 func (w *turboWorld) changesThePage(page *stage.Tab) {
 	page.Open(w.page("first", "streams=news"))
-	w.awaitSources(page, 1, 1)
+	w.expectSources(page, 1, 1)
 	w.broadcast("news", turboStream("append", "messages", `<p id="one" class="message">1</p>`))
 	w.broadcast("news", turboStream("append", "messages", `<p id="two" class="message">2 &amp; &lt;</p>`))
 	page.ExpectText("#two", "2 & <")
@@ -106,29 +107,29 @@ func (w *turboWorld) rejectsForgedNames(page *stage.Tab) {
 			WebSocket.prototype.send = function(text) { if (JSON.parse(text).command === "subscribe") asked++; send.call(this, text) }
 		}`)
 	page.Open(w.page("forged", "streams=news&forged=news"))
-	w.awaitSources(page, 2, 1)
+	w.expectSources(page, 2, 1)
 	asked := func() int { return stage.Evaluate[int](page, "asked") }
-	if !stage.Await(func() bool { // a page that has heard the rejection asks no more, and until then every half second
+	if !stage.Await(func() bool { // the client repeats its subscribe every half second until it is rejected
 		before := asked()
 		time.Sleep(2 * time.Second)
 		return asked() == before
 	}) {
-		w.t.Error("the page goes on asking")
+		w.t.Error("the page repeats its subscribe after the rejection")
 	}
-	// On a busy machine the client asks again before it hears the answer.
-	w.expectAskedUpTo(before, 2, asked())
-	w.awaitSources(page, 2, 1)
+	// On a busy machine the client repeats its subscribe before the rejection arrives.
+	w.expectSubscribesBetween(before, 2, asked())
+	w.expectSources(page, 2, 1)
 	w.broadcast("news", turboStream("append", "messages", `<p class="message">once</p>`))
 	page.ExpectText(".message", "once")
 	w.expectMessages(page, []string{"news"}, "once")
 }
 
-// Two sources with the same name are one subscription of the client. The one that comes later is never confirmed, and so
-// the client repeats its subscribe for ever.
-func (w *turboWorld) twinsCostNothing(page *stage.Tab) {
+// Two sources with the same name are one subscription of the client. The later source is never
+// confirmed, so the client repeats the subscribe forever.
+func (w *turboWorld) repeatedSubscribesCostNothing(page *stage.Tab) {
 	before := w.calls.Count("subscribe")
 	page.Open(w.page("twins", "streams=twin+twin"))
-	w.awaitSources(page, 2, 2)
+	w.expectSources(page, 2, 2)
 	stage.Evaluate[bool](page, `
 		const send = WebSocket.prototype.send
 		sent = 0
@@ -137,12 +138,12 @@ func (w *turboWorld) twinsCostNothing(page *stage.Tab) {
 		document.querySelector("turbo-cable-stream-source:last-of-type").removeAttribute("connected")
 		true`)
 	page.ExpectThat("three more subscribes", "sent >= 3")
-	w.expectAsked(before, 1)
+	w.expectSubscribes(before, 1)
 	w.broadcast("twin", turboStream("append", "messages", `<p class="message">for each</p>`))
 	page.ExpectText(".message", "for each")
 	w.expectMessages(page, []string{"twin"}, "for each", "for each", "for each")
 
-	// Without one of them the others go on: the client unsubscribes with the last.
+	// The others keep working after one is removed: the client unsubscribes with the last.
 	unsubscribed := w.calls.Count("unsubscribe")
 	stage.Evaluate[bool](page, `document.querySelector("turbo-cable-stream-source").remove(); document.getElementById("messages").replaceChildren(); true`)
 	w.broadcast("twin", turboStream("append", "messages", `<p class="message">for two</p>`))
@@ -153,13 +154,14 @@ func (w *turboWorld) twinsCostNothing(page *stage.Tab) {
 	}
 }
 
-// Every visit unsubscribes from all, and subscribes to all of the next page, among them what was just left.
+// Every visit unsubscribes from all streams and subscribes to those of the next page, some of them
+// the same.
 func (w *turboWorld) survivesQuickVisits(page *stage.Tab) {
 	if err := w.world.App.Ask("DELETE /events"); err != nil {
 		w.t.Fatal(err)
 	}
 	page.Open(w.page("0", "streams=shared+room0"))
-	w.awaitSources(page, 2, 2)
+	w.expectSources(page, 2, 2)
 	for round := range 3 {
 		for visit := range 20 {
 			room := (visit + 1) % 3
@@ -168,8 +170,8 @@ func (w *turboWorld) survivesQuickVisits(page *stage.Tab) {
 			w.broadcast("shared", turboStream("append", "messages", `<p class="meanwhile">.</p>`))
 		}
 		page.ExpectThat("the last page", `document.title === "2" && !document.documentElement.hasAttribute("data-turbo-preview")`)
-		w.awaitSources(page, 2, 2)
-		w.pass(page, "shared", "room2")
+		w.expectSources(page, 2, 2)
+		w.awaitEarlierBroadcasts(page, "shared", "room2")
 		var want []string
 		for i := range 5 {
 			for _, stream := range []string{"shared", "room0", "room1", "room2"} {
@@ -184,16 +186,17 @@ func (w *turboWorld) survivesQuickVisits(page *stage.Tab) {
 		slices.Sort(want) // streams may overtake each other
 		w.expectMessages(page, []string{"shared", "room2"}, want...)
 		if sockets := stage.Evaluate[int](page, `performance.getEntriesByType("navigation").length`); sockets != 1 {
-			w.t.Errorf("the page was loaded anew")
+			w.t.Errorf("the page was loaded again")
 		}
 		stage.Evaluate[bool](page, `document.getElementById("messages").replaceChildren(); true`)
 	}
 	w.expectSameSubscriptions(page)
 }
 
-// expectSameSubscriptions expects Rails to have the subscriptions that the page's client has. (They can be more than the
-// page's sources: one that is removed while it still waits for the consumer forgets to unsubscribe. And the browser may keep
-// pages that were left, with their sockets, and let go of them at any time.)
+// expectSameSubscriptions expects Rails to have the subscriptions of the page's client. There can
+// be more of them than sources in the page: a source that is removed while it waits for the
+// consumer does not unsubscribe. The browser may also keep pages that were left, with their
+// connections, for any time.
 func (w *turboWorld) expectSameSubscriptions(page *stage.Tab) {
 	w.t.Helper()
 	stage.Evaluate[bool](page, `import("/turbo.js").then(({ cable }) => cable.getConsumer()).then(found => consumer = found); true`)
@@ -214,17 +217,17 @@ func (w *turboWorld) compareSubscriptions(page *stage.Tab) (differences []string
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	standing := map[string]int{}
+	open := map[string]int{}
 	for _, event := range events {
 		switch name, identifier, _ := strings.Cut(event, " "); name {
 		case "subscribed":
-			standing[identifier]++
+			open[identifier]++
 		case "unsubscribed":
-			standing[identifier]--
+			open[identifier]--
 		}
 	}
 	var got []string
-	for identifier, n := range standing {
+	for identifier, n := range open {
 		if n > 0 {
 			got = append(got, identifier)
 		}
@@ -243,8 +246,9 @@ func (w *turboWorld) page(name, query string) string {
 	return "http://" + w.world.Address + "/pages/" + name + "?" + query
 }
 
-// awaitSources waits until of so many stream sources so many are connected.
-func (w *turboWorld) awaitSources(page *stage.Tab, all, connected int) {
+// expectSources waits until the page has this number of stream sources, and this number of them
+// connected.
+func (w *turboWorld) expectSources(page *stage.Tab, all, connected int) {
 	w.t.Helper()
 	page.ExpectThat(fmt.Sprintf("%d of %d stream sources connected", connected, all), fmt.Sprintf(
 		`document.querySelectorAll("turbo-cable-stream-source").length === %d && document.querySelectorAll("turbo-cable-stream-source[connected]").length === %d`,
@@ -259,14 +263,15 @@ func (w *turboWorld) broadcast(stream, html string) {
 	}
 }
 
-// passed numbers what pass broadcasts.
-var passed atomic.Int64
+// markers numbers the elements of awaitEarlierBroadcasts.
+var markers atomic.Int64
 
-// pass broadcasts something on streams until the page shows it: by then it shows all that was broadcast before.
-func (w *turboWorld) pass(page *stage.Tab, streams ...string) {
+// awaitEarlierBroadcasts broadcasts an element on each stream until the page shows it. By then the
+// page shows everything that was broadcast before.
+func (w *turboWorld) awaitEarlierBroadcasts(page *stage.Tab, streams ...string) {
 	w.t.Helper()
 	for _, stream := range streams {
-		id := fmt.Sprintf("passed-%d", passed.Add(1))
+		id := fmt.Sprintf("marker-%d", markers.Add(1))
 		if !stage.Await(func() bool {
 			w.broadcast(stream, turboStream("append", "messages", `<p id="`+id+`"></p>`))
 			for range 20 {
@@ -277,20 +282,21 @@ func (w *turboWorld) pass(page *stage.Tab, streams ...string) {
 			}
 			return false
 		}) {
-			w.t.Fatalf("the page shows nothing of %s", stream)
+			w.t.Fatalf("the page shows no broadcast of %s", stream)
 		}
 	}
 }
 
-// expectMessages expects the page to show these messages, and no more once it has shown what comes later on these streams.
+// expectMessages expects the page to show exactly these messages, after all earlier broadcasts have
+// arrived.
 func (w *turboWorld) expectMessages(page *stage.Tab, streams []string, want ...string) {
 	w.t.Helper()
-	w.pass(page, streams...)
+	w.awaitEarlierBroadcasts(page, streams...)
 	got := stage.Evaluate[[]string](page, `[...document.querySelectorAll(".message")].map(message => message.textContent)`)
 	stream := func(message string) string { stream, _, _ := strings.Cut(message, " "); return stream }
 	slices.SortStableFunc(got, func(a, b string) int { return strings.Compare(stream(a), stream(b)) })
 	if strings.Join(got, "|") != strings.Join(want, "|") {
-		w.t.Errorf("the page shows\n%q and not\n%q", got, want)
+		w.t.Errorf("the page shows\n%q\nwant\n%q", got, want)
 	}
 }
 

@@ -1,21 +1,16 @@
 package clients
 
 import (
-	"os"
 	"testing"
 
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// TestNativeClient is an app on a phone: it offers no sub-protocol, has no origin, and says who it is in a header. The
-// application does not ask for origins (disable_request_forgery_protection). SERVER=rails runs the reference.
-func TestNativeClient(t *testing.T) {
+// A phone app sends no sub-protocol and no origin, and authenticates with a header. The application
+// does not check origins (disable_request_forgery_protection).
+func TestNativeClient_NeedsNoSubprotocolAndNoOrigin(t *testing.T) {
 	t.Parallel()
-	server := os.Getenv("SERVER")
-	if server == "" {
-		server = "catenary"
-	}
-	for _, server := range []string{server, "rebuilt"} {
+	for _, server := range []string{serverUnderTest(), "rebuilt"} {
 		t.Run(server, func(t *testing.T) {
 			t.Parallel()
 			w, err := stage.StartWorld(server, "own", "LAB_DISABLE_FORGERY_PROTECTION=true")
@@ -53,21 +48,21 @@ func (c *nativeClient) talk() {
 		c.play(`server> {"type":"disconnect","reason":"remote","reconnect":true}`, "server> (close 1000)", "server> (end)")
 	}
 
-	life := []string{
+	callbacks := []string{
 		"connect", "subscribed " + headers, "subscribed " + stream, "subscribed " + turbo, "unsubscribed " + turbo, "unsubscribed " + stream,
 		"unsubscribed " + headers, "disconnect",
 	}
-	c.lives(life)
+	c.expectCallbacks(callbacks)
 
-	// It comes back, and goes without a word.
+	// It connects again, and its connection is lost.
 	c.connect()
 	c.subscribe(headers)
 	c.play("browser> (vanishes)")
-	c.lives(append(life, "connect", "subscribed "+headers, "unsubscribed "+headers, "disconnect"))
+	c.expectCallbacks(append(callbacks, "connect", "subscribed "+headers, "unsubscribed "+headers, "disconnect"))
 }
 
-// lives waits until the app has seen just this of the client.
-func (c *nativeClient) lives(events []string) {
+// expectCallbacks waits until exactly these callbacks have run for the client.
+func (c *nativeClient) expectCallbacks(events []string) {
 	c.t.Helper()
 	if err := c.conversation.World.App.AwaitEvents("9", stage.Events, events); err != nil {
 		c.t.Fatal(err)

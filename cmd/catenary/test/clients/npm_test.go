@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"strings"
@@ -11,15 +12,15 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// npmClients are the versions of Rails' JavaScript client in testdata/npm, unmodified.
+// npmClients are the versions of Rails' JavaScript client in testdata/npm.
 var npmClients = []string{"5.2", "6.0", "6.1.4", "6.1", "7.0", "7.1", "7.2", "8.0", "8.1"}
 
-// TestNpmClients runs every version of the npm client in Node against catenary. SERVER=rails runs the reference.
-func TestNpmClients(t *testing.T) {
-	server := os.Getenv("SERVER")
-	if server == "" {
-		server = "catenary"
-	}
+// serverUnderTest is the server that SERVER names, or catenary. SERVER=rails runs the reference.
+func serverUnderTest() string { return cmp.Or(os.Getenv("SERVER"), "catenary") }
+
+// The npm clients run in Node.
+func TestNpmClients_RunUnmodified(t *testing.T) {
+	server := serverUnderTest()
 	for _, script := range []string{"subscriptions", "endings"} {
 		t.Run(script, func(t *testing.T) {
 			w := stage.NewWorld(t, server)
@@ -37,7 +38,7 @@ func TestNpmClients(t *testing.T) {
 		w := stage.NewWorld(t, server)
 		clients := startClients(t, w, "restart")
 		for version, client := range clients {
-			if err := client.WaitFor(func() error { return stage.Says(client, "connected\n") }); err != nil {
+			if err := client.WaitFor(func() error { return stage.Wrote(client, "connected\n") }); err != nil {
 				t.Errorf("%s: %v", version, err)
 			}
 		}
@@ -46,8 +47,8 @@ func TestNpmClients(t *testing.T) {
 	})
 }
 
-// TestNpmClients_SurviveASilentGoodbye: clients from before Rails 6 do not know the frame that says why.
-func TestNpmClients_SurviveASilentGoodbye(t *testing.T) {
+// Clients before Rails 6 do not know disconnect frames, so catenary can be told not to send them.
+func TestNpmClients_ReconnectAfterACloseWithoutDisconnectFrame(t *testing.T) {
 	w := stage.NewWorld(t, "catenary")
 	const silent = "--disconnect-frames=false"
 	w.Catenary.Process.Kill()
@@ -56,7 +57,7 @@ func TestNpmClients_SurviveASilentGoodbye(t *testing.T) {
 	}
 	clients := startClients(t, w, "goodbye")
 	for version, client := range clients {
-		if err := client.WaitFor(func() error { return stage.Says(client, "connected\n") }); err != nil {
+		if err := client.WaitFor(func() error { return stage.Wrote(client, "connected\n") }); err != nil {
 			t.Errorf("%s: %v", version, err)
 		}
 	}
@@ -72,16 +73,16 @@ func TestNpmClients_SurviveASilentGoodbye(t *testing.T) {
 	}
 }
 
-// TestNpmClients_AtTheEndOfTheirToken: what docs/edge.md says of pages with a fixed URL.
-func TestNpmClients_AtTheEndOfTheirToken(t *testing.T) {
+// docs/edge.md describes what happens to pages with a fixed URL.
+func TestNpmClients_NeedAFreshTokenToReconnect(t *testing.T) {
 	t.Parallel()
 	e := stage.StartEdge(t, 1, stage.JWTSettings(""))
 	w := &stage.World{Redis: e.Redis, App: e.App, Catenary: e.Nodes[0], Address: e.Nodes[0].Address}
-	lasts := int64(stage.Patience.Seconds() / 4) // until every client has come
+	lifetime := int64(stage.Patience.Seconds() / 4) // long enough for every client to connect
 	fresh := stage.SignToken(jwt.MapClaims{"sub": "7", "jti": "fresh"})
 	clients := map[string]*stage.Process{}
 	for _, version := range []string{"6.1", "8.1"} {
-		clients[version] = stage.StartClient(t, w, "expiry", version, stage.SignToken(jwt.MapClaims{"sub": "7", "exp": time.Now().Unix() + lasts}), fresh)
+		clients[version] = stage.StartClient(t, w, "expiry", version, stage.SignToken(jwt.MapClaims{"sub": "7", "exp": time.Now().Unix() + lifetime}), fresh)
 	}
 	for _, client := range clients {
 		stage.MustSucceed(t, client)
@@ -92,7 +93,7 @@ func runClients(t *testing.T, w *stage.World, script string) {
 	mustSucceed(t, startClients(t, w, script))
 }
 
-// startClients starts a script with every version.
+// startClients starts a script with every version of the client.
 func startClients(t *testing.T, w *stage.World, script string) map[string]*stage.Process {
 	clients := map[string]*stage.Process{}
 	for _, version := range npmClients {

@@ -2,27 +2,27 @@ package conformance
 
 import (
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// TestConformance plays every transcript against Rails' own Action Cable under Puma, which is the reference, and several
-// times against catenary in front of the same application: over a link, over a link while the application rebuilds its
-// objects from their state at every command, as happens when Puma restarts, and by POST. SERVER=rails runs one of them;
-// SERVER=identified plays all that can be played with tokens in place of connect, of which some is always played;
-// the transcripts of Turbo are also played with catenary in place of its channel.
-func TestConformance(t *testing.T) {
+// Every transcript is played against Rails' own Action Cable under Puma, which is the reference,
+// and several times against catenary in front of the same application: with links; with links while
+// the application rebuilds its objects at every command, as after a restart of Puma; and with POST
+// requests. Turbo's transcripts are also played with catenary in place of Turbo's channel, and some
+// with tokens in place of connect. SERVER=rails plays against one server only; SERVER=identified
+// plays every transcript that can be played with tokens.
+func TestConformance_RailsAndCatenarySendTheSameFrames(t *testing.T) {
 	t.Parallel()
 	transcripts := stage.ReadTranscripts(t, stage.ProjectRoot+"/testdata/transcripts")
 	differences := readDifferences(t)
-	differences.mustDeclareWhat(t, transcripts)
+	differences.mustMatch(t, transcripts)
 
 	var equal, different atomic.Int64
 	t.Run("transcripts", func(t *testing.T) {
-		find := sharedWorlds(t)
+		find := stage.SharedWorlds(t, func(k worldKey) (*stage.World, error) { return stage.StartWorld(k.server, k.kind) })
 		atOnce := make(chan struct{}, 8)
 		for _, tr := range transcripts {
 			t.Run(tr.Name, func(t *testing.T) {
@@ -37,7 +37,7 @@ func TestConformance(t *testing.T) {
 					if !tr.PlayedBy(server) {
 						continue
 					}
-					same = t.Run(server, func(t *testing.T) { converse(t, find, server, tr) }) && same
+					same = t.Run(server, func(t *testing.T) { play(t, find, worldKey{server, tr.World}, tr) }) && same
 				}
 				switch {
 				case !same:
@@ -53,11 +53,14 @@ func TestConformance(t *testing.T) {
 		stage.RailsVersion(), equal.Load(), different.Load(), len(differences.notRun))
 }
 
-func converse(t *testing.T, find func(server, kind string) (*stage.World, error), server string, tr stage.Transcript) {
+// A worldKey names a world that transcripts share.
+type worldKey struct{ server, kind string }
+
+func play(t *testing.T, find func(worldKey) (*stage.World, error), key worldKey, tr stage.Transcript) {
 	if tr.World == "own" {
-		find = func(server, kind string) (*stage.World, error) { return stage.StartWorld(server, kind) }
+		find = func(k worldKey) (*stage.World, error) { return stage.StartWorld(k.server, k.kind) }
 	}
-	w, err := find(server, tr.World)
+	w, err := find(key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,28 +68,5 @@ func converse(t *testing.T, find func(server, kind string) (*stage.World, error)
 		defer w.Close()
 	}
 	c := stage.Conversation{World: w, Browsers: map[string]*stage.Browser{}}
-	c.Play(t, tr.StepsFor(server, stage.RailsVersion()))
-}
-
-// sharedWorlds starts each kind of world when it is first asked for, and ends all with the test.
-func sharedWorlds(t *testing.T) func(server, kind string) (*stage.World, error) {
-	var mu sync.Mutex
-	started := map[[2]string]func() (*stage.World, error){}
-	t.Cleanup(func() {
-		for _, start := range started {
-			if w, err := start(); err == nil {
-				w.Close()
-			}
-		}
-	})
-	return func(server, kind string) (*stage.World, error) {
-		key := [2]string{server, kind}
-		mu.Lock()
-		if started[key] == nil {
-			started[key] = sync.OnceValues(func() (*stage.World, error) { return stage.StartWorld(server, kind) })
-		}
-		start := started[key]
-		mu.Unlock()
-		return start()
-	}
+	c.Play(t, tr.StepsFor(key.server, stage.RailsVersion()))
 }

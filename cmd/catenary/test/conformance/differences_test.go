@@ -13,13 +13,13 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// lastCase is the highest number among the cases that transcripts and clients name.
+// lastCase is the highest case number in transcripts and clients.
 const lastCase = 160
 
-// differences is what docs/differences.md says.
+// differences is the content of docs/differences.md.
 type differences struct {
-	onPurpose []string     // headings of the differences, as transcripts name them
-	notRun    map[int]bool // cases
+	onPurpose []string     // headings, which transcripts name in "differs:"
+	notRun    map[int]bool // case numbers
 }
 
 func readDifferences(t *testing.T) differences {
@@ -29,7 +29,7 @@ func readDifferences(t *testing.T) differences {
 	}
 	onPurpose, notRun, found := strings.Cut(string(text), "\n## Cases that are not run\n")
 	if !found {
-		t.Fatal(`docs/differences.md has no part "Cases that are not run"`)
+		t.Fatal(`docs/differences.md has no section "Cases that are not run"`)
 	}
 	d := differences{notRun: map[int]bool{}}
 	for _, heading := range regexp.MustCompile(`(?m)^### (\S+)$`).FindAllStringSubmatch(onPurpose, -1) {
@@ -42,8 +42,9 @@ func readDifferences(t *testing.T) differences {
 	return d
 }
 
-// mustDeclareWhat keeps the document and the tests in step: each lists exactly what the other does.
-func (d differences) mustDeclareWhat(t *testing.T, transcripts []stage.Transcript) {
+// mustMatch checks that docs/differences.md and the transcripts list the same differences and
+// cases.
+func (d differences) mustMatch(t *testing.T, transcripts []stage.Transcript) {
 	declared, run := map[string]bool{}, map[int]bool{}
 	for _, tr := range transcripts {
 		if tr.Only != "" && len(tr.Differs) == 0 {
@@ -66,16 +67,16 @@ func (d differences) mustDeclareWhat(t *testing.T, transcripts []stage.Transcrip
 	}
 	want, got := slices.Sorted(maps.Keys(declared)), slices.Sorted(slices.Values(d.onPurpose))
 	if !slices.Equal(want, got) {
-		t.Errorf("transcripts declare the differences\n%v\nand docs/differences.md has\n%v", want, got)
+		t.Errorf("transcripts declare the differences\n%v\ndocs/differences.md has\n%v", want, got)
 	}
 	for n := 1; n <= lastCase; n++ {
 		if run[n] == d.notRun[n] {
-			t.Errorf("case %d: run is %v, and listed as not run in docs/differences.md is %v", n, run[n], d.notRun[n])
+			t.Errorf("case %d: a test runs it: %v; docs/differences.md says that none does: %v", n, run[n], d.notRun[n])
 		}
 	}
 }
 
-// clientCases are the cases that the npm clients play.
+// clientCases returns the cases that the npm clients play.
 func clientCases(t *testing.T) (cases []int) {
 	files, _ := filepath.Glob(stage.ProjectRoot + "/testdata/clients/*.mjs")
 	for _, file := range files {

@@ -10,7 +10,8 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// A randomConversation makes up what a browser, and others, might do. The same seed makes the same conversation.
+// A randomConversation makes up what a browser, and others, might do. Equal seeds make equal
+// conversations.
 type randomConversation struct {
 	seed     uint64
 	user     string
@@ -20,7 +21,7 @@ type randomConversation struct {
 	payloads int
 
 	subscribed map[string]bool            // by identifier, roughly
-	followed   map[string]map[string]bool // streams by identifier: one taken twice is a difference on purpose
+	followed   map[string]map[string]bool // streams by identifier; following one twice is a difference on purpose
 }
 
 func newRandomConversation(seed uint64) *randomConversation {
@@ -30,8 +31,9 @@ func newRandomConversation(seed uint64) *randomConversation {
 	}
 }
 
-// servers are those that the conversation is held with. A restart of Rails takes the blocks of streams away; a POST carries no
-// effects of threads, and none before a broadcast. So one conversation has blocks, and the next one threads, jobs and broadcasts.
+// servers returns the servers to compare. A restart of Rails loses streams with blocks; a POST
+// carries no effects of threads, and none before a broadcast. So half of the conversations have
+// blocks, and the other half threads, jobs and broadcasts.
 func (r *randomConversation) servers() []string {
 	if r.restarts {
 		return []string{"rails", "catenary", "rebuilt", "restarted"}
@@ -47,7 +49,7 @@ func (r *randomConversation) handshake() string {
 		"/cable?uid="+r.user, "/cable?tenant=acme&uid="+r.user, "/cable?uid="+r.user+"&mode=transmit", "/cable?uid="+r.user+"&sleep=0.05")
 }
 
-// tenantSwitches are the callbacks that this Rails has for it.
+// tenantSwitches returns the callbacks in which this version of Rails can switch the tenant.
 func tenantSwitches() []string {
 	switches := []string{"work"}
 	if (stage.Condition{Operator: ">=", Version: 7.1}).Holds(stage.RailsVersion()) {
@@ -61,44 +63,45 @@ func tenantSwitches() []string {
 
 func (r *randomConversation) pick(from ...string) string { return from[r.random.IntN(len(from))] }
 
-// name is a text that only this conversation uses.
+// name returns a name that only this conversation uses.
 func (r *randomConversation) name(of string) string { return fmt.Sprintf("%s%d", of, r.seed) }
 
 // A move is one thing that a browser or Redis does.
 type move struct {
 	speaker    string
 	text       string
-	more       []string // instead of text: several commands at once
-	awaits     string   // a frame that comes of it, at any time
-	opens      string   // a stream that is opened by it, at any time
-	broadcasts bool     // what it makes Rails broadcast is heard, too
-	leaves     bool     // it leaves something to a thread or a job, which ends with its process
+	more       []string // several commands at once, instead of text
+	expects    string   // a frame that it causes, at any time
+	opens      string   // a stream that it opens, at any time
+	broadcasts bool     // it makes Rails broadcast
+	async      bool     // it starts a thread or a job, which is lost with its process
 }
 
 const fenceChannel = `{"channel":"EchoChannel","fence":true}`
 
-// fence is a command whose answer comes when all commands before it have been run.
+// fence returns a command that is answered after all commands before it have run.
 func (r *randomConversation) fence() (sent, answer string) {
 	r.fences++
 	data := fmt.Sprintf(`{"action":"echo","fence":%d}`, r.fences)
 	return stage.Command("message", fenceChannel, data), stage.MessageFor(fenceChannel, data)
 }
 
-// fenceStreamChannel has the stream fenceStream, which nobody else streams.
+// fenceStreamChannel returns the identifier of a channel with the stream fenceStream, which no
+// other channel has.
 func (r *randomConversation) fenceStreamChannel() string {
 	return fmt.Sprintf(`{"channel":"StreamChannel","s":[%q]}`, r.fenceStream())
 }
 
 func (r *randomConversation) fenceStream() string { return r.name("fence") }
 
-// fenceBroadcast is a broadcast that comes when all broadcasts before it have been taken.
-func (r *randomConversation) fenceBroadcast() (sent, heard string) {
+// fenceBroadcast returns a broadcast that arrives after all broadcasts before it, and its frame.
+func (r *randomConversation) fenceBroadcast() (sent, frame string) {
 	r.fences++
 	number := fmt.Sprint(r.fences)
 	return "PUBLISH " + r.fenceStream() + " " + number, stage.MessageFor(r.fenceStreamChannel(), number)
 }
 
-// streams are all that the conversation may open.
+// streams returns all streams that the conversation may open.
 func (r *randomConversation) streams() []string {
 	streams := []string{
 		"chats:foo_bar:" + r.name("x"),
@@ -146,7 +149,7 @@ const (
 	memberChannel = `{"channel":"MemberChannel","colleague":8}`
 )
 
-// moves is the conversation after the welcome.
+// moves returns the conversation after the welcome.
 func (r *randomConversation) moves() []move {
 	var moves []move
 	for range 15 + r.random.IntN(25) {
@@ -187,7 +190,7 @@ func (r *randomConversation) unsubscribe() move {
 	return move{speaker: "browser", text: stage.Command("unsubscribe", identifier, nil)}
 }
 
-// known is mostly an identifier that has been subscribed.
+// known returns an identifier that has probably been subscribed.
 func (r *randomConversation) known() string {
 	all := r.identifiers()
 	start := r.random.IntN(len(all))
@@ -201,7 +204,7 @@ func (r *randomConversation) known() string {
 	return all[start]
 }
 
-// perform is an action, of those that only its channel has or of any.
+// perform performs an action that only the channel has, or any action.
 func (r *randomConversation) perform() move {
 	identifier := r.known()
 	if r.random.IntN(3) > 0 {
@@ -231,7 +234,7 @@ func (r *randomConversation) perform() move {
 	case "unfollow":
 		delete(r.followed[identifier], stream)
 		data["s"] = stream
-	case "subscribed": // would open the same streams again
+	case "subscribed": // it would open the same streams again
 		if identifier[:16] != `{"channel":"Echo` {
 			data["action"] = "echo"
 		}
@@ -245,14 +248,14 @@ func (r *randomConversation) speak(identifier string) move {
 	r.payloads++
 	action := r.pick("speak", "speak_later", "leave_to_a_job")
 	data := fmt.Sprintf(`{"action":%q,"n":%d,"s":0.01}`, action, r.payloads)
-	m := move{speaker: "browser", text: stage.Command("message", identifier, data), broadcasts: true, leaves: action != "speak"}
+	m := move{speaker: "browser", text: stage.Command("message", identifier, data), broadcasts: true, async: action != "speak"}
 	if r.subscribed[identifier] {
-		m.awaits = stage.MessageFor(identifier, fmt.Sprintf(`{"said":%d}`, r.payloads))
+		m.expects = stage.MessageFor(identifier, fmt.Sprintf(`{"said":%d}`, r.payloads))
 	}
 	return m
 }
 
-// actLate makes a thread act while its action ends, and thereafter.
+// actLate makes a thread act while its action returns, and after it.
 func (r *randomConversation) actLate() move {
 	r.payloads++
 	stream, last := r.name("late"), 0
@@ -267,14 +270,14 @@ func (r *randomConversation) actLate() move {
 		data["action"], data["n"], last = "say", r.payloads, r.payloads
 	}
 	text, _ := json.Marshal(data)
-	m := move{speaker: "browser", text: stage.Command("message", lateChannel, string(text)), leaves: true}
+	m := move{speaker: "browser", text: stage.Command("message", lateChannel, string(text)), async: true}
 	switch {
 	case !r.subscribed[lateChannel]:
 	case data["stream"] != nil:
 		r.followed[lateChannel][stream] = true
 		m.opens = stream
 	default:
-		m.awaits = stage.MessageFor(lateChannel, fmt.Sprintf(`{"late":%d}`, last))
+		m.expects = stage.MessageFor(lateChannel, fmt.Sprintf(`{"late":%d}`, last))
 	}
 	return m
 }
@@ -286,7 +289,7 @@ func (r *randomConversation) publish() move {
 	return move{speaker: "redis", text: "PUBLISH " + stream + " " + fmt.Sprintf(payload, r.payloads)}
 }
 
-// abnormal is what no client of ours sends.
+// abnormal returns a command that no real client sends.
 func (r *randomConversation) abnormal() string {
 	identifier := r.known()
 	quoted, _ := json.Marshal(identifier)
@@ -304,7 +307,7 @@ func (r *randomConversation) abnormal() string {
 	)
 }
 
-// harmless is a command whose effect does not depend on what runs beside it.
+// harmless returns a command whose effect does not depend on concurrent commands.
 func (r *randomConversation) harmless() string {
 	identifier := r.pick(`{"channel":"EchoChannel"}`, `{"channel":"BeforeAbortChannel"}`, `{"channel":"CounterChannel"}`, `{"channel":"RaiseUnsubChannel"}`)
 	action := r.pick("echo", "noarg", "increment", "twice", "fail", "who", "inherited_action", "nope")

@@ -15,16 +15,17 @@ import (
 )
 
 var (
-	differentialSeeds = flag.Int("seeds", 60, "how many random conversations TestDifferential holds")
+	differentialSeeds = flag.Int("seeds", 60, "number of random conversations of TestDifferential")
 	differentialFirst = flag.Uint64("seed", 1, "the first of their seeds")
 )
 
-// TestDifferential holds random conversations with Rails' own Action Cable and with catenary, and compares what
-// they say, which callbacks have run, and which streams are open in Redis after every command. "rebuilt" is catenary with an
-// application that keeps no objects, "post" is catenary without links, and behind "restarted" all processes of Rails are
-// restarted in the middle of every conversation, while commands come, which nobody may notice. Rails runs one command at a time
-// here: the orders that it otherwise leaves open are not looked at. -seeds 500 holds more, -seed 7 -seeds 1 only that one.
-func TestDifferential(t *testing.T) {
+// Random conversations are held with Rails' own Action Cable and with catenary. The test compares
+// frames, callbacks, and the streams that are open in Redis after every command. "rebuilt" is
+// catenary with an application that keeps no objects, "post" is catenary without links, and behind
+// "restarted" all Rails processes are restarted in the middle of every conversation, between
+// commands, which must make no difference. Rails runs one command at a time here, so that its order
+// is defined. -seeds 500 holds more conversations, -seed 7 -seeds 1 only that one.
+func TestDifferential_RandomConversationsAreTheSame(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a while")
 	}
@@ -46,19 +47,19 @@ func TestDifferential(t *testing.T) {
 	var equal, commands int
 	var restart sync.RWMutex
 	for first := 0; first < *differentialSeeds; first += conversationsAtOnce {
-		var held []*comparison
+		var comparisons []*comparison
 		for i := first; i < min(first+conversationsAtOnce, *differentialSeeds); i++ {
 			c := newComparison(newRandomConversation(*differentialFirst+uint64(i)), worlds, &restart)
-			held = append(held, c)
+			comparisons = append(comparisons, c)
 		}
-		together(held, (*comparison).begin)
+		concurrently(comparisons, (*comparison).begin)
 		restart.Lock()
 		var end sync.WaitGroup
-		end.Go(func() { together(held, (*comparison).goOn) })
+		end.Go(func() { concurrently(comparisons, (*comparison).resume) })
 		worlds["restarted"].App.Restart(t)
 		restart.Unlock()
 		end.Wait()
-		for _, c := range held {
+		for _, c := range comparisons {
 			c.close()
 			if c.failed != nil {
 				t.Errorf("seed %d: %v\n\n%s", c.random.seed, c.failed, c.transcript.String())
@@ -75,8 +76,8 @@ func TestDifferential(t *testing.T) {
 // conversationsAtOnce share a restart of Rails.
 const conversationsAtOnce = 20
 
-// together does a part of all conversations at once, except those that have failed.
-func together(all []*comparison, part func(*comparison) error) {
+// concurrently runs a part of all conversations concurrently, except of those that have failed.
+func concurrently(all []*comparison, part func(*comparison) error) {
 	var group sync.WaitGroup
 	for _, c := range all {
 		if c.failed == nil {
@@ -86,14 +87,14 @@ func together(all []*comparison, part func(*comparison) error) {
 	group.Wait()
 }
 
-// A comparison holds one conversation with several servers at once; the first is the reference.
+// A comparison holds one conversation with several servers at once. The first is the reference.
 type comparison struct {
 	servers    []string
 	worlds     []*stage.World
 	browsers   []*stage.Browser
 	random     *randomConversation
 	moves      []move
-	restart    *sync.RWMutex   // held while Rails is restarted
+	restart    *sync.RWMutex   // locked while Rails restarts
 	transcript strings.Builder // in the format of testdata/transcripts
 	commands   int
 	failed     error
@@ -107,7 +108,7 @@ func newComparison(random *randomConversation, worlds map[string]*stage.World, r
 	return c
 }
 
-// begin holds the first half.
+// begin holds the first half of the conversation.
 func (c *comparison) begin() error {
 	path := c.random.handshake()
 	fmt.Fprintf(&c.transcript, "# Random conversation %d.\n\nbrowser> GET %s\n", c.random.seed, path)
@@ -122,7 +123,7 @@ func (c *comparison) begin() error {
 		return err
 	}
 	for _, channel := range []string{fenceChannel, c.random.fenceStreamChannel()} {
-		if err := c.take(move{speaker: "browser", text: stage.Command("subscribe", channel, nil), awaits: stage.Confirmation(channel)}); err != nil {
+		if err := c.take(move{speaker: "browser", text: stage.Command("subscribe", channel, nil), expects: stage.Confirmation(channel)}); err != nil {
 			return err
 		}
 	}
@@ -131,8 +132,8 @@ func (c *comparison) begin() error {
 	return c.takeAll(c.moves[:half])
 }
 
-// goOn holds the second half.
-func (c *comparison) goOn() error {
+// resume holds the second half of the conversation.
+func (c *comparison) resume() error {
 	if slices.Contains(c.servers, "restarted") {
 		fmt.Fprintln(&c.transcript, "# Rails is restarted.")
 	}
@@ -143,7 +144,7 @@ func (c *comparison) goOn() error {
 	for _, b := range c.browsers {
 		b.Write(stage.OpClose, stage.ClosePayload(1000, ""))
 	}
-	c.restart.RLock() // the app is asked
+	c.restart.RLock() // compareEvents makes requests to the app
 	defer c.restart.RUnlock()
 	return c.compareEvents()
 }
@@ -164,12 +165,12 @@ func (c *comparison) close() {
 	}
 }
 
-// nothing is what nobody has said.
+// nothing returns an empty list of frames for each server.
 func (c *comparison) nothing() [][]string { return make([][]string, len(c.browsers)) }
 
-// take takes a step with every server, waits until each has done it, and compares what they said.
+// take makes a move with every server, waits until each has done it, and compares the frames.
 func (c *comparison) take(s move) error {
-	if s.leaves {
+	if s.async {
 		c.restart.RLock()
 		defer c.restart.RUnlock()
 	}
@@ -194,9 +195,9 @@ func (c *comparison) take(s move) error {
 			return fmt.Errorf("%s: %w", c.servers[i], err)
 		}
 	}
-	said := c.nothing()
-	if s.awaits != "" {
-		if err := c.collect(said, s.awaits, true); err != nil {
+	frames := c.nothing()
+	if s.expects != "" {
+		if err := c.collect(frames, s.expects, true); err != nil {
 			return err
 		}
 	}
@@ -207,14 +208,14 @@ func (c *comparison) take(s move) error {
 			}
 		}
 	}
-	if s.speaker == "redis" || s.broadcasts { // a block in Ruby hears of it before the command below
-		publish, heard := c.random.fenceBroadcast()
+	if s.speaker == "redis" || s.broadcasts { // a block in Ruby gets it before the command below
+		publish, frame := c.random.fenceBroadcast()
 		for _, w := range c.worlds {
 			if err := w.Redis.Do(publish); err != nil {
 				return err
 			}
 		}
-		if err := c.collect(said, heard, false); err != nil {
+		if err := c.collect(frames, frame, false); err != nil {
 			return err
 		}
 	}
@@ -222,79 +223,80 @@ func (c *comparison) take(s move) error {
 	for _, b := range c.browsers {
 		b.Send(fence)
 	}
-	if err := c.collect(said, answer, false); err != nil {
+	if err := c.collect(frames, answer, false); err != nil {
 		return err
 	}
-	return c.compare(said, false, len(s.more) > 0)
+	return c.compare(frames, false, len(s.more) > 0)
 }
 
-// collect adds what every server says up to this frame.
-func (c *comparison) collect(said [][]string, last string, includingIt bool) error {
+// collect adds what every server sends up to this frame.
+func (c *comparison) collect(frames [][]string, last string, includingIt bool) error {
 	for i, b := range c.browsers {
 		for {
 			e, ok := stage.NextFrame(b)
 			if !ok {
-				return fmt.Errorf("%s has not said %s within %v, but %q", c.servers[i], last, stage.Patience, said[i])
+				return fmt.Errorf("%s has not sent %s within %v, but %q", c.servers[i], last, stage.Patience, frames[i])
 			}
 			if e.Text != last || includingIt {
-				said[i] = append(said[i], e.String())
+				frames[i] = append(frames[i], e.String())
 			}
 			if e.Text == last {
 				break
 			}
 			if e.Kind == "end" {
-				return fmt.Errorf("%s ended the connection: %q", c.servers[i], said[i])
+				return fmt.Errorf("%s closed the connection: %q", c.servers[i], frames[i])
 			}
 		}
 	}
 	return nil
 }
 
-// compare goes on collecting for as long as the servers do not agree: confirmations of streams and broadcasts are on their
-// way beside the commands. Frames about one identifier must be the same in the same order, or in any order after several
-// commands at once.
-func (c *comparison) compare(said [][]string, opening, anyOrder bool) error {
+// compare collects frames until the servers agree, because confirmations of streams, and
+// broadcasts, come independently of commands. Frames for one identifier must be the same in the
+// same order, or in any order after several commands at once.
+func (c *comparison) compare(frames [][]string, opening, anyOrder bool) error {
 	var difference error
 	stage.Await(func() bool {
 		for i, b := range c.browsers {
 			for {
-				e, ok := b.Said()
+				e, ok := b.Poll()
 				if !ok {
 					break
 				}
 				if e.Kind == "end" {
-					if !slices.Contains(said[i], e.String()) {
-						said[i] = append(said[i], e.String())
+					if !slices.Contains(frames[i], e.String()) {
+						frames[i] = append(frames[i], e.String())
 					}
 					break
 				}
-				said[i] = append(said[i], e.String())
+				frames[i] = append(frames[i], e.String())
 			}
 		}
-		switch difference = c.difference(said, anyOrder); {
+		difference = c.difference(frames, anyOrder)
+		switch {
 		case difference != nil:
 		case !opening:
 			difference = c.streamsDiffer()
-		case len(said[0]) == 0:
-			difference = fmt.Errorf("there is no welcome")
+		case len(frames[0]) == 0:
+			difference = fmt.Errorf("no welcome")
 		}
 		return difference == nil
 	})
-	c.write(said)
+	c.write(frames)
 	return difference
 }
 
-func (c *comparison) difference(said [][]string, anyOrder bool) error {
-	want := byIdentifier(said[0], anyOrder)
-	for i := range said[1:] {
-		if got := byIdentifier(said[i+1], anyOrder); !slices.Equal(got, want) {
+func (c *comparison) difference(frames [][]string, anyOrder bool) error {
+	want := byIdentifier(frames[0], anyOrder)
+	for i := range frames[1:] {
+		if got := byIdentifier(frames[i+1], anyOrder); !slices.Equal(got, want) {
 			return fmt.Errorf("%s and %s differ", c.servers[0], c.servers[i+1])
 		}
 	}
 	return nil
 }
 
-// byIdentifier sorts frames by what they are about, and keeps the order among those about the same.
+// byIdentifier sorts frames by identifier and keeps the order of those with the same identifier.
 func byIdentifier(frames []string, anyOrder bool) []string {
 	sorted := slices.Clone(frames)
 	about := func(frame string) string {
@@ -312,7 +314,8 @@ func byIdentifier(frames []string, anyOrder bool) []string {
 	return sorted
 }
 
-// streamsDiffer compares which streams of this conversation are subscribed to in each server's Redis.
+// streamsDiffer compares which of this conversation's streams each server's Redis has a
+// subscription for.
 func (c *comparison) streamsDiffer() error {
 	var want string
 	for i, w := range c.worlds {
@@ -336,13 +339,13 @@ func (c *comparison) streamsDiffer() error {
 	return nil
 }
 
-// write adds what was said to the transcript.
-func (c *comparison) write(said [][]string) {
+// write adds frames to the transcript.
+func (c *comparison) write(frames [][]string) {
 	same := true
-	for i := range said {
-		same = same && slices.Equal(said[i], said[0])
+	for i := range frames {
+		same = same && slices.Equal(frames[i], frames[0])
 	}
-	for i, frames := range said {
+	for i, frames := range frames {
 		if same && i > 0 {
 			break
 		}
@@ -356,8 +359,8 @@ func (c *comparison) write(said [][]string) {
 	}
 }
 
-// compareEvents compares the callbacks that have run, up to those of the end. An exception in unsubscribed keeps those after it
-// from running, so that there may be no last one to wait for.
+// compareEvents compares the callbacks that have run, up to those of the disconnect. An exception
+// in unsubscribed keeps later callbacks from running, so there may be no last one to wait for.
 func (c *comparison) compareEvents() error {
 	user := c.random.user
 	began := time.Now()
@@ -377,13 +380,13 @@ func (c *comparison) compareEvents() error {
 			stable = 0
 		}
 		if time.Since(began) > 5*time.Second {
-			c.close() // Rails may have missed the close frame; the end of TCP it does not miss
+			c.close() // Rails may have missed the close frame, but it notices the end of TCP
 		}
 		if stable == 0 && time.Since(began) > stage.Patience {
 			for i, log := range logs {
 				fmt.Fprintf(&c.transcript, "# %s\napp> callbacks of user %s\n  %s\n", c.servers[i], user, strings.Join(log, "\n  "))
 			}
-			return fmt.Errorf("other callbacks have run")
+			return fmt.Errorf("different callbacks have run")
 		}
 		time.Sleep(50 * time.Millisecond)
 	}

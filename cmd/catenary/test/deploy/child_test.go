@@ -10,19 +10,20 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// withCommand starts catenary with a command of its own, which catenary's settings let it serve without asking.
-func withCommand(t *testing.T, script string) *stage.Catenary {
-	return stage.Attempt(t, stage.WithSecret, "--broadcasts-redis-url", "redis://"+stage.FreeAddress(), "--broadcasts-channel-prefix", "app", "--", "sh", "-c", script)
+// launchWithCommand starts catenary with a shell script as its command. Its settings leave nothing
+// to ask Rails for.
+func launchWithCommand(t *testing.T, script string) *stage.Catenary {
+	return stage.Launch(t, stage.WithSecret, "--broadcasts-redis-url", "redis://"+stage.FreeAddress(), "--broadcasts-channel-prefix", "app", "--", "sh", "-c", script)
 }
 
-func TestChild_EndsCatenaryWithItsStatus(t *testing.T) {
+func TestChild_CatenaryExitsWithTheStatusOfItsCommand(t *testing.T) {
 	t.Parallel()
 	for script, status := range map[string]int{"exit 7": 7, "sleep 0.5; exit 3": 3, "kill -9 $$": 137} {
 		t.Run(script, func(t *testing.T) {
 			t.Parallel()
-			c := withCommand(t, script)
-			if !c.Process.Ends() {
-				t.Fatalf("it runs on:\n%s", c.Process.Output.Tail())
+			c := launchWithCommand(t, script)
+			if !c.Process.WaitForExit() {
+				t.Fatalf("catenary still runs:\n%s", c.Process.Output.Tail())
 			}
 			if got := c.Process.Command.ProcessState.ExitCode(); got != status {
 				t.Errorf("status %d", got)
@@ -34,24 +35,25 @@ func TestChild_EndsCatenaryWithItsStatus(t *testing.T) {
 	}
 }
 
-// A port that we have chosen is for us: in production Rails would listen on all addresses.
-func TestChild_ListensWhereOnlyWeReachIt(t *testing.T) {
+// catenary chooses the port for its own use. Without BINDING, Rails would listen on all addresses
+// in production.
+func TestChild_ListensOnLoopbackByDefault(t *testing.T) {
 	t.Parallel()
 	for want, env := range map[string][]string{"127.0.0.1": nil, "0.0.0.0": {"BINDING=0.0.0.0"}} {
-		c := stage.Attempt(t, append(env, stage.WithSecret...), "--broadcasts-redis-url", "redis://"+stage.FreeAddress(), "--broadcasts-channel-prefix", "app",
+		c := stage.Launch(t, append(env, stage.WithSecret...), "--broadcasts-redis-url", "redis://"+stage.FreeAddress(), "--broadcasts-channel-prefix", "app",
 			"--", "sh", "-c", `echo "binding $BINDING."`)
-		if err := c.Process.WaitFor(func() error { return stage.Says(c.Process, "binding "+want+".") }); err != nil {
+		if err := c.Process.WaitFor(func() error { return stage.Wrote(c.Process, "binding "+want+".") }); err != nil {
 			t.Error(err)
 		}
 	}
 }
 
-func TestChild_GetsTheSignalsThatAreItsOwn(t *testing.T) {
+func TestChild_GetsForwardedSignals(t *testing.T) {
 	t.Parallel()
-	c := withCommand(t, `trap "echo got HUP" HUP; trap "echo got USR1" USR1; trap "echo got USR2" USR2; trap "echo got TERM; exit" TERM; echo begun; while :; do sleep 0.1; done`)
+	c := launchWithCommand(t, `trap "echo got HUP" HUP; trap "echo got USR1" USR1; trap "echo got USR2" USR2; trap "echo got TERM; exit" TERM; echo begun; while :; do sleep 0.1; done`)
 	await := func(text string) {
 		t.Helper()
-		if err := c.Process.WaitFor(func() error { return stage.Says(c.Process, text) }); err != nil {
+		if err := c.Process.WaitFor(func() error { return stage.Wrote(c.Process, text) }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -61,45 +63,45 @@ func TestChild_GetsTheSignalsThatAreItsOwn(t *testing.T) {
 		await("got " + name)
 	}
 	c.Process.Signal(syscall.SIGTERM)
-	if !c.Process.Ends() || c.Process.Err != nil {
-		t.Errorf("it did not end well: %v", c.Process.Err)
+	if !c.Process.WaitForExit() || c.Process.Err != nil {
+		t.Errorf("catenary exited with %v", c.Process.Err)
 	}
-	if err := stage.Says(c.Process, "got TERM"); err != nil {
+	if err := stage.Wrote(c.Process, "got TERM"); err != nil {
 		t.Error(err)
 	}
 }
 
-// As systemd does without KillMode=mixed, and a terminal's Ctrl-C with some shells: a stop is no failure for that.
-func TestChild_ThatIsStoppedTogetherWithCatenaryIsNoFailure(t *testing.T) {
+// systemd without KillMode=mixed signals both, as does Ctrl-C with some shells.
+func TestChild_StoppedTogetherWithCatenaryIsNotAFailure(t *testing.T) {
 	t.Parallel()
-	c := stage.Attempt(t, stage.WithSecret, "--broadcasts-redis-url", "redis://"+stage.FreeAddress(), "--broadcasts-channel-prefix", "app", "--shutdown-grace", "2h", "--", "sleep", "60")
-	if err := c.Process.WaitFor(func() error { return stage.Says(c.Process, "catenary waits for Rails to start") }); err != nil {
+	c := stage.Launch(t, stage.WithSecret, "--broadcasts-redis-url", "redis://"+stage.FreeAddress(), "--broadcasts-channel-prefix", "app", "--shutdown-grace", "2h", "--", "sleep", "60")
+	if err := c.Process.WaitFor(func() error { return stage.Wrote(c.Process, "catenary waits for Rails to start") }); err != nil {
 		t.Fatal(err)
 	}
 	child := childOf(t, c.Process)
 	c.Process.Signal(syscall.SIGTERM)
-	if err := c.Process.WaitFor(func() error { return stage.Says(c.Process, "catenary stops") }); err != nil {
+	if err := c.Process.WaitFor(func() error { return stage.Wrote(c.Process, "catenary stops") }); err != nil {
 		t.Fatal(err)
 	}
 	syscall.Kill(child, syscall.SIGTERM)
-	if !c.Process.Ends() || c.Process.Err != nil { // the delay is not waited for
-		t.Errorf("it did not end well: %v\n%s", c.Process.Err, c.Process.Output.Tail())
+	if !c.Process.WaitForExit() || c.Process.Err != nil { // long before the grace is over
+		t.Errorf("catenary exited with %v\n%s", c.Process.Err, c.Process.Output.Tail())
 	}
 }
 
-// Both have started Rails with one secret, that of the app, so either can read what the other has kept.
-func TestChild_RunsTheCallbacksOfAnotherThatIsKilled(t *testing.T) {
+// Both nodes start Rails with the app's secret, so each can read the other's lease records.
+func TestChild_ASurvivorRunsTheCallbacksOfAKilledNode(t *testing.T) {
 	t.Parallel()
 	events := filepath.Join(t.TempDir(), "events")
-	killed, redis := railsBeside(t, []string{"LAB_LOG=" + events}, "--nodes-lease", "3s")
-	survivor, _ := railsWith(t, redis, []string{"LAB_LOG=" + events}, "--nodes-lease", "3s")
+	killed, redis := startWithRails(t, []string{"LAB_LOG=" + events}, "--nodes-lease", "3s")
+	survivor, _ := startWithRailsOn(t, redis, []string{"LAB_LOG=" + events}, "--nodes-lease", "3s")
 	b, err := stage.Dial(killed.Address, stage.Handshake("GET", "/cable?uid=77", killed.Address, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer b.Close()
 	b.Send(stage.Command("subscribe", `{"channel":"CounterChannel"}`, nil))
-	if !b.Awaits("confirm_subscription") {
+	if !b.WaitForText("confirm_subscription") {
 		t.Fatalf("no subscription:\n%s", killed.Process.Output.Tail())
 	}
 	if err := killed.Process.WaitFor(func() error {
@@ -118,30 +120,32 @@ func TestChild_RunsTheCallbacksOfAnotherThatIsKilled(t *testing.T) {
 	}
 }
 
-// railsBeside starts catenary with the laboratory under Puma as its command, at catenary's port.
-func railsBeside(t *testing.T, env []string, flags ...string) (*stage.Catenary, *stage.Redis) {
+// startWithRails starts Redis, and a catenary whose command is the lab under Puma.
+func startWithRails(t *testing.T, env []string, flags ...string) (*stage.Catenary, *stage.Redis) {
 	redis, err := stage.StartRedis()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(redis.Close)
-	return railsWith(t, redis, env, flags...)
+	return startWithRailsOn(t, redis, env, flags...)
 }
 
-func railsWith(t *testing.T, redis *stage.Redis, env []string, flags ...string) (*stage.Catenary, *stage.Redis) {
-	env = append(env, "RAILS="+stage.RailsVersion(), "SECRET_KEY_BASE="+stage.SecretKeyBase, "LAB_LOG_LEVEL=info", "RUBYLIB="+stage.ProjectRoot+"/rpc/rails/lib", "REDIS_URL="+redis.URL())
-	defer stage.BootTurn()()
-	c := stage.Attempt(t, env, append(flags, "--", stage.ProjectRoot+"/script/puma", stage.ProjectRoot+"/testdata/lab")...)
+// startWithRailsOn is startWithRails with a given Redis.
+func startWithRailsOn(t *testing.T, redis *stage.Redis, env []string, flags ...string) (*stage.Catenary, *stage.Redis) {
+	env = stage.RailsEnv(true, append(env, "REDIS_URL="+redis.URL())...)
+	release := stage.BootTurn()
+	defer release()
+	c := stage.Launch(t, env, append(flags, "--", stage.ProjectRoot+"/script/puma", stage.ProjectRoot+"/testdata/lab")...)
 	if err := c.Process.WaitFor(c.Ready); err != nil {
 		t.Fatal(err)
 	}
 	return c, redis
 }
 
-// Puma loads the app anew, with the same process id and port.
-func TestChild_RestartsItselfAndNoBrowserNotices(t *testing.T) {
+// Puma loads the app again and keeps its process id and port.
+func TestChild_RestartsInPlaceWithoutADisconnect(t *testing.T) {
 	t.Parallel()
-	c, _ := railsBeside(t, nil)
+	c, _ := startWithRails(t, nil)
 	b, err := stage.Dial(c.Address, stage.Handshake("GET", "/cable", c.Address, nil))
 	if err != nil {
 		t.Fatal(err)
@@ -149,47 +153,48 @@ func TestChild_RestartsItselfAndNoBrowserNotices(t *testing.T) {
 	defer b.Close()
 	const echo = `{"channel":"EchoChannel"}`
 	b.Send(stage.Command("subscribe", echo, nil))
-	if !b.Awaits("confirm_subscription") {
+	if !b.WaitForText("confirm_subscription") {
 		t.Fatalf("no subscription:\n%s", c.Process.Output.Tail())
 	}
 	c.Process.Signal(syscall.SIGUSR2)
-	if err := c.Process.WaitFor(func() error { return stage.Says(c.Process, "* Restarting...") }); err != nil {
+	if err := c.Process.WaitFor(func() error { return stage.Wrote(c.Process, "* Restarting...") }); err != nil {
 		t.Fatal(err)
 	}
 	b.Send(stage.Command("message", echo, `{"action":"echo","n":1}`))
-	if !b.Awaits(`"message":{"action":"echo","n":1}`) {
+	if !b.WaitForText(`"message":{"action":"echo","n":1}`) {
 		t.Fatalf("no answer:\n%s", c.Process.Output.Tail())
 	}
 	c.Process.Signal(syscall.SIGTERM)
-	if !b.Awaits(`"reason":"server_restart"`) || !c.Process.Ends() || c.Process.Err != nil {
-		t.Errorf("it did not end well: %v\n%s", c.Process.Err, c.Process.Output.Tail())
+	if !b.WaitForText(`"reason":"server_restart"`) || !c.Process.WaitForExit() || c.Process.Err != nil {
+		t.Errorf("catenary exited with %v\n%s", c.Process.Err, c.Process.Output.Tail())
 	}
 }
 
-// Nobody is left whom it could ask, so nothing is waited for.
-func TestChild_ThatIsKilledEndsCatenaryAtOnceAndBrowsersAreTold(t *testing.T) {
+// No Rails process is left to run callbacks, so catenary does not wait for the grace.
+func TestChild_WhenKilledMakesCatenaryDisconnectBrowsersAndExit(t *testing.T) {
 	t.Parallel()
-	c, _ := railsBeside(t, nil, "--shutdown-grace", stage.Forever)
+	c, _ := startWithRails(t, nil, "--shutdown-grace", stage.Forever)
 	b, err := stage.Dial(c.Address, stage.Handshake("GET", "/cable", c.Address, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	if !b.Awaits("welcome") {
+	if !b.WaitForText("welcome") {
 		t.Fatal("no welcome")
 	}
 	syscall.Kill(childOf(t, c.Process), syscall.SIGKILL)
-	if !b.Awaits(`"reason":"server_restart"`) {
-		t.Error("the browser is not told")
+	if !b.WaitForText(`"reason":"server_restart"`) {
+		t.Error("the browser got no disconnect")
 	}
-	if !c.Process.Ends() { // the grace is not waited for
-		t.Fatalf("it runs on:\n%s", c.Process.Output.Tail())
+	if !c.Process.WaitForExit() { // long before the grace is over
+		t.Fatalf("catenary still runs:\n%s", c.Process.Output.Tail())
 	}
 	if got := c.Process.Command.ProcessState.ExitCode(); got != 137 {
 		t.Errorf("status %d", got)
 	}
 }
 
+// childOf returns the process id of a process' first child.
 func childOf(t *testing.T, p *stage.Process) (pid int) {
 	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", p.Command.Process.Pid))
 	if err != nil {
@@ -197,10 +202,11 @@ func childOf(t *testing.T, p *stage.Process) (pid int) {
 	}
 	for _, task := range tasks {
 		children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", p.Command.Process.Pid, task.Name()))
-		if fmt.Sscan(string(children), &pid); pid > 0 {
+		fmt.Sscan(string(children), &pid)
+		if pid > 0 {
 			return pid
 		}
 	}
-	t.Fatal("it has no child")
+	t.Fatal("the process has no child")
 	return 0
 }

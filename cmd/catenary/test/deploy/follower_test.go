@@ -15,72 +15,73 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// A follower is a page that follows the news, with all that @rails/actioncable does about it (connection_monitor.js,
-// connection.js, subscription_guarantor.js): it is light, so that there can be thousands. The real client in Node does the
-// same beside it.
+// A follower is a page that follows the news and reconnects as @rails/actioncable does
+// (connection_monitor.js, connection.js, subscription_guarantor.js). It is small, so that thousands
+// can run. A real client in Node runs beside them.
 type follower struct {
 	address string
 	user    string
 	monitor monitor
-	late    bool // it comes while a node is being stopped
+	late    bool // it connects while a node is being stopped
 
 	ctx                         context.Context
-	began, pinged, disconnected time.Time   // when the monitor started, last heard, and last lost the connection
-	attempts                    int         // of the monitor, since the last welcome
-	reopen, repeat              *time.Timer // for closing and opening at once, and for a subscribe that is not confirmed
+	began, pinged, disconnected time.Time   // the monitor's startedAt, pingedAt and disconnectedAt
+	attempts                    int         // the monitor's reconnectAttempts
+	reopen, repeat              *time.Timer // to open after a close, and to repeat an unconfirmed subscribe
 
-	serial  int // of the socket whose events count
-	ws      *websocket.Conn
-	state   string // connecting, open or closed
-	happens chan happening
+	serial int // number of the current socket, whose events count
+	ws     *websocket.Conn
+	state  string // connecting, open or closed
+	events chan socketEvent
 
-	left, attempt time.Time // when it was disconnected, and when it tried to come back
+	lostAt, attempt time.Time // when the connection was lost, and when the last attempt began
 
-	confirmed atomic.Bool  // others look at this, and the next
-	last      atomic.Int64 // number of the news heard last
-	inSession bool         // it was heard in this session
+	confirmed atomic.Bool  // read by other goroutines
+	last      atomic.Int64 // number of the latest news; read by other goroutines
+	inSession bool         // it arrived on the current connection
 
-	account account
+	record record
 }
 
-// account is what a follower can tell at the end.
-type account struct {
+// record is what a follower has recorded.
+type record struct {
 	connections, subscriptions int
-	failures                   int             // attempts that were not answered with a welcome
-	away                       []time.Duration // from being disconnected to being subscribed again
-	waited                     []time.Duration // of these, from the attempt on
-	wrongs                     []string
+	failures                   int             // attempts without a welcome
+	away                       []time.Duration // from each loss of the connection to the next confirmation
+	waited                     []time.Duration // the part of it after the attempt began
+	problems                   []string        // what should not have happened
 }
 
-// A happening is a message, or the end of a socket.
-type happening struct {
+// A socketEvent is an event of a socket: that it is open, a message, or an error.
+type socketEvent struct {
 	serial int
-	ws     *websocket.Conn // just open
+	ws     *websocket.Conn // set if it has just opened
 	text   string
 	err    error
 }
 
-// A monitor is when a version of the client asks whether its connection is stale.
+// A monitor is the ConnectionMonitor of a version of the client, which looks for stale connections.
 type monitor struct {
 	version  string
 	interval func(attempts int) time.Duration
-	anyFrame bool // counts as a sign of life, or pings and welcomes alone
-	// latest is the longest time from a disconnect to the first attempt to come back, by the formula.
+	anyFrame bool // every frame counts as a heartbeat, not only pings and welcomes
+	// latest is the longest time from a disconnect to the next attempt, by the client's formula.
 	latest time.Duration
 }
 
 const (
 	staleAfter  = 6 * time.Second
 	reopenAfter = 500 * time.Millisecond
-	repeatAfter = 500 * time.Millisecond // of a subscribe that is not confirmed
+	repeatAfter = 500 * time.Millisecond // the guarantor's interval for unconfirmed subscribes
 )
 
-// monitors are those of two versions.
+// monitors are the monitors of two versions.
 //
-//   - Rails 6: it looks every three seconds, every 3.5 after a first attempt. A page whose last ping was 3 s old may find out after 3 s, which is
-//     too recent to act, and acts at the next look, after 6 + 3.5 s at the latest.
-//   - Rails 7.2 and later: it looks after 6 to 12 s. The disconnect itself is a sign of life, so what it finds at a look in the first six seconds is
-//     fresh; it acts at the next look, after 6 + 12 s at the latest.
+//   - Rails 6 looks every 3 s, and every 3.5 s after a first attempt. If the last ping is 3 s old at a
+//     disconnect, the look after 3 s does not find the connection stale, and the next one acts, after at
+//     most 6 + 3.5 s.
+//   - Rails 7.2 and later look after 6 to 12 s. The disconnect itself counts as a heartbeat, so a look in
+//     the first 6 s does not find the connection stale, and the next one acts, after at most 6 + 12 s.
 var monitors = []monitor{
 	{version: "6.1", latest: 9500 * time.Millisecond, interval: func(attempts int) time.Duration {
 		return time.Duration(min(max(5*math.Log(float64(attempts)+1), 3), 30) * float64(time.Second))
@@ -96,9 +97,9 @@ var monitors = []monitor{
 
 const news = `{"channel":"StreamChannel","s":"news"}`
 
-// run is the life of the page. It ends with ctx, and the socket before.
+// run runs the page until ctx ends. It closes the socket at the end.
 func (f *follower) run(ctx context.Context) {
-	f.ctx, f.began, f.happens = ctx, time.Now(), make(chan happening, 64)
+	f.ctx, f.began, f.events = ctx, time.Now(), make(chan socketEvent, 64)
 	f.reopen, f.repeat = time.NewTimer(time.Hour), time.NewTimer(time.Hour)
 	f.open()
 	poll := time.NewTimer(f.monitor.interval(0))
@@ -119,20 +120,20 @@ func (f *follower) run(ctx context.Context) {
 			if f.state == "open" && !f.confirmed.Load() {
 				f.subscribe()
 			}
-		case h := <-f.happens:
+		case h := <-f.events:
 			if h.serial == f.serial {
-				f.take(h)
+				f.handle(h)
 			}
 		}
 	}
 }
 
 func (f *follower) reconnectIfStale(now time.Time) {
-	heard := f.pinged
-	if heard.IsZero() {
-		heard = f.began
+	last := f.pinged
+	if last.IsZero() {
+		last = f.began
 	}
-	if now.Sub(heard) <= staleAfter {
+	if now.Sub(last) <= staleAfter {
 		return
 	}
 	f.attempts++
@@ -141,30 +142,30 @@ func (f *follower) reconnectIfStale(now time.Time) {
 	case f.state == "closed":
 		f.open()
 	default:
-		f.wrong("it takes its connection, %s, for stale", f.state)
+		f.problem("the monitor finds the connection stale, %s", f.state)
 		f.close()
 		f.reopen.Reset(reopenAfter)
 	}
 }
 
-// take is the handlers of a socket.
-func (f *follower) take(h happening) {
+// handle handles the events of a socket.
+func (f *follower) handle(h socketEvent) {
 	now := time.Now()
 	switch {
 	case h.ws != nil:
 		f.state, f.ws = "open", h.ws
 	case h.err != nil && f.state == "connecting":
 		f.state = "closed"
-		f.account.failures++
-		f.wrong("attempt to connect: %v", h.err)
+		f.record.failures++
+		f.problem("attempt to connect: %v", h.err)
 	case h.err != nil:
 		f.closed(now)
 	default:
-		f.hear(h.text, now)
+		f.receive(h.text, now)
 	}
 }
 
-func (f *follower) hear(text string, now time.Time) {
+func (f *follower) receive(text string, now time.Time) {
 	kind := ""
 	if _, rest, ok := strings.Cut(text, `"type":"`); ok {
 		kind, _, _ = strings.Cut(rest, `"`)
@@ -174,32 +175,32 @@ func (f *follower) hear(text string, now time.Time) {
 	}
 	switch kind {
 	case "":
-		f.hearNews(text)
+		f.receiveNews(text)
 	case "welcome":
-		f.account.connections++
+		f.record.connections++
 		f.attempts, f.disconnected, f.inSession = 0, time.Time{}, false
 		f.subscribe()
 	case "confirm_subscription":
 		if f.confirmed.Swap(true) {
-			f.wrong("it is confirmed twice")
+			f.problem("the subscription was confirmed twice")
 		}
-		f.account.subscriptions++
-		if !f.left.IsZero() {
-			f.account.away, f.account.waited = append(f.account.away, now.Sub(f.left)), append(f.account.waited, now.Sub(f.attempt))
-			f.left = time.Time{}
+		f.record.subscriptions++
+		if !f.lostAt.IsZero() {
+			f.record.away, f.record.waited = append(f.record.away, now.Sub(f.lostAt)), append(f.record.waited, now.Sub(f.attempt))
+			f.lostAt = time.Time{}
 		}
 	case "disconnect":
 		if !strings.Contains(text, `"reason":"server_restart","reconnect":true`) {
-			f.wrong("it hears %s", text)
+			f.problem("got %s", text)
 		}
-		f.left = now
+		f.lostAt = now
 		f.confirmed.Store(false)
 		f.close()
 	}
 }
 
-// hearNews may come before the confirmation, as natively: subscribed may still run in Rails.
-func (f *follower) hearNews(text string) {
+// receiveNews accepts news before the confirmation, as natively: subscribed may still run in Rails.
+func (f *follower) receiveNews(text string) {
 	_, number, ok := strings.Cut(text, `"message":{"n":`)
 	if !ok {
 		return
@@ -208,14 +209,14 @@ func (f *follower) hearNews(text string) {
 	last := f.last.Swap(n)
 	switch {
 	case err != nil:
-		f.wrong("it hears %s", text)
+		f.problem("got %s", text)
 	case f.inSession && n != last+1, n <= last:
-		f.wrong("it hears number %d after %d", n, last)
+		f.problem("got number %d after %d", n, last)
 	}
 	f.inSession = true
 }
 
-// open makes a socket, unless there is one. What happens to it comes through happens.
+// open opens a socket unless there is one. Its events are sent to events.
 func (f *follower) open() {
 	if f.state != "closed" && f.serial > 0 {
 		return
@@ -223,10 +224,10 @@ func (f *follower) open() {
 	f.serial++
 	f.state, f.attempt = "connecting", time.Now()
 	go func(ctx context.Context, serial int) {
-		tell := func(h happening) bool {
+		post := func(h socketEvent) bool {
 			h.serial = serial
 			select {
-			case f.happens <- h:
+			case f.events <- h:
 				return true
 			case <-ctx.Done():
 				return false
@@ -238,16 +239,16 @@ func (f *follower) open() {
 			if response != nil {
 				err = fmt.Errorf("answered with %s", response.Status)
 			}
-			tell(happening{err: err})
+			post(socketEvent{err: err})
 			return
 		}
-		if !tell(happening{ws: ws}) {
+		if !post(socketEvent{ws: ws}) {
 			ws.Close()
 			return
 		}
 		for {
 			_, text, err := ws.ReadMessage()
-			if !tell(happening{text: string(text), err: err}) || err != nil {
+			if !post(socketEvent{text: string(text), err: err}) || err != nil {
 				return
 			}
 		}
@@ -259,7 +260,7 @@ func (f *follower) subscribe() {
 	f.repeat.Reset(repeatAfter)
 }
 
-// close closes the socket as WebSocket.close does: the end comes when the server has answered.
+// close sends a close frame, as WebSocket.close does. The socket ends when the server has answered.
 func (f *follower) close() {
 	if f.ws != nil {
 		f.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNoStatusReceived, ""), time.Now().Add(time.Second))
@@ -270,14 +271,14 @@ func (f *follower) closed(now time.Time) {
 	f.ws.Close()
 	f.ws, f.state, f.disconnected = nil, "closed", now
 	f.confirmed.Store(false)
-	if f.left.IsZero() {
-		f.left = now
-		f.wrong("its connection ends without a word")
+	if f.lostAt.IsZero() {
+		f.lostAt = now
+		f.problem("the connection was lost without a disconnect frame")
 	}
 }
 
-func (f *follower) wrong(format string, args ...any) {
-	if len(f.account.wrongs) < 5 {
-		f.account.wrongs = append(f.account.wrongs, fmt.Sprintf("user %s (%s): ", f.user, f.monitor.version)+fmt.Sprintf(format, args...))
+func (f *follower) problem(format string, args ...any) {
+	if len(f.record.problems) < 5 {
+		f.record.problems = append(f.record.problems, fmt.Sprintf("user %s (%s): ", f.user, f.monitor.version)+fmt.Sprintf(format, args...))
 	}
 }

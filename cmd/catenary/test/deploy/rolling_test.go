@@ -15,10 +15,10 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-var rollingPages = flag.Int("rolling", 0, "pages of TestRollingRestart behind each proxy, which `make deploy-test` has 2,000 of")
+var rollingPages = flag.Int("rolling", 0, "number of pages in TestRollingRestart behind each proxy; `make deploy-test` has 2,000")
 
-// margin is what a page that comes back may wait beyond its own back-off: where that is measured, as long as it waits itself
-// before it takes a connection for stale.
+// margin is how long a page may take to reconnect beyond its own back-off. When measuring, it is
+// the time after which a page finds its connection stale.
 func margin() time.Duration {
 	if *rollingPages > 0 {
 		return staleAfter
@@ -26,9 +26,9 @@ func margin() time.Duration {
 	return stage.Patience
 }
 
-// TestRollingRestart restarts two nodes behind a load balancer one after the other, while thousands follow the news. The
-// short form has pages of the version that comes back soonest.
-func TestRollingRestart(t *testing.T) {
+// Two nodes behind a load balancer are restarted one after the other while pages follow the news.
+// The short test has 200 pages with the client that reconnects soonest.
+func TestRollingRestart_EveryPageReconnectsInTime(t *testing.T) {
 	if *rollingPages == 0 {
 		t.Parallel()
 		restartRolling(t, "nginx", 200, monitors[:1])
@@ -36,14 +36,14 @@ func TestRollingRestart(t *testing.T) {
 	}
 	stage.Race = false
 	var table strings.Builder
-	fmt.Fprintf(&table, "| | pages | away, median | 99 %% | longest | of it asking, 99 %% | longest | attempts that failed | stop A, B |\n|%s\n", strings.Repeat(" --- |", 9))
+	fmt.Fprintf(&table, "| | pages | disconnected, median | 99 %% | longest | of which reconnecting, 99 %% | longest | failed attempts | stop of A, B |\n|%s\n", strings.Repeat(" --- |", 9))
 	for _, proxy := range []string{"nginx", "haproxy"} {
 		t.Run(proxy, func(t *testing.T) { table.WriteString(restartRolling(t, proxy, *rollingPages, monitors)) })
 	}
 	fmt.Println(table.String())
 }
 
-// restartRolling returns rows for the table.
+// restartRolling runs the test behind a proxy and returns rows for the table.
 func restartRolling(t *testing.T, proxy string, pages int, versions []monitor) string {
 	w, err := stage.StartWorld("rails", "own", "RUBYLIB="+stage.ProjectRoot+"/rpc/rails/lib", "LAB_LOG_LEVEL=warn")
 	if err != nil {
@@ -51,7 +51,7 @@ func restartRolling(t *testing.T, proxy string, pages int, versions []monitor) s
 	}
 	t.Cleanup(w.Close)
 	var flags []string
-	if proxy == "haproxy" { // which knows of a node that is back only at its next check
+	if proxy == "haproxy" { // it uses a restarted node only after its next health check
 		flags = []string{"--shutdown-delay", "5s"}
 	}
 	var nodes [2]*stage.Catenary
@@ -70,18 +70,18 @@ func restartRolling(t *testing.T, proxy string, pages int, versions []monitor) s
 	defer stopFollowing()
 	var followers []*follower
 	var running sync.WaitGroup
-	come := func(pages int, late bool) {
+	connect := func(pages int, late bool) {
 		for range pages {
 			i := len(followers)
 			f := &follower{address: w.Address, user: fmt.Sprintf("page%d", i), monitor: versions[i%len(versions)], late: late}
 			followers = append(followers, f)
 			running.Go(func() { f.run(following) })
-			time.Sleep(3 * time.Millisecond) // as people come
+			time.Sleep(3 * time.Millisecond) // not all at once
 		}
 	}
-	come(pages, false)
-	real := stage.StartClient(t, w, "rolling", versions[len(versions)-1].version)
-	if err := real.WaitFor(func() error { return stage.Says(real, "connected\n") }); err != nil {
+	connect(pages, false)
+	client := stage.StartClient(t, w, "rolling", versions[len(versions)-1].version)
+	if err := client.WaitFor(func() error { return stage.Wrote(client, "connected\n") }); err != nil {
 		t.Fatal(err)
 	}
 	awaitAll(t, followers, "subscribed", func(f *follower) bool { return f.confirmed.Load() })
@@ -90,35 +90,35 @@ func restartRolling(t *testing.T, proxy string, pages int, versions []monitor) s
 	for i, node := range nodes {
 		before := time.Now()
 		node.Process.Signal(syscall.SIGTERM)
-		come(pages/10, true)
-		if !node.Process.Ends() || node.Process.Err != nil {
-			t.Fatalf("node %d did not end well: %v\n%s", i, node.Process.Err, node.Process.Output.Tail())
+		connect(pages/10, true)
+		if !node.Process.WaitForExit() || node.Process.Err != nil {
+			t.Fatalf("node %d exited with %v\n%s", i, node.Process.Err, node.Process.Output.Tail())
 		}
 		stops[i] = time.Since(before)
 		if err := node.Up(w.App, flags...); err != nil {
 			t.Fatal(err)
 		}
 	}
-	awaitAll(t, followers, "back", func(f *follower) bool { return f.confirmed.Load() })
+	awaitAll(t, followers, "subscribed again", func(f *follower) bool { return f.confirmed.Load() })
 	latest := int64(0)
 	for _, f := range followers {
 		latest = max(latest, f.last.Load())
 	}
-	awaitAll(t, followers, "hearing news", func(f *follower) bool { return f.last.Load() > latest })
+	awaitAll(t, followers, "getting news", func(f *follower) bool { return f.last.Load() > latest })
 	stopNews()
 	last := <-published
 	awaitAll(t, followers, "up to date", func(f *follower) bool { return f.last.Load() == last })
-	for ended := false; !ended; { // the real client may still be away
+	for ended := false; !ended; { // the real client may be disconnected at the moment
 		if err := w.Redis.Do(`PUBLISH news {"end":true}`); err != nil {
 			t.Fatal(err)
 		}
 		select {
-		case <-real.Ended:
+		case <-client.Exited:
 			ended = true
 		case <-time.After(time.Second):
 		}
 	}
-	stage.MustSucceed(t, real)
+	stage.MustSucceed(t, client)
 	stopFollowing()
 	running.Wait()
 	for _, node := range nodes {
@@ -134,7 +134,7 @@ func restartRolling(t *testing.T, proxy string, pages int, versions []monitor) s
 	return rows
 }
 
-// publishNews numbers what it publishes, ten a second, and returns the last number.
+// publishNews publishes ten numbers a second until ctx ends, and returns the last one.
 func publishNews(ctx context.Context, redis *stage.Redis) (n int64) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -149,7 +149,7 @@ func publishNews(ctx context.Context, redis *stage.Redis) (n int64) {
 	}
 }
 
-// awaitAll waits until all pages are something.
+// awaitAll waits until a condition holds for all pages.
 func awaitAll(t *testing.T, followers []*follower, what string, is func(*follower) bool) {
 	t.Helper()
 	var missing []string
@@ -166,9 +166,10 @@ func awaitAll(t *testing.T, followers []*follower, what string, is func(*followe
 	}
 }
 
-// checkCallbacks compares the callbacks that have run in Rails with what the pages know. Rails may have been asked about a
-// handshake that a node then left to the other one, and have subscribed a page that was sent on before it was told; but
-// whatever began has ended.
+// checkCallbacks compares the callbacks that have run in Rails with what the pages recorded. Rails
+// may have run connect for a handshake that a stopping node then left to the other one, and
+// subscribed for a page that was disconnected before its confirmation. But for every connect there
+// must be a disconnect.
 func checkCallbacks(t *testing.T, app *stage.App, followers []*follower) {
 	text, err := app.Request("GET", "/events", "")
 	if err != nil {
@@ -184,30 +185,32 @@ func checkCallbacks(t *testing.T, app *stage.App, followers []*follower) {
 	}
 	for _, f := range followers {
 		connect, subscribed, unsubscribed, disconnect := ran[[2]string{f.user, "connect"}], ran[[2]string{f.user, "subscribed"}], ran[[2]string{f.user, "unsubscribed"}], ran[[2]string{f.user, "disconnect"}]
-		if connect < f.account.connections || disconnect != connect || subscribed < f.account.subscriptions || subscribed > connect || unsubscribed != subscribed {
-			t.Errorf("user %s was connected %d times and subscribed %d times; but connect has run %d times, subscribed %d, unsubscribed %d, disconnect %d",
-				f.user, f.account.connections, f.account.subscriptions, connect, subscribed, unsubscribed, disconnect)
+		if connect < f.record.connections || disconnect != connect || subscribed < f.record.subscriptions || subscribed > connect || unsubscribed != subscribed {
+			t.Errorf("user %s connected %d times and subscribed %d times, but connect ran %d times, subscribed %d, unsubscribed %d, disconnect %d",
+				f.user, f.record.connections, f.record.subscriptions, connect, subscribed, unsubscribed, disconnect)
 		}
 	}
 }
 
-// checkFollowers looks at what the pages with this version of the client have seen, and returns it as a row of the table.
+// checkFollowers checks what the pages with a version of the client recorded, and returns a row of
+// the table.
 func checkFollowers(t *testing.T, proxy string, version monitor, followers []*follower, stops [2]time.Duration) string {
 	var away, waited []time.Duration
-	pages, failures, wrongs := 0, 0, 0
+	pages, failures, problems := 0, 0, 0
 	for _, f := range followers {
 		if f.monitor.version != version.version {
 			continue
 		}
 		pages++
-		failures += f.account.failures
-		away, waited = append(away, f.account.away...), append(waited, f.account.waited...)
-		for _, wrong := range f.account.wrongs {
-			if wrongs++; wrongs <= 20 {
-				t.Error(wrong)
+		failures += f.record.failures
+		away, waited = append(away, f.record.away...), append(waited, f.record.waited...)
+		for _, problem := range f.record.problems {
+			problems++
+			if problems <= 20 {
+				t.Error(problem)
 			}
 		}
-		if len(f.account.away) == 0 && !f.late {
+		if len(f.record.away) == 0 && !f.late {
 			t.Errorf("user %s was not disconnected, though both nodes were stopped", f.user)
 		}
 	}
@@ -218,7 +221,7 @@ func checkFollowers(t *testing.T, proxy string, version monitor, followers []*fo
 	slices.Sort(waited)
 	longest := away[len(away)-1]
 	if longest > version.latest+margin() {
-		t.Errorf("a page with the client of %s was away for %v, where its own back-off is %v at most", version.version, longest, version.latest)
+		t.Errorf("a page with the client of %s took %v to reconnect; its own back-off is at most %v", version.version, longest, version.latest)
 	}
 	at := func(all []time.Duration, quantile float64) string {
 		return fmt.Sprintf("%.2f", all[int(float64(len(all)-1)*quantile)].Seconds())

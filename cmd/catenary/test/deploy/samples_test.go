@@ -8,8 +8,9 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// systemd sees no units but ours, and the targets that every unit is ordered by: those of other packages may have faults.
-func TestDeploySamples_SystemdTakesTheUnits(t *testing.T) {
+// systemd sees only these units and the targets that every unit is ordered by, because units of
+// other packages may have faults.
+func TestDeploySamples_SystemdAcceptsTheUnits(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	service := stage.WriteFile(t, folder, "catenary.service", stage.Sample(t, "catenary.service", "ExecStart=/usr/local/bin/catenary\n", "ExecStart=/bin/true\n"))

@@ -14,53 +14,53 @@ func TestStart_FailsAtOnceIfThePortIsTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	stage.Attempt(t, stage.WithSecret, "--listen", taken.Addr().String()).EndsSaying(t, taken.Addr().String(), "listen", "in use")
+	stage.Launch(t, stage.WithSecret, "--listen", taken.Addr().String()).ExpectExit(t, taken.Addr().String(), "listen", "in use")
 }
 
-// Thruster overrides the PORT that it is given.
-func TestStart_WantsThrusterInFront(t *testing.T) {
-	stage.Attempt(t, stage.WithSecret, "--", "./bin/thrust", "./bin/rails", "server").EndsSaying(t, "put it in front: ./bin/thrust catenary -- ./bin/rails server")
+// Thruster overrides PORT, so it cannot be catenary's command.
+func TestStart_AsksToPutThrusterInFront(t *testing.T) {
+	stage.Launch(t, stage.WithSecret, "--", "./bin/thrust", "./bin/rails", "server").ExpectExit(t, "put it in front: ./bin/thrust catenary -- ./bin/rails server")
 }
 
-func TestStart_NamesTheLineThatIsNotYAML(t *testing.T) {
+func TestStart_NamesTheLineWithInvalidYAML(t *testing.T) {
 	root := stage.RootWith(t, "config/cable.yml", "development:\n  adapter: redis\n url: redis://localhost\n")
-	stage.Attempt(t, stage.WithSecret, "--root", root, "--backend-url", "http://"+stage.FreeAddress()).IsNotReadySaying(t, "config/cable.yml:2", "YAML")
+	stage.Launch(t, stage.WithSecret, "--root", root, "--backend-url", "http://"+stage.FreeAddress()).ExpectNotReady(t, "config/cable.yml:2", "YAML")
 }
 
-func TestStart_NamesTheKeyThatItDoesNotKnow(t *testing.T) {
+func TestStart_NamesAnUnknownKey(t *testing.T) {
 	root := stage.RootWith(t, "config/catenary.yml", "development:\n  ping:\n    intervall: 3s\n")
-	stage.Attempt(t, stage.WithSecret, "--root", root).EndsSaying(t, "config/catenary.yml:3", "intervall", "interval")
+	stage.Launch(t, stage.WithSecret, "--root", root).ExpectExit(t, "config/catenary.yml:3", "intervall", "interval")
 }
 
-func TestStart_SaysWhoseBroadcastsCannotBeHeard(t *testing.T) {
+func TestStart_RejectsAdaptersItCannotSubscribeTo(t *testing.T) {
 	root := stage.RootWith(t, "config/cable.yml", "development:\n  adapter: any_cable\n")
-	stage.Attempt(t, stage.WithSecret, "--root", root).EndsSaying(t, "config/cable.yml:2", "any_cable", "redis")
+	stage.Launch(t, stage.WithSecret, "--root", root).ExpectExit(t, "config/cable.yml:2", "any_cable", "redis")
 	root = stage.RootWith(t, "config/cable.yml", "development:\n  adapter: async\n")
-	stage.Attempt(t, stage.WithSecret, "--root", root, "--backend-transport", "post").EndsSaying(t, "config/cable.yml:2", "async", "backend.transport: auto")
+	stage.Launch(t, stage.WithSecret, "--root", root, "--backend-transport", "post").ExpectExit(t, "config/cable.yml:2", "async", "backend.transport: auto")
 }
 
 func TestStart_AsksForASecret(t *testing.T) {
-	stage.Attempt(t, []string{"SECRET_KEY_BASE="}, "--broadcasts-redis-url", "redis://127.0.0.1:6379").EndsSaying(t, "SECRET_KEY_BASE", "CATENARY_SECRET")
+	stage.Launch(t, []string{"SECRET_KEY_BASE="}, "--broadcasts-redis-url", "redis://127.0.0.1:6379").ExpectExit(t, "SECRET_KEY_BASE", "CATENARY_SECRET")
 }
 
 func TestStart_IsAliveAndNotReadyWhileRailsIsDown(t *testing.T) {
 	nobody := stage.FreeAddress()
-	catenary := stage.Attempt(t, stage.WithSecret, "--backend-url", "http://"+nobody)
-	catenary.IsNotReadySaying(t, "not ready", "Rails", nobody, "start the app", "backend.url")
+	catenary := stage.Launch(t, stage.WithSecret, "--backend-url", "http://"+nobody)
+	catenary.ExpectNotReady(t, "not ready", "Rails", nobody, "start the app", "backend.url")
 }
 
 func TestStart_IsNotReadyWithTheWrongSecret(t *testing.T) {
 	w := stage.NewWorld(t, "catenary")
-	catenary := stage.Attempt(t, []string{"SECRET_KEY_BASE=" + strings.Repeat("wrong", 20)}, "--backend-url", w.App.URL(), "--broadcasts-redis-url", w.Redis.URL())
-	catenary.IsNotReadySaying(t, "not ready", "403", "the same CATENARY_SECRET", "from SECRET_KEY_BASE", "environment development")
-	catenary.Refuses(t)
+	catenary := stage.Launch(t, []string{"SECRET_KEY_BASE=" + strings.Repeat("wrong", 20)}, "--backend-url", w.App.URL(), "--broadcasts-redis-url", w.Redis.URL())
+	catenary.ExpectNotReady(t, "not ready", "403", "the same CATENARY_SECRET", "from SECRET_KEY_BASE", "environment development")
+	catenary.ExpectRejected(t)
 }
 
-// As in development of a Rails that heeds SECRET_KEY_BASE, after one that wrote the file.
-func TestStart_TriesAllSecretsThatTheAppMayHave(t *testing.T) {
+// The file may be left from a Rails that wrote it, while the present one uses SECRET_KEY_BASE.
+func TestStart_TriesEverySecretTheAppMayUse(t *testing.T) {
 	w := stage.NewWorld(t, "catenary")
 	root := stage.RootWith(t, "tmp/local_secret.txt", strings.Repeat("wrong", 20))
-	catenary := stage.Attempt(t, stage.WithSecret, "--root", root, "--backend-url", w.App.URL(), "--backend-transport", "link")
+	catenary := stage.Launch(t, stage.WithSecret, "--root", root, "--backend-url", w.App.URL(), "--backend-transport", "link")
 	if err := catenary.Process.WaitFor(catenary.Ready); err != nil {
 		t.Error(err)
 	}
@@ -68,20 +68,20 @@ func TestStart_TriesAllSecretsThatTheAppMayHave(t *testing.T) {
 
 func TestStart_IsNotReadyWithoutTheGem(t *testing.T) {
 	w := stage.NewWorld(t, "rails")
-	catenary := stage.Attempt(t, stage.WithSecret, "--backend-url", w.App.URL(), "--broadcasts-redis-url", w.Redis.URL())
-	catenary.IsNotReadySaying(t, "not ready", "404", "catenary-rails")
-	catenary.Refuses(t)
+	catenary := stage.Launch(t, stage.WithSecret, "--backend-url", w.App.URL(), "--broadcasts-redis-url", w.Redis.URL())
+	catenary.ExpectNotReady(t, "not ready", "404", "catenary-rails")
+	catenary.ExpectRejected(t)
 }
 
 func TestStart_IsNotReadyWhileRedisIsDown(t *testing.T) {
 	w := stage.NewWorld(t, "catenary")
 	nobody := stage.FreeAddress()
-	catenary := stage.Attempt(t, stage.WithSecret, "--backend-url", w.App.URL(), "--broadcasts-redis-url", "redis://"+nobody)
-	catenary.IsNotReadySaying(t, "not ready", nobody)
+	catenary := stage.Launch(t, stage.WithSecret, "--backend-url", w.App.URL(), "--broadcasts-redis-url", "redis://"+nobody)
+	catenary.ExpectNotReady(t, "not ready", nobody)
 }
 
-// Whatever keeps browsers from hearing, or from coming, is found before any of them does.
-func TestStart_IsNotReadyIfBrowsersWouldHearNothing(t *testing.T) {
+// Settings that keep broadcasts or handshakes from arriving are found before any browser connects.
+func TestStart_IsNotReadyIfBroadcastsWouldNotArrive(t *testing.T) {
 	w := stage.NewWorld(t, "catenary")
 	other, err := stage.StartRedis()
 	if err != nil {
@@ -96,13 +96,13 @@ func TestStart_IsNotReadyIfBrowsersWouldHearNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := stage.Attempt(t, stage.WithSecret, append(wrong.flags, "--backend-url", w.App.URL())...)
-			c.IsNotReadySaying(t, append(wrong.words, "not ready")...)
+			c := stage.Launch(t, stage.WithSecret, append(wrong.flags, "--backend-url", w.App.URL())...)
+			c.ExpectNotReady(t, append(wrong.words, "not ready")...)
 		})
 	}
 }
 
-// Every broadcast of such an application is a 500.
+// In such an application every broadcast raises.
 func TestStart_IsNotReadyIfRailsCannotBroadcast(t *testing.T) {
 	t.Parallel()
 	app, err := stage.StartApp("lab", true, "REDIS_URL=redis://"+stage.FreeAddress(), "RUBYOPT=-r"+stage.ProjectRoot+"/testdata/lab/without_redis")
@@ -115,6 +115,6 @@ func TestStart_IsNotReadyIfRailsCannotBroadcast(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(redis.Close)
-	c := stage.Attempt(t, stage.WithSecret, "--backend-url", app.URL(), "--broadcasts-redis-url", redis.URL())
-	c.IsNotReadySaying(t, "not ready", "browsers hear nothing: Rails cannot broadcast", "redis is not part of the bundle")
+	c := stage.Launch(t, stage.WithSecret, "--backend-url", app.URL(), "--broadcasts-redis-url", redis.URL())
+	c.ExpectNotReady(t, "not ready", "browsers hear nothing: Rails cannot broadcast", "redis is not part of the bundle")
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-func TestStop_TellsEveryBrowserAndLetsEveryCallbackRun(t *testing.T) {
+func TestStop_DisconnectsEveryBrowserAndRunsEveryCallback(t *testing.T) {
 	w := stage.NewWorld(t, "catenary")
 	const users = 20
 	var conversations []*stage.Conversation
@@ -34,11 +34,11 @@ func TestStop_TellsEveryBrowserAndLetsEveryCallbackRun(t *testing.T) {
 	for _, c := range conversations {
 		c.MustPlay(t, `server> {"type":"disconnect","reason":"server_restart","reconnect":true}`, `server> (close 1000)`, `server> (end)`)
 	}
-	if !w.Catenary.Process.Ends() {
-		t.Fatal("catenary does not stop")
+	if !w.Catenary.Process.WaitForExit() {
+		t.Fatal("catenary does not exit")
 	}
 	if w.Catenary.Process.Err != nil {
-		t.Errorf("it ended with %v:\n%s", w.Catenary.Process.Err, w.Catenary.Process.Output.Tail())
+		t.Errorf("catenary exited with %v:\n%s", w.Catenary.Process.Err, w.Catenary.Process.Output.Tail())
 	}
 	for user := range users {
 		got, err := w.App.Events(fmt.Sprint(user), stage.Events)
@@ -49,7 +49,7 @@ func TestStop_TellsEveryBrowserAndLetsEveryCallbackRun(t *testing.T) {
 	}
 }
 
-func TestStop_ASecondSignalEndsAtOnce(t *testing.T) {
+func TestStop_ASecondSignalExitsAtOnce(t *testing.T) {
 	w := stage.NewWorld(t, "catenary")
 	w.Catenary.Process.Kill()
 	if err := w.Catenary.Up(w.App, "--shutdown-grace", stage.Forever); err != nil {
@@ -63,37 +63,38 @@ func TestStop_ASecondSignalEndsAtOnce(t *testing.T) {
 	w.Catenary.Process.Signal(syscall.SIGTERM)
 	c.MustPlay(t, `server> {"type":"disconnect","reason":"server_restart","reconnect":true}`)
 	w.Catenary.Process.Signal(syscall.SIGTERM)
-	if !w.Catenary.Process.Ends() {
-		t.Fatal("catenary waits on")
+	if !w.Catenary.Process.WaitForExit() {
+		t.Fatal("catenary still waits")
 	}
 }
 
-// Rails takes two seconds to open a connection, so browsers are told at that pace.
-func TestStop_TellsBrowsersOneByOneAndServesTheOthersMeanwhile(t *testing.T) {
+// Rails takes two seconds to open a connection, so catenary disconnects browsers at that pace.
+func TestStop_DisconnectsBrowsersOneByOneAndServesTheOthersMeanwhile(t *testing.T) {
 	w := stage.NewWorld(t, "catenary")
 	const users, echo = 6, `{"channel":"EchoChannel"}`
 	var browsers [users]*stage.Browser
-	var coming sync.WaitGroup
+	var connecting sync.WaitGroup
 	for user := range users {
-		coming.Go(func() {
+		connecting.Go(func() {
 			b, err := stage.Dial(w.Address, stage.Handshake("GET", fmt.Sprintf("/cable?sleep=2&uid=%d", user), w.Address, nil))
 			if err != nil {
 				t.Error(err)
 				return
 			}
 			b.Send(stage.Command("subscribe", echo, nil))
-			if !b.Awaits("confirm_subscription") {
+			if !b.WaitForText("confirm_subscription") {
 				t.Errorf("user %d is not subscribed", user)
 			}
 			browsers[user] = b
 		})
 	}
-	if coming.Wait(); t.Failed() {
+	connecting.Wait()
+	if t.Failed() {
 		return
 	}
 	w.Catenary.Process.Signal(syscall.SIGTERM)
 
-	// /ready says no, and who comes is sent to another node, while the rest is served.
+	// catenary is not ready and rejects new connections, so that they go to another node.
 	if err := w.Catenary.Process.WaitFor(func() error {
 		body, err := stage.Get("http://" + w.Catenary.Operations + "/ready")
 		if err == nil {
@@ -103,36 +104,36 @@ func TestStop_TellsBrowsersOneByOneAndServesTheOthersMeanwhile(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	comer, err := stage.Dial(w.Address, stage.Handshake("GET", "/cable", w.Address, nil))
-	if err != nil || comer.Response.StatusCode != http.StatusServiceUnavailable || comer.Response.Header.Get("Retry-After") == "" {
-		t.Errorf("who comes is answered %v %v", comer.Response, err)
+	newcomer, err := stage.Dial(w.Address, stage.Handshake("GET", "/cable", w.Address, nil))
+	if err != nil || newcomer.Response.StatusCode != http.StatusServiceUnavailable || newcomer.Response.Header.Get("Retry-After") == "" {
+		t.Errorf("a new connection was answered with %v %v", newcomer.Response, err)
 	}
-	var served, told atomic.Int32
-	var going sync.WaitGroup
+	var served, disconnected atomic.Int32
+	var disconnecting sync.WaitGroup
 	for _, b := range browsers {
 		b.Send(stage.Command("message", echo, `{"action":"echo"}`))
-		going.Go(func() {
+		disconnecting.Go(func() {
 			for {
 				switch e, ok := b.Next(); {
 				case !ok:
-					t.Error("the browser hears nothing")
+					t.Error("nothing arrives at the browser")
 					return
 				case strings.Contains(e.Text, `"message":{"action":"echo"}`):
 					served.Add(1)
 				case e.Text == `{"type":"disconnect","reason":"server_restart","reconnect":true}`:
-					told.Add(1)
+					disconnected.Add(1)
 				case e.Kind == "end":
 					return
 				}
 			}
 		})
 	}
-	going.Wait()
-	if told.Load() != users || served.Load() == 0 {
-		t.Errorf("%d of %d browsers were told, %d were served until then", told.Load(), users, served.Load())
+	disconnecting.Wait()
+	if disconnected.Load() != users || served.Load() == 0 {
+		t.Errorf("%d of %d browsers got a disconnect, %d were served before it", disconnected.Load(), users, served.Load())
 	}
-	if !w.Catenary.Process.Ends() || w.Catenary.Process.Err != nil {
-		t.Errorf("it did not end well: %v\n%s", w.Catenary.Process.Err, w.Catenary.Process.Output.Tail())
+	if !w.Catenary.Process.WaitForExit() || w.Catenary.Process.Err != nil {
+		t.Errorf("catenary exited with %v\n%s", w.Catenary.Process.Err, w.Catenary.Process.Output.Tail())
 	}
 	for user := range users {
 		if err := w.App.AwaitEvents(fmt.Sprint(user), stage.Events, []string{"connect", "subscribed " + echo, "unsubscribed " + echo, "disconnect"}); err != nil {
@@ -141,7 +142,7 @@ func TestStop_TellsBrowsersOneByOneAndServesTheOthersMeanwhile(t *testing.T) {
 	}
 }
 
-func TestStop_LetsBrowsersInForADelay(t *testing.T) {
+func TestStop_AcceptsBrowsersDuringTheShutdownDelay(t *testing.T) {
 	w := stage.NewWorld(t, "catenary")
 	catenary, err := stage.StartCatenary(w.App, "--shutdown-delay", "20s")
 	if err != nil {
@@ -151,7 +152,7 @@ func TestStop_LetsBrowsersInForADelay(t *testing.T) {
 	catenary.Process.Signal(syscall.SIGTERM)
 	if err := catenary.Process.WaitFor(func() error {
 		if catenary.Ready() == nil {
-			return errors.New("it is ready")
+			return errors.New("catenary is still ready")
 		}
 		return nil
 	}); err != nil {
@@ -160,33 +161,33 @@ func TestStop_LetsBrowsersInForADelay(t *testing.T) {
 	w.Address = catenary.Address
 	c := &stage.Conversation{World: w, Browsers: map[string]*stage.Browser{}}
 	c.MustPlay(t, "browser> GET /cable", `server> {"type":"welcome"}`, `server> {"type":"disconnect","reason":"server_restart","reconnect":true}`)
-	if !catenary.Process.Ends() || catenary.Process.Err != nil {
-		t.Errorf("it did not end well: %v", catenary.Process.Err)
+	if !catenary.Process.WaitForExit() || catenary.Process.Err != nil {
+		t.Errorf("catenary exited with %v", catenary.Process.Err)
 	}
 }
 
-func TestStop_IsWhatAClosedTerminalMeans(t *testing.T) {
+func TestStop_AlsoHappensWhenTheTerminalCloses(t *testing.T) {
 	w := stage.NewWorld(t, "catenary")
 	c := &stage.Conversation{World: w, Browsers: map[string]*stage.Browser{}}
 	c.MustPlay(t, "browser> GET /cable", `server> {"type":"welcome"}`)
 	w.Catenary.Process.Signal(syscall.SIGHUP)
 	c.MustPlay(t, `server> {"type":"disconnect","reason":"server_restart","reconnect":true}`)
-	if !w.Catenary.Process.Ends() || w.Catenary.Process.Err != nil {
-		t.Errorf("it did not end well: %v", w.Catenary.Process.Err)
+	if !w.Catenary.Process.WaitForExit() || w.Catenary.Process.Err != nil {
+		t.Errorf("catenary exited with %v", w.Catenary.Process.Err)
 	}
 }
 
-func TestStop_EndsWellWhileItStillWaitsForRails(t *testing.T) {
+func TestStop_ExitsCleanlyWhileWaitingForRails(t *testing.T) {
 	t.Parallel()
-	catenary := stage.Attempt(t, stage.WithSecret, "--backend-url", "http://"+stage.FreeAddress())
-	catenary.IsNotReadySaying(t, "not ready")
+	catenary := stage.Launch(t, stage.WithSecret, "--backend-url", "http://"+stage.FreeAddress())
+	catenary.ExpectNotReady(t, "not ready")
 	catenary.Process.Signal(syscall.SIGTERM)
-	if !catenary.Process.Ends() || catenary.Process.Err != nil {
-		t.Errorf("it did not end well: %v\n%s", catenary.Process.Err, catenary.Process.Output.Tail())
+	if !catenary.Process.WaitForExit() || catenary.Process.Err != nil {
+		t.Errorf("catenary exited with %v\n%s", catenary.Process.Err, catenary.Process.Output.Tail())
 	}
 }
 
-func TestStop_SeesRequestsOfTheWebThrough(t *testing.T) {
+func TestStop_FinishesWebRequests(t *testing.T) {
 	t.Parallel()
 	asked, answer := make(chan bool), make(chan bool)
 	rails := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -197,8 +198,8 @@ func TestStop_SeesRequestsOfTheWebThrough(t *testing.T) {
 		fmt.Fprint(w, "a page")
 	}))
 	t.Cleanup(rails.Close)
-	catenary := stage.Attempt(t, stage.WithSecret, "--backend-url", rails.URL, "--proxy", "--broadcasts-redis-url", "redis://"+stage.FreeAddress(), "--broadcasts-channel-prefix", "app")
-	err := catenary.Process.WaitFor(func() error { // pages do not wait for the gem, of which there is none
+	catenary := stage.Launch(t, stage.WithSecret, "--backend-url", rails.URL, "--proxy", "--broadcasts-redis-url", "redis://"+stage.FreeAddress(), "--broadcasts-channel-prefix", "app")
+	err := catenary.Process.WaitFor(func() error { // pages do not wait for the gem, which this server does not have
 		body, err := stage.Get("http://" + catenary.Address)
 		if err == nil {
 			err = stage.Mentions(body, []string{"a page"})
@@ -224,7 +225,7 @@ func TestStop_SeesRequestsOfTheWebThrough(t *testing.T) {
 	if err := catenary.Process.WaitFor(func() error {
 		_, err := net.DialTimeout("tcp", catenary.Address, stage.Patience)
 		if err == nil {
-			return errors.New("it still listens")
+			return errors.New("catenary still listens")
 		}
 		return nil
 	}); err != nil {
@@ -234,7 +235,7 @@ func TestStop_SeesRequestsOfTheWebThrough(t *testing.T) {
 	if got := <-page; got != "a page<nil>" {
 		t.Errorf("the page is %s", got)
 	}
-	if !catenary.Process.Ends() || catenary.Process.Err != nil {
-		t.Errorf("it did not end well: %v", catenary.Process.Err)
+	if !catenary.Process.WaitForExit() || catenary.Process.Err != nil {
+		t.Errorf("catenary exited with %v", catenary.Process.Err)
 	}
 }

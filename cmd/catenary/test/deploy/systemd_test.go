@@ -18,14 +18,14 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// A manager is what systemd is to a service: it holds the sockets, and hears what the service says of itself.
+// A manager stands for systemd: it holds the sockets and receives the service's notifications.
 type manager struct {
 	t      *testing.T
 	notify *net.UnixConn
 	path   string
 
-	mu    sync.Mutex
-	heard []string
+	mu       sync.Mutex
+	received []string
 }
 
 func newManager(t *testing.T) *manager {
@@ -43,18 +43,18 @@ func newManager(t *testing.T) *manager {
 				return
 			}
 			m.mu.Lock()
-			m.heard = append(m.heard, strings.Split(strings.TrimSpace(string(datagram[:n])), "\n")...)
+			m.received = append(m.received, strings.Split(strings.TrimSpace(string(datagram[:n])), "\n")...)
 			m.mu.Unlock()
 		}
 	}()
 	return m
 }
 
-// has counts the lines that begin so.
+// has counts the notifications with a prefix.
 func (m *manager) has(prefix string) (n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, line := range m.heard {
+	for _, line := range m.received {
 		if strings.HasPrefix(line, prefix) {
 			n++
 		}
@@ -62,11 +62,12 @@ func (m *manager) has(prefix string) (n int) {
 	return n
 }
 
-func (m *manager) hears(p *stage.Process, prefix string) {
+// waitFor waits for a notification with a prefix.
+func (m *manager) waitFor(p *stage.Process, prefix string) {
 	m.t.Helper()
 	err := p.WaitFor(func() error {
 		if m.has(prefix) == 0 {
-			return fmt.Errorf("systemd does not hear %s", prefix)
+			return fmt.Errorf("no notification %s", prefix)
 		}
 		return nil
 	})
@@ -75,10 +76,10 @@ func (m *manager) hears(p *stage.Process, prefix string) {
 	}
 }
 
-// start starts catenary as systemd does, with sockets by name.
+// start starts catenary as systemd does, with named sockets.
 func (m *manager) start(sockets map[string]*net.TCPListener, env []string, flags ...string) *stage.Process {
 	m.t.Helper()
-	path, err := stage.Built()
+	path, err := stage.Binary()
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -115,52 +116,52 @@ func socket(t *testing.T) *net.TCPListener {
 	return listener.(*net.TCPListener)
 }
 
-func TestSystemd_HearsWhenCatenaryIsReadyThatItLivesAndWhenItStops(t *testing.T) {
+func TestSystemd_IsNotifiedOfReadinessWatchdogAndStop(t *testing.T) {
 	w := stage.NewWorld(t, "rails")
 	m := newManager(t)
 	w.App.Process.Stop(t)
 	w.App.Env = append(w.App.Env, "RUBYLIB="+stage.ProjectRoot+"/rpc/rails/lib")
 	catenary := m.start(nil, nil, "--backend-url", w.App.URL(), "--listen", stage.FreeAddress(), "--operations-listen", stage.FreeAddress())
-	m.hears(catenary, "STATUS=not ready: ")
-	m.hears(catenary, "WATCHDOG=1")
+	m.waitFor(catenary, "STATUS=not ready: ")
+	m.waitFor(catenary, "WATCHDOG=1")
 	if m.has("READY=1") > 0 {
-		t.Fatal("it is ready without Rails")
+		t.Fatal("catenary is ready without Rails")
 	}
 	if err := w.App.Up(); err != nil {
 		t.Fatal(err)
 	}
-	m.hears(catenary, "READY=1")
-	m.hears(catenary, "STATUS=ready")
+	m.waitFor(catenary, "READY=1")
+	m.waitFor(catenary, "STATUS=ready")
 	before := m.has("WATCHDOG=1")
 	if err := catenary.WaitFor(func() error {
 		if m.has("WATCHDOG=1") < before+3 {
-			return fmt.Errorf("the watchdog hears nothing more")
+			return fmt.Errorf("no further watchdog notification")
 		}
 		return nil
 	}); err != nil {
 		t.Fatal(err)
 	}
 	if m.has("STOPPING=1") > 0 {
-		t.Error("it stops")
+		t.Error("catenary is stopping")
 	}
 	catenary.Stop(t)
 	if m.has("STOPPING=1") != 1 || m.has("READY=1") != 1 {
-		t.Errorf("systemd has heard %q", m.heard)
+		t.Errorf("the notifications were %q", m.received)
 	}
 }
 
-// Sockets that systemd holds refuse nobody between the old process and the new one: who comes waits.
+// Connections wait in systemd's sockets between the old process and the new one.
 func TestSystemd_RestartsCatenaryWithoutARefusedConnection(t *testing.T) {
 	w := stage.NewWorld(t, "catenary")
 	m := newManager(t)
 	browsers, operations := socket(t), socket(t)
 	address := browsers.Addr().String()
 	begin := func() *stage.Process {
-		heard := m.has("READY=1")
+		before := m.has("READY=1")
 		p := m.start(map[string]*net.TCPListener{"catenary.socket": browsers, "operations": operations}, nil,
-			"--backend-url", w.App.URL(), "--listen", "127.0.0.1:1", "--operations-listen", "127.0.0.1:1") // which nobody may have
+			"--backend-url", w.App.URL(), "--listen", "127.0.0.1:1", "--operations-listen", "127.0.0.1:1") // addresses that cannot be bound
 		if err := p.WaitFor(func() error {
-			if m.has("READY=1") == heard {
+			if m.has("READY=1") == before {
 				return fmt.Errorf("not ready")
 			}
 			return nil
@@ -175,22 +176,22 @@ func TestSystemd_RestartsCatenaryWithoutARefusedConnection(t *testing.T) {
 	}
 
 	ctx, cancel := context.WithCancel(t.Context())
-	var comers sync.WaitGroup
+	var connecting sync.WaitGroup
 	var welcomed, unavailable atomic.Int32
 	for range 20 {
-		comers.Go(func() {
+		connecting.Go(func() {
 			for ctx.Err() == nil {
 				b, err := stage.Dial(address, stage.Handshake("GET", "/cable", address, nil))
 				switch {
 				case err != nil:
-					t.Errorf("a browser that comes: %v", err)
+					t.Errorf("a new connection: %v", err)
 					return
-				case b.Response.StatusCode == http.StatusServiceUnavailable: // let in by the old one just before it stopped
+				case b.Response.StatusCode == http.StatusServiceUnavailable: // accepted by the old process just before it stopped
 					unavailable.Add(1)
 				case b.Response.StatusCode == http.StatusSwitchingProtocols:
 					welcomed.Add(1)
 				default:
-					t.Errorf("a browser is answered %s", b.Response.Status)
+					t.Errorf("a handshake was answered with %s", b.Response.Status)
 				}
 				time.Sleep(20 * time.Millisecond)
 				b.Close()
@@ -201,7 +202,7 @@ func TestSystemd_RestartsCatenaryWithoutARefusedConnection(t *testing.T) {
 		want := welcomed.Load() + more
 		if err := p.WaitFor(func() error {
 			if welcomed.Load() < want {
-				return fmt.Errorf("%d browsers have come of %d", welcomed.Load(), want)
+				return fmt.Errorf("%d of %d browsers have connected", welcomed.Load(), want)
 			}
 			return nil
 		}); err != nil {
@@ -213,16 +214,16 @@ func TestSystemd_RestartsCatenaryWithoutARefusedConnection(t *testing.T) {
 	fresh := begin()
 	await(fresh, 40)
 	cancel()
-	comers.Wait()
-	t.Logf("%d browsers have come, of which the old process has sent %d away", welcomed.Load()+unavailable.Load(), unavailable.Load())
+	connecting.Wait()
+	t.Logf("%d browsers connected, the old process rejected %d of them", welcomed.Load()+unavailable.Load(), unavailable.Load())
 	if n := unavailable.Load(); n > 20 {
-		t.Errorf("%d browsers have been sent away", n)
+		t.Errorf("%d browsers were rejected", n)
 	}
 }
 
-func TestSystemd_SocketActivateStartsCatenary(t *testing.T) {
+func TestSystemd_SocketActivationStartsCatenary(t *testing.T) {
 	w := stage.NewWorld(t, "catenary")
-	path, err := stage.Built()
+	path, err := stage.Binary()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +234,7 @@ func TestSystemd_SocketActivateStartsCatenary(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(activate.Kill)
-	if err := activate.WaitFor(func() error { // its first connection starts catenary
+	if err := activate.WaitFor(func() error { // the first connection starts catenary
 		body, err := stage.Get("http://" + operations + "/ready")
 		if err == nil && body != "ready\n" {
 			err = fmt.Errorf("%s", body)
@@ -252,33 +253,33 @@ func TestSystemd_SocketActivateStartsCatenary(t *testing.T) {
 	}
 }
 
-func TestSystemd_SaysWhichSocketIsTooMany(t *testing.T) {
+func TestSystemd_AmbiguousSocketsAreNamed(t *testing.T) {
 	t.Parallel()
 	m := newManager(t)
 	p := m.start(map[string]*net.TCPListener{"http": socket(t), "http2": socket(t)}, nil, "--broadcasts-redis-url", "redis://127.0.0.1:1")
-	if !p.Ends() {
-		t.Fatal("it runs on")
+	if !p.WaitForExit() {
+		t.Fatal("catenary still runs")
 	}
 	if err := stage.Mentions(p.Output.String(), []string{"systemd passes both", "http", "operations", "FileDescriptorName="}); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestSystemd_IsNotPassedOnToTheCommand(t *testing.T) {
+func TestSystemd_ItsVariablesAreNotPassedToTheCommand(t *testing.T) {
 	t.Parallel()
 	m := newManager(t)
 	p := m.start(map[string]*net.TCPListener{"http": socket(t)}, nil, "--broadcasts-redis-url", "redis://127.0.0.1:1", "--operations-listen", stage.FreeAddress(),
 		"--", "sh", "-c", "env; exec sleep 60")
-	if err := p.WaitFor(func() error { return stage.Says(p, "PWD=") }); err != nil {
+	if err := p.WaitFor(func() error { return stage.Wrote(p, "PWD=") }); err != nil {
 		t.Fatal(err)
 	}
 	for _, word := range []string{"NOTIFY_SOCKET", "WATCHDOG", "LISTEN_"} {
 		if strings.Contains(p.Output.String(), word) {
-			t.Errorf("the command sees %s:\n%s", word, p.Output)
+			t.Errorf("the command gets %s:\n%s", word, p.Output)
 		}
 	}
 	p.Signal(syscall.SIGTERM)
-	if !p.Ends() {
-		t.Error("it runs on")
+	if !p.WaitForExit() {
+		t.Error("catenary still runs")
 	}
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// startWebServer starts nginx or HAProxy in front of two nodes, with the configuration of docs/deploy, and returns its address.
+// startWebServer starts nginx or HAProxy in front of two nodes, configured as in docs/deploy, and
+// returns its address.
 func startWebServer(t *testing.T, kind string, nodes [2]*stage.Catenary) string {
 	t.Helper()
 	address := stage.FreeAddress()
@@ -46,14 +47,14 @@ func startWebServer(t *testing.T, kind string, nodes [2]*stage.Catenary) string 
 		}
 		defer b.Close()
 		if b.Response.StatusCode != 101 {
-			return fmt.Errorf("the handshake is answered with %s", b.Response.Status)
+			return fmt.Errorf("the handshake was answered with %s", b.Response.Status)
 		}
 		return nil
 	}); err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(proxy.Output.String(), "WARNING") || strings.Contains(proxy.Output.String(), "[warn]") {
-		t.Errorf("%s does not like its configuration:\n%s", kind, proxy.Output)
+		t.Errorf("%s warns about its configuration:\n%s", kind, proxy.Output)
 	}
 	return address
 }

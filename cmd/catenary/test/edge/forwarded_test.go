@@ -11,15 +11,16 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// proxies are what servers before an application say of a browser at 203.0.113.7 that asked for https://app.example.
+// proxies are the headers that servers in front add for a browser at 203.0.113.7 that requests
+// https://app.example.
 var proxies = map[string][]string{
 	"none":                      {"Host: localhost:3000"},
 	"nginx":                     {"Host: app.example", "X-Forwarded-For: 203.0.113.7", "X-Forwarded-Proto: https"},
 	"nginx, port":               {"Host: app.example:8443", "X-Real-IP: 203.0.113.7", "X-Forwarded-For: 203.0.113.7", "X-Forwarded-Proto: https", "X-Forwarded-Port: 8443"},
 	"nginx, a forged address":   {"Host: app.example", "X-Forwarded-For: 6.6.6.6, 203.0.113.7", "X-Forwarded-Proto: https"},
-	"nginx, a forged client":    {"Host: app.example", "Client-Ip: 6.6.6.6", "X-Forwarded-For: 203.0.113.7", "X-Forwarded-Proto: https"},
+	"nginx, a forged Client-Ip": {"Host: app.example", "Client-Ip: 6.6.6.6", "X-Forwarded-For: 203.0.113.7", "X-Forwarded-Proto: https"},
 	"nginx, its own Host":       {"Host: 127.0.0.1:3000", "X-Forwarded-Host: app.example", "X-Forwarded-For: 203.0.113.7", "X-Forwarded-Proto: https"},
-	"nginx, one more behind it": {"Host: app.example", "X-Forwarded-For: 203.0.113.7, 10.0.0.9", "X-Forwarded-Proto: https", "X-Forwarded-Host: app.example, inner.example"},
+	"nginx behind another":      {"Host: app.example", "X-Forwarded-For: 203.0.113.7, 10.0.0.9", "X-Forwarded-Proto: https", "X-Forwarded-Host: app.example, inner.example"},
 	"a public balancer":         {"Host: app.example", "X-Forwarded-For: 203.0.113.7, 198.51.100.1", "X-Forwarded-Proto: https"},
 	"IPv6":                      {"Host: [2001:db8::1]:8080", "X-Forwarded-For: 2001:db8::7", "X-Forwarded-Proto: https"},
 	"ssl":                       {"Host: app.example", "X-Forwarded-For: 203.0.113.7", "X-Forwarded-Ssl: on"},
@@ -28,9 +29,9 @@ var proxies = map[string][]string{
 	"Forwarded":                 {"Host: inner.example", "Forwarded: for=203.0.113.7;host=app.example;proto=https"},
 }
 
-// Behind every proxy the application sees the same addresses as natively: in its channels, and where catenary is before all
-// of it, in its controllers.
-func TestForwarded_TheAppSeesWhatItSeesNatively(t *testing.T) {
+// Behind every proxy the application gets the same addresses as natively: in its channels and, with
+// --proxy, in its controllers.
+func TestForwarded_TheAppGetsTheSameAddressesAsNatively(t *testing.T) {
 	t.Parallel()
 	native, err := stage.StartWorld("rails", "no origin check")
 	if err != nil {
@@ -62,12 +63,12 @@ func TestForwarded_TheAppSeesWhatItSeesNatively(t *testing.T) {
 		want := addressInChannel(t, native.Address, headers)
 		for name, address := range map[string]string{"beside": beside.Address, "before": before.Address} {
 			if got := addressInChannel(t, address, headers); got != want {
-				t.Errorf("%s, catenary %s: a channel sees\n%s, natively\n%s", proxy, name, got, want)
+				t.Errorf("%s, catenary %s: a channel gets\n%s, natively\n%s", proxy, name, got, want)
 			}
 		}
 		want = addressInController(t, native.Address, headers)
 		if got := addressInController(t, before.Address, headers); got != want {
-			t.Errorf("%s: a controller sees\n%s, natively\n%s", proxy, got, want)
+			t.Errorf("%s: a controller gets\n%s, natively\n%s", proxy, got, want)
 		}
 	}
 }
@@ -79,7 +80,7 @@ func addressInChannel(t *testing.T, address string, headers []string) string {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	if b.Response.StatusCode >= 500 { // Rails does not take contradictions; catenary says 503 then, Puma 500
+	if b.Response.StatusCode >= 500 { // Rails raises for contradictory headers: catenary answers 503 then, Puma 500
 		return "nothing"
 	}
 	const identifier = `{"channel":"HeadersChannel"}`
@@ -103,7 +104,8 @@ func addressInController(t *testing.T, address string, headers []string) string 
 	}
 	for _, header := range headers {
 		name, value, _ := strings.Cut(header, ": ")
-		if request.Header[name] = []string{value}; name == "Host" {
+		request.Header[name] = []string{value}
+		if name == "Host" {
 			request.Host = value
 		}
 	}

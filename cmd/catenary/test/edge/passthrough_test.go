@@ -5,45 +5,27 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// differsInWhole are the transcripts whose lines for Rails do not hold when catenary relays whole connections.
+// differsInWhole are transcripts that play differently when catenary relays whole connections.
 var differsInWhole = map[string]string{
-	"disconnect/stop":           "catenary is stopped, and tells the browsers so",
-	"disconnect/deaf-browser":   "catenary does not wait without end for a browser's close frame",
+	"disconnect/stop":           "catenary is stopped and disconnects the browsers",
+	"disconnect/deaf-browser":   "catenary does not wait forever for a browser's close frame",
 	"frames/hostile":            "catenary itself reads what the browser sends",
-	"handshake/bad-handshake":   "catenary itself answers what is no WebSocket handshake",
-	"handshake/not-a-websocket": "catenary itself answers what is no WebSocket handshake",
+	"handshake/bad-handshake":   "catenary itself answers invalid handshakes",
+	"handshake/not-a-websocket": "catenary itself answers invalid handshakes",
 	"handshake/path":            "catenary serves the exact path",
 }
 
-// TestPassThrough_IsAnInvisibleProxyForAnAppWithoutTheGem plays the transcripts, as Rails itself answers them, through a
-// catenary that relays everything. Where Redis is, it is not told.
-func TestPassThrough_IsAnInvisibleProxyForAnAppWithoutTheGem(t *testing.T) {
+// A catenary that relays everything plays the transcripts as Rails does. It does not know where
+// Redis is.
+func TestPassThrough_PlaysLikeRailsForAnAppWithoutTheGem(t *testing.T) {
 	t.Parallel()
-	var mu sync.Mutex
-	started := map[string]func() (*stage.World, error){}
-	t.Cleanup(func() {
-		for _, start := range started {
-			if w, err := start(); err == nil {
-				w.Close()
-			}
-		}
-	})
-	shared := func(kind string) (*stage.World, error) {
-		mu.Lock()
-		if started[kind] == nil {
-			started[kind] = sync.OnceValues(func() (*stage.World, error) { return startPassing(kind, false, "all") })
-		}
-		start := started[kind]
-		mu.Unlock()
-		return start()
-	}
+	shared := stage.SharedWorlds(t, func(kind string) (*stage.World, error) { return startPassing(kind, false, "all") })
 	atOnce := make(chan struct{}, 8)
 	played := 0
 	t.Run("transcripts", func(t *testing.T) {
@@ -74,7 +56,7 @@ func TestPassThrough_IsAnInvisibleProxyForAnAppWithoutTheGem(t *testing.T) {
 	t.Logf("%d transcripts", played)
 }
 
-// startPassing starts an application and a catenary that passes channels through to it.
+// startPassing starts an application, and a catenary that passes these channels through to it.
 func startPassing(kind string, withGem bool, channels string) (w *stage.World, err error) {
 	w = &stage.World{}
 	defer func() {
@@ -88,7 +70,7 @@ func startPassing(kind string, withGem bool, channels string) (w *stage.World, e
 	if w.App, err = stage.StartApp("lab", withGem, append(slices.Clone(stage.Worlds[kind]), "REDIS_URL="+w.Redis.URL())...); err != nil {
 		return w, err
 	}
-	if err = w.App.ComeAlone(); err != nil {
+	if err = w.App.WarmUpCable(); err != nil {
 		return w, err
 	}
 	if w.Catenary, err = stage.StartCatenary(w.App, "--pass-through", channels); err != nil {
@@ -98,7 +80,7 @@ func startPassing(kind string, withGem bool, channels string) (w *stage.World, e
 	return w, nil
 }
 
-// passing is a world of the test's own.
+// passing starts a world for one test.
 func passing(t *testing.T, withGem bool, channels string) *stage.World {
 	t.Helper()
 	t.Parallel()
@@ -110,8 +92,8 @@ func passing(t *testing.T, withGem bool, channels string) *stage.World {
 	return w
 }
 
-// says plays steps, written as in a transcript.
-func says(w *stage.World, t *testing.T, c *stage.Conversation, lines string) {
+// play plays transcript lines.
+func play(w *stage.World, t *testing.T, c *stage.Conversation, lines string) {
 	t.Helper()
 	tr, err := stage.ParseTranscript(t.Name(), "# case 0\n"+lines)
 	if err != nil {
@@ -138,7 +120,7 @@ func conversation(w *stage.World, t *testing.T) *stage.Conversation {
 func TestPassThrough_RelaysOneChannelAndServesTheRest(t *testing.T) {
 	w := passing(t, true, "CbChannel")
 	c := conversation(w, t)
-	says(w, t, c, `
+	play(w, t, c, `
 browser> GET /cable?uid=9001
 server> {"type":"welcome"}
 browser> {"command":"subscribe","identifier":"{\"channel\":\"EchoChannel\"}"}
@@ -160,9 +142,9 @@ browser> {"command":"message","identifier":"{\"channel\":\"EchoChannel\"}","data
 server> {"identifier":"{\"channel\":\"EchoChannel\"}","message":{"action":"echo","x":1}}
 `)
 	if statistics, err := w.App.Request("GET", "/statistics", ""); err != nil || strings.Count(statistics, "CbChannel") != 1 {
-		t.Errorf("Rails' own server holds %s (%v)", statistics, err)
+		t.Errorf("Rails' own server has %s (%v)", statistics, err)
 	}
-	says(w, t, c, `
+	play(w, t, c, `
 browser> {"command":"unsubscribe","identifier":"{\"channel\":\"CbChannel\"}"}
 redis> PUBSUB NUMSUB cb_raw => 0
 redis> PUBLISH cb_raw 1
@@ -170,12 +152,13 @@ server> (quiet)
 browser> (close 1000)
 server> (close 1000)
 `)
-	// Two connections end in Rails, neither of which waits for the other.
+	// Two connections are closed in Rails, in any order.
 	want := []string{"connect", "connect", "disconnect", "disconnect", `subscribed {"channel":"CbChannel"}`, `subscribed {"channel":"EchoChannel"}`,
 		`unsubscribed {"channel":"CbChannel"}`, `unsubscribed {"channel":"EchoChannel"}`}
 	if err := w.App.Process.WaitFor(func() error {
 		got, err := w.App.Events("9001", stage.Events)
-		if slices.Sort(got); err == nil && !slices.Equal(got, want) {
+		slices.Sort(got)
+		if err == nil && !slices.Equal(got, want) {
 			err = fmt.Errorf("got %q", got)
 		}
 		return err
@@ -184,10 +167,10 @@ server> (close 1000)
 	}
 }
 
-func TestPassThrough_ResumesWhenPumaIsRestarted(t *testing.T) {
+func TestPassThrough_ResumesAfterARestartOfPuma(t *testing.T) {
 	w := passing(t, true, "CbChannel")
 	c := conversation(w, t)
-	says(w, t, c, `
+	play(w, t, c, `
 browser> GET /cable
 server> {"type":"welcome"}
 browser> {"command":"subscribe","identifier":"{\"channel\":\"EchoChannel\"}"}
@@ -200,7 +183,7 @@ server> {"identifier":"{\"channel\":\"CbChannel\"}","type":"confirm_subscription
 	if err := w.App.Process.WaitFor(func() error { return w.Redis.Do("PUBSUB NUMSUB " + topic + " => 1") }); err != nil {
 		t.Fatal(err)
 	}
-	says(w, t, c, `
+	play(w, t, c, `
 redis> PUBLISH cb_raw after
 server> {"identifier":"{\"channel\":\"CbChannel\"}","message":{"raw":"after"}}
 browser> {"command":"message","identifier":"{\"channel\":\"EchoChannel\"}","data":"{\"action\":\"echo\",\"x\":1}"}
@@ -208,9 +191,9 @@ server> {"identifier":"{\"channel\":\"EchoChannel\"}","message":{"action":"echo"
 `)
 }
 
-func TestPassThrough_EndsWithARemoteDisconnect(t *testing.T) {
+func TestPassThrough_ClosesOnARemoteDisconnect(t *testing.T) {
 	w := passing(t, true, "CbChannel")
-	says(w, t, conversation(w, t), `
+	play(w, t, conversation(w, t), `
 browser> GET /cable?uid=9002
 server> {"type":"welcome"}
 browser> {"command":"subscribe","identifier":"{\"channel\":\"CbChannel\"}"}
@@ -222,24 +205,24 @@ server> (end)
 `)
 }
 
-func TestPassThrough_TellsBrowsersToReconnectWhenPumaIsStopped(t *testing.T) {
+func TestPassThrough_MakesBrowsersReconnectWhenPumaIsStopped(t *testing.T) {
 	w := passing(t, false, "all")
 	c := conversation(w, t)
-	says(w, t, c, `
+	play(w, t, c, `
 browser> GET /cable
 server> {"type":"welcome"}
 `)
 	w.App.Process.Signal(syscall.SIGTERM)
-	says(w, t, c, `
+	play(w, t, c, `
 server> {"type":"disconnect","reason":"server_restart","reconnect":true}
 server> (close 1000)
 server> (end)
 `)
-	<-w.App.Process.Ended
+	<-w.App.Process.Exited
 	if err := w.App.Up(); err != nil {
 		t.Fatal(err)
 	}
-	says(w, t, c, `
+	play(w, t, c, `
 browser again> GET /cable
 server again> {"type":"welcome"}
 `)
@@ -253,7 +236,7 @@ func TestPassThrough_AnswersHandshakesAsTheAppDoes(t *testing.T) {
 	}
 }
 
-func TestPassThrough_IsSuggestedToWhoHasNoGem(t *testing.T) {
+func TestPassThrough_IsSuggestedWhenTheGemIsMissing(t *testing.T) {
 	t.Parallel()
 	w := &stage.World{}
 	defer w.Close()
@@ -264,7 +247,7 @@ func TestPassThrough_IsSuggestedToWhoHasNoGem(t *testing.T) {
 	if w.App, err = stage.StartApp("lab", false, "REDIS_URL="+w.Redis.URL()); err != nil {
 		t.Fatal(err)
 	}
-	path, err := stage.Built()
+	path, err := stage.Binary()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,7 +256,7 @@ func TestPassThrough_IsSuggestedToWhoHasNoGem(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Kill()
-	if err := p.WaitFor(func() error { return stage.Says(p, "--pass-through all") }); err != nil {
+	if err := p.WaitFor(func() error { return stage.Wrote(p, "--pass-through all") }); err != nil {
 		t.Error(err)
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-func TestEdge_ServesTLSAndTakesANewCertificate(t *testing.T) {
+func TestEdge_ServesTLSAndReloadsCertificates(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	stage.WriteCertificate(t, folder, 1)
@@ -41,12 +41,12 @@ func TestEdge_ServesTLSAndTakesANewCertificate(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ws.Close()
-	say := func(text string) {
+	send := func(text string) {
 		if err := ws.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	hear := func(want string) {
+	expect := func(want string) {
 		t.Helper()
 		for {
 			ws.SetReadDeadline(time.Now().Add(stage.Patience))
@@ -62,7 +62,7 @@ func TestEdge_ServesTLSAndTakesANewCertificate(t *testing.T) {
 			}
 		}
 	}
-	hear(stage.Welcome)
+	expect(stage.Welcome)
 
 	stage.WriteCertificate(t, folder, 2)
 	if !stage.Await(func() bool { return serial() == 2 }) {
@@ -70,25 +70,25 @@ func TestEdge_ServesTLSAndTakesANewCertificate(t *testing.T) {
 	}
 	const stays = "the old one stays"
 	node := e.Nodes[0].Process
-	before := strings.Count(node.Output.String(), stays) // the files of the new one were not written at once
+	before := strings.Count(node.Output.String(), stays) // the certificate and its key were not written at the same time
 	if err := os.WriteFile(filepath.Join(folder, "key.pem"), []byte("half a fi"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	said := stage.Await(func() bool {
+	logged := stage.Await(func() bool {
 		if n := serial(); n != 2 {
-			t.Errorf("with a broken file got certificate %d", n)
+			t.Errorf("with a broken key file, got certificate %d", n)
 		}
 		return strings.Count(node.Output.String(), stays) > before
 	})
-	if !said {
-		t.Errorf("it does not say that %s", stays)
+	if !logged {
+		t.Errorf("the log does not have %q", stays)
 	}
-	say(`{"command":"subscribe","identifier":"{\"channel\":\"EchoChannel\"}"}`) // the old connection lives
-	hear(`{"identifier":"{\"channel\":\"EchoChannel\"}","type":"confirm_subscription"}`)
+	send(`{"command":"subscribe","identifier":"{\"channel\":\"EchoChannel\"}"}`) // the connection with the old certificate still works
+	expect(`{"identifier":"{\"channel\":\"EchoChannel\"}","type":"confirm_subscription"}`)
 }
 
-// Who is over a limit is refused without Rails, which stands still meanwhile.
-func TestEdge_LimitsAreAnsweredAtOnce(t *testing.T) {
+// Rails is frozen meanwhile.
+func TestEdge_HandshakesOverALimitAreRejectedWithoutRails(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
 	e := stage.StartEdge(t, 1, "  allowed_request_origins: [http://good.example]\n", "--limits-handshakes-per-second-per-address", "1", "--limits-connections-per-address", "3")
@@ -99,7 +99,7 @@ func TestEdge_LimitsAreAnsweredAtOnce(t *testing.T) {
 		t.Errorf("another origin: got %s %s", b.Response.Status, b.Body)
 	}
 	for range 3 {
-		e.Hears(from("192.0.2.1", "http://good.example"), stage.Welcome)
+		e.Expect(from("192.0.2.1", "http://good.example"), stage.Welcome)
 	}
 	e.App.Process.Signal(syscall.SIGSTOP)
 	for range 30 {
@@ -109,14 +109,15 @@ func TestEdge_LimitsAreAnsweredAtOnce(t *testing.T) {
 		}
 	}
 	e.App.Process.Signal(syscall.SIGCONT)
-	e.Hears(from("192.0.2.2", "http://good.example"), stage.Welcome)
+	e.Expect(from("192.0.2.2", "http://good.example"), stage.Welcome)
 	node, lines := e.Nodes[0].Process, 0
 	if err := node.WaitFor(func() error {
-		if lines = strings.Count(node.Output.String(), "handshakes rejected"); lines < 2 {
+		lines = strings.Count(node.Output.String(), "handshakes rejected")
+		if lines < 2 {
 			return fmt.Errorf("%d lines in the log", lines)
 		}
 		return nil
-	}); err != nil || lines > 3*(1+int(time.Since(began)/time.Minute)) { // one for each limit, and each again after a minute
+	}); err != nil || lines > 3*(1+int(time.Since(began)/time.Minute)) { // one a minute for each limit
 		t.Errorf("%d lines in the log: %v\n%s", lines, err, node.Output)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
+// connects returns the entries of connect in the app's event log.
 func connects(e *stage.Edge) (queries []string) {
 	e.Helper()
 	log, err := e.App.Request("GET", "/events", "")
@@ -27,7 +28,8 @@ func connects(e *stage.Edge) (queries []string) {
 	return queries
 }
 
-// deviseSample is what docs/edge.md has people copy.
+// deviseSample returns the configuration that docs/edge.md shows for devise-jwt, with the secret
+// filled in.
 func deviseSample(t *testing.T) string {
 	t.Helper()
 	_, sample, found := strings.Cut(stage.ReadDoc(t, "edge.md"), "# config/catenary.yml\nproduction:\n")
@@ -39,7 +41,7 @@ func deviseSample(t *testing.T) string {
 	return filled
 }
 
-func TestEdge_TokensOfDeviseDecideBeforeRails(t *testing.T) {
+func TestEdge_DeviseTokensAreCheckedBeforeRails(t *testing.T) {
 	t.Parallel()
 	e := stage.StartEdge(t, 1, deviseSample(t)+"    subprotocol: raw\n    cookie: jwt\n")
 	good := stage.DeviseToken(t, "")
@@ -53,30 +55,30 @@ func TestEdge_TokensOfDeviseDecideBeforeRails(t *testing.T) {
 	} {
 		t.Log(name)
 		b := e.Connect(0, "/cable?token="+token)
-		e.Hears(b, stage.Unauthorized, "(close 1000)")
+		e.Expect(b, stage.Unauthorized, "(close 1000)")
 	}
 	if asked := connects(e); len(asked) != 0 {
-		t.Fatalf("Rails has run connect: %s", asked)
+		t.Fatalf("Rails ran connect: %s", asked)
 	}
-	e.Hears(e.Connect(0, "/cable?uid=7&token="+good), stage.Welcome)
-	e.Hears(e.Connect(0, "/cable", "Authorization: Bearer "+good), stage.Welcome)
-	e.Hears(e.Connect(0, "/cable", "Cookie: jwt="+good), stage.Welcome)
+	e.Expect(e.Connect(0, "/cable?uid=7&token="+good), stage.Welcome)
+	e.Expect(e.Connect(0, "/cable", "Authorization: Bearer "+good), stage.Welcome)
+	e.Expect(e.Connect(0, "/cable", "Cookie: jwt="+good), stage.Welcome)
 	b := e.Connect(0, "/cable", "Sec-WebSocket-Protocol: actioncable-v1-json, actioncable-unsupported, "+good)
-	e.Hears(b, stage.Welcome)
+	e.Expect(b, stage.Welcome)
 	if chosen := b.Response.Header.Get("Sec-WebSocket-Protocol"); chosen != "actioncable-v1-json" {
 		t.Errorf("chose %q", chosen)
 	}
 	if asked := connects(e); len(asked) != 4 || !strings.Contains(asked[0], "token="+good) {
-		t.Errorf("Rails' connect has not run 4 times, the first with the token: %s", asked)
+		t.Errorf("Rails did not run connect 4 times, the first time with the token: %s", asked)
 	}
 }
 
-func TestEdge_ATokenExpiresAndItsBrowserComesBackWithAnother(t *testing.T) {
+func TestEdge_AnExpiredTokenDisconnectsAndAFreshOneReconnects(t *testing.T) {
 	t.Parallel()
 	e := stage.StartEdge(t, 1, stage.JWTSettings(""))
 	var old string
 	var b *stage.Browser
-	for life := 3; ; life *= 2 { // on a busy machine it must be longer for the token to be good when it arrives
+	for life := 3; ; life *= 2 { // on a busy machine the token must live longer to be valid when it arrives
 		old = stage.DeviseToken(t, fmt.Sprintf(`"exp" => now + %d`, life))
 		b = e.Connect(0, "/cable?token="+old)
 		first, _ := stage.NextFrame(b)
@@ -87,64 +89,64 @@ func TestEdge_ATokenExpiresAndItsBrowserComesBackWithAnother(t *testing.T) {
 			t.Fatalf("got %s", first)
 		}
 	}
-	e.Hears(b, `{"type":"disconnect","reason":"token_expired","reconnect":true}`, "(close 1000)")
-	e.Hears(e.Connect(0, "/cable?token="+old), stage.Unauthorized, "(close 1000)")
-	e.Hears(e.Connect(0, "/cable?token="+stage.DeviseToken(t, "")), stage.Welcome)
+	e.Expect(b, `{"type":"disconnect","reason":"token_expired","reconnect":true}`, "(close 1000)")
+	e.Expect(e.Connect(0, "/cable?token="+old), stage.Unauthorized, "(close 1000)")
+	e.Expect(e.Connect(0, "/cable?token="+stage.DeviseToken(t, "")), stage.Welcome)
 }
 
-func TestEdge_SomebodyIsDisconnectedOnAllNodes(t *testing.T) {
+func TestEdge_AUserIsDisconnectedOnAllNodes(t *testing.T) {
 	t.Parallel()
 	e := stage.StartEdge(t, 2, stage.JWTSettings(""))
 	laptop, phone := stage.DeviseToken(t, `"jti" => "laptop"`), stage.DeviseToken(t, `"jti" => "phone"`)
 	other := e.Connect(1, "/cable?uid=8&token="+stage.DeviseToken(t, `"sub" => "8"`))
-	e.Hears(other, stage.Welcome)
+	e.Expect(other, stage.Welcome)
 	both := func() (a, b *stage.Browser) {
 		a, b = e.Connect(0, "/cable?uid=7&token="+laptop), e.Connect(1, "/cable?uid=7&token="+phone)
-		e.Hears(a, stage.Welcome)
-		e.Hears(b, stage.Welcome)
+		e.Expect(a, stage.Welcome)
+		e.Expect(b, stage.Welcome)
 		return a, b
 	}
 	gone, goneForGood := `{"type":"disconnect","reason":"remote","reconnect":true}`, `{"type":"disconnect","reason":"remote","reconnect":false}`
 
-	says := func(want string, arguments ...string) {
+	expectOutput := func(want string, arguments ...string) {
 		t.Helper()
-		if said := e.Disconnect(arguments...); said != want {
-			t.Errorf("disconnect %v says %q", arguments, said)
+		if output := e.Disconnect(arguments...); output != want {
+			t.Errorf("disconnect %v printed %q", arguments, output)
 		}
 	}
 
 	a, b := both()
-	says("2 connections are ended, on 2 nodes", "--sub", "7")
-	e.Hears(a, gone, "(close 1000)")
-	e.Hears(b, gone, "(close 1000)")
+	expectOutput("2 connections are ended, on 2 nodes", "--sub", "7")
+	e.Expect(a, gone, "(close 1000)")
+	e.Expect(b, gone, "(close 1000)")
 
 	a, b = both()
-	says("1 connection is ended", "--jti", "phone", "--reconnect=false")
-	e.Hears(b, goneForGood, "(close 1000)")
-	says("1 connection is ended", "--identifier", "gid://app/User/7")
-	e.Hears(a, gone, "(close 1000)")
-	says("nobody who is connected is called so", "--identifier", "gid://app/User/7")
-	says("nobody who is connected is called so", "--sub", "nobody")
+	expectOutput("1 connection is ended", "--jti", "phone", "--reconnect=false")
+	e.Expect(b, goneForGood, "(close 1000)")
+	expectOutput("1 connection is ended", "--identifier", "gid://app/User/7")
+	e.Expect(a, gone, "(close 1000)")
+	expectOutput("nobody who is connected is called so", "--identifier", "gid://app/User/7")
+	expectOutput("nobody who is connected is called so", "--sub", "nobody")
 
 	a, b = both()
 	out, err := exec.Command("curl", "-sS", "--fail", "-H", "Content-Type: application/json", "-d", `{"sub":"7","reconnect":false}`, "http://"+e.Nodes[0].Operations+"/disconnect").CombinedOutput()
 	if err != nil || strings.TrimSpace(string(out)) != `{"connections":2,"nodes":2}` {
 		t.Fatalf("POST /disconnect: %v %s", err, out)
 	}
-	e.Hears(a, goneForGood, "(close 1000)")
-	e.Hears(b, goneForGood, "(close 1000)")
+	e.Expect(a, goneForGood, "(close 1000)")
+	e.Expect(b, goneForGood, "(close 1000)")
 
 	c := e.Connect(0, "/cable?uid=7&token="+laptop)
-	e.Hears(c, stage.Welcome)
+	e.Expect(c, stage.Welcome)
 	if err := e.Redis.Do(`PUBLISH _catenary/disconnect {"revocation":"{\"sub\":\"7\"}","signature":"00"}`); err != nil {
 		t.Fatal(err)
 	}
-	if err := e.Nodes[0].Process.WaitFor(func() error { return stage.Says(e.Nodes[0].Process, "signature is wrong") }); err != nil {
+	if err := e.Nodes[0].Process.WaitFor(func() error { return stage.Wrote(e.Nodes[0].Process, "signature is wrong") }); err != nil {
 		t.Fatal(err)
 	}
 	for _, left := range []*stage.Browser{c, other} {
-		if err := left.IsQuiet(); err != nil {
-			t.Errorf("a browser that nobody named: %v", err)
+		if err := left.CheckQuiet(); err != nil {
+			t.Errorf("a browser that was not meant: %v", err)
 		}
 	}
 }

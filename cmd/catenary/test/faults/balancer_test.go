@@ -9,8 +9,8 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// A balancer is a load balancer without stickiness: each TCP connection goes to the next node, or to the one after it if that one
-// does not take it.
+// A balancer is a load balancer without stickiness: each TCP connection goes to the next node, or
+// to the one after it if that node does not accept it.
 type balancer struct {
 	address string
 	nodes   []*stage.Catenary

@@ -7,39 +7,40 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// What is admitted works, the rest is refused clearly, and it recovers by itself.
+// What is admitted works, the rest is rejected with a clear answer, and catenary recovers by
+// itself.
 var loadFaults = []*fault{
 	{
-		name: "twice as many browsers as may be there: the others are answered 503 until some have left",
-		lay: func(s *rig) {
-			s.flags = []string{"--limits-max-connections", fmt.Sprint(ridersBehind + ridersThere + 5)}
+		name: "twice as many browsers as the limit allows: the others get 503 until some disconnect",
+		setUp: func(s *rig) {
+			s.flags = []string{"--limits-max-connections", fmt.Sprint(proxiedBrowsers + directBrowsers + 5)}
 		},
-		strike: crowdIn,
-		mend: func(s *rig) {
+		inject: crowdIn,
+		repair: func(s *rig) {
 			for _, b := range s.crowd {
 				b.Close()
 			}
 		},
 	},
 	{
-		name: "more commands than may wait",
-		lay: func(s *rig) {
+		name: "more commands than backend.queue holds",
+		setUp: func(s *rig) {
 			s.startOwnApp("LAB_WORKERS=1")
 			s.flags = []string{"--backend-queue", "2"}
 		},
-		strike:  func(s *rig) {},
+		inject:  func(s *rig) {},
 		seconds: 0.2,
 		during: func(s *rig) {
 			if !stage.Await(func() bool { return s.metric(`catenary_connections_ended_total{reason="rails_failed"}`) > 0 }) {
-				s.Error("nobody was told that there is no room for a command")
+				s.Error("no browser was disconnected when the queue was full")
 			}
 		},
-		ends: everyone,
+		reconnect: everyone,
 	},
 	{
-		name:    "more commands than Rails has threads for: requests of the web do not wait for them",
-		lay:     func(s *rig) { s.startOwnApp() },
-		strike:  func(s *rig) {},
+		name:    "more commands than Rails has threads: web requests do not wait for them",
+		setUp:   func(s *rig) { s.startOwnApp() },
+		inject:  func(s *rig) {},
 		seconds: 1,
 		during: func(s *rig) {
 			for range 10 {
@@ -47,22 +48,22 @@ var loadFaults = []*fault{
 					s.Error(err)
 				}
 			}
-			if every(s.riders, allAnswered) {
-				s.Error("the web was answered when no command was left")
+			if every(s.recorders, allAnswered) {
+				s.Error("the web requests were answered only after all commands")
 			}
 		},
 	},
 	{
 		name:   "ten thousand broadcasts at once",
-		strike: func(s *rig) { s.burst(10_000) },
-		during: func(s *rig) { s.settle(s.riders...) },
+		inject: func(s *rig) { s.burst(10_000) },
+		during: func(s *rig) { s.settle(s.recorders...) },
 	},
 }
 
-// crowdIn has as many come as there is room for, besides those who are there.
+// crowdIn opens as many connections as the limit allows, in addition to those that are open.
 func crowdIn(s *rig) {
-	refused := 0
-	for i := range ridersBehind + ridersThere + 5 {
+	rejected := 0
+	for i := range proxiedBrowsers + directBrowsers + 5 {
 		b, err := stage.Dial(s.catenary.Address, stage.Handshake("GET", fmt.Sprintf("/cable?uid=crowd-%d", i), s.catenary.Address, nil))
 		s.must(err)
 		s.crowd = append(s.crowd, b)
@@ -70,25 +71,26 @@ func crowdIn(s *rig) {
 		switch b.Response.StatusCode {
 		case http.StatusSwitchingProtocols:
 		case http.StatusServiceUnavailable:
-			if refused++; b.Response.Header.Get("Retry-After") == "" {
-				s.Error("503, and nothing says when to come again")
+			rejected++
+			if b.Response.Header.Get("Retry-After") == "" {
+				s.Error("503 without Retry-After")
 			}
 		default:
-			s.Errorf("a browser too many was answered %s", b.Response.Status)
+			s.Errorf("a browser over the limit was answered with %s", b.Response.Status)
 		}
 	}
-	if refused != ridersBehind+ridersThere {
-		s.Errorf("%d browsers were refused", refused)
+	if rejected != proxiedBrowsers+directBrowsers {
+		s.Errorf("%d browsers were rejected", rejected)
 	}
-	if counted := s.metric(`catenary_handshakes_rejected_total{reason="max_connections"}`); counted < float64(refused) {
-		s.Errorf("%g refusals are counted of %d", counted, refused)
+	if counted := s.metric(`catenary_handshakes_rejected_total{reason="max_connections"}`); counted < float64(rejected) {
+		s.Errorf("the metric counts %g of %d rejected handshakes", counted, rejected)
 	}
 }
 
-// burst publishes numbers as fast as Redis takes them.
+// burst publishes numbers in one pipeline.
 func (s *rig) burst(numbers int) {
-	s.holding.Lock()
-	defer s.holding.Unlock()
+	s.publishLock.Lock()
+	defer s.publishLock.Unlock()
 	pipeline := s.redis.Client.Pipeline()
 	for range numbers {
 		pipeline.Publish(s.Context(), s.stream, fmt.Sprintf(`{"n":%d}`, s.published.Add(1)))
@@ -99,6 +101,6 @@ func (s *rig) burst(numbers int) {
 	defer s.mu.Unlock()
 	last := int(s.published.Load())
 	for n := last - len(commands) + 1; n <= last; n++ {
-		s.reached[n] = true
+		s.accepted[n] = true
 	}
 }

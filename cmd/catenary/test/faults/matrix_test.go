@@ -16,8 +16,9 @@ var faultParts = []struct {
 	faults []*fault
 }{{"Redis", redisFaults}, {"Rails", railsFaults}, {"Link", linkFaults}, {"Browser", browserFaults}, {"Load", loadFaults}}
 
-// TestFaults plays the faults, several at once, and prints what held. FAULTS=all plays the long ones too, as `make faults` does.
-func TestFaults(t *testing.T) {
+// The faults are played concurrently. The test prints which passed. FAULTS=all plays the slow ones
+// too.
+func TestFaults_LoseNothingButWhatTheTableAllows(t *testing.T) {
 	t.Parallel()
 	silenceRedis()
 	everything := os.Getenv("FAULTS") == "all"
@@ -26,8 +27,8 @@ func TestFaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(shared.Close)
-	slots := make(chan struct{}, 8) // each has processes of its own
-	played := &matrix{fell: map[*fault][len(columns)]error{}}
+	slots := make(chan struct{}, 8) // each fault starts processes of its own
+	played := &matrix{failures: map[*fault][len(columns)]error{}}
 	t.Run("play", func(t *testing.T) {
 		for p, part := range faultParts {
 			for i, f := range part.faults {
@@ -38,46 +39,46 @@ func TestFaults(t *testing.T) {
 					t.Parallel()
 					slots <- struct{}{}
 					defer func() { <-slots }()
-					s := &rig{T: t, app: shared, stream: fmt.Sprintf("faults-%d-%d", p, i), reached: map[int]bool{}}
-					fell := f.play(t, s)
-					played.note(f, fell)
-					for i, err := range fell {
+					s := &rig{T: t, app: shared, stream: fmt.Sprintf("faults-%d-%d", p, i), accepted: map[int]bool{}}
+					failures := f.play(t, s)
+					played.record(f, failures)
+					for i, err := range failures {
 						if err != nil {
 							t.Errorf("%s: %v", columns[i].name, err)
 						}
 					}
 					if t.Failed() {
-						t.Logf("catenary wrote at last:\n%s", s.catenary.Process.Output.Tail())
+						t.Logf("the end of catenary's output:\n%s", s.catenary.Process.Output.Tail())
 					}
 				})
 			}
 		}
 	})
-	held, fallen := 0, 0
-	for _, fell := range played.fell {
-		if fell == [len(columns)]error{} {
-			held++
+	passed, failed := 0, 0
+	for _, failures := range played.failures {
+		if failures == [len(columns)]error{} {
+			passed++
 		} else {
-			fallen++
+			failed++
 		}
 	}
-	fmt.Print(played.table(func(f *fault) bool { _, was := played.fell[f]; return was }))
-	fmt.Printf("faults: %d held, %d fell\n", held, fallen)
+	fmt.Print(played.table(func(f *fault) bool { _, was := played.failures[f]; return was }))
+	fmt.Printf("faults: %d passed, %d failed\n", passed, failed)
 }
 
-// A matrix is what became of the faults that were played.
+// A matrix holds the results of the faults that were played.
 type matrix struct {
-	mu   sync.Mutex
-	fell map[*fault][len(columns)]error
+	mu       sync.Mutex
+	failures map[*fault][len(columns)]error
 }
 
-func (m *matrix) note(f *fault, fell [len(columns)]error) {
+func (m *matrix) record(f *fault, failures [len(columns)]error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.fell[f] = fell
+	m.failures[f] = failures
 }
 
-// table is in Markdown. Without anything played it says what must hold.
+// table returns a table in Markdown. Without any results it has what is expected.
 func (m *matrix) table(shown func(*fault) bool) string {
 	var b strings.Builder
 	b.WriteString("| | fault |")
@@ -92,9 +93,9 @@ func (m *matrix) table(shown func(*fault) bool) string {
 			}
 			fmt.Fprintf(&b, "| %s | %s |", part.name, f.name)
 			for i, column := range columns {
-				cell := column.must(f)
-				if m.fell[f][i] != nil {
-					cell = "FELL"
+				cell := column.expected(f)
+				if m.failures[f][i] != nil {
+					cell = "FAILED"
 				}
 				fmt.Fprintf(&b, " %s |", cell)
 			}
@@ -104,7 +105,7 @@ func (m *matrix) table(shown func(*fault) bool) string {
 	return b.String()
 }
 
-func TestFaults_AreThoseThatAreDocumented(t *testing.T) {
+func TestFaults_TableIsInTheDocs(t *testing.T) {
 	want := (&matrix{}).table(func(*fault) bool { return true })
 	_, rest, _ := strings.Cut(stage.ReadDoc(t, "faults.md"), "<!-- faults -->\n")
 	if got, _, _ := strings.Cut(rest, "<!-- /faults -->"); got != want {

@@ -21,40 +21,34 @@ func startCluster(t *testing.T, nodes int, settings string, flags ...string) *cl
 	return &cluster{e, startBalancer(t, e.Nodes)}
 }
 
-// arrives is a browser that the load balancer has sent somewhere.
-func (c *cluster) arrives(path string) *stage.Browser {
+// connectBalanced connects a browser through the load balancer.
+func (c *cluster) connectBalanced(path string) *stage.Browser {
 	c.Helper()
 	b, err := stage.Dial(c.balancer.address, stage.Handshake("GET", path, c.balancer.address, nil))
 	if err != nil {
 		c.Fatal(err)
 	}
 	c.Cleanup(b.Close)
-	c.Hears(b, stage.Welcome)
+	c.Expect(b, stage.Welcome)
 	return b
 }
 
-func (c *cluster) arrive(n int, path string) (browsers []*stage.Browser) {
+func (c *cluster) connectMany(n int, path string) (browsers []*stage.Browser) {
 	c.Helper()
 	for range n {
-		browsers = append(browsers, c.arrives(path))
+		browsers = append(browsers, c.connectBalanced(path))
 	}
 	return browsers
 }
 
-func (c *cluster) subscribes(b *stage.Browser, identifier string) {
-	c.Helper()
-	b.Send(stage.Command("subscribe", identifier, nil))
-	c.Hears(b, stage.Confirmation(identifier))
-}
-
-// performs sends an action, and expects this message for the identifier.
-func (c *cluster) performs(b *stage.Browser, identifier, action, message string) {
+// perform performs an action and expects this message for the identifier.
+func (c *cluster) perform(b *stage.Browser, identifier, action, message string) {
 	c.Helper()
 	b.Send(stage.Command("message", identifier, action))
-	c.Hears(b, stage.MessageFor(identifier, message))
+	c.Expect(b, stage.MessageFor(identifier, message))
 }
 
-// mustAsk runs what could stand behind "app>" in a transcript.
+// mustAsk runs an "app>" step of transcripts.
 func mustAsk(e *stage.Edge, text string) {
 	e.Helper()
 	if err := e.App.Ask(text); err != nil {
@@ -62,14 +56,14 @@ func mustAsk(e *stage.Edge, text string) {
 	}
 }
 
-// isSpread expects as many connections on every node.
-func (c *cluster) isSpread(each int) {
+// expectSpread waits until every node has this number of connections.
+func (c *cluster) expectSpread(each int) {
 	c.Helper()
 	for i, node := range c.Nodes {
 		err := node.Process.WaitFor(func() error {
 			text, err := stage.Get("http://" + node.Operations + "/metrics")
 			if err == nil && !strings.Contains(text, fmt.Sprintf("\ncatenary_connections %d\n", each)) {
-				err = fmt.Errorf("node %d has not %d connections", i, each)
+				err = fmt.Errorf("node %d does not have %d connections", i, each)
 			}
 			return err
 		})
@@ -79,7 +73,7 @@ func (c *cluster) isSpread(each int) {
 	}
 }
 
-func TestNodes_ShareOneRedisAndNothingElse(t *testing.T) {
+func TestNodes_NeedNothingInCommonButRedis(t *testing.T) {
 	for _, nodes := range []int{2, 3} {
 		t.Run(fmt.Sprint(nodes), func(t *testing.T) { shareOneRedis(t, nodes) })
 	}
@@ -89,58 +83,58 @@ func shareOneRedis(t *testing.T, nodes int) {
 	c := startCluster(t, nodes, "")
 	const news, counter, late = `{"channel":"StreamChannel","s":["news"]}`, `{"channel":"CounterChannel"}`, `{"channel":"LateChannel"}`
 
-	// A broadcast reaches every browser, wherever it is, once.
-	browsers := c.arrive(2*nodes, "/cable?uid=7")
-	c.isSpread(2)
+	// A broadcast reaches every browser once, whatever its node.
+	browsers := c.connectMany(2*nodes, "/cable?uid=7")
+	c.expectSpread(2)
 	for _, b := range browsers {
-		c.subscribes(b, news)
+		c.Subscribe(b, news)
 	}
 	mustAsk(c.Edge, `POST /broadcast {"stream":"news","message":{"n":1}}`)
 	mustAsk(c.Edge, `POST /broadcast {"stream":"news","message":{"n":2}}`)
 	for _, b := range browsers {
-		c.Hears(b, stage.MessageFor(news, `{"n":1}`), stage.MessageFor(news, `{"n":2}`))
+		c.Expect(b, stage.MessageFor(news, `{"n":1}`), stage.MessageFor(news, `{"n":2}`))
 	}
 
-	// The same user's connections are strangers to each other: their objects, live or rebuilt, are not mixed up.
+	// Connections of one user do not share objects, live or rebuilt.
 	count := func(n int) {
 		t.Helper()
 		for i, b := range browsers {
-			c.performs(b, counter, `{"action":"increment"}`, fmt.Sprintf(`{"count":%d,"owner":"1","greeting":"hello "}`, n+i))
+			c.perform(b, counter, `{"action":"increment"}`, fmt.Sprintf(`{"count":%d,"owner":"1","greeting":"hello "}`, n+i))
 		}
 	}
 	for i, b := range browsers {
-		c.subscribes(b, counter)
+		c.Subscribe(b, counter)
 		for n := range i {
-			c.performs(b, counter, `{"action":"increment"}`, fmt.Sprintf(`{"count":%d,"owner":"1","greeting":"hello "}`, n+1))
+			c.perform(b, counter, `{"action":"increment"}`, fmt.Sprintf(`{"count":%d,"owner":"1","greeting":"hello "}`, n+1))
 		}
 	}
 	count(1) // live
 	for _, b := range browsers {
-		c.subscribes(b, late) // brings the state of all channels to catenary
+		c.Subscribe(b, late) // a subscribe makes Rails send the state of all channels
 	}
 	c.App.Restart(t)
 	count(2) // rebuilt
 	count(3)
 
-	// What a thread does after its command is over goes to the node that has the browser, and to nobody else.
+	// What a thread transmits after its command goes to the browser's node and nowhere else.
 	for i, b := range browsers {
 		b.Send(stage.Command("message", late, fmt.Sprintf(`{"action":"say","n":%d,"s":0.2}`, i)))
 	}
 	for i, b := range browsers {
-		c.Hears(b, stage.MessageFor(late, fmt.Sprintf(`{"late":%d}`, i)))
+		c.Expect(b, stage.MessageFor(late, fmt.Sprintf(`{"late":%d}`, i)))
 	}
 
-	// A remote disconnect, from the application or from the command line, reaches every node.
-	stranger := c.arrives("/cable?uid=8")
+	// A remote disconnect, by the application or the command line, reaches every node.
+	stranger := c.connectBalanced("/cable?uid=8")
 	gone := `{"type":"disconnect","reason":"remote","reconnect":true}`
 	mustAsk(c.Edge, `POST /disconnect {"uid":7,"tenant":null}`)
 	for _, b := range browsers {
-		c.Hears(b, gone, "(close 1000)")
+		c.Expect(b, gone, "(close 1000)")
 	}
-	browsers = c.arrive(nodes, "/cable?uid=7")
+	browsers = c.connectMany(nodes, "/cable?uid=7")
 	c.Disconnect("--identifier", "gid://app/User/7")
 	for _, b := range browsers {
-		c.Hears(b, gone, "(close 1000)")
+		c.Expect(b, gone, "(close 1000)")
 	}
-	c.subscribes(stranger, news) // lives on
+	c.Subscribe(stranger, news) // still connected
 }

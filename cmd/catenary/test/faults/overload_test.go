@@ -15,8 +15,8 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// hasOfSystem is how much memory Go has from the system.
-func hasOfSystem(c *stage.Catenary) float64 {
+// memoryInUse returns the memory that Go has got from the system and not released.
+func memoryInUse(c *stage.Catenary) float64 {
 	text, _ := stage.Get("http://" + c.Operations + "/metrics")
 	parser := expfmt.NewTextParser(model.LegacyValidation)
 	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
@@ -27,8 +27,8 @@ func hasOfSystem(c *stage.Catenary) float64 {
 	return gauge("go_memstats_sys_bytes") - gauge("go_memstats_heap_released_bytes")
 }
 
-// highest watches this until it is asked for the most.
-func highest(c *stage.Catenary) (most func() float64) {
+// watchMemory measures the memory until peak is called, which returns the highest value.
+func watchMemory(c *stage.Catenary) (peak func() float64) {
 	stop, result := make(chan struct{}), make(chan float64)
 	go func() {
 		highest := 0.0
@@ -38,7 +38,7 @@ func highest(c *stage.Catenary) (most func() float64) {
 				result <- highest
 				return
 			case <-time.After(50 * time.Millisecond):
-				highest = max(highest, hasOfSystem(c))
+				highest = max(highest, memoryInUse(c))
 			}
 		}
 	}()
@@ -48,8 +48,8 @@ func highest(c *stage.Catenary) (most func() float64) {
 	}
 }
 
-// isDeaf connects, subscribes, and reads no more than the confirmation.
-func isDeaf(e *stage.Edge, identifier string) {
+// connectWithoutReading connects and subscribes, and reads nothing after the confirmation.
+func connectWithoutReading(e *stage.Edge, identifier string) {
 	e.Helper()
 	conn, err := net.Dial("tcp", e.Nodes[0].Address)
 	if err != nil {
@@ -57,45 +57,45 @@ func isDeaf(e *stage.Edge, identifier string) {
 	}
 	e.Cleanup(func() { conn.Close() })
 	conn.(*net.TCPConn).SetReadBuffer(4096)
-	var heard []byte
-	awaits := func(words string) {
-		for some := make([]byte, 512); !bytes.Contains(heard, []byte(words)); {
+	var received []byte
+	readUntil := func(text string) {
+		for some := make([]byte, 512); !bytes.Contains(received, []byte(text)); {
 			n, err := conn.Read(some)
 			if err != nil {
-				e.Fatalf("%v: %s", err, heard)
+				e.Fatalf("%v: %s", err, received)
 			}
-			heard = append(heard, some[:n]...)
+			received = append(received, some[:n]...)
 		}
 	}
 	conn.SetDeadline(time.Now().Add(stage.Patience))
 	fmt.Fprint(conn, stage.Handshake("GET", "/cable", e.Nodes[0].Address, nil))
-	awaits("\r\n\r\n")
+	readUntil("\r\n\r\n")
 	conn.Write(stage.MaskedFrame(0x80|stage.OpText, []byte(stage.Command("subscribe", identifier, nil))))
-	awaits("confirm_subscription")
+	readUntil("confirm_subscription")
 }
 
-// TestOverload_MemoryStaysWithinItsBound has broadcasts go to browsers of which most do not read, of several times the memory that there is.
+// Broadcasts of several times the available memory go to browsers most of which do not read.
 func TestOverload_MemoryStaysWithinItsBound(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
 	const bound, margin = 128 << 20, 16 << 20
 	e := stage.StartEdge(t, 1, "  limits:\n    memory: 128MiB\n    pending_bytes: 64MiB\n    connections_per_address: 0\n")
-	// Each has an identifier of its own, and so frames of its own.
+	// Each browser has an identifier of its own, and so its own frames.
 	identifier := func(i int) string { return fmt.Sprintf(`{"channel":"StreamChannel","s":["big"],"n":%d}`, i) }
 	const deaf, broadcasts, size = 12, 50, 512 << 10 // 300 MB
 	for i := range deaf {
-		isDeaf(e, identifier(i))
+		connectWithoutReading(e, identifier(i))
 	}
 	healthy := e.Connect(0, "/cable")
-	e.Hears(healthy, stage.Welcome)
+	e.Expect(healthy, stage.Welcome)
 	healthy.Send(stage.Command("subscribe", identifier(deaf), nil))
-	e.Hears(healthy, stage.Confirmation(identifier(deaf)))
+	e.Expect(healthy, stage.Confirmation(identifier(deaf)))
 
-	// Somebody comes all the time, and is refused clearly for a while.
-	var refusals []*http.Response
-	var knocking sync.WaitGroup
+	// A browser tries to connect all the time, and is rejected for a while.
+	var rejections []*http.Response
+	var connecting sync.WaitGroup
 	done := make(chan struct{})
-	knocking.Go(func() {
+	connecting.Go(func() {
 		for {
 			select {
 			case <-done:
@@ -109,12 +109,12 @@ func TestOverload_MemoryStaysWithinItsBound(t *testing.T) {
 			}
 			b.Close()
 			if b.Response.StatusCode != http.StatusSwitchingProtocols {
-				refusals = append(refusals, b.Response)
+				rejections = append(rejections, b.Response)
 			}
 		}
 	})
 
-	highest := highest(e.Nodes[0])
+	peak := watchMemory(e.Nodes[0])
 	payload := strings.Repeat("x", size)
 	for n := range broadcasts {
 		if err := e.Redis.Do(fmt.Sprintf(`PUBLISH big {"n":%d,"x":"%s"}`, n, payload)); err != nil {
@@ -125,31 +125,32 @@ func TestOverload_MemoryStaysWithinItsBound(t *testing.T) {
 			t.Fatalf("broadcast %d: the browser that reads got %.200s", n, f)
 		}
 	}
-	most := highest()
+	most := peak()
 	close(done)
-	knocking.Wait()
+	connecting.Wait()
 
-	if t.Logf("at most %.0f MB, %d handshakes refused", most/(1<<20), len(refusals)); most > bound+margin || most == 0 {
-		t.Errorf("the process has had %.0f MB", most/(1<<20))
+	t.Logf("at most %.0f MB, %d handshakes rejected", most/(1<<20), len(rejections))
+	if most > bound+margin || most == 0 {
+		t.Errorf("the process used up to %.0f MB", most/(1<<20))
 	}
-	if len(refusals) == 0 {
-		t.Error("nobody was refused")
+	if len(rejections) == 0 {
+		t.Error("no handshake was rejected")
 	}
-	for _, refusal := range refusals {
-		if refusal.StatusCode != http.StatusServiceUnavailable || refusal.Header.Get("Retry-After") == "" {
-			t.Fatalf("a handshake was answered with %s, Retry-After %q", refusal.Status, refusal.Header.Get("Retry-After"))
+	for _, r := range rejections {
+		if r.StatusCode != http.StatusServiceUnavailable || r.Header.Get("Retry-After") == "" {
+			t.Fatalf("a handshake was answered with %s, Retry-After %q", r.Status, r.Header.Get("Retry-After"))
 		}
 	}
 	log := e.Nodes[0].Process.Output.String()
 	if lines := strings.Count(log, "handshakes rejected"); lines < 1 || lines > 1+int(time.Since(began)/time.Minute) || !strings.Contains(log, "reason=memory") {
-		t.Errorf("the log does not say so once a minute:\n%s", log)
+		t.Errorf("the log does not have the rejections once a minute:\n%s", log)
 	}
-	err := e.Nodes[0].Process.WaitFor(func() error { // it recovers by itself
+	err := e.Nodes[0].Process.WaitFor(func() error { // handshakes succeed again
 		b, err := stage.Dial(e.Nodes[0].Address, stage.Handshake("GET", "/cable", e.Nodes[0].Address, nil))
 		if err == nil {
 			b.Close()
 			if b.Response.StatusCode != http.StatusSwitchingProtocols {
-				err = fmt.Errorf("the answer is %s", b.Response.Status)
+				err = fmt.Errorf("the handshake was answered with %s", b.Response.Status)
 			}
 		}
 		return err
@@ -157,7 +158,7 @@ func TestOverload_MemoryStaysWithinItsBound(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	if f, ok := healthy.Said(); ok {
+	if f, ok := healthy.Poll(); ok {
 		t.Errorf("the browser that reads got %.200s", f)
 	}
 }

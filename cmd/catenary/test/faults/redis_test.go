@@ -17,112 +17,112 @@ import (
 
 const redisAway = "broadcasts do not arrive from Redis"
 
-// Rails' part of these is played by one application for all, which none of them disturbs.
+// Faults of Redis. They share one application, which none of them disturbs.
 var redisFaults = []*fault{
 	{
-		name:   "killed, and started again after 2 s",
-		strike: func(s *rig) { s.redis.Down() },
+		name:   "killed and started again after 2 s",
+		inject: func(s *rig) { s.redis.Down() },
 		during: func(s *rig) { time.Sleep(2 * time.Second) },
-		mend:   func(s *rig) { s.must(s.redis.Up()) },
+		repair: func(s *rig) { s.must(s.redis.Up()) },
 		gap:    true, unready: redisAway,
 	},
 	{
-		name: "stopped for as long as it takes to notice (SIGSTOP)", long: true,
-		strike: func(s *rig) { s.redis.Process.Signal(syscall.SIGSTOP) },
-		mend:   func(s *rig) { s.redis.Process.Signal(syscall.SIGCONT) },
+		name: "frozen until catenary notices (SIGSTOP)", long: true,
+		inject: func(s *rig) { s.redis.Process.Signal(syscall.SIGSTOP) },
+		repair: func(s *rig) { s.redis.Process.Signal(syscall.SIGCONT) },
 		gap:    true, unready: redisAway,
 	},
 	{
 		name:   "paused for 2 s (CLIENT PAUSE)",
-		strike: func(s *rig) { s.must(s.redis.Do("(pause 2000)")) },
+		inject: func(s *rig) { s.must(s.redis.Do("(pause 2000)")) },
 	},
 	{
 		name:   "unreachable: every packet is lost, nothing is closed",
-		strike: func(s *rig) { s.toRedis.Lose(stage.There | stage.Back) },
-		mend:   func(s *rig) { s.toRedis.Lose(0) },
+		inject: func(s *rig) { s.toRedis.Lose(stage.ToTarget | stage.ToClient) },
+		repair: func(s *rig) { s.toRedis.Lose(0) },
 		gap:    true, unready: redisAway,
 	},
 	{
-		name: "hears us, and its answers are lost", long: true,
-		strike: func(s *rig) { s.toRedis.Lose(stage.Back) },
-		mend:   func(s *rig) { s.toRedis.Lose(0) },
+		name: "gets commands, but its answers are lost", long: true,
+		inject: func(s *rig) { s.toRedis.Lose(stage.ToClient) },
+		repair: func(s *rig) { s.toRedis.Lose(0) },
 		gap:    true, unready: redisAway,
 	},
 	{
-		name: "300 ms away, and in segments of 100 bytes", long: true,
-		strike: func(s *rig) {
+		name: "300 ms of latency, in segments of 100 bytes", long: true,
+		inject: func(s *rig) {
 			s.toRedis.Set(func(p *stage.FaultyProxy) { p.Latency, p.Piece = 300*time.Millisecond, 100 })
 		},
-		during: func(s *rig) { s.settle(s.riders...) },
-		mend:   func(s *rig) { s.toRedis.Set(func(p *stage.FaultyProxy) { p.Latency, p.Piece = 0, 0 }) },
+		during: func(s *rig) { s.settle(s.recorders...) },
+		repair: func(s *rig) { s.toRedis.Set(func(p *stage.FaultyProxy) { p.Latency, p.Piece = 0, 0 }) },
 	},
 	{
-		name: "ends the listener's connection (CLIENT KILL TYPE pubsub)", long: true,
-		strike: func(s *rig) { s.must(s.redis.Do("CLIENT KILL TYPE pubsub")) },
+		name: "closes the subscriber's connection (CLIENT KILL TYPE pubsub)", long: true,
+		inject: func(s *rig) { s.must(s.redis.Do("CLIENT KILL TYPE pubsub")) },
 		during: untilGap,
 		gap:    true, brief: true,
 	},
 	{
-		name: "ends the listener's connection (client-output-buffer-limit)", long: true,
-		lay: func(s *rig) {
+		name: "closes the subscriber's connection (client-output-buffer-limit)", long: true,
+		setUp: func(s *rig) {
 			s.startRedis("--client-output-buffer-limit", "pubsub 1mb 1mb 1")
 		},
-		strike: outgrowBuffer,
+		inject: outgrowBuffer,
 		during: untilGap,
 		gap:    true, brief: true,
 	},
 	{
-		name: "takes our password no more, and then again (ACL user)",
-		lay: func(s *rig) {
+		name: "rejects catenary's password for a while (ACL user)",
+		setUp: func(s *rig) {
 			s.startRedis("--user", "cat", "on", ">one", "~*", "&*", "+@all")
-			s.where = []string{"--broadcasts-redis-url", "redis://cat:one@" + s.toRedis.Address + "/1"}
+			s.redisFlags = []string{"--broadcasts-redis-url", "redis://cat:one@" + s.toRedis.Address + "/1"}
 		},
-		strike: func(s *rig) {
+		inject: func(s *rig) {
 			s.must(s.redis.Do("ACL SETUSER cat resetpass >two"))
 			s.toRedis.Cut()
 		},
-		mend: func(s *rig) { s.must(s.redis.Do("ACL SETUSER cat resetpass >one")) },
-		gap:  true, unready: "WRONGPASS",
+		repair: func(s *rig) { s.must(s.redis.Do("ACL SETUSER cat resetpass >one")) },
+		gap:    true, unready: "WRONGPASS",
 	},
 	{
-		name: "on a Unix socket: killed, and started again", long: true,
-		lay: func(s *rig) {
+		name: "on a Unix socket: killed and started again", long: true,
+		setUp: func(s *rig) {
 			socket := filepath.Join(s.shortFolder(), "redis.sock")
 			s.startRedis("--unixsocket", socket)
-			s.where = []string{"--broadcasts-redis-url", "unix://" + socket}
+			s.redisFlags = []string{"--broadcasts-redis-url", "unix://" + socket}
 		},
-		strike: func(s *rig) { s.redis.Down() },
-		mend:   func(s *rig) { s.must(s.redis.Up()) },
+		inject: func(s *rig) { s.redis.Down() },
+		repair: func(s *rig) { s.must(s.redis.Up()) },
 		gap:    true, unready: redisAway,
 	},
 	{
-		name: "over TLS with an authority and client certificates of its own: cut off", long: true,
-		lay:    layTLS,
-		strike: func(s *rig) { s.toRedis.Cut() },
+		name: "over TLS with a private CA and client certificates: connections are cut", long: true,
+		setUp:  setUpTLS,
+		inject: func(s *rig) { s.toRedis.Cut() },
 		during: untilGap,
 		gap:    true, brief: true,
 	},
 	{
 		name:   "behind Sentinel: the master is killed, a replica takes its place",
-		lay:    laySentinel,
-		strike: func(s *rig) { s.redis.Down() },
+		setUp:  setUpSentinel,
+		inject: func(s *rig) { s.redis.Down() },
 		gap:    true, unready: "broadcasts do not arrive from Redis at sentinels",
 	},
 	{
-		name: "a cluster of three masters: the one that we listen to is killed", long: true,
-		lay:    layCluster,
-		strike: killOurNode,
+		name: "a cluster of three masters: the one with catenary's subscriptions is killed", long: true,
+		setUp:  setUpCluster,
+		inject: killOurNode,
 		during: untilGap,
 		gap:    true, brief: true,
 	},
 }
 
-// untilGap waits until the loss has been noticed and is over.
+// untilGap waits until catenary has noticed the loss and broadcasts arrive again.
 func untilGap(s *rig) {
-	stage.Await(func() bool { return s.says("broadcasts arrive again\"") > 0 })
+	stage.Await(func() bool { return s.logCount("broadcasts arrive again\"") > 0 })
 }
 
-// outgrowBuffer lets more wait for catenary than Redis keeps.
+// outgrowBuffer makes Redis' output buffer for catenary exceed its limit.
 func outgrowBuffer(s *rig) {
 	b, err := stage.Dial(s.catenary.Address, stage.Handshake("GET", "/cable?uid=big", s.catenary.Address, nil))
 	s.must(err)
@@ -141,7 +141,7 @@ func outgrowBuffer(s *rig) {
 	s.toRedis.Set(func(p *stage.FaultyProxy) { p.Rate = 0 })
 }
 
-func layTLS(s *rig) {
+func setUpTLS(s *rig) {
 	folder := s.TempDir()
 	stage.WriteCertificate(s.T, folder, 1)
 	certificate, key := filepath.Join(folder, "certificate.pem"), filepath.Join(folder, "key.pem")
@@ -149,11 +149,11 @@ func layTLS(s *rig) {
 	_, port, _ := net.SplitHostPort(secure)
 	s.startRedis("--tls-port", port, "--tls-cert-file", certificate, "--tls-key-file", key, "--tls-ca-cert-file", certificate, "--tls-auth-clients", "yes")
 	s.toRedis = stage.StartProxy(s.T, secure)
-	s.where = []string{"--broadcasts-redis-url", "rediss://" + s.toRedis.Address, "--broadcasts-redis-ssl-params-verify-mode", "peer",
+	s.redisFlags = []string{"--broadcasts-redis-url", "rediss://" + s.toRedis.Address, "--broadcasts-redis-ssl-params-verify-mode", "peer",
 		"--broadcasts-redis-ssl-params-ca-file", certificate, "--broadcasts-redis-ssl-params-cert", certificate, "--broadcasts-redis-ssl-params-key", key}
 }
 
-func laySentinel(s *rig) {
+func setUpSentinel(s *rig) {
 	s.startRedis()
 	host, port, _ := net.SplitHostPort(s.redis.Address)
 	replica, err := stage.StartRedis("--replicaof", host+" "+port)
@@ -182,10 +182,10 @@ func laySentinel(s *rig) {
 	s.must(os.MkdirAll(filepath.Join(root, "config"), 0o755))
 	s.must(os.WriteFile(filepath.Join(root, "config", "catenary.yml"), fmt.Appendf(nil,
 		"shared:\n  broadcasts:\n    redis:\n      master_name: main\n      sentinels:\n        - host: 127.0.0.1\n          port: %s\n", sentinelPort), 0o600))
-	s.where = []string{"--root", root}
+	s.redisFlags = []string{"--root", root}
 }
 
-func layCluster(s *rig) {
+func setUpCluster(s *rig) {
 	var addresses []string
 	for range 3 {
 		bus := stage.FreeAddress()
@@ -210,19 +210,19 @@ func layCluster(s *rig) {
 		}
 	}
 	s.redis = s.cluster[0]
-	s.where = []string{"--broadcasts-redis-cluster", strings.Join(addresses, ",")}
+	s.redisFlags = []string{"--broadcasts-redis-cluster", strings.Join(addresses, ",")}
 }
 
-// killOurNode has the others publish from now on.
+// killOurNode kills the node that catenary is subscribed to. Another node publishes from now on.
 func killOurNode(s *rig) {
 	for i, node := range s.cluster {
 		if n, err := node.Run([]any{"PUBSUB", "NUMSUB", s.stream}); err == nil && n != "0" {
-			s.holding.Lock()
+			s.publishLock.Lock()
 			s.publisher = redis.NewClient(publishing(s.cluster[(i+1)%len(s.cluster)].Address))
-			s.holding.Unlock()
+			s.publishLock.Unlock()
 			node.Down()
 			return
 		}
 	}
-	s.Error("catenary listens to no node")
+	s.Error("catenary is subscribed to no node")
 }

@@ -20,53 +20,53 @@ import (
 	"github.com/redis/go-redis/v9/logging"
 )
 
-// A rig is what a fault strikes: Redis, Rails and catenary, faulty proxies between them, and browsers that keep
-// accounts. Numbers are published all the time.
+// A rig is the setup of a fault: Redis, Rails and catenary, faulty proxies between them, and
+// browsers that keep records. It publishes numbers all the time.
 type rig struct {
 	*testing.T
-	redis     *stage.Redis
-	cluster   []*stage.Redis
-	app       *stage.App
-	catenary  *stage.Catenary
-	toRedis   *stage.FaultyProxy
-	toRails   *stage.FaultyProxy // nil: nothing is between, and a Puma that is down refuses
-	toBrowser *stage.FaultyProxy // between a few of the browsers and catenary
-	where     []string           // flags that tell catenary where Redis is
-	flags     []string           // its others
+	redis      *stage.Redis
+	cluster    []*stage.Redis
+	app        *stage.App
+	catenary   *stage.Catenary
+	toRedis    *stage.FaultyProxy
+	toRails    *stage.FaultyProxy // nil if there is none, so that a Puma that is down refuses connections
+	toBrowser  *stage.FaultyProxy // between a few of the browsers and catenary
+	redisFlags []string           // catenary's flags for Redis
+	flags      []string           // its other flags
 
-	stream    string
-	publisher redis.UniversalClient
-	published atomic.Int64 // the last number, which may still be on its way
-	holding   sync.Mutex   // held: nothing is published
-	mu        sync.Mutex
-	reached   map[int]bool // numbers that Redis has taken
+	stream      string
+	publisher   redis.UniversalClient
+	published   atomic.Int64 // the last number, perhaps still in flight
+	publishLock sync.Mutex   // hold it to pause publishing
+	mu          sync.Mutex
+	accepted    map[int]bool // numbers that Redis has accepted
 
-	riders []*rider // who are there when the fault strikes
-	joined int
-	all    []*rider         // who ever came
-	behind []*rider         // of these, those behind toBrowser
-	later  []*rider         // who come meanwhile
-	crowd  []*stage.Browser // others, who keep no accounts
-	before usage
-	ready  *readyLog
-	struck int // numbers up to here came before the fault
-	mended int // those from here on came after it
-	atEnd  usage
+	recorders  []*recorder // connected before the fault
+	joined     int
+	all        []*recorder      // all that ever joined
+	proxied    []*recorder      // those that connect through toBrowser
+	later      []*recorder      // those that joined during the fault
+	crowd      []*stage.Browser // others, without records
+	before     usage
+	ready      *readyLog
+	lastBefore int // the last number before the fault
+	firstAfter int // the first number after the fault
+	atEnd      usage
 }
 
-// A usage is what catenary holds.
+// A usage is the resources that catenary uses.
 type usage struct{ goroutines, descriptors int }
 
 const (
-	ridersThere  = 12
-	ridersBehind = 3
+	directBrowsers  = 12
+	proxiedBrowsers = 3
 )
 
-// awaits ends the test if something does not come about.
-func (s *rig) awaits(what string, condition func() bool) {
+// waitFor fails the test unless a condition comes to hold.
+func (s *rig) waitFor(what string, condition func() bool) {
 	s.Helper()
 	if !stage.Await(condition) {
-		s.Fatalf("not so: %s. catenary wrote at last:\n%s", what, s.catenary.Process.Output.Tail())
+		s.Fatalf("not so: %s. The end of catenary's output:\n%s", what, s.catenary.Process.Output.Tail())
 	}
 }
 
@@ -77,7 +77,7 @@ func (s *rig) must(err error) {
 	}
 }
 
-// start starts what is not there yet.
+// start starts the parts that setup has not started.
 func (s *rig) start() {
 	if s.redis == nil {
 		s.startRedis()
@@ -86,15 +86,15 @@ func (s *rig) start() {
 		s.publisher = redis.NewClient(publishing(s.redis.Address))
 	}
 	s.Cleanup(func() { s.publisher.Close() })
-	if s.where == nil {
-		s.where = []string{"--broadcasts-redis-url", "redis://" + s.toRedis.Address + "/1"}
+	if s.redisFlags == nil {
+		s.redisFlags = []string{"--broadcasts-redis-url", "redis://" + s.toRedis.Address + "/1"}
 	}
 	rails := s.app
 	if s.toRails != nil {
 		rails = &stage.App{Address: s.toRails.Address}
 	}
 	s.catenary = &stage.Catenary{Address: stage.FreeAddress(), Operations: stage.FreeAddress()}
-	flags := append([]string{"--broadcasts-probe=false"}, s.where...) // the test broadcasts, and not Rails, which knows another Redis
+	flags := append([]string{"--broadcasts-probe=false"}, s.redisFlags...) // the test publishes; Rails uses another Redis
 	s.must(s.catenary.Up(rails, append(flags, s.flags...)...))
 	s.Cleanup(s.catenary.Process.Kill)
 	s.toBrowser = stage.StartProxy(s.T, s.catenary.Address)
@@ -108,15 +108,16 @@ func (s *rig) startRedis(arguments ...string) {
 	s.toRedis = stage.StartProxy(s.T, s.redis.Address)
 }
 
-// publishing never gives up on a Redis that is silent: it would not know what Redis has taken.
+// publishing returns options with which a client waits for a silent Redis: after a timeout it would
+// not know whether Redis has accepted the message.
 func publishing(address string) *redis.Options {
 	return &redis.Options{Addr: address, Protocol: 2, MaxRetries: -1, DialerRetries: 1, ReadTimeout: 5 * time.Minute, DialTimeout: time.Second}
 }
 
-// silenceRedis keeps go-redis from telling of every connection that is refused.
+// silenceRedis keeps go-redis from logging every refused connection.
 var silenceRedis = sync.OnceFunc(logging.Disable)
 
-// startOwnApp starts an application that this stage may disturb.
+// startOwnApp starts an application that this test may disturb.
 func (s *rig) startOwnApp(env ...string) {
 	if s.redis == nil {
 		s.startRedis()
@@ -127,13 +128,13 @@ func (s *rig) startOwnApp(env ...string) {
 	s.Cleanup(func() { s.app.Close() })
 }
 
-// startProxiedApp starts one behind a proxy.
+// startProxiedApp starts an application behind a proxy.
 func (s *rig) startProxiedApp(env ...string) {
 	s.startOwnApp(env...)
 	s.toRails = stage.StartProxy(s.T, s.app.Address)
 }
 
-// shortFolder is for Unix sockets, whose paths have 107 bytes at most.
+// shortFolder returns a folder for Unix sockets, whose paths are limited to 107 bytes.
 func (s *rig) shortFolder() string {
 	folder, err := os.MkdirTemp("", "stage")
 	s.must(err)
@@ -144,66 +145,68 @@ func (s *rig) shortFolder() string {
 // publish publishes numbers until ctx ends.
 func (s *rig) publish(ctx context.Context) {
 	for ctx.Err() == nil {
-		s.holding.Lock()
+		s.publishLock.Lock()
 		n := int(s.published.Add(1))
 		err := s.publisher.Publish(ctx, s.stream, fmt.Sprintf(`{"n":%d}`, n)).Err()
 		if err == nil {
 			s.mu.Lock()
-			s.reached[n] = true
+			s.accepted[n] = true
 			s.mu.Unlock()
 		}
-		s.holding.Unlock()
+		s.publishLock.Unlock()
 		time.Sleep(20 * time.Millisecond)
 	}
 }
 
-// settle waits until everybody has heard everything.
-func (s *rig) settle(riders ...*rider) {
-	s.holding.Lock()
-	defer s.holding.Unlock()
+// settle pauses publishing and waits until all of these recorders have received the last number.
+func (s *rig) settle(recorders ...*recorder) {
+	s.publishLock.Lock()
+	defer s.publishLock.Unlock()
 	last := 0
 	s.mu.Lock()
-	for n := range s.reached {
+	for n := range s.accepted {
 		last = max(last, n)
 	}
 	s.mu.Unlock()
 	stage.Await(func() bool {
-		return every(riders, func(l *life) bool { return l.from > last || len(l.heard) > 0 && l.heard[len(l.heard)-1] >= last })
+		return every(recorders, func(l *session) bool {
+			return l.from > last || len(l.received) > 0 && l.received[len(l.received)-1] >= last
+		})
 	})
 }
 
-// every is true if it is of the current life of each.
-func every(riders []*rider, true func(*life) bool) bool {
-	return !slices.ContainsFunc(riders, func(r *rider) bool { return !r.is(true) })
+// every reports whether a condition holds for the open connection of every recorder.
+func every(recorders []*recorder, condition func(*session) bool) bool {
+	return !slices.ContainsFunc(recorders, func(r *recorder) bool { return !r.check(condition) })
 }
 
-// join brings browsers that stay until they leave.
-func (s *rig) join(number int, via string) (riders []*rider) {
+// join starts recorders that stay until they leave.
+func (s *rig) join(number int, via string) (recorders []*recorder) {
 	for range number {
 		s.joined++
-		r := &rider{stage: s, name: fmt.Sprintf("%s-%d", s.stream, s.joined), via: via, left: make(chan struct{})}
-		riders, s.all = append(riders, r), append(s.all, r)
-		go r.ride()
+		r := &recorder{rig: s, name: fmt.Sprintf("%s-%d", s.stream, s.joined), via: via, left: make(chan struct{})}
+		recorders, s.all = append(recorders, r), append(s.all, r)
+		go r.run()
 	}
-	return riders
+	return recorders
 }
 
-// act has each perform actions of this many seconds.
-func act(riders []*rider, actions int, seconds float64) {
+// act makes each recorder perform actions of this many seconds.
+func act(recorders []*recorder, actions int, seconds float64) {
 	for range actions {
-		for _, r := range riders {
+		for _, r := range recorders {
 			r.act(seconds)
 		}
 	}
 }
 
-// usage asks catenary what it holds.
-func (s *rig) usage() (u usage) {
+// currentUsage reads catenary's usage from its metrics.
+func (s *rig) currentUsage() (u usage) {
 	u.goroutines, u.descriptors = int(s.metric("go_goroutines")), int(s.metric("process_open_fds"))
 	return u
 }
 
-// metric is the value of a line of /metrics, 0 if there is none.
+// metric returns the value of a line of /metrics, 0 if there is none.
 func (s *rig) metric(name string) float64 {
 	var text string
 	stage.Await(func() (answers bool) {
@@ -219,13 +222,14 @@ func (s *rig) metric(name string) float64 {
 	return value
 }
 
-// says counts the lines of catenary's log with this text.
-func (s *rig) says(text string) int { return strings.Count(s.catenary.Process.Output.String(), text) }
+// logCount counts the log lines of catenary that contain text.
+func (s *rig) logCount(text string) int {
+	return strings.Count(s.catenary.Process.Output.String(), text)
+}
 
-// events are what Rails has written down of a user, also while it is away.
+// events returns Rails' event log by user. It reads the file, so it works while Rails is down.
 func (s *rig) events() map[string][]string {
-	file := eventLog(s.app)
-	text, err := os.ReadFile(file)
+	text, err := os.ReadFile(s.app.Getenv("LAB_LOG"))
 	if err != nil {
 		s.Errorf("read the application's event log: %v", err)
 	}
@@ -239,33 +243,23 @@ func (s *rig) events() map[string][]string {
 	return events
 }
 
-// eventLog is the file of the event log.
-func eventLog(a *stage.App) string {
-	for _, variable := range a.Env {
-		if file, ok := strings.CutPrefix(variable, "LAB_LOG="); ok {
-			return file
-		}
-	}
-	return ""
-}
-
-// A readyLog is all that /ready has said, without repetition.
+// A readyLog collects the answers of /ready, without repetition.
 type readyLog struct {
-	mu   sync.Mutex
-	said []string
+	mu      sync.Mutex
+	answers []string
 }
 
 func (s *rig) watchReady(ctx context.Context) *readyLog {
 	log := &readyLog{}
 	go func() {
 		for ctx.Err() == nil {
-			said := "ready"
+			answer := "ready"
 			if err := s.catenary.Ready(); err != nil {
-				said = err.Error()
+				answer = err.Error()
 			}
 			log.mu.Lock()
-			if len(log.said) == 0 || log.said[len(log.said)-1] != said {
-				log.said = append(log.said, said)
+			if len(log.answers) == 0 || log.answers[len(log.answers)-1] != answer {
+				log.answers = append(log.answers, answer)
 			}
 			log.mu.Unlock()
 			time.Sleep(100 * time.Millisecond)
@@ -274,13 +268,13 @@ func (s *rig) watchReady(ctx context.Context) *readyLog {
 	return log
 }
 
-func (l *readyLog) unready() (said []string) {
+func (l *readyLog) unready() (answer []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, text := range l.said {
+	for _, text := range l.answers {
 		if text != "ready" {
-			said = append(said, text)
+			answer = append(answer, text)
 		}
 	}
-	return said
+	return answer
 }

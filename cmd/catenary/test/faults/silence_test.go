@@ -9,9 +9,8 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// TestFault_ABrowserThatHasVanishedIsMissedOverTLSToo: a laptop is closed, and nothing comes from it any more, not even TCP's
-// acknowledgements.
-func TestFault_ABrowserThatHasVanishedIsMissedOverTLSToo(t *testing.T) {
+// A laptop is closed: nothing comes from it, not even acknowledgements.
+func TestFault_ABrowserThatVanishedIsNoticedOverTLSToo(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	stage.WriteCertificate(t, folder, 1)
@@ -26,7 +25,7 @@ func TestFault_ABrowserThatHasVanishedIsMissedOverTLSToo(t *testing.T) {
 	if _, text, err := ws.ReadMessage(); err != nil || string(text) != stage.Welcome {
 		t.Fatalf("got %s %v", text, err)
 	}
-	p.Lose(stage.There | stage.Back)
+	p.Lose(stage.ToTarget | stage.ToClient)
 	var events []string
 	gone := stage.Await(func() bool {
 		events, err = e.App.Events("7", stage.Events)

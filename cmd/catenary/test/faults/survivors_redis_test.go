@@ -8,13 +8,13 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// TestSurvivors_FindEachOtherThroughAnyRedis kills a node whose records are in a master that was a replica a moment ago, and one whose
+// A node is killed whose lease records are in a master that was a replica before, and another whose
 // records are spread over a cluster.
-func TestSurvivors_FindEachOtherThroughAnyRedis(t *testing.T) {
+func TestSurvivors_TakeOverThroughSentinelAndCluster(t *testing.T) {
 	silenceRedis()
-	for name, where := range map[string]struct{ lay, strike func(*rig) }{
-		"Sentinel": {laySentinel, func(s *rig) { s.redis.Down() }},
-		"Cluster":  {layCluster, func(*rig) {}},
+	for name, where := range map[string]struct{ setUp, fail func(*rig) }{
+		"Sentinel": {setUpSentinel, func(s *rig) { s.redis.Down() }},
+		"Cluster":  {setUpCluster, func(*rig) {}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -23,34 +23,34 @@ func TestSurvivors_FindEachOtherThroughAnyRedis(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(app.Close)
-			s := &rig{T: t, app: app, stream: "survivors", reached: map[int]bool{}, flags: []string{"--nodes-lease", "5s", "--broadcasts-probe=false"}}
-			where.lay(s)
+			s := &rig{T: t, app: app, stream: "survivors", accepted: map[int]bool{}, flags: []string{"--nodes-lease", "5s", "--broadcasts-probe=false"}}
+			where.setUp(s)
 			s.start()
 			survivor := &stage.Catenary{Address: stage.FreeAddress(), Operations: stage.FreeAddress()}
-			s.must(survivor.Up(app, append(s.where, s.flags...)...))
+			s.must(survivor.Up(app, append(s.redisFlags, s.flags...)...))
 			t.Cleanup(survivor.Process.Kill)
 
-			s.riders = s.join(ridersThere, s.catenary.Address)
-			s.awaits("browsers are subscribed", func() bool { return every(s.riders, nowSubscribed) })
-			where.strike(s)
-			act(s.riders, 1, 0) // Rails' answers bring new records
-			s.awaits("actions are answered", func() bool { return every(s.riders, allAnswered) })
-			s.awaits("the records are in Redis", func() bool {
-				return s.catenary.Ready() == nil && s.metric("catenary_lease") == 1 && s.metric("catenary_lease_records") == ridersThere && s.metric("catenary_lease_records_pending") == 0 && s.metric("catenary_connections_stale") == 0
+			s.recorders = s.join(directBrowsers, s.catenary.Address)
+			s.waitFor("browsers are subscribed", func() bool { return every(s.recorders, nowSubscribed) })
+			where.fail(s)
+			act(s.recorders, 1, 0) // Rails' answers update the records
+			s.waitFor("actions are answered", func() bool { return every(s.recorders, allAnswered) })
+			s.waitFor("the records are in Redis", func() bool {
+				return s.catenary.Ready() == nil && s.metric("catenary_lease") == 1 && s.metric("catenary_lease_records") == directBrowsers && s.metric("catenary_lease_records_pending") == 0 && s.metric("catenary_connections_stale") == 0
 			})
-			for _, r := range s.riders {
+			for _, r := range s.recorders {
 				r.mu.Lock()
-				r.leaving = true // and does not come back
+				r.leaving = true // it does not reconnect
 				r.mu.Unlock()
 			}
 			s.catenary.Process.Kill()
 			s.catenary = survivor
-			s.awaits("the survivor has run their callbacks", func() bool { return s.metric("catenary_connections_taken_over_total") == ridersThere })
+			s.waitFor("the survivor has run their callbacks", func() bool { return s.metric("catenary_connections_taken_over_total") == directBrowsers })
 			events := s.events()
-			for _, r := range s.riders {
-				user := r.lives[0].user
+			for _, r := range s.recorders {
+				user := r.sessions[0].user
 				if got := events[user]; count(got, "unsubscribed") != 1 || count(got, "disconnect") != 1 || !slices.Equal(runs(got), []int{1}) {
-					t.Errorf("of %s ran %q", user, got)
+					t.Errorf("for %s ran %q", user, got)
 				}
 			}
 		})

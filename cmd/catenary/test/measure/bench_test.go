@@ -13,8 +13,9 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// TestBench measures Rails' own Action Cable and catenary in front of the same application with small numbers: every
-// delivery must be accounted for, and the server's processes seen.
+// `catenary bench` measures Rails' own Action Cable, and catenary in front of the same application,
+// with small numbers. Every delivery must be accounted for, and the server's processes must be
+// found.
 func TestBench_MeasuresRailsAndCatenary(t *testing.T) {
 	t.Parallel()
 	var files []string
@@ -30,11 +31,11 @@ func TestBench_MeasuresRailsAndCatenary(t *testing.T) {
 		}
 		file := filepath.Join(t.TempDir(), server+".json")
 		for scenario, flags := range map[string][]string{
-			"":       {"--redis-url", w.Redis.URL(), "--streams", "3"}, // all of them
-			"fanout": {"--rate", "50"},                                 // through the action
+			"":       {"--redis-url", w.Redis.URL(), "--streams", "3"}, // all scenarios
+			"fanout": {"--rate", "50"},                                 // broadcasts by an action
 		} {
 			report := runBench(t, file, append([]string{scenario, "ws://" + w.Address + "/cable"}, append(pids, flags...)...))
-			mustBeAccountedFor(t, server, report)
+			expectComplete(t, server, report)
 		}
 		files = append(files, server+"="+file)
 	}
@@ -51,7 +52,7 @@ func TestBench_MeasuresRailsAndCatenary(t *testing.T) {
 	}
 }
 
-// runBench returns what it has measured, and appends it to the file.
+// runBench runs `catenary bench`, appends its report to a file and returns it.
 func runBench(t *testing.T, file string, arguments []string) (report bench.Report) {
 	t.Helper()
 	arguments = append([]string{"bench"}, arguments...)
@@ -75,21 +76,21 @@ func runBench(t *testing.T, file string, arguments []string) (report bench.Repor
 
 func benchOutput(t *testing.T, arguments []string) string {
 	t.Helper()
-	path, err := stage.Built()
+	path, err := stage.Binary()
 	if err != nil {
 		t.Fatal(err)
 	}
 	command := exec.Command(path, arguments...)
-	var said strings.Builder
-	command.Stderr = &said
+	var stderr strings.Builder
+	command.Stderr = &stderr
 	output, err := command.Output()
 	if err != nil {
-		t.Fatalf("catenary %s: %v\n%s", strings.Join(arguments, " "), err, said.String())
+		t.Fatalf("catenary %s: %v\n%s", strings.Join(arguments, " "), err, stderr.String())
 	}
 	return string(output)
 }
 
-func mustBeAccountedFor(t *testing.T, server string, report bench.Report) {
+func expectComplete(t *testing.T, server string, report bench.Report) {
 	t.Helper()
 	for _, result := range report.Results {
 		want := map[string]float64{"lost": 0, "duplicated": 0, "dropped": 0}
@@ -111,7 +112,7 @@ func mustBeAccountedFor(t *testing.T, server string, report bench.Report) {
 		}
 		for key, value := range want {
 			if result.Figures[key] != value {
-				t.Errorf("%s, %s: %s is %v, not %v", server, result.Scenario, key, result.Figures[key], value)
+				t.Errorf("%s, %s: %s is %v, want %v", server, result.Scenario, key, result.Figures[key], value)
 			}
 		}
 		if result.Scenario == "idle" && result.Figures["pings"] < 20 {

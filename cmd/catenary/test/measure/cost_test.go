@@ -14,18 +14,19 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-var costRounds = flag.Int("cost", 0, "rounds of TestCost, which `make cost` runs")
+var costRounds = flag.Int("cost", 0, "rounds of TestCost, for `make cost`")
 
 const (
-	costBrowsers = 200 // that connect and subscribe
-	costPerforms = 10  // of each
+	costBrowsers = 200 // connect and subscribe
+	costPerforms = 10  // of each browser
 )
 
-// TestCost measures what one command costs Rails in CPU: natively, through catenary on the objects that Rails still holds
-// (live), and with objects rebuilt at every command. The servers take turns; of the rounds the median counts.
-func TestCost(t *testing.T) {
+// The test measures Puma's CPU time for one command: natively, through catenary on the objects that
+// Rails still holds (live), and with objects rebuilt at every command. The servers take turns. It
+// prints the median of the rounds.
+func TestCost_OfCommands(t *testing.T) {
 	if *costRounds == 0 {
-		t.Skip("measures, and only with -cost 3")
+		t.Skip("run with -cost 3 to measure")
 	}
 	servers := []string{"rails", "catenary", "rebuilt"}
 	phases := []string{"connect", "subscribe", "perform"}
@@ -46,7 +47,7 @@ func TestCost(t *testing.T) {
 				t.Fatalf("%s: %v", server, err)
 			}
 			for p, phase := range phases {
-				if round > 0 { // the first warms up
+				if round > 0 { // the first round warms up
 					figures[[2]string{server, phase}] = append(figures[[2]string{server, phase}], cost[p])
 				}
 			}
@@ -65,7 +66,8 @@ func TestCost(t *testing.T) {
 	fmt.Println()
 }
 
-// measureCost returns the milliseconds of Puma's CPU for one connect, one subscribe and one perform.
+// measureCost returns the milliseconds of Puma's CPU time for one connect, one subscribe and one
+// perform.
 func measureCost(w *stage.World) (cost [3]float64, err error) {
 	const identifier = `{"channel":"CounterChannel"}`
 	browsers := make([]*stage.Browser, costBrowsers)
@@ -75,30 +77,30 @@ func measureCost(w *stage.World) (cost [3]float64, err error) {
 				b.Close()
 			}
 		}
-		time.Sleep(2 * time.Second) // let the ends be dealt with
+		time.Sleep(2 * time.Second) // let the disconnect callbacks run
 	}()
 	measure := func(phase, commands int, do func(i int) error) {
 		before := cpu(w.App.Process.Command.Process.Pid)
 		if e := fourAtOnce(costBrowsers, do); e != nil && err == nil {
 			err = e
 		}
-		time.Sleep(700 * time.Millisecond) // the state is handed over when things have been quiet for a while
+		time.Sleep(700 * time.Millisecond) // Rails hands over the state after a quiet while
 		cost[phase] = (cpu(w.App.Process.Command.Process.Pid) - before) / float64(commands)
 	}
 	measure(0, costBrowsers, func(i int) (err error) {
 		if browsers[i], err = stage.Dial(w.Address, stage.Handshake("GET", "/cable?tenant=acme", w.Address, nil)); err != nil {
 			return err
 		}
-		return answered(browsers[i])
+		return expectAnswer(browsers[i])
 	})
 	measure(1, costBrowsers, func(i int) error {
 		browsers[i].Send(stage.Command("subscribe", identifier, nil))
-		return answered(browsers[i])
+		return expectAnswer(browsers[i])
 	})
 	measure(2, costBrowsers*costPerforms, func(i int) error {
 		for range costPerforms {
 			browsers[i].Send(stage.Command("message", identifier, `{"action":"increment"}`))
-			if err := answered(browsers[i]); err != nil {
+			if err := expectAnswer(browsers[i]); err != nil {
 				return err
 			}
 		}
@@ -107,7 +109,7 @@ func measureCost(w *stage.World) (cost [3]float64, err error) {
 	return cost, err
 }
 
-func answered(b *stage.Browser) error {
+func expectAnswer(b *stage.Browser) error {
 	if e, ok := stage.NextFrame(b); !ok || e.Kind != "text" || strings.Contains(e.Text, "disconnect") {
 		return fmt.Errorf("no answer: %v", e)
 	}
@@ -132,7 +134,8 @@ func fourAtOnce(n int, do func(i int) error) error {
 	return <-failed
 }
 
-// cpu is the milliseconds of CPU that a process has used, to the microsecond: /proc counts hundredths of a second.
+// cpu returns the milliseconds of CPU time that a process has used, to the microsecond. /proc
+// counts in hundredths of a second.
 func cpu(pid int) float64 {
 	const scheduled = 2 // CPUCLOCK_SCHED of a process, see clock_getcpuclockid(3)
 	var used unix.Timespec

@@ -12,10 +12,11 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// doctor runs `catenary doctor` beside the catenary of a world. It returns the findings, "verdict step" first.
+// doctor runs `catenary doctor` against the catenary of a world, and returns its findings as
+// "verdict step text".
 func doctor(w *stage.World, t *testing.T, arguments ...string) (findings string, status int) {
 	t.Helper()
-	path, err := stage.Built()
+	path, err := stage.Binary()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,28 +27,13 @@ func doctor(w *stage.World, t *testing.T, arguments ...string) (findings string,
 		t.Fatal(err)
 	}
 	t.Cleanup(p.Kill)
-	if !p.Ends() {
-		t.Fatalf("the doctor does not come to an end:\n%s", p.Output)
+	if !p.WaitForExit() {
+		t.Fatalf("the doctor does not exit:\n%s", p.Output)
 	}
 	if err := stage.Mentions(p.Output.String(), nil); err != nil {
 		t.Error(err)
 	}
 	return strings.Join(strings.Fields(p.Output.String()), " "), p.Command.ProcessState.ExitCode()
-}
-
-// withoutUpgrades is a proxy before an app that takes every request for an ordinary one.
-func withoutUpgrades(t *testing.T, app *stage.App) string {
-	backend, err := url.Parse(app.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
-		r.SetURL(backend)
-		r.Out.Header.Del("Upgrade")
-		r.Out.Header.Del("Connection")
-	}})
-	t.Cleanup(proxy.Close)
-	return proxy.URL
 }
 
 func TestDoctor_NamesTheCause(t *testing.T) {
@@ -67,32 +53,32 @@ func TestDoctor_NamesTheCause(t *testing.T) {
 		status    int
 		findings  []string
 	}{
-		"a healthy one":                         {nil, 0, []string{"ok configuration", "ok Rails", "ok transport calls go over links: process b-", "runs 4 commands at once", "ok broadcasts", "ok catenary", "ok handshake", "ok welcome", "ok ping"}},
+		"a healthy catenary":                    {nil, 0, []string{"ok configuration", "ok Rails", "ok transport calls go over links: process b-", "runs 4 commands at once", "ok broadcasts", "ok catenary", "ok handshake", "ok welcome", "ok ping"}},
 		"behind a proxy that passes everything": {[]string{behind(func(*http.Request) {})}, 0, []string{"ok handshake", "ok ping"}},
-		"behind one that drops Upgrade": {[]string{behind(func(r *http.Request) { r.Header.Del("Upgrade"); r.Header.Del("Connection") })}, 1,
+		"behind a proxy that drops Upgrade": {[]string{behind(func(r *http.Request) { r.Header.Del("Upgrade"); r.Header.Del("Connection") })}, 1,
 			[]string{"FAIL handshake", "Connection: Upgrade", "proxy_http_version 1.1"}},
-		"a page from elsewhere": {[]string{"--origin", "http://elsewhere.example"}, 1, []string{"FAIL handshake", "http://elsewhere.example to config.action_cable.allowed_request_origins"}},
-		"behind one that drops Host": {[]string{behind(func(r *http.Request) { r.Host = "" })}, 1,
+		"a page of another origin": {[]string{"--origin", "http://elsewhere.example"}, 1, []string{"FAIL handshake", "http://elsewhere.example to config.action_cable.allowed_request_origins"}},
+		"behind a proxy that drops Host": {[]string{behind(func(r *http.Request) { r.Host = "" })}, 1,
 			[]string{"FAIL handshake", "the proxy must pass on Host"}},
 		"a path that leads to Puma":      {[]string{"ws://" + w.App.Address + "/cable"}, 0, []string{"look handshake", "Send this path to catenary"}},
 		"a path that leads nowhere":      {[]string{"ws://" + w.App.Address + "/kable?token=" + stage.SecretKeyBase}, 1, []string{"FAIL handshake", "mount_path"}},
 		"a visitor who is not signed in": {[]string{"ws://" + w.Catenary.Address + "/cable?mode=reject"}, 0, []string{"ok handshake", "look welcome", "--cookie"}},
-		// Without a catenary to ask, the doctor looks for itself.
+		// Without a catenary to ask, the doctor tests broadcasts itself.
 		"another prefix": {[]string{"--operations-listen", "off", "--broadcasts-redis-url", w.Redis.URL(), "--broadcasts-channel-prefix", "other"}, 1,
 			[]string{"FAIL broadcasts Rails publishes with no channel_prefix, catenary listens with the channel_prefix \"other\""}},
-		"a Redis that is away": {[]string{"--operations-listen", "off", "--broadcasts-redis-url", "redis://:" + stage.SecretKeyBase + "@" + stage.FreeAddress()}, 1,
+		"a Redis that is down": {[]string{"--operations-listen", "off", "--broadcasts-redis-url", "redis://:" + stage.SecretKeyBase + "@" + stage.FreeAddress()}, 1,
 			[]string{"look broadcasts Rails publishes at " + "redis://" + w.Redis.Address, "FAIL broadcasts"}},
-		"another environment":           {[]string{"--environment", "production", "--operations-listen", "off"}, 1, []string{"FAIL Rails it runs in test, catenary in production"}},
-		"no catenary":                   {[]string{"--operations-listen", stage.FreeAddress(), "--listen", stage.FreeAddress()}, 1, []string{"FAIL catenary", "start catenary", "FAIL handshake", "cannot be reached"}},
-		"a Rails that is asked by POST": {[]string{"--backend-transport", "post", "--operations-listen", "off"}, 0, []string{"ok Rails", "ok transport calls go by POST, as backend.transport says"}},
-		"behind a proxy that takes away the upgrade": {[]string{"--backend-url", withoutUpgrades(t, w.App), "--operations-listen", "off"}, 0,
+		"another environment":            {[]string{"--environment", "production", "--operations-listen", "off"}, 1, []string{"FAIL Rails it runs in test, catenary in production"}},
+		"no catenary":                    {[]string{"--operations-listen", stage.FreeAddress(), "--listen", stage.FreeAddress()}, 1, []string{"FAIL catenary", "start catenary", "FAIL handshake", "cannot be reached"}},
+		"a Rails that is called by POST": {[]string{"--backend-transport", "post", "--operations-listen", "off"}, 0, []string{"ok Rails", "ok transport calls go by POST, as backend.transport says"}},
+		"a proxy that drops upgrades to Rails": {[]string{"--backend-url", stage.StartProxyWithoutUpgrades(t, w.App), "--operations-listen", "off"}, 0,
 			[]string{"ok Rails", "look transport calls go by POST: a proxy between catenary and Rails strips the Upgrade header"}},
-		"behind such a proxy, and a link is asked for": {[]string{"--backend-url", withoutUpgrades(t, w.App), "--backend-transport", "link", "--operations-listen", "off"}, 1,
+		"such a proxy with backend.transport link": {[]string{"--backend-url", stage.StartProxyWithoutUpgrades(t, w.App), "--backend-transport", "link", "--operations-listen", "off"}, 1,
 			[]string{"ok Rails", "FAIL transport no link, but backend.transport is link: a proxy between catenary and Rails strips the Upgrade header"}},
 		"no Rails": {[]string{"--backend-url", "http://" + stage.FreeAddress(), "--operations-listen", "off"}, 1, []string{"FAIL Rails", "start the app"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if len(patient.arguments) > 2 { // the others look at catenary's counters
+			if len(patient.arguments) > 2 { // the others use catenary's counters
 				t.Parallel()
 			}
 			findings, status := doctor(w, t, patient.arguments...)
@@ -106,8 +92,8 @@ func TestDoctor_NamesTheCause(t *testing.T) {
 	}
 }
 
-// TestDoctor_PassesRealSetUps has no findings but good ones, whatever the app asks of browsers and however catenary was started.
-func TestDoctor_PassesRealSetUps(t *testing.T) {
+// All findings are good, whatever the app requires of browsers and however catenary was started.
+func TestDoctor_FindsNothingWrongWithRealSetups(t *testing.T) {
 	t.Parallel()
 	redis, err := stage.StartRedis()
 	if err != nil {
@@ -119,18 +105,17 @@ func TestDoctor_PassesRealSetUps(t *testing.T) {
 		flags []string
 		child bool
 	}{
-		"an app that wants TLS and its own host, and pages of another": {
+		"an app that requires TLS and its own host, and pages of another origin": {
 			env: []string{"LAB_FORCE_SSL=true", "LAB_HOSTS=app.example", "LAB_SAME_ORIGIN=false", "LAB_ALLOWED_ORIGINS=/x/ https://www.app.example"},
 		},
-		"an adapter that only Rails hears": {env: []string{"LAB_ADAPTER=async"}, flags: []string{"--broadcasts-adapter", "rails"}},
-		"a command":                        {child: true, env: []string{"LAB_ADAPTER=async"}, flags: []string{"--broadcasts-adapter", "rails"}},
+		"an adapter that only Rails can subscribe to": {env: []string{"LAB_ADAPTER=async"}, flags: []string{"--broadcasts-adapter", "rails"}},
+		"a command": {child: true, env: []string{"LAB_ADAPTER=async"}, flags: []string{"--broadcasts-adapter", "rails"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var catenary *stage.Catenary
 			if c.child {
-				env := append(c.env, "RAILS="+stage.RailsVersion(), "SECRET_KEY_BASE="+stage.SecretKeyBase, "RUBYLIB="+stage.ProjectRoot+"/rpc/rails/lib")
-				catenary = stage.Attempt(t, env, append(c.flags, "--", stage.ProjectRoot+"/script/puma", stage.ProjectRoot+"/testdata/lab")...)
+				catenary = stage.Launch(t, stage.RailsEnv(true, c.env...), append(c.flags, "--", stage.ProjectRoot+"/script/puma", stage.ProjectRoot+"/testdata/lab")...)
 				if err := catenary.Process.WaitFor(catenary.Ready); err != nil {
 					t.Fatal(err)
 				}
@@ -145,13 +130,13 @@ func TestDoctor_PassesRealSetUps(t *testing.T) {
 				}
 				t.Cleanup(catenary.Process.Kill)
 			}
-			path, _ := stage.Built()
-			p, err := stage.Start(t.TempDir(), nil, path, "doctor", "--operations-listen", catenary.Operations) // nothing else is known to it
+			path, _ := stage.Binary()
+			p, err := stage.Start(t.TempDir(), nil, path, "doctor", "--operations-listen", catenary.Operations) // no other setting
 			if err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(p.Kill)
-			if !p.Ends() || p.Err != nil {
+			if !p.WaitForExit() || p.Err != nil {
 				t.Errorf("%v\n%s", p.Err, p.Output)
 			}
 			findings := strings.Join(strings.Fields(p.Output.String()), " ")

@@ -2,7 +2,6 @@ package operate
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -12,22 +11,7 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// awaits waits for a line of /metrics.
-func awaits(e *stage.Edge, line string) (s stage.Scraped) {
-	e.Helper()
-	err := e.Nodes[0].Process.WaitFor(func() error {
-		if s = e.Scrape(); !slices.Contains(strings.Split(s.Text, "\n"), line) {
-			return fmt.Errorf("it does not say %q", line)
-		}
-		return nil
-	})
-	if err != nil {
-		e.Fatalf("%v\n%s", err, s.Text)
-	}
-	return s
-}
-
-// ours are catenary's own metrics: "name type label, label".
+// ours returns catenary's own metrics by name, as "type label label".
 func ours(s stage.Scraped) (metrics map[string]string) {
 	metrics = map[string]string{}
 	for name, family := range s.Families {
@@ -53,52 +37,53 @@ func reasons(s stage.Scraped, name string) (values []string) {
 	return values
 }
 
-// TestMetrics_AreThoseThatAreDocumented makes something of everything happen, with secrets in every place where browsers put them.
-func TestMetrics_AreThoseThatAreDocumented(t *testing.T) {
+// Everything that is counted happens at least once, with secrets in every place where browsers put
+// them.
+func TestMetrics_MatchTheDocs(t *testing.T) {
 	t.Parallel()
 	e := stage.StartEdge(t, 1, stage.JWTSettings("    cookie: jwt\n    required: false\n"))
 	good, bad := stage.DeviseToken(t, ""), stage.DeviseToken(t, `"exp" => now - 1`)
 	const identifier, secret = `{\"channel\":\"StreamChannel\",\"s\":\"seCret-stream\"}`, "seCret"
 	b := e.Connect(0, "/cable?uid=7&password=seCret&token="+good, "Cookie: _session=seCret-cookie")
-	e.Hears(b, stage.Welcome)
+	e.Expect(b, stage.Welcome)
 	b.Send(`{"command":"subscribe","identifier":"` + identifier + `"}`)
-	e.Hears(b, `{"identifier":"`+identifier+`","type":"confirm_subscription"}`)
+	e.Expect(b, `{"identifier":"`+identifier+`","type":"confirm_subscription"}`)
 	if err := e.Redis.Do(`PUBLISH seCret-stream {"seCret":1} => 1`); err != nil {
 		t.Fatal(err)
 	}
-	e.Hears(b, `{"identifier":"`+identifier+`","message":{"seCret":1}}`)
-	for _, away := range []*stage.Browser{
+	e.Expect(b, `{"identifier":"`+identifier+`","message":{"seCret":1}}`)
+	for _, rejected := range []*stage.Browser{
 		e.Connect(0, "/cable?token="+bad), e.Connect(0, "/cable", "Authorization: Bearer "+bad), e.Connect(0, "/cable", "Cookie: jwt="+bad),
 	} {
-		e.Hears(away, stage.Unauthorized, "(close 1000)")
+		e.Expect(rejected, stage.Unauthorized, "(close 1000)")
 	}
 	b.Send(`{"command":"seCret","identifier":"seCret"}`)
 	b.Send(`{"command":"subscribe","identifier":"` + identifier + `"}`)
 
-	awaits(e, `catenary_commands_total{kind="subscribe"} 2`)
-	awaits(e, `catenary_commands_repeated_total 1`)
-	awaits(e, `catenary_commands_total{kind="unknown"} 1`)
-	awaits(e, `catenary_connections 1`)
-	awaits(e, `catenary_subscriptions 1`)
-	awaits(e, `catenary_deliveries_total 1`)
-	awaits(e, `catenary_handshakes_rejected_total{reason="token_expired"} 3`)
-	awaits(e, `catenary_handshake_seconds_count{outcome="opened"} 1`)
-	awaits(e, `catenary_call_seconds_count{do="open",outcome="answered"} 1`)
-	awaits(e, `catenary_ready{part="rails"} 1`)
-	awaits(e, `catenary_rails_processes 1`)
-	awaits(e, `catenary_rails_workers 4`)
-	awaits(e, `catenary_rails_workers_busy 0`)
-	awaits(e, `catenary_rails_connections_max 1`)
-	awaits(e, `catenary_rails_connections_min 1`)
-	awaits(e, `catenary_calls_limit 16`)
-	awaits(e, `catenary_calls_by_post 0`)
+	e.WaitForMetric(0, `catenary_commands_total{kind="subscribe"} 2`)
+	e.WaitForMetric(0, `catenary_commands_repeated_total 1`)
+	e.WaitForMetric(0, `catenary_commands_total{kind="unknown"} 1`)
+	e.WaitForMetric(0, `catenary_connections 1`)
+	e.WaitForMetric(0, `catenary_subscriptions 1`)
+	e.WaitForMetric(0, `catenary_deliveries_total 1`)
+	e.WaitForMetric(0, `catenary_handshakes_rejected_total{reason="token_expired"} 3`)
+	e.WaitForMetric(0, `catenary_handshake_seconds_count{outcome="opened"} 1`)
+	e.WaitForMetric(0, `catenary_call_seconds_count{do="open",outcome="answered"} 1`)
+	e.WaitForMetric(0, `catenary_ready{part="rails"} 1`)
+	e.WaitForMetric(0, `catenary_rails_processes 1`)
+	e.WaitForMetric(0, `catenary_rails_workers 4`)
+	e.WaitForMetric(0, `catenary_rails_workers_busy 0`)
+	e.WaitForMetric(0, `catenary_rails_connections_max 1`)
+	e.WaitForMetric(0, `catenary_rails_connections_min 1`)
+	e.WaitForMetric(0, `catenary_calls_limit 16`)
+	e.WaitForMetric(0, `catenary_calls_by_post 0`)
 	e.Redis.Down()
-	awaits(e, `catenary_broadcast_gaps_total 1`)
-	s := awaits(e, `catenary_ready{part="broadcasts"} 0`)
+	e.WaitForMetric(0, `catenary_broadcast_gaps_total 1`)
+	s := e.WaitForMetric(0, `catenary_ready{part="broadcasts"} 0`)
 
 	for _, part := range append(strings.Split(good, "."), append(strings.Split(bad, "."), secret, stage.TokenSecret, stage.SecretKeyBase)...) {
 		if strings.Contains(s.Text, part) {
-			t.Errorf("/metrics tells %q", part)
+			t.Errorf("/metrics contains %q", part)
 		}
 	}
 	served, documented := ours(s), documentedMetrics(t)
@@ -109,7 +94,7 @@ func TestMetrics_AreThoseThatAreDocumented(t *testing.T) {
 	}
 	for name := range documented {
 		if served[name] == "" {
-			t.Errorf("%s is in docs/metrics.md and not served", name)
+			t.Errorf("%s is in docs/metrics.md but not served", name)
 		}
 	}
 	for name, heading := range map[string]string{
@@ -121,7 +106,7 @@ func TestMetrics_AreThoseThatAreDocumented(t *testing.T) {
 	}
 	for name := range dashboardMetrics(t) {
 		if base := strings.TrimSuffix(strings.TrimSuffix(name, "_bucket"), "_count"); s.Families[name] == nil && s.Families[base] == nil {
-			t.Errorf("docs/grafana.json asks for %s, which is not served", name)
+			t.Errorf("docs/grafana.json uses %s, which is not served", name)
 		}
 	}
 }
@@ -160,7 +145,7 @@ func documentedReasons(t *testing.T, heading string) (reasons []string) {
 	return reasons
 }
 
-// dashboardMetrics are those that the dashboard's panels ask for.
+// dashboardMetrics returns the metrics that the dashboard's panels use.
 func dashboardMetrics(t *testing.T) map[string]bool {
 	var dashboard struct {
 		Panels []struct {
@@ -184,14 +169,14 @@ func dashboardMetrics(t *testing.T) map[string]bool {
 		}
 	}
 	if len(names) < 20 {
-		t.Errorf("docs/grafana.json shows only %v", slices.Collect(maps.Keys(names)))
+		t.Errorf("docs/grafana.json uses only %v", slices.Collect(maps.Keys(names)))
 	}
 	return names
 }
 
-// TestMetrics_AreServedBeforeRailsAnswers: what is wrong at the start can be seen too.
+// They show what is wrong at the start.
 func TestMetrics_AreServedBeforeRailsAnswers(t *testing.T) {
-	catenary := stage.Attempt(t, stage.WithSecret, "--backend-url", "http://"+stage.FreeAddress())
+	catenary := stage.Launch(t, stage.WithSecret, "--backend-url", "http://"+stage.FreeAddress())
 	err := catenary.Process.WaitFor(func() error {
 		text, err := stage.Get("http://" + catenary.Operations + "/metrics")
 		if err != nil {
@@ -204,11 +189,11 @@ func TestMetrics_AreServedBeforeRailsAnswers(t *testing.T) {
 	}
 }
 
-func TestOperations_NamesOnlyMetricsThatAreDocumented(t *testing.T) {
+func TestOperations_NamesOnlyDocumentedMetrics(t *testing.T) {
 	documented := documentedMetrics(t)
 	for _, name := range regexp.MustCompile(`\bcatenary_[a-z_]+`).FindAllString(stage.ReadDoc(t, "operations.md"), -1) {
 		if documented[name] == "" {
-			t.Errorf("docs/operations.md names %s", name)
+			t.Errorf("docs/operations.md names %s, which is not in docs/metrics.md", name)
 		}
 	}
 }

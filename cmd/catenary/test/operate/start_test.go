@@ -11,15 +11,15 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// TestStart_OnATerminalEndsWithWhatToOpen starts Rails as a new user does.
-func TestStart_OnATerminalEndsWithWhatToOpen(t *testing.T) {
+// Rails is started as a new user does.
+func TestStart_OnATerminalPrintsTheURLToOpenLast(t *testing.T) {
 	t.Parallel()
 	redis, err := stage.StartRedis()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(redis.Close)
-	path, err := stage.Built()
+	path, err := stage.Binary()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,13 +27,12 @@ func TestStart_OnATerminalEndsWithWhatToOpen(t *testing.T) {
 	_, port, _ := net.SplitHostPort(address)
 	command := exec.Command(path, "--operations-listen", operations, "--", stage.ProjectRoot+"/script/puma", stage.ProjectRoot+"/testdata/lab")
 	command.Dir = t.TempDir()
-	command.Env = append(os.Environ(), "PORT="+port, "RAILS="+stage.RailsVersion(), "SECRET_KEY_BASE="+stage.SecretKeyBase, "LAB_LOG_LEVEL=info",
-		"RUBYLIB="+stage.ProjectRoot+"/rpc/rails/lib", "REDIS_URL="+redis.URL())
+	command.Env = append(os.Environ(), stage.RailsEnv(true, "PORT="+port, "REDIS_URL="+redis.URL())...)
 	user, program := terminal(t)
 	p := runOn(t, user, program, command)
 	t.Cleanup(p.Kill)
 	last := "  How it is doing: http://localhost:" + strings.TrimPrefix(operations, "127.0.0.1:")
-	if err := p.WaitFor(func() error { return stage.Says(p, last) }); err != nil {
+	if err := p.WaitFor(func() error { return stage.Wrote(p, last) }); err != nil {
 		t.Fatal(err)
 	}
 	text := p.Output.String()
@@ -42,12 +41,12 @@ func TestStart_OnATerminalEndsWithWhatToOpen(t *testing.T) {
 	}
 	for _, misleading := range []string{"does not answer", "level=ERROR", "refused", "Listening on"} {
 		if strings.Contains(text, misleading) {
-			t.Errorf("it says %q:\n%s", misleading, text)
+			t.Errorf("the output has %q:\n%s", misleading, text)
 		}
 	}
 	for _, url := range regexp.MustCompile(`http://(localhost|127\.0\.0\.1):\d+`).FindAllString(text, -1) {
 		if !strings.HasSuffix(url, ":"+port) && !strings.HasSuffix(last, strings.TrimPrefix(url, "http://")) {
-			t.Errorf("it tells of %s:\n%s", url, text)
+			t.Errorf("the output has the URL %s:\n%s", url, text)
 		}
 	}
 	if body, err := stage.Get("http://" + address + "/up"); err != nil || strings.Contains(body, "waits") {

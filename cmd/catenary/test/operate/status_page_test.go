@@ -16,16 +16,18 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// hostileName is a stream that would do harm on a page or in a terminal that believed it.
+// hostileName is a stream name that would do harm in a page or a terminal that printed it
+// unescaped.
 const hostileName = "<img src=x onerror=alert(1)>\x1b[2J\u202e\t" + `"'&amp;`
 
-// complaints are what a page has written to its console, its violations of the policy among them.
-type complaints struct {
+// A pageLog collects what a page writes to its console, violations of its Content-Security-Policy
+// included.
+type pageLog struct {
 	mu    sync.Mutex
 	lines []string
 }
 
-func (c *complaints) hear(event any) {
+func (c *pageLog) add(event any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch e := event.(type) {
@@ -38,13 +40,13 @@ func (c *complaints) hear(event any) {
 	}
 }
 
-func (c *complaints) all() string {
+func (c *pageLog) all() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return strings.Join(c.lines, "\n")
 }
 
-// statusNow is what /status/now says.
+// statusNow returns the answer of /status/now.
 func statusNow(e *stage.Edge) (now status.Status) {
 	e.Helper()
 	text, err := stage.Get("http://" + e.Nodes[0].Operations + "/status/now")
@@ -57,16 +59,16 @@ func statusNow(e *stage.Edge) (now status.Status) {
 	return now
 }
 
-// crowd connects browsers that subscribe to the stream with the hostile name.
+// crowd connects browsers that subscribe to the stream hostileName.
 func crowd(e *stage.Edge, n int) {
 	e.Helper()
 	params, _ := json.Marshal(map[string]string{"channel": "StreamChannel", "s": hostileName})
 	identifier, _ := json.Marshal(string(params))
 	for range n {
 		b := e.Connect(0, "/cable?uid=7&password=seCret", "Cookie: _session=seCret-cookie")
-		e.Hears(b, stage.Welcome)
+		e.Expect(b, stage.Welcome)
 		b.Send(`{"command":"subscribe","identifier":` + string(identifier) + `}`)
-		e.Hears(b, stage.Confirmation(string(params)))
+		e.Expect(b, stage.Confirmation(string(params)))
 	}
 }
 
@@ -74,8 +76,8 @@ func TestStatusPage_ShowsARealRun(t *testing.T) {
 	t.Parallel()
 	e := stage.StartEdge(t, 2, "  nodes:\n    lease: 3s\n")
 	page := stage.NewUser(t, stage.StartChromium(t))
-	said := &complaints{}
-	if err := chromedp.Listen(page.Context, said.hear); err != nil {
+	console := &pageLog{}
+	if err := chromedp.Listen(page.Context, console.add); err != nil {
 		t.Fatal(err)
 	}
 	page.Open("http://" + e.Nodes[0].Operations + "/")
@@ -114,22 +116,22 @@ func TestStatusPage_ShowsARealRun(t *testing.T) {
 	page.ExpectThat("a line with points", `document.querySelector("path[data-series=connections]").getAttribute("d").split("L").length > 3`)
 	for _, width := range []int64{1280, 390} {
 		page.Do("another width", chromedp.EmulateViewport(width, 800))
-		page.ExpectThat("nothing beside the page", "document.documentElement.scrollWidth <= innerWidth")
+		page.ExpectThat("no horizontal scrolling", "document.documentElement.scrollWidth <= innerWidth")
 	}
 
-	page.Open("http://" + e.Nodes[0].Operations + "/") // a fresh page has the past
+	page.Open("http://" + e.Nodes[0].Operations + "/") // a new page shows the past
 	page.ExpectThat("the past", `document.querySelector("path[data-series=connections]")?.getAttribute("d").split("L").length > 3`)
 	if shows := page.Text("body"); strings.Contains(shows, "seCret") || strings.ContainsAny(shows, "\x1b\u202e") {
-		t.Errorf("the page shows a secret, or a name as it is:\n%s", shows)
+		t.Errorf("the page shows a secret, or an unescaped name:\n%s", shows)
 	}
 	if images := stage.Evaluate[int](page, "document.images.length"); images != 1 {
-		t.Errorf("%d images, one is ours", images)
+		t.Errorf("%d images, want catenary's one", images)
 	}
-	if lines := said.all(); lines != "" {
-		t.Errorf("the page complains:\n%s", lines)
+	if lines := console.all(); lines != "" {
+		t.Errorf("the page's console has\n%s", lines)
 	}
 	if stage.Evaluate[bool](page, `(() => { const s = document.createElement("script"); s.textContent = "ran = 1"; document.body.append(s); return "ran" in window })()`) {
-		t.Error("a script that stands in the page runs")
+		t.Error("an inline script runs")
 	}
 	const background = "getComputedStyle(document.body).backgroundColor"
 	light := stage.Evaluate[string](page, background)
@@ -146,7 +148,7 @@ func TestStatusPage_ShowsARealRun(t *testing.T) {
 	page.Expect("#state[data-state=lost]")
 }
 
-func TestStatusPage_IsServedToAFewAndCanBeTurnedOff(t *testing.T) {
+func TestStatusPage_LimitsWatchersAndCanBeTurnedOff(t *testing.T) {
 	t.Parallel()
 	e := stage.StartEdge(t, 1, "")
 	url := "http://" + e.Nodes[0].Operations

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// terminal is a pseudo-terminal of 80 columns and 24 lines: the end of a user, and the end of a program.
+// terminal opens a pseudo-terminal of 80 columns and 24 lines, and returns its two ends.
 func terminal(t *testing.T) (user, program *os.File) {
 	t.Helper()
 	must := func(err error) {
@@ -36,7 +36,7 @@ func terminal(t *testing.T) (user, program *os.File) {
 	return user, program
 }
 
-// runOn starts a command on a terminal and keeps what its user sees.
+// runOn starts a command on a terminal and collects its output.
 func runOn(t *testing.T, user, program *os.File, command *exec.Cmd) *stage.Process {
 	t.Helper()
 	command.Stdin, command.Stdout, command.Stderr = program, program, program
@@ -44,8 +44,8 @@ func runOn(t *testing.T, user, program *os.File, command *exec.Cmd) *stage.Proce
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	p := &stage.Process{Command: command, Output: &stage.Output{}, Ended: make(chan struct{})}
-	go func() { p.Err = command.Wait(); close(p.Ended) }()
+	p := &stage.Process{Command: command, Output: &stage.Output{}, Exited: make(chan struct{})}
+	go func() { p.Err = command.Wait(); close(p.Exited) }()
 	go func() {
 		buffer := make([]byte, 4096)
 		for {
@@ -59,10 +59,10 @@ func runOn(t *testing.T, user, program *os.File, command *exec.Cmd) *stage.Proce
 	return p
 }
 
-// runTop runs `catenary top` to its end.
+// runTop runs `catenary top` until it exits.
 func runTop(t *testing.T, arguments ...string) (output string, err error) {
 	t.Helper()
-	path, err := stage.Built()
+	path, err := stage.Binary()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func runTop(t *testing.T, arguments ...string) (output string, err error) {
 	return string(text), err
 }
 
-func TestTop_ShowsARealRunInATerminalAndGivesTheTerminalBack(t *testing.T) {
+func TestTop_ShowsARealRunAndRestoresTheTerminal(t *testing.T) {
 	t.Parallel()
 	e := stage.StartEdge(t, 1, "")
 	crowd(e, 3)
@@ -83,7 +83,7 @@ func TestTop_ShowsARealRunInATerminalAndGivesTheTerminalBack(t *testing.T) {
 	if err := stage.Mentions(once, []string{"ready", "connections", "subscriptions", "<img src=x", "opened"}); err != nil || strings.Contains(once, "\x1b") {
 		t.Errorf("%v\n%s", err, once)
 	}
-	path, _ := stage.Built()
+	path, _ := stage.Binary()
 	for _, key := range []string{"q", "\x03", ""} { // q, Ctrl-C, SIGTERM
 		user, program := terminal(t)
 		before, err := unix.IoctlGetTermios(int(program.Fd()), unix.TCGETS)
@@ -98,33 +98,33 @@ func TestTop_ShowsARealRunInATerminalAndGivesTheTerminalBack(t *testing.T) {
 		}
 		if key == "" {
 			e.Nodes[0].Process.Kill()
-			if err := top.WaitFor(func() error { return stage.Says(top, "no answer") }); err != nil {
+			if err := top.WaitFor(func() error { return stage.Wrote(top, "no answer") }); err != nil {
 				t.Fatal(err)
 			}
 			top.Signal(syscall.SIGTERM)
 		} else {
 			user.WriteString(key)
 		}
-		if !top.Ends() {
-			t.Fatalf("%q does not end it", key)
+		if !top.WaitForExit() {
+			t.Fatalf("%q does not stop it", key)
 		}
 		if top.Err != nil {
-			t.Errorf("%q: it ends with %v", key, top.Err)
+			t.Errorf("%q: it exited with %v", key, top.Err)
 		}
 		after, err := unix.IoctlGetTermios(int(program.Fd()), unix.TCGETS)
 		if err != nil || *after != *before {
-			t.Errorf("%q: the terminal is another than before: %v\n%+v\n%+v", key, err, before, after)
+			t.Errorf("%q: the terminal is not restored: %v\n%+v\n%+v", key, err, before, after)
 		}
-		if err := top.Shows("\x1b[?7h\x1b[?25h\x1b[?1049l"); err != nil {
+		if err := top.WaitForOutput("\x1b[?7h\x1b[?25h\x1b[?1049l"); err != nil {
 			t.Errorf("%q: %v", key, err)
 		}
 		if strings.Contains(top.Output.String(), "\x1b[2J") {
-			t.Error("the name of a stream reaches the terminal as it is")
+			t.Error("a stream's name reaches the terminal unescaped")
 		}
 	}
 }
 
-func TestTop_SaysWhatToDoIfThereIsNothingToShow(t *testing.T) {
+func TestTop_ExplainsWhatToDoIfItCannotShowAnything(t *testing.T) {
 	t.Parallel()
 	nobody, stranger := stage.FreeAddress(), httptest.NewServer(http.NotFoundHandler())
 	defer stranger.Close()

@@ -17,14 +17,14 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// A traceCollector is what OpenTelemetry's collector is to catenary: it takes OTLP over HTTP.
+// A traceCollector receives OTLP over HTTP, as OpenTelemetry's collector does.
 type traceCollector struct {
 	*httptest.Server
 	mu       sync.Mutex
 	spans    []*spans.Span
 	resource string // of the last request
 	headers  http.Header
-	raw      strings.Builder // all that has come
+	raw      strings.Builder // all request bodies
 }
 
 func newTraceCollector(t *testing.T) *traceCollector {
@@ -44,9 +44,9 @@ func newTraceCollector(t *testing.T) *traceCollector {
 		defer c.mu.Unlock()
 		c.raw.Write(body)
 		c.headers = r.Header
-		for _, of := range request.ResourceSpans {
-			c.resource = of.Resource.String()
-			for _, scope := range of.ScopeSpans {
+		for _, group := range request.ResourceSpans {
+			c.resource = group.Resource.String()
+			for _, scope := range group.ScopeSpans {
 				c.spans = append(c.spans, scope.Spans...)
 			}
 		}
@@ -56,7 +56,7 @@ func newTraceCollector(t *testing.T) *traceCollector {
 	return c
 }
 
-// find waits for a span.
+// find waits for a span for which is returns true.
 func (c *traceCollector) find(t *testing.T, what string, is func(*spans.Span) bool) *spans.Span {
 	t.Helper()
 	var found *spans.Span
@@ -84,7 +84,7 @@ func (c *traceCollector) names() (names []string) {
 	return names
 }
 
-// attribute is one of a span's, as text.
+// attribute returns an attribute of a span as text, "" if there is none.
 func attribute(span *spans.Span, key string) string {
 	for _, a := range span.Attributes {
 		if a.Key == key {
@@ -99,30 +99,30 @@ func attribute(span *spans.Span, key string) string {
 
 var traceparent = regexp.MustCompile(`"traceparent":"00-([0-9a-f]{32})-([0-9a-f]{16})-01"`)
 
-// TestTraces_GoFromTheBrowserThroughCatenaryIntoRails looks at the spans of a real collector's protocol, and at the header that Rails sees.
+// The test compares the spans with the traceparent that Rails receives.
 func TestTraces_GoFromTheBrowserThroughCatenaryIntoRails(t *testing.T) {
 	t.Parallel()
 	c := newTraceCollector(t)
 	e := stage.StartEdge(t, 1, "  telemetry:\n    otlp_endpoint: "+c.URL+"\n    broadcasts_one_in: 1\n")
 	const trace, parent = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 	b := e.Connect(0, "/cable?uid=7&password=seCret", "Cookie: _session=seCret-cookie", "traceparent: 00-"+trace+"-"+parent+"-01", "tracestate: browser=1")
-	e.Hears(b, stage.Welcome)
+	e.Expect(b, stage.Welcome)
 	const headers = `{\"channel\":\"HeadersChannel\"}`
 	b.Send(`{"command":"subscribe","identifier":"` + headers + `"}`)
-	e.Hears(b, `{"identifier":"`+headers+`","type":"confirm_subscription"}`)
+	e.Expect(b, `{"identifier":"`+headers+`","type":"confirm_subscription"}`)
 	seen := map[string]bool{}
-	for range 2 { // both run in objects that the process of Rails has kept
+	for range 2 { // both run in objects that the Rails process has kept
 		b.Send(`{"command":"message","identifier":"` + headers + `","data":"{\"action\":\"trace\"}"}`)
 		answer, _ := stage.NextFrame(b)
 		ids := traceparent.FindStringSubmatch(answer.Text)
 		if ids == nil {
-			t.Fatalf("Rails saw %s", answer.Text)
+			t.Fatalf("Rails received %s", answer.Text)
 		}
-		call := c.find(t, "the call whose traceparent Rails saw", func(s *spans.Span) bool {
+		call := c.find(t, "the call whose traceparent Rails received", func(s *spans.Span) bool {
 			return hex.EncodeToString(s.TraceId) == ids[1] && hex.EncodeToString(s.SpanId) == ids[2]
 		})
 		if call.Name != "call frames" || call.Kind != spans.Span_SPAN_KIND_CLIENT || attribute(call, "catenary.outcome") != "answered" || seen[ids[2]] {
-			t.Errorf("Rails was called in %v", call)
+			t.Errorf("the call's span is %v", call)
 		}
 		seen[ids[2]] = true
 	}
@@ -134,12 +134,12 @@ func TestTraces_GoFromTheBrowserThroughCatenaryIntoRails(t *testing.T) {
 	}
 	open := c.find(t, "the call for the handshake", func(s *spans.Span) bool { return s.Name == "call open" })
 	if string(open.ParentSpanId) != string(handshake.SpanId) || attribute(open, "catenary.connection") == "" {
-		t.Errorf("the call that opens is %v", open)
+		t.Errorf("the span of the call open is %v", open)
 	}
 
 	params := `{\"channel\":\"StreamChannel\",\"s\":\"news\"}`
 	b.Send(`{"command":"subscribe","identifier":"` + params + `"}`)
-	e.Hears(b, `{"identifier":"`+params+`","type":"confirm_subscription"}`)
+	e.Expect(b, `{"identifier":"`+params+`","type":"confirm_subscription"}`)
 	if err := e.Redis.Do(`PUBLISH news {"seCret":1} => 1`); err != nil {
 		t.Fatal(err)
 	}
@@ -149,13 +149,13 @@ func TestTraces_GoFromTheBrowserThroughCatenaryIntoRails(t *testing.T) {
 	}
 
 	b.Close()
-	e.Nodes[0].Process.Stop(t) // and what is still there is sent
-	c.find(t, "the end", func(s *spans.Span) bool { return s.Name == "call close" })
+	e.Nodes[0].Process.Stop(t) // sends what is left
+	c.find(t, "the call for the disconnect", func(s *spans.Span) bool { return s.Name == "call close" })
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, secret := range []string{"seCret", "password", stage.SecretKeyBase} {
 		if strings.Contains(c.raw.String(), secret) {
-			t.Errorf("the collector is told %q", secret)
+			t.Errorf("the collector got %q", secret)
 		}
 	}
 	for _, part := range []string{`"catenary"`, "service.version", "service.instance.id"} {
@@ -165,19 +165,19 @@ func TestTraces_GoFromTheBrowserThroughCatenaryIntoRails(t *testing.T) {
 	}
 }
 
-// TestTraces_ACollectorThatIsGoneCostsALineInTheLog and nothing else.
-func TestTraces_ACollectorThatIsGoneCostsALineInTheLog(t *testing.T) {
+// Nothing else is affected.
+func TestTraces_AFailingCollectorCostsOneLogLine(t *testing.T) {
 	t.Parallel()
 	gone := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(400) }))
 	defer gone.Close()
 	e := stage.StartEdge(t, 1, fmt.Sprintf("  telemetry:\n    otlp_traces_endpoint: %s/elsewhere\n", gone.URL))
 	b := e.Connect(0, "/cable")
-	e.Hears(b, stage.Welcome)
-	if err := e.Nodes[0].Process.WaitFor(func() error { return stage.Says(e.Nodes[0].Process, "failed to export traces") }); err != nil {
+	e.Expect(b, stage.Welcome)
+	if err := e.Nodes[0].Process.WaitFor(func() error { return stage.Wrote(e.Nodes[0].Process, "failed to export traces") }); err != nil {
 		t.Fatal(err)
 	}
 	e.Nodes[0].Process.Stop(t)
 	if output := e.Nodes[0].Process.Output.String(); strings.Contains(output, "exporter export timeout") || strings.Count(output, "failed to export traces") != 1 {
-		t.Errorf("it says\n%s", output)
+		t.Errorf("the log is\n%s", output)
 	}
 }

@@ -13,8 +13,9 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// listening is an application whose adapter only Rails can hear, and a catenary for which Rails listens. There is no Redis.
-func listening(t *testing.T, adapter string, env ...string) ordering {
+// startWithoutRedis starts an application with an adapter that only Rails can subscribe to, so that
+// catenary gets broadcasts from Rails.
+func startWithoutRedis(t *testing.T, adapter string, env ...string) orderWorld {
 	t.Helper()
 	t.Parallel()
 	env = append([]string{"LAB_ADAPTER=" + adapter, "LAB_BROADCASTS=" + filepath.Join(t.TempDir(), "broadcasts"), "LAB_CHANNEL_PREFIX=lab"}, env...)
@@ -34,24 +35,24 @@ func listening(t *testing.T, adapter string, env ...string) ordering {
 			t.Logf("%s\n%s", w.App.Process.Output.Tail(), w.Catenary.Process.Output.Tail())
 		}
 	})
-	return ordering{w}
+	return orderWorld{w}
 }
 
-// says has the web of the application broadcast.
-func (w ordering) says(t *testing.T, stream, message string) {
+// broadcast makes a web request broadcast a message.
+func (w orderWorld) broadcast(t *testing.T, stream, message string) {
 	t.Helper()
 	if _, err := w.App.Request("POST", "/broadcast", fmt.Sprintf(`{"stream":%q,"message":%s}`, stream, message)); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// polled is what the adapter of that name does to broadcast.
-func (w ordering) polled(stream string, n int) error {
-	file, err := os.OpenFile(w.broadcasts(), os.O_APPEND|os.O_WRONLY|os.O_CREATE, 0o600)
+// writeBroadcast writes a broadcast as the "polled" adapter does.
+func (w orderWorld) writeBroadcast(stream string, n int) error {
+	file, err := os.OpenFile(w.App.Getenv("LAB_BROADCASTS"), os.O_APPEND|os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
-	defer file.Close() // and unlocks it
+	defer file.Close() // releases the lock
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
 		return err
 	}
@@ -59,17 +60,8 @@ func (w ordering) polled(stream string, n int) error {
 	return err
 }
 
-func (w ordering) broadcasts() string {
-	for _, variable := range w.App.Env {
-		if path, found := strings.CutPrefix(variable, "LAB_BROADCASTS="); found {
-			return path
-		}
-	}
-	return ""
-}
-
-// counted expects so many gaps to have been counted.
-func (w ordering) counted(t *testing.T, gaps int) {
+// expectGaps expects this number of gaps in the metrics.
+func (w orderWorld) expectGaps(t *testing.T, gaps int) {
 	t.Helper()
 	metrics, err := stage.Get("http://" + w.Catenary.Operations + "/metrics")
 	if err == nil {
@@ -80,44 +72,44 @@ func (w ordering) counted(t *testing.T, gaps int) {
 	}
 }
 
-// counts expects so many numbers, from nothing on.
-func (o *ordered) counts(count int) {
+// expectNumbers expects the numbers from 0 to count-1.
+func (o *subscriber) expectNumbers(count int) {
 	o.t.Helper()
 	for n := range count {
-		o.hearsMessages(fmt.Sprint(n))
+		o.expectMessages(fmt.Sprint(n))
 	}
 }
 
-func TestAdapter_AsyncIsHeardInEveryProcess(t *testing.T) {
-	w := listening(t, "async", "WEB_CONCURRENCY=2")
-	all := []*ordered{w.joins(t, "?uid=1", "hall"), w.joins(t, "?uid=2", "hall"), w.joins(t, "?uid=3", "hall")}
-	for n := range 40 { // of which each of Puma's workers takes some
-		w.says(t, "hall", fmt.Sprint(n))
+func TestAdapter_AsyncBroadcastsReachEveryProcess(t *testing.T) {
+	w := startWithoutRedis(t, "async", "WEB_CONCURRENCY=2")
+	all := []*subscriber{w.join(t, "?uid=1", "hall"), w.join(t, "?uid=2", "hall"), w.join(t, "?uid=3", "hall")}
+	for n := range 40 { // some in each of Puma's workers
+		w.broadcast(t, "hall", fmt.Sprint(n))
 	}
 	for _, o := range all {
-		o.counts(40)
+		o.expectNumbers(40)
 	}
-	all[0].performs(`{"action":"speak","n":1,"twice":true}`)
-	all[0].hearsMessages(`{"ack":1}`, `{"said":1}`, `{"again":1}`)
+	all[0].perform(`{"action":"speak","n":1,"twice":true}`)
+	all[0].expectMessages(`{"ack":1}`, `{"said":1}`, `{"again":1}`)
 	for _, o := range all[1:] {
-		o.hearsMessages(`{"said":1}`, `{"again":1}`)
+		o.expectMessages(`{"said":1}`, `{"again":1}`)
 	}
 }
 
-// TestAdapter_OfSomebodyElseIsHeardInOrder has an adapter that hands over to a pool of threads, in which natively they overtake
-// each other.
-func TestAdapter_OfSomebodyElseIsHeardInOrder(t *testing.T) {
-	listening(t, "polled", "WEB_CONCURRENCY=2").countsStreams(t)
+// The adapter delivers on a pool of threads, which natively overtake each other.
+func TestAdapter_BroadcastsOfAThirdPartyAdapterArriveInOrder(t *testing.T) {
+	startWithoutRedis(t, "polled", "WEB_CONCURRENCY=2").testStreamsInOrder(t)
 }
 
-// countsStreams has the web broadcast numbers on four streams at once, each of which a browser hears.
-func (w ordering) countsStreams(t *testing.T) {
+// testStreamsInOrder makes web requests broadcast numbers on four streams at once and expects them
+// in order.
+func (w orderWorld) testStreamsInOrder(t *testing.T) {
 	t.Helper()
 	var waiting sync.WaitGroup
 	for s := range 4 {
 		stream := fmt.Sprint("hall ", s)
-		o := w.joins(t, "", stream)
-		waiting.Go(func() { o.counts(*pairs) })
+		o := w.join(t, "", stream)
+		waiting.Go(func() { o.expectNumbers(*pairs) })
 		waiting.Go(func() {
 			if _, err := w.App.Request("POST", "/broadcasts", fmt.Sprintf(`{"stream":%q,"count":%d}`, stream, *pairs)); err != nil {
 				t.Error(err)
@@ -127,15 +119,15 @@ func (w ordering) countsStreams(t *testing.T) {
 	waiting.Wait()
 }
 
-// TestAdapter_ThousandsOfStreams are spread over the processes, and each is heard from its confirmation on.
-func TestAdapter_ThousandsOfStreams(t *testing.T) {
+// Streams are spread over the processes.
+func TestAdapter_ThousandsOfStreamsAreLiveFromTheirConfirmationOn(t *testing.T) {
 	const browsers, each = 20, 100
-	w := listening(t, "polled", "WEB_CONCURRENCY=2")
+	w := startWithoutRedis(t, "polled", "WEB_CONCURRENCY=2")
 	stream := func(b, s int) string { return fmt.Sprintf("room %d of %d", s, b) }
 	identifier := func(b, s int) string { return `{"channel":"OrderChannel","s":"` + stream(b, s) + `"}` }
-	var all []*ordered
+	var all []*subscriber
 	for b := range browsers {
-		all = append(all, w.joins(t, "", stream(b, 0)))
+		all = append(all, w.join(t, "", stream(b, 0)))
 		for s := 1; s < each; s++ {
 			all[b].Send(stage.Command("subscribe", identifier(b, s), nil))
 		}
@@ -145,9 +137,9 @@ func TestAdapter_ThousandsOfStreams(t *testing.T) {
 		for s := 1; s < each; s++ {
 			confirmations = append(confirmations, stage.Confirmation(identifier(b, s)))
 		}
-		o.hearsInAnyOrder(confirmations)
+		o.expectInAnyOrder(confirmations)
 		for s := range each {
-			if err := w.polled(stream(b, s), s); err != nil {
+			if err := w.writeBroadcast(stream(b, s), s); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -157,13 +149,13 @@ func TestAdapter_ThousandsOfStreams(t *testing.T) {
 		for s := range each {
 			messages = append(messages, stage.MessageFor(identifier(b, s), fmt.Sprint(s)))
 		}
-		o.hearsInAnyOrder(messages)
+		o.expectInAnyOrder(messages)
 	}
-	w.counted(t, 0)
+	w.expectGaps(t, 0)
 }
 
-// hearsInAnyOrder is for what two processes listen to, each of which has an order of its own.
-func (o *ordered) hearsInAnyOrder(frames []string) {
+// expectInAnyOrder expects frames of streams that are spread over two processes.
+func (o *subscriber) expectInAnyOrder(frames []string) {
 	o.t.Helper()
 	awaited := map[string]bool{}
 	for _, frame := range frames {
@@ -172,31 +164,31 @@ func (o *ordered) hearsInAnyOrder(frames []string) {
 	for range frames {
 		e, _ := stage.NextFrame(o.Browser)
 		if !awaited[e.Text] {
-			o.t.Fatalf("got %q, twice or too early", e)
+			o.t.Fatalf("got %q, unexpected at this point", e)
 		}
 		delete(awaited, e.Text)
 	}
 }
 
-// TestAdapter_ARemoteDisconnectGoesTheSameWay by Rails' own internal stream.
-func TestAdapter_ARemoteDisconnectGoesTheSameWay(t *testing.T) {
-	listening(t, "polled").disconnectsRemotely(t)
+// A remote disconnect is a broadcast on Rails' internal stream.
+func TestAdapter_RemoteDisconnectsUseTheAdapterToo(t *testing.T) {
+	startWithoutRedis(t, "polled").testRemoteDisconnect(t)
 }
 
-func (w ordering) disconnectsRemotely(t *testing.T) {
+func (w orderWorld) testRemoteDisconnect(t *testing.T) {
 	t.Helper()
-	leaves := w.joins(t, "?uid=7", "room")
-	leaves.performs(`{"action":"leave"}`)
-	leaves.hearsMessages(`{"bye":1}`)
-	leaves.hears(`{"type":"disconnect","reason":"remote","reconnect":true}`)
+	leaves := w.join(t, "?uid=7", "room")
+	leaves.perform(`{"action":"leave"}`)
+	leaves.expectMessages(`{"bye":1}`)
+	leaves.expect(`{"type":"disconnect","reason":"remote","reconnect":true}`)
 }
 
-// TestAdapter_AWorkerThatIsReplacedTakesNoBroadcastWithIt: another one listens before it ends.
-func TestAdapter_AWorkerThatIsReplacedTakesNoBroadcastWithIt(t *testing.T) {
-	w := listening(t, "polled", "WEB_CONCURRENCY=2", "LAB_PRELOAD=false")
-	w.replacesWorkers(t, func(streams []string, n int) error {
+// Another worker subscribes before the old one stops.
+func TestAdapter_NoBroadcastIsLostWhileWorkersAreReplaced(t *testing.T) {
+	w := startWithoutRedis(t, "polled", "WEB_CONCURRENCY=2", "LAB_PRELOAD=false")
+	w.testReplacedWorkers(t, func(streams []string, n int) error {
 		for _, stream := range streams {
-			if err := w.polled(stream, n); err != nil {
+			if err := w.writeBroadcast(stream, n); err != nil {
 				return err
 			}
 		}
@@ -204,14 +196,15 @@ func TestAdapter_AWorkerThatIsReplacedTakesNoBroadcastWithIt(t *testing.T) {
 	})
 }
 
-// replacesWorkers restarts Puma worker by worker while broadcast is called for six streams again and again, not by way of
-// the web, whose requests a restart may cut. Every browser hears all of it in order.
-func (w ordering) replacesWorkers(t *testing.T, broadcast func(streams []string, n int) error) {
-	var all []*ordered
+// testReplacedWorkers makes Puma replace its workers one by one, calls broadcast for six streams
+// meanwhile, and expects every message in order. broadcast must not be a web request, which the
+// restart may cut.
+func (w orderWorld) testReplacedWorkers(t *testing.T, broadcast func(streams []string, n int) error) {
+	var all []*subscriber
 	var streams []string
 	for s := range 6 {
 		streams = append(streams, fmt.Sprint("room ", s))
-		all = append(all, w.joins(t, "", streams[s]))
+		all = append(all, w.join(t, "", streams[s]))
 	}
 	stop, published := make(chan struct{}), make(chan int, 1)
 	go func() {
@@ -230,9 +223,9 @@ func (w ordering) replacesWorkers(t *testing.T, broadcast func(streams []string,
 	w.App.Process.Signal(syscall.SIGUSR1)
 	err := w.App.Process.WaitFor(func() error {
 		if n := strings.Count(w.App.Process.Output.String(), "s, phase: 1"); n < 2 { // booted in 1.2s, phase: 1
-			return fmt.Errorf("%d workers have been replaced", n)
+			return fmt.Errorf("%d workers were replaced", n)
 		}
-		return stage.Says(w.Catenary.Process, "Rails process stopped")
+		return stage.Wrote(w.Catenary.Process, "Rails process stopped")
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -240,18 +233,18 @@ func (w ordering) replacesWorkers(t *testing.T, broadcast func(streams []string,
 	close(stop)
 	count := <-published
 	for _, o := range all {
-		o.counts(count)
+		o.expectNumbers(count)
 	}
-	w.counted(t, 0)
+	w.expectGaps(t, 0)
 }
 
-// TestAdapter_PostgreSQL: Rails' own adapter, which listens and notifies, before a real server.
-func TestAdapter_PostgreSQL(t *testing.T) {
+// This is Rails' own adapter with LISTEN and NOTIFY, and a real server.
+func TestAdapter_PostgreSQLWorksLikeOtherAdapters(t *testing.T) {
 	database := stage.StartPostgreSQL(t)
-	w := listening(t, "postgresql", append(database.Env(), "LAB_DATABASE=true", "WEB_CONCURRENCY=2", "LAB_PRELOAD=false")...)
-	w.disconnectsRemotely(t)
-	w.countsStreams(t)
-	w.replacesWorkers(t, func(streams []string, n int) error {
+	w := startWithoutRedis(t, "postgresql", append(database.Env(), "LAB_DATABASE=true", "WEB_CONCURRENCY=2", "LAB_PRELOAD=false")...)
+	w.testRemoteDisconnect(t)
+	w.testStreamsInOrder(t)
+	w.testReplacedWorkers(t, func(streams []string, n int) error {
 		var sql strings.Builder
 		for _, stream := range streams {
 			fmt.Fprintf(&sql, "NOTIFY \"lab:%s\", '%d';", stream, n)
@@ -260,10 +253,9 @@ func TestAdapter_PostgreSQL(t *testing.T) {
 	})
 }
 
-// TestAdapter_WithoutAProcessItIsNotReadyAndAfterwardsAllIsHeardAgain.
-func TestAdapter_WithoutAProcessItIsNotReadyAndAfterwardsAllIsHeardAgain(t *testing.T) {
-	w := listening(t, "polled")
-	o := w.joins(t, "", "room")
+func TestAdapter_BroadcastsResumeAfterRailsWasKilled(t *testing.T) {
+	w := startWithoutRedis(t, "polled")
+	o := w.join(t, "", "room")
 	w.App.Process.Kill()
 	if err := w.App.Up(); err != nil {
 		t.Fatal(err)
@@ -271,22 +263,22 @@ func TestAdapter_WithoutAProcessItIsNotReadyAndAfterwardsAllIsHeardAgain(t *test
 	if err := w.Catenary.Process.WaitFor(w.Catenary.Ready); err != nil {
 		t.Fatal(err)
 	}
-	w.says(t, "room", "1")
-	o.hearsMessages("1")
-	w.counted(t, 1)
+	w.broadcast(t, "room", "1")
+	o.expectMessages("1")
+	w.expectGaps(t, 1)
 }
 
-// TestAdapter_AfterAReloadEverythingIsHeard, though Rails restarts Action Cable.
-func TestAdapter_AfterAReloadEverythingIsHeard(t *testing.T) {
-	w := listening(t, "async", "LAB_RELOAD=true")
-	o := w.joins(t, "", "room")
+// A reload restarts Action Cable in Rails.
+func TestAdapter_BroadcastsArriveAfterACodeReload(t *testing.T) {
+	w := startWithoutRedis(t, "async", "LAB_RELOAD=true")
+	o := w.join(t, "", "room")
 	for n := range 3 {
 		if _, err := w.App.Request("POST", "/restart", ""); err != nil {
 			t.Fatal(err)
 		}
-		o.performs(`{"action":"speak","n":1}`)
-		o.hearsMessages(`{"ack":1}`, `{"said":1}`)
-		w.says(t, "room", fmt.Sprint(n))
-		o.hearsMessages(fmt.Sprint(n))
+		o.perform(`{"action":"speak","n":1}`)
+		o.expectMessages(`{"ack":1}`, `{"said":1}`)
+		w.broadcast(t, "room", fmt.Sprint(n))
+		o.expectMessages(fmt.Sprint(n))
 	}
 }

@@ -18,21 +18,20 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// TestAddress_PumaIsLinkedOverAUnixSocketAndOverItsTLS has one Puma that is reached in both ways, also
-// after it has been restarted.
-func TestAddress_PumaIsLinkedOverAUnixSocketAndOverItsTLS(t *testing.T) {
+// One Puma listens on both addresses. It is restarted in the middle of the test.
+func TestAddress_LinksReachPumaOverAUnixSocketAndOverTLS(t *testing.T) {
 	t.Parallel()
 	redis, err := stage.StartRedis()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(redis.Close)
-	folder, err := os.MkdirTemp("", "puma") // t.TempDir's path is too long for a socket
+	folder, err := os.MkdirTemp("", "puma") // the path of t.TempDir is too long for a socket
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(folder) })
-	certificate, key := selfSigned(t, folder)
+	certificate, key := writeCACertificate(t, folder)
 	secure := stage.FreeAddress()
 	app := stage.NewApp("lab", true, "REDIS_URL="+redis.URL())
 	app.Binds = []string{"unix://" + folder + "/puma.sock", "ssl://" + secure + "?key=" + key + "&cert=" + certificate + "&verify_mode=none"}
@@ -41,9 +40,9 @@ func TestAddress_PumaIsLinkedOverAUnixSocketAndOverItsTLS(t *testing.T) {
 	}
 	t.Cleanup(app.Close)
 
-	var all []*ordered
+	var all []*subscriber
 	for _, url := range []string{"unix:" + folder + "/puma.sock", "https://" + secure} {
-		c := stage.Attempt(t, append([]string{"SSL_CERT_FILE=" + certificate}, stage.WithSecret...), "--backend-url", url, "--backend-transport", "link")
+		c := stage.Launch(t, append([]string{"SSL_CERT_FILE=" + certificate}, stage.WithSecret...), "--backend-url", url, "--backend-transport", "link")
 		if err := c.Process.WaitFor(c.Ready); err != nil {
 			t.Fatal(err)
 		}
@@ -53,10 +52,8 @@ func TestAddress_PumaIsLinkedOverAUnixSocketAndOverItsTLS(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(b.Close)
-			o := &ordered{b, t, echo}
-			o.hears(stage.Welcome)
-			b.Send(stage.Command("subscribe", o.identifier, nil))
-			o.hears(stage.Confirmation(o.identifier))
+			o := &subscriber{b, t, echo}
+			o.subscribe()
 			all = append(all, o)
 		}
 	}
@@ -64,12 +61,12 @@ func TestAddress_PumaIsLinkedOverAUnixSocketAndOverItsTLS(t *testing.T) {
 		t.Helper()
 		for n := range times {
 			for _, o := range all {
-				o.performs(fmt.Sprintf(`{"action":"echo","n":%d}`, n))
+				o.perform(fmt.Sprintf(`{"action":"echo","n":%d}`, n))
 			}
 		}
 		for _, o := range all {
 			for n := range times {
-				o.hearsMessages(fmt.Sprintf(`{"action":"echo","n":%d}`, n))
+				o.expectMessages(fmt.Sprintf(`{"action":"echo","n":%d}`, n))
 			}
 		}
 	}
@@ -78,8 +75,8 @@ func TestAddress_PumaIsLinkedOverAUnixSocketAndOverItsTLS(t *testing.T) {
 	act(1)
 }
 
-// selfSigned writes a certificate for 127.0.0.1 and its key.
-func selfSigned(t *testing.T, folder string) (certificate, key string) {
+// writeCACertificate writes a CA certificate for 127.0.0.1 and its key.
+func writeCACertificate(t *testing.T, folder string) (certificate, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -231,7 +231,7 @@ func converses(t *testing.T, w *stage.World, channel, perform, message string, o
 	}
 	if message == "" { // a timer would have rung by then
 		time.Sleep(time.Second)
-		if err := b.IsQuiet(); err != nil {
+		if err := b.CheckQuiet(); err != nil {
 			t.Errorf("%s: %v, want nothing", channel, err)
 		}
 		return
@@ -272,7 +272,7 @@ func auditWorld(t *testing.T, behind bool, env ...string) *stage.World {
 }
 
 func TestAudit_EndsWithAStatusThatScriptsCanUse(t *testing.T) {
-	binary, err := stage.Built()
+	binary, err := stage.Binary()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,10 +13,10 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// TestCallbacks_AreThoseOfActionCable has the laboratory write down all that surrounds its code: callbacks, exceptions and
-// who rescues them, notifications, the executor's runs, CurrentAttributes, tagged lines of the log. Behind catenary, with the
-// objects kept or rebuilt for each command, it is the same as natively.
-func TestCallbacks_AreThoseOfActionCable(t *testing.T) {
+// The lab records all that surrounds its code: callbacks, exceptions and who rescues them,
+// notifications, runs of the executor, CurrentAttributes, tagged log lines. "rebuilt" rebuilds the
+// objects for each command.
+func TestCallbacks_AreTheSameAsNatively(t *testing.T) {
 	t.Parallel()
 	servers := []string{"rails", "catenary", "rebuilt"}
 	all := make(witnesses, len(servers))
@@ -35,23 +35,23 @@ func TestCallbacks_AreThoseOfActionCable(t *testing.T) {
 		w.t = t
 		t.Cleanup(w.world.Close)
 	}
-	all.account()
+	all.play()
 	t.Log("\n" + strings.Join(all[0].lines, "\n"))
 	for i, server := range servers[1:] {
-		for _, difference := range differing(all[0].lines, all[i+1].lines) {
+		for _, difference := range compareAccounts(all[0].lines, all[i+1].lines) {
 			t.Errorf("%s: %s", server, difference)
 		}
 	}
 }
 
-// A witness tells what each of its commands made the application do.
+// A witness records what each command made the application do.
 type witness struct {
 	t       *testing.T
 	world   *stage.World
 	browser *stage.Browser
 	lines   []string
-	heard   []string // frames of this chapter
-	ticks   bool     // a timer runs
+	frames  []string // frames since the last command
+	ticks   bool     // a timer runs, so repeated lines count once
 }
 
 const witnessTag = "[witness] [alice]"
@@ -61,28 +61,28 @@ func newWitness(t *testing.T, server string) *witness {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if server == "rails" { // somebody was there before
+	if server == "rails" { // the connection of WarmUpCable
 		if err := w.App.AwaitEvents("1", stage.Events, []string{"connect", "disconnect"}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	one := &witness{t: t, world: w}
-	one.forget()
+	one.reset()
 	return one
 }
 
-func (w *witness) forget() {
-	w.heard = nil
+func (w *witness) reset() {
+	w.frames = nil
 	if err := w.world.App.Ask("DELETE /events"); err != nil {
 		w.t.Fatal(err)
 	}
 	w.world.App.Process.Output.Empty()
 }
 
-// witnesses do the same at the same time, the first of them natively.
+// witnesses do the same things concurrently. The first is native Rails.
 type witnesses []*witness
 
-func (all witnesses) account() {
+func (all witnesses) play() {
 	for _, params := range []string{
 		`{"channel":"WitnessChannel"}`,
 		`{"channel":"WitnessChannel","reject":true}`,
@@ -93,30 +93,30 @@ func (all witnesses) account() {
 		`{"channel":"WitnessChannel","raise":"unsubscribed"}`,
 	} {
 		all.connect()
-		all.tell(stage.Command("subscribe", params, nil))
-		all.tell(stage.Command("message", params, `{"action":"look","person":"ann"}`))
-		all.tell(stage.Command("message", params, `{"action":"look","person":"bob"}`))
-		all.tell(stage.Command("unsubscribe", params, nil))
-		all.tell(stage.Command("message", params, `{"action":"look"}`))
-		all.end()
+		all.send(stage.Command("subscribe", params, nil))
+		all.send(stage.Command("message", params, `{"action":"look","person":"ann"}`))
+		all.send(stage.Command("message", params, `{"action":"look","person":"bob"}`))
+		all.send(stage.Command("unsubscribe", params, nil))
+		all.send(stage.Command("message", params, `{"action":"look"}`))
+		all.disconnect()
 	}
 
 	const plain = `{"channel":"WitnessChannel"}`
 	all.connect()
-	all.tell(stage.Command("subscribe", plain, nil))
+	all.send(stage.Command("subscribe", plain, nil))
 	for _, action := range []string{"fail_for_channel", "fail_for_connection", "fail_for_nobody", "unknown", "lock", "look"} {
-		all.tell(stage.Command("message", plain, fmt.Sprintf(`{"action":%q}`, action)))
+		all.send(stage.Command("message", plain, fmt.Sprintf(`{"action":%q}`, action)))
 	}
-	all.end()
+	all.disconnect()
 
 	const stream = `{"channel":"WitnessStreamChannel"}`
 	all.connect()
-	all.tell(stage.Command("subscribe", stream, nil))
+	all.send(stage.Command("subscribe", stream, nil))
 	all.do("a broadcast", func(w *witness) error { return w.world.Redis.Do("PUBLISH witnessed 1") })
-	all.tell(stage.Command("message", stream, `{"action":"look","person":"cid"}`))
-	all.end()
+	all.send(stage.Command("message", stream, `{"action":"look","person":"cid"}`))
+	all.disconnect()
 
-	// It ticks until it is unsubscribed, which on a busy machine is more than once.
+	// The timer ticks until the unsubscribe, on a busy machine more than once.
 	const timer = `{"channel":"WitnessTimerChannel"}`
 	all.connect()
 	all.do(timer, func(w *witness) error {
@@ -124,7 +124,7 @@ func (all witnesses) account() {
 		w.browser.Send(stage.Command("subscribe", timer, nil))
 		for range 2 {
 			if e, ok := stage.NextFrame(w.browser); ok {
-				w.heard = append(w.heard, "< "+e.String())
+				w.frames = append(w.frames, "< "+e.String())
 			}
 		}
 		return w.browser.Send(stage.Command("unsubscribe", timer, nil))
@@ -132,7 +132,7 @@ func (all witnesses) account() {
 	for _, w := range all {
 		w.ticks = false
 	}
-	all.end()
+	all.disconnect()
 }
 
 func (all witnesses) connect() {
@@ -145,15 +145,16 @@ func (all witnesses) connect() {
 	})
 }
 
-func (all witnesses) tell(command string) {
+func (all witnesses) send(command string) {
 	all.do(command, func(w *witness) error { return w.browser.Send(command) })
 }
 
-func (all witnesses) end() {
+func (all witnesses) disconnect() {
 	all.do("the end", func(w *witness) error { w.browser.Close(); return nil })
 }
 
-// do has all do something, waits until as much has come of it everywhere as natively, and notes that as a chapter.
+// do makes all witnesses act, waits until the effects are the same as natively, and adds them to
+// lines.
 func (all witnesses) do(what string, act func(*witness) error) {
 	var acting sync.WaitGroup
 	for _, w := range all {
@@ -168,26 +169,26 @@ func (all witnesses) do(what string, act func(*witness) error) {
 	for stable, deadline := 0, time.Now().Add(stage.Patience); stable < 3; stable++ {
 		time.Sleep(100 * time.Millisecond)
 		for i, w := range all {
-			if now := w.notes(); !slices.Equal(notes[i], now) {
+			if now := w.effects(); !slices.Equal(notes[i], now) {
 				notes[i], stable = now, -1
 			}
 		}
 		for _, some := range notes {
-			if len(some) == 0 || len(differing(chapter(what, notes[0]), chapter(what, some))) > 0 {
+			if len(some) == 0 || len(compareAccounts(chapter(what, notes[0]), chapter(what, some))) > 0 {
 				stable = -1
 			}
 		}
 		if time.Now().After(deadline) {
 			for i, some := range notes[1:] {
-				all[0].t.Errorf("%s: %s", what, strings.Join(differing(chapter(what, notes[0]), chapter(what, some)), ""))
-				all[i+1].t.Logf("it wrote at last:\n%s", all[i+1].world.Catenary.Process.Output.Tail())
+				all[0].t.Errorf("%s: %s", what, strings.Join(compareAccounts(chapter(what, notes[0]), chapter(what, some)), ""))
+				all[i+1].t.Logf("the end of catenary's output:\n%s", all[i+1].world.Catenary.Process.Output.Tail())
 			}
 			all[0].t.FailNow()
 		}
 	}
 	for i, w := range all {
 		w.lines = append(append(w.lines, "> "+what), notes[i]...)
-		w.forget()
+		w.reset()
 	}
 }
 
@@ -195,16 +196,16 @@ func chapter(what string, notes []string) []string {
 	return append([]string{"> " + what}, notes...)
 }
 
-// notes are what has come of the last thing done so far. Where a timer goes on, each line counts once.
-func (w *witness) notes() (notes []string) {
+// effects returns the effects since the last command. While a timer runs, each line counts once.
+func (w *witness) effects() (notes []string) {
 	for {
-		e, ok := w.browser.Said()
+		e, ok := w.browser.Poll()
 		if !ok || e.Kind == "end" {
 			break
 		}
-		w.heard = append(w.heard, "< "+e.String())
+		w.frames = append(w.frames, "< "+e.String())
 	}
-	for _, line := range slices.Concat(w.heard, w.seen(), w.logged()) {
+	for _, line := range slices.Concat(w.frames, w.executions(), w.logLines()) {
 		if !w.ticks || !slices.Contains(notes, line) {
 			notes = append(notes, line)
 		}
@@ -212,8 +213,8 @@ func (w *witness) notes() (notes []string) {
 	return notes
 }
 
-// seen are the runs of the executor in which anything happened.
-func (w *witness) seen() (lines []string) {
+// executions returns the recorded runs of the executor.
+func (w *witness) executions() (lines []string) {
 	text, err := w.world.App.Request("GET", "/events", "")
 	if err != nil {
 		w.t.Fatal(err)
@@ -239,8 +240,8 @@ var (
 	changing  = regexp.MustCompile(`\d[\d.]*ms|0x[0-9a-f]+|127\.0\.0\.1| at \d{4}-.*`)
 )
 
-// logged are the lines of the log with the tag of the connection, without what is never twice the same.
-func (w *witness) logged() (lines []string) {
+// logLines returns the log lines with the connection's tag, without the parts that always change.
+func (w *witness) logLines() (lines []string) {
 	for line := range strings.Lines(w.world.App.Process.Output.String()) {
 		if strings.Contains(line, witnessTag) {
 			line = backtrace.ReplaceAllString(strings.TrimSpace(line), "]: …")
@@ -250,8 +251,8 @@ func (w *witness) logged() (lines []string) {
 	return lines
 }
 
-// differing compares two accounts command by command.
-func differing(want, got []string) (differences []string) {
+// compareAccounts compares two accounts command by command.
+func compareAccounts(want, got []string) (differences []string) {
 	wants, gots := chapters(want), chapters(got)
 	for i := range max(len(wants), len(gots)) {
 		var a, b string
@@ -261,21 +262,21 @@ func differing(want, got []string) (differences []string) {
 		if i < len(gots) {
 			b = gots[i]
 		}
-		if !alike(a, b) {
-			differences = append(differences, fmt.Sprintf("natively\n%sbut here\n%s", a, b))
+		if !sameChapter(a, b) {
+			differences = append(differences, fmt.Sprintf("natively\n%sbehind catenary\n%s", a, b))
 		}
 	}
 	return differences
 }
 
-func alike(a, b string) bool {
-	return a == b || strings.Contains(a, elsewhere) && inAnyOrder(a) == inAnyOrder(b)
+func sameChapter(a, b string) bool {
+	return a == b || strings.Contains(a, confirmation) && sortedLines(a) == sortedLines(b)
 }
 
-// Rails confirms a subscription with streams on the thread that listens to Redis, at any moment.
-const elsewhere = "outside of the executor: transmit_subscription_confirmation"
+// Rails confirms a subscription with streams at any time, on the thread that listens to Redis.
+const confirmation = "outside of the executor: transmit_subscription_confirmation"
 
-func inAnyOrder(chapter string) string {
+func sortedLines(chapter string) string {
 	chapter = strings.ReplaceAll(strings.ReplaceAll(chapter, "  + ", "  | "), "outside of the executor: ", "")
 	lines := strings.Split(chapter, "\n")
 	slices.Sort(lines)

@@ -12,12 +12,13 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// TestChannels_OfRealApps has channels as applications write them do their work natively and behind catenary, with one process
-// of Rails and with three, and again after Rails has been restarted: natively all browsers come back then, behind catenary they stay.
-func TestChannels_OfRealApps(t *testing.T) {
+// Channels as real applications write them work natively and behind catenary, with one Rails
+// process and with three. After Rails restarts, browsers reconnect natively, and stay connected
+// behind catenary.
+func TestChannels_OfRealAppsWorkAcrossARestart(t *testing.T) {
 	t.Parallel()
 	for _, server := range []string{"rails", "catenary"} {
-		for _, processes := range []string{"0", "3"} { // 0 is Puma's word for one
+		for _, processes := range []string{"0", "3"} { // 0: one process without workers
 			t.Run(fmt.Sprintf("%s, WEB_CONCURRENCY=%s", server, processes), func(t *testing.T) {
 				t.Parallel()
 				w, err := stage.StartWorld(server, "", "WEB_CONCURRENCY="+processes, "LAB_LOG="+filepath.Join(t.TempDir(), "events"))
@@ -31,37 +32,38 @@ func TestChannels_OfRealApps(t *testing.T) {
 					afterRestart = append(afterRestart, story(app))
 				}
 				w.App.Restart(t)
-				for _, goOn := range afterRestart {
-					goOn()
+				for _, resume := range afterRestart {
+					resume()
 				}
 			})
 		}
 	}
 }
 
-// answers: tokens of a language model come in their order, to who asks or to all, from the action, a thread or a job.
+// answers: tokens of a language model arrive in order, for one browser or for all, from the action,
+// a thread or a job.
 func answers(app realApp) func() {
 	const identifier = `{"channel":"AnswersChannel","id":1}`
 	asks, looksOn := app.visitor("?uid=1", identifier), app.visitor("?uid=2", identifier)
 	tokens := []string{`{"token":"in"}`, `{"token":"the"}`, `{"token":"order"}`, `{"token":"of"}`, `{"token":"words"}`}
 	thinking := []string{`{"thinking":true}`}
-	ask := func(action string) { asks.performs(action, "question", "in the order of words") }
+	ask := func(action string) { asks.perform(action, "question", "in the order of words") }
 	round := func(asked int) {
 		ask("ask")
-		asks.hears(append(tokens[:5:5], fmt.Sprintf(`{"answered":%d}`, asked+1)))
+		asks.expect(append(tokens[:5:5], fmt.Sprintf(`{"answered":%d}`, asked+1)))
 		ask("ask_in_thread")
-		asks.hears(append(tokens[:5:5], fmt.Sprintf(`{"answered":%d}`, asked+2)))
+		asks.expect(append(tokens[:5:5], fmt.Sprintf(`{"answered":%d}`, asked+2)))
 		for _, action := range []string{"ask_for_all", "ask_in_job"} {
 			ask(action)
-			asks.hears(append(thinking[:1:1], tokens...))
-			looksOn.hears(tokens)
+			asks.expect(append(thinking[:1:1], tokens...))
+			looksOn.expect(tokens)
 		}
 	}
 	round(0)
 	return func() {
-		asks.isBack()
-		looksOn.isBack()
-		if app.native { // it has a new channel, which has been asked nothing
+		asks.reconnectIfNative()
+		looksOn.reconnectIfNative()
+		if app.native { // the channel object is new, so its count starts again
 			round(0)
 		} else {
 			round(2)
@@ -69,31 +71,31 @@ func answers(app realApp) func() {
 	}
 }
 
-// appearances: who is here is the same for everybody, in whatever process the tabs are.
+// appearances: everybody sees the same list of people, in whatever process their tabs are.
 func appearances(app realApp) func() {
 	const identifier = `{"channel":"AppearanceChannel","room":1}`
 	ann, bob, anns := app.visitor("?uid=ann", identifier), app.visitor("?uid=bob", identifier), app.visitor("?uid=ann", identifier)
 	all := []*visitor{ann, bob, anns}
 	see := func(here string) {
 		for _, v := range all {
-			v.hears([]string{here})
+			v.expect([]string{here})
 		}
 	}
-	ann.performs("appear")
+	ann.perform("appear")
 	see(`{"here":["ann","bob"],"away":[]}`)
-	bob.performs("away")
+	bob.perform("away")
 	see(`{"here":["ann"],"away":["bob"]}`)
 	anns.browser.Close()
 	all = all[:2]
 	see(`{"here":["ann"],"away":["bob"]}`)
 	return func() {
-		ann.isBack()
-		bob.isBack()
-		bob.performs("appear")
+		ann.reconnectIfNative()
+		bob.reconnectIfNative()
+		bob.perform("appear")
 		see(`{"here":["ann","bob"],"away":[]}`)
 		bob.browser.Close()
 		all = all[:1]
-		if app.native { // which has dropped bob without a word at the restart, and so has counted him twice
+		if app.native { // the restart dropped bob without unsubscribed, so he was counted twice
 			see(`{"here":["ann","bob"],"away":[]}`)
 		} else {
 			see(`{"here":["ann"],"away":[]}`)
@@ -101,7 +103,8 @@ func appearances(app realApp) func() {
 	}
 }
 
-// document: everybody has every update of each author in its order, and who comes while they write lacks none.
+// document: everybody gets every update of each author in order, and somebody who joins while they
+// write misses none.
 func document(app realApp) func() {
 	const identifier = `{"channel":"DocumentChannel","id":1}`
 	authors := []*visitor{app.visitor("?uid=1", identifier), app.visitor("?uid=2", identifier), app.visitor("?uid=3", identifier)}
@@ -111,32 +114,32 @@ func document(app realApp) func() {
 		for n := range count {
 			for i, author := range authors {
 				update := base64.StdEncoding.EncodeToString([]byte{byte(i), byte(len(written)), byte(n), 0xfb, 0xff})
-				author.performs("receive", "update", update)
+				author.perform("receive", "update", update)
 				updates[i] = append(updates[i], `{"update":"`+update+`"}`)
 			}
 		}
 		meanwhile()
 		for _, reader := range authors {
-			reader.hears(updates...)
+			reader.expect(updates...)
 		}
 		written = slices.Concat(append(updates, written)...)
 	}
 	write(20, func() {})
 	var comes *visitor
 	write(20, func() { comes = app.visitor("?uid=4", identifier) })
-	comes.performs("sync", "known", 0)
-	comes.hasUpdates(written)
+	comes.perform("sync", "known", 0)
+	comes.expectUpdates(written)
 	return func() {
 		for _, author := range append(authors, comes) {
-			author.isBack()
+			author.reconnectIfNative()
 		}
-		app.visitor("?uid=5", identifier).hasUpdates(written)
+		app.visitor("?uid=5", identifier).expectUpdates(written)
 		write(10, func() {})
-		comes.hasUpdates(written[:30])
+		comes.expectUpdates(written[:30])
 	}
 }
 
-// cursors: everybody sees every move, those of one user in their order.
+// cursors: everybody sees every move, those of one user in order.
 func cursors(app realApp) func() {
 	const identifier = `{"channel":"CursorsChannel","board":1}`
 	users := []*visitor{app.visitor("?uid=1", identifier), app.visitor("?uid=2", identifier), app.visitor("?uid=3", identifier)}
@@ -144,41 +147,42 @@ func cursors(app realApp) func() {
 		moves := make([][]string, len(users))
 		for x := range 40 {
 			for i, user := range users {
-				user.performs("move", "x", x, "y", -x)
+				user.perform("move", "x", x, "y", -x)
 				moves[i] = append(moves[i], fmt.Sprintf(`{"user":"%d","x":%d,"y":%d}`, i+1, x, -x))
 			}
 		}
 		for _, user := range users {
-			user.hears(moves...)
+			user.expect(moves...)
 		}
 	}
 	move()
 	return func() {
 		for _, user := range users {
-			user.isBack()
+			user.reconnectIfNative()
 		}
 		move()
 	}
 }
 
-// tenants: everybody sees those of his own.
+// tenants: everybody sees only the tenant of their own.
 func tenants(app realApp) func() {
 	acme, globex := app.visitor("?"+asMemberOf("acme"), member), app.visitor("?"+asMemberOf("globex"), member)
 	look := func() {
-		acme.performs("who")
-		acme.hears([]string{`{"user":"7 of acme","colleague":"8 of acme","tenant":"acme"}`})
-		globex.performs("who")
-		globex.hears([]string{`{"user":"7 of globex","colleague":"8 of globex","tenant":"globex"}`})
+		acme.perform("who")
+		acme.expect([]string{`{"user":"7 of acme","colleague":"8 of acme","tenant":"acme"}`})
+		globex.perform("who")
+		globex.expect([]string{`{"user":"7 of globex","colleague":"8 of globex","tenant":"globex"}`})
 	}
 	look()
 	return func() {
-		acme.isBack()
-		globex.isBack()
+		acme.reconnectIfNative()
+		globex.reconnectIfNative()
 		look()
 	}
 }
 
-// liveQueries: what the memory of a process holds is lost with it, and so everybody has to come back.
+// liveQueries: queries live in the memory of a process, so after it is gone browsers must
+// reconnect.
 func liveQueries(app realApp) func() {
 	var clients []*graphqlClient
 	for n := range 4 {
@@ -215,29 +219,29 @@ func liveQueries(app realApp) func() {
 	}
 }
 
-// A realApp is the laboratory natively or behind catenary.
+// A realApp is the lab application, natively or behind catenary.
 type realApp struct {
 	*stage.World
 	t      *testing.T
 	native bool
 }
 
-// A visitor is a browser that is subscribed to a channel, and that comes back when its connection has ended.
+// A visitor is a browser that subscribes to a channel, and does so again after it was disconnected.
 type visitor struct {
 	realApp
 	path, identifier string
 	browser          *stage.Browser
-	greeted          []string // messages before the confirmation
+	early            []string // messages before the confirmation
 }
 
 func (app realApp) visitor(query, identifier string) *visitor {
 	app.t.Helper()
 	v := &visitor{realApp: app, path: "/cable" + query, identifier: identifier}
-	v.comes()
+	v.connect()
 	return v
 }
 
-func (v *visitor) comes() {
+func (v *visitor) connect() {
 	v.t.Helper()
 	var err error
 	if v.browser, err = stage.Dial(v.Address, stage.Handshake("GET", v.path, v.Address, nil)); err != nil {
@@ -248,22 +252,23 @@ func (v *visitor) comes() {
 		v.t.Fatalf("%s: got %s and no welcome", v.path, e)
 	}
 	v.browser.Send(stage.Command("subscribe", v.identifier, nil))
-	v.greeted = nil
+	v.early = nil
 	for {
 		e, ok := stage.NextFrame(v.browser)
 		if e.Text == stage.Confirmation(v.identifier) {
 			return
 		}
-		v.greeted = append(v.greeted, v.message(e, ok))
+		v.early = append(v.early, v.message(e, ok))
 	}
 }
 
-// isBack is what a browser is after a restart of Rails: behind catenary it has not been away.
-func (v *visitor) isBack() {
+// reconnectIfNative reconnects after a restart of Rails if it is native. Behind catenary the
+// browser stays.
+func (v *visitor) reconnectIfNative() {
 	v.t.Helper()
 	if v.native {
 		awaitEnd(v.t, v.browser)
-		v.comes()
+		v.connect()
 	}
 }
 
@@ -271,13 +276,13 @@ func awaitEnd(t *testing.T, b *stage.Browser) {
 	t.Helper()
 	for e, ok := b.Next(); e.Kind != "end"; e, ok = b.Next() {
 		if !ok {
-			t.Fatal("a connection outlives its process")
+			t.Fatal("the connection outlives its process")
 		}
 	}
 	b.Close()
 }
 
-func (v *visitor) performs(action string, data ...any) {
+func (v *visitor) perform(action string, data ...any) {
 	command := map[string]any{"action": action}
 	for i := 0; i < len(data); i += 2 {
 		command[data[i].(string)] = data[i+1]
@@ -286,8 +291,9 @@ func (v *visitor) performs(action string, data ...any) {
 	v.browser.Send(stage.Command("message", v.identifier, string(text)))
 }
 
-// hears expects all messages of some lists, those of each list in its order. Natively commands and broadcasts may overtake each other.
-func (v *visitor) hears(lists ...[]string) {
+// expect expects all messages of some lists, in the order of each list. Natively commands and
+// broadcasts may overtake each other, so the order is not compared.
+func (v *visitor) expect(lists ...[]string) {
 	v.t.Helper()
 	want := slices.Concat(lists...)
 	var got []string
@@ -300,14 +306,14 @@ func (v *visitor) hears(lists ...[]string) {
 		slices.Sort(got)
 	}
 	for _, list := range lists {
-		of := slices.DeleteFunc(slices.Clone(got), func(message string) bool { return !slices.Contains(list, message) })
-		if !slices.Equal(of, list) {
-			v.t.Fatalf("%s heard\n%q\nand not\n%q", v.path, of, list)
+		ofList := slices.DeleteFunc(slices.Clone(got), func(message string) bool { return !slices.Contains(list, message) })
+		if !slices.Equal(ofList, list) {
+			v.t.Fatalf("%s got\n%q\nwant\n%q", v.path, ofList, list)
 		}
 	}
 }
 
-// message is what a frame says for this channel.
+// message returns the message of a frame for this channel.
 func (v *visitor) message(e stage.Event, ok bool) string {
 	v.t.Helper()
 	var frame struct {
@@ -315,13 +321,14 @@ func (v *visitor) message(e stage.Event, ok bool) string {
 		Message    json.RawMessage
 	}
 	if err := json.Unmarshal([]byte(e.Text), &frame); !ok || err != nil || frame.Identifier != v.identifier || frame.Message == nil {
-		v.t.Fatalf("%s: got %q and no message for %s", v.path, e, v.identifier)
+		v.t.Fatalf("%s: got %q, want a message for %s", v.path, e, v.identifier)
 	}
 	return string(frame.Message)
 }
 
-// hasUpdates merges what it hears, before the confirmation too, until it has all of these updates.
-func (v *visitor) hasUpdates(messages []string) {
+// expectUpdates merges messages, those before the confirmation too, until all of these updates are
+// there.
+func (v *visitor) expectUpdates(messages []string) {
 	v.t.Helper()
 	missing := map[string]bool{}
 	for _, message := range messages {
@@ -337,10 +344,10 @@ func (v *visitor) hasUpdates(messages []string) {
 		}
 		delete(missing, message)
 	}
-	for _, message := range v.greeted {
+	for _, message := range v.early {
 		merge(message)
 	}
-	for v.greeted = nil; len(missing) > 0; {
+	for v.early = nil; len(missing) > 0; {
 		e, ok := stage.NextFrame(v.browser)
 		merge(v.message(e, ok))
 	}

@@ -15,9 +15,8 @@ import (
 
 var graphqlIdle = flag.Duration("idle", 0, "how long TestGraphql leaves everything idle; Puma closes connections after 20s")
 
-// TestGraphql shows a channel of graphql-ruby's design working: its queries live in the memory of one Rails process, and
-// an event must find its way back into it.
-func TestGraphql(t *testing.T) {
+// GraphqlChannel is like graphql-ruby's: a query lives in the memory of one Rails process.
+func TestGraphql_EventsReachTheProcessThatHoldsTheQuery(t *testing.T) {
 	t.Parallel()
 	t.Run("with one process", func(t *testing.T) { testGraphql(t, "0") })
 	t.Run("with three processes", func(t *testing.T) { testGraphql(t, "3") })
@@ -31,14 +30,14 @@ func testGraphql(t *testing.T, processes string) {
 	}
 	t.Cleanup(w.Close)
 	if processes != "0" {
-		if err := w.App.Process.WaitFor(func() error { return stage.Says(w.App.Process, "Worker 2 (PID") }); err != nil {
+		if err := w.App.Process.WaitFor(func() error { return stage.Wrote(w.App.Process, "Worker 2 (PID") }); err != nil {
 			t.Fatal(err)
 		}
 	}
 
 	var clients []*graphqlClient
 	pids := map[int]int{}
-	for len(clients) < 12 || processes != "0" && len(pids) < 2 && len(clients) < 120 { // Puma spreads them as it likes
+	for len(clients) < 12 || processes != "0" && len(pids) < 2 && len(clients) < 120 { // Puma balances at random
 		var some []*graphqlClient
 		for i := range 12 {
 			some = append(some, &graphqlClient{t: t, world: w, query: fmt.Sprint("query ", len(clients)+i)})
@@ -52,7 +51,7 @@ func testGraphql(t *testing.T, processes string) {
 	}
 	t.Logf("browsers by process: %v", pids)
 	if processes != "0" && len(pids) < 2 {
-		t.Fatalf("all are in one process: %v", pids)
+		t.Fatalf("all clients are in one process: %v", pids)
 	}
 	time.Sleep(*graphqlIdle)
 
@@ -69,11 +68,11 @@ func testGraphql(t *testing.T, processes string) {
 	}
 	t.Logf("processes that published: %v", publishers)
 
-	// Unsubscribed: an event no longer reaches it, but all others.
+	// An event reaches all but the client that has unsubscribed.
 	gone := clients[0]
 	clients = clients[1:]
 	gone.browser.Send(stage.Command("unsubscribe", graphqlIdentifier, nil))
-	said, err := gone.browser.Fence()
+	late, err := gone.browser.Fence()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,13 +84,13 @@ func testGraphql(t *testing.T, processes string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range append(said, more...) {
+	for _, e := range append(late, more...) {
 		if result, _, _ := readResult(e.Text); e.Kind != "text" || result.More {
 			t.Fatalf("after unsubscribe: %s", e)
 		}
 	}
 
-	// The process of the first client dies.
+	// The process of the first client is killed.
 	dead := clients[0].pid
 	if processes == "0" {
 		w.App.Process.Kill()
@@ -109,29 +108,29 @@ func testGraphql(t *testing.T, processes string) {
 			returned++
 		}
 	}
-	t.Logf("%d of %d browsers were told to reconnect", returned, len(clients))
+	t.Logf("%d of %d browsers had to reconnect", returned, len(clients))
 	w.App.Ask(`POST /trigger {"topic":"order","object":{"n":200}}`)
 	for _, c := range clients {
 		c.expectResult(200)
-		if err := c.browser.IsQuiet(); err != nil {
-			t.Fatalf("after all: %v", err)
+		if err := c.browser.CheckQuiet(); err != nil {
+			t.Fatalf("at the end: %v", err)
 		}
 	}
 }
 
 const graphqlIdentifier = `{"channel":"GraphqlChannel","channelId":"1"}`
 
-// A graphqlClient does what graphql-ruby-client does.
+// A graphqlClient imitates graphql-ruby-client.
 type graphqlClient struct {
 	t       *testing.T
 	world   *stage.World
 	browser *stage.Browser
 	query   string
 	topic   string // "" is order
-	pid     int    // of the process that holds its query
+	pid     int    // the process that holds its query
 }
 
-// connect connects all at the same time.
+// connect connects all clients concurrently and runs their queries.
 func connect(clients ...*graphqlClient) {
 	for _, c := range clients {
 		c.t.Helper()
@@ -142,7 +141,7 @@ func connect(clients ...*graphqlClient) {
 	}
 	for _, c := range clients {
 		c.expect(stage.Welcome)
-		c.browser.Send(stage.Command("subscribe", graphqlIdentifier, nil)) // Rails may lose what comes before the welcome
+		c.browser.Send(stage.Command("subscribe", graphqlIdentifier, nil)) // Rails may lose commands before the welcome
 	}
 	for _, c := range clients {
 		c.expect(stage.Confirmation(graphqlIdentifier))
@@ -157,11 +156,11 @@ func connect(clients ...*graphqlClient) {
 func (c *graphqlClient) expect(want string) {
 	c.t.Helper()
 	if e, ok := stage.NextFrame(c.browser); !ok || e.Text != want {
-		c.t.Fatalf("%s: got %q and not %s", c.query, e, want)
+		c.t.Fatalf("%s: got %q, want %s", c.query, e, want)
 	}
 }
 
-// expectResult expects the query to have been run again, once, by the process that has it.
+// expectResult expects that the process that holds the query has run it again, once.
 func (c *graphqlClient) expectResult(n int) {
 	c.t.Helper()
 	r := c.next()
@@ -170,7 +169,7 @@ func (c *graphqlClient) expectResult(n int) {
 	}
 }
 
-// expectReconnect expects to be told that it must begin again.
+// expectReconnect expects a disconnect that makes the client reconnect.
 func (c *graphqlClient) expectReconnect() {
 	c.t.Helper()
 	c.expect(`{"type":"disconnect","reason":"server_restart","reconnect":true}`)

@@ -12,31 +12,31 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// TestHooks_RunAsNatively: what an application or its monitoring overrides in Action Cable's classes is called as often, on
-// the same objects and with the same arguments.
-func TestHooks_RunAsNatively(t *testing.T) {
+// Methods of Action Cable that an application or its monitoring overrides are called as often as
+// natively, on the same objects and with the same arguments.
+func TestHooks_OverriddenMethodsAreCalledAsNatively(t *testing.T) {
 	t.Parallel()
-	all := hooked(t, []string{"rails", "catenary", "post", "rebuilt"})
+	all := startHookServers(t, []string{"rails", "catenary", "post", "rebuilt"})
 	const identifier = `{"channel":"HooksChannel"}`
-	all.do("connect", func(h *hooks) { h.connects("/cable?uid=hooks") })
-	all.do("subscribe", func(h *hooks) { h.browser.Send(stage.Command("subscribe", identifier, nil)) })
-	all.beat()
-	all.do("subscribe to nothing", func(h *hooks) { h.browser.Send(stage.Command("subscribe", `{"channel":"NobodysChannel"}`, nil)) })
-	all.do("perform", func(h *hooks) { h.browser.Send(stage.Command("message", identifier, `{"action":"echo","n":1}`)) })
-	all.do("perform nothing", func(h *hooks) { h.browser.Send(stage.Command("message", identifier, `{"action":"nothing"}`)) })
-	all.do("no JSON", func(h *hooks) { h.browser.Send("{") })
-	all.do("no command", func(h *hooks) { h.browser.Send(`{"command":"dance"}`) })
-	all.do("stop a stream", func(h *hooks) { h.browser.Send(stage.Command("message", identifier, `{"action":"stop"}`)) })
-	all.do("unsubscribe", func(h *hooks) { h.browser.Send(stage.Command("unsubscribe", identifier, nil)) })
-	all.do("subscribe once more", func(h *hooks) { h.browser.Send(stage.Command("subscribe", identifier, nil)) })
-	all.do("vanish", func(h *hooks) { h.browser.Close() })
+	all.do("connect", func(h *hookServer) { h.connect("/cable?uid=hooks") })
+	all.do("subscribe", func(h *hookServer) { h.browser.Send(stage.Command("subscribe", identifier, nil)) })
+	all.expectBeat()
+	all.do("subscribe to nothing", func(h *hookServer) { h.browser.Send(stage.Command("subscribe", `{"channel":"NobodysChannel"}`, nil)) })
+	all.do("perform", func(h *hookServer) { h.browser.Send(stage.Command("message", identifier, `{"action":"echo","n":1}`)) })
+	all.do("perform nothing", func(h *hookServer) { h.browser.Send(stage.Command("message", identifier, `{"action":"nothing"}`)) })
+	all.do("no JSON", func(h *hookServer) { h.browser.Send("{") })
+	all.do("no command", func(h *hookServer) { h.browser.Send(`{"command":"dance"}`) })
+	all.do("stop a stream", func(h *hookServer) { h.browser.Send(stage.Command("message", identifier, `{"action":"stop"}`)) })
+	all.do("unsubscribe", func(h *hookServer) { h.browser.Send(stage.Command("unsubscribe", identifier, nil)) })
+	all.do("subscribe once more", func(h *hookServer) { h.browser.Send(stage.Command("subscribe", identifier, nil)) })
+	all.do("vanish", func(h *hookServer) { h.browser.Close() })
 
-	all.do("connect again", func(h *hooks) { h.connects("/cable?uid=hooks") })
-	all.do("subscribe", func(h *hooks) { h.browser.Send(stage.Command("subscribe", identifier, nil)) })
-	all.do("have it closed", func(h *hooks) { h.browser.Send(stage.Command("message", identifier, `{"action":"leave"}`)) })
+	all.do("connect again", func(h *hookServer) { h.connect("/cable?uid=hooks") })
+	all.do("subscribe", func(h *hookServer) { h.browser.Send(stage.Command("subscribe", identifier, nil)) })
+	all.do("have it closed", func(h *hookServer) { h.browser.Send(stage.Command("message", identifier, `{"action":"leave"}`)) })
 	for _, code := range []int{0, 1001, 4001} {
-		all.do("connect to say goodbye", func(h *hooks) { h.connects("/cable?uid=hooks") })
-		all.do(fmt.Sprintf("close with %d", code), func(h *hooks) {
+		all.do("connect to say goodbye", func(h *hookServer) { h.connect("/cable?uid=hooks") })
+		all.do(fmt.Sprintf("close with %d", code), func(h *hookServer) {
 			payload := []byte(nil)
 			if code > 0 {
 				payload = stage.ClosePayload(code, "bye")
@@ -44,30 +44,31 @@ func TestHooks_RunAsNatively(t *testing.T) {
 			h.browser.Write(stage.OpClose, payload)
 		})
 	}
-	all.do("connect to break the protocol", func(h *hooks) { h.connects("/cable?uid=hooks") })
+	all.do("connect to break the protocol", func(h *hookServer) { h.connect("/cable?uid=hooks") })
 	for _, h := range all {
-		h.words = false // of the error
+		h.compareArguments = false // they include the text of the error
 	}
-	all.do("an unmasked frame", func(h *hooks) { h.browser.WriteRaw([]byte{0x81, 1, 'x'}) })
+	all.do("an unmasked frame", func(h *hookServer) { h.browser.WriteRaw([]byte{0x81, 1, 'x'}) })
 	for _, h := range all {
-		h.words = true
+		h.compareArguments = true
 	}
-	all.do("be rejected", func(h *hooks) { h.connects("/cable?uid=hooks&mode=reject") })
+	all.do("be rejected", func(h *hookServer) { h.connect("/cable?uid=hooks&mode=reject") })
 }
 
-// TestHooks_WhoOverridesTransmitSeesEveryMessage, also of streams that are otherwise delivered without Rails.
-func TestHooks_WhoOverridesTransmitSeesEveryMessage(t *testing.T) {
+// An application that overrides transmit also gets the messages of streams that catenary would
+// otherwise deliver without Rails.
+func TestHooks_AnOverriddenTransmitSeesEveryMessage(t *testing.T) {
 	t.Parallel()
-	all := hooked(t, []string{"rails", "catenary", "post"}, "LAB_HOOKS_TRANSMIT=true")
+	all := startHookServers(t, []string{"rails", "catenary", "post"}, "LAB_HOOKS_TRANSMIT=true")
 	const identifier = `{"channel":"HooksChannel"}`
-	all.do("connect", func(h *hooks) { h.connects("/cable?uid=hooks") })
-	all.do("subscribe", func(h *hooks) { h.browser.Send(stage.Command("subscribe", identifier, nil)) })
+	all.do("connect", func(h *hookServer) { h.connect("/cable?uid=hooks") })
+	all.do("subscribe", func(h *hookServer) { h.browser.Send(stage.Command("subscribe", identifier, nil)) })
 	for _, h := range all {
-		o := &ordered{h.browser, t, identifier}
-		o.hears(stage.Welcome, stage.Confirmation(identifier))
+		o := &subscriber{h.browser, t, identifier}
+		o.expect(stage.Welcome, stage.Confirmation(identifier))
 	}
 	for _, stream := range []string{"hooks", "hooked"} {
-		all.do("a broadcast on "+stream, func(h *hooks) {
+		all.do("a broadcast on "+stream, func(h *hookServer) {
 			if err := h.world.App.Ask(`POST /broadcast {"stream":"` + stream + `","message":{"n":1}}`); err != nil {
 				t.Error(err)
 			}
@@ -75,20 +76,20 @@ func TestHooks_WhoOverridesTransmitSeesEveryMessage(t *testing.T) {
 	}
 }
 
-// hooks are what one server calls.
-type hooks struct {
-	t       *testing.T
-	server  string
-	world   *stage.World
-	browser *stage.Browser
-	words   bool // arguments are compared too
+// A hookServer is one server that records the calls of overridden methods.
+type hookServer struct {
+	t                *testing.T
+	server           string
+	world            *stage.World
+	browser          *stage.Browser
+	compareArguments bool // compare the arguments too
 }
 
-type hookeds []*hooks
+type hookServers []*hookServer
 
-// hooked starts the servers, the first of which is Rails itself.
-func hooked(t *testing.T, servers []string, env ...string) hookeds {
-	all := make(hookeds, len(servers))
+// startHookServers starts the servers. The first is native Rails.
+func startHookServers(t *testing.T, servers []string, env ...string) hookServers {
+	all := make(hookServers, len(servers))
 	var starting sync.WaitGroup
 	for i, server := range servers {
 		starting.Go(func() {
@@ -97,7 +98,7 @@ func hooked(t *testing.T, servers []string, env ...string) hookeds {
 				t.Error(err)
 				return
 			}
-			all[i] = &hooks{t: t, server: server, world: w, words: true}
+			all[i] = &hookServer{t: t, server: server, world: w, compareArguments: true}
 		})
 	}
 	starting.Wait()
@@ -108,15 +109,15 @@ func hooked(t *testing.T, servers []string, env ...string) hookeds {
 		t.Cleanup(h.world.Close)
 	}
 	if err := all[0].world.App.AwaitEvents("1", stage.Events, []string{"connect", "disconnect"}); err != nil {
-		t.Fatal(err) // somebody was there before
+		t.Fatal(err) // the connection of WarmUpCable
 	}
 	for _, h := range all {
-		h.forget()
+		h.reset()
 	}
 	return all
 }
 
-func (h *hooks) connects(path string) {
+func (h *hookServer) connect(path string) {
 	if h.browser != nil {
 		h.browser.Close()
 	}
@@ -127,14 +128,15 @@ func (h *hooks) connects(path string) {
 	h.t.Cleanup(h.browser.Close)
 }
 
-func (h *hooks) forget() {
+func (h *hookServer) reset() {
 	if err := h.world.App.Ask("DELETE /events"); err != nil {
 		h.t.Fatal(err)
 	}
 }
 
-// beat waits until the overridden heartbeat has run everywhere, and sees that browsers are not pinged more often for it.
-func (all hookeds) beat() {
+// expectBeat waits until every server has called the overridden beat, and checks that it does not
+// make the server ping more often.
+func (all hookServers) expectBeat() {
 	t := all[0].t
 	t.Helper()
 	var beating sync.WaitGroup
@@ -144,7 +146,7 @@ func (all hookeds) beat() {
 			for len(pings) < 4 {
 				e, ok := h.browser.Next()
 				if !ok || e.Kind == "end" {
-					t.Errorf("%s: no ping, but %s", h.server, e)
+					t.Errorf("%s: got %s, want a ping", h.server, e)
 					return
 				}
 				if stage.IsPing(e) {
@@ -155,19 +157,19 @@ func (all hookeds) beat() {
 				t.Errorf("%s: four pings in %s", h.server, took)
 			}
 			want := "Connection::Base#beat of HookedConnection with []"
-			if !stage.Await(func() bool { return slices.Contains(h.noted(), want) }) {
-				t.Errorf("%s: beat is not called", h.server)
+			if !stage.Await(func() bool { return slices.Contains(h.recordedCalls(), want) }) {
+				t.Errorf("%s: beat was not called", h.server)
 			}
 		})
 	}
 	beating.Wait()
 	for _, h := range all {
-		h.forget()
+		h.reset()
 	}
 }
 
-// do has everybody do something, and compares what was called of it in any order, since Rails' threads are several.
-func (all hookeds) do(what string, act func(*hooks)) {
+// do makes all servers act and compares the calls, in any order because Rails has several threads.
+func (all hookServers) do(what string, act func(*hookServer)) {
 	t := all[0].t
 	t.Helper()
 	for _, h := range all {
@@ -176,7 +178,7 @@ func (all hookeds) do(what string, act func(*hooks)) {
 	called := make([][]string, len(all))
 	equal := func() bool {
 		for i, h := range all {
-			called[i] = h.called()
+			called[i] = h.comparableCalls()
 		}
 		for _, calls := range called {
 			if len(calls) == 0 || !slices.Equal(calls, called[0]) {
@@ -195,19 +197,19 @@ func (all hookeds) do(what string, act func(*hooks)) {
 	}
 	t.Logf("%s\n    %s", what, strings.Join(called[0], "\n    "))
 	for i, h := range all[1:] {
-		missing, more := without(called[0], called[i+1]), without(called[i+1], called[0])
+		missing, more := subtract(called[0], called[i+1]), subtract(called[i+1], called[0])
 		if len(missing)+len(more) > 0 {
-			t.Errorf("%s, %s: natively also\n    %s\nand only here\n    %s", h.server, what, strings.Join(missing, "\n    "), strings.Join(more, "\n    "))
+			t.Errorf("%s, %s: only natively\n    %s\nonly here\n    %s", h.server, what, strings.Join(missing, "\n    "), strings.Join(more, "\n    "))
 		}
 	}
 	for _, h := range all {
-		h.forget()
+		h.reset()
 	}
 }
 
-// called are the calls so far, sorted. Heartbeats come when they come.
-func (h *hooks) called() []string {
-	calls := slices.DeleteFunc(h.noted(), func(call string) bool { return strings.Contains(call, "#beat ") })
+// comparableCalls returns the calls so far, sorted, without heartbeats, which come at any time.
+func (h *hookServer) comparableCalls() []string {
+	calls := slices.DeleteFunc(h.recordedCalls(), func(call string) bool { return strings.Contains(call, "#beat ") })
 	if h.server == "rebuilt" {
 		calls = withoutRebuilds(calls)
 	}
@@ -215,8 +217,8 @@ func (h *hooks) called() []string {
 	return calls
 }
 
-// noted is what the event log says of calls.
-func (h *hooks) noted() (calls []string) {
+// recordedCalls returns the calls in the event log.
+func (h *hookServer) recordedCalls() (calls []string) {
 	text, err := h.world.App.Request("GET", "/events", "")
 	if err != nil {
 		h.t.Fatal(err)
@@ -231,7 +233,7 @@ func (h *hooks) noted() (calls []string) {
 	}
 	for _, e := range events {
 		if e.Hook != "" {
-			if !h.words {
+			if !h.compareArguments {
 				e.Arguments = nil
 			}
 			calls = append(calls, fmt.Sprintf("%s of %v with %s", e.Hook, e.Receiver, e.Arguments))
@@ -240,8 +242,8 @@ func (h *hooks) noted() (calls []string) {
 	return calls
 }
 
-// withoutRebuilds leaves out what comes of objects being rebuilt for a command, which natively live on: the handshake passes
-// the application's middleware again.
+// withoutRebuilds leaves out the calls of rebuilding objects for a command: the handshake passes
+// through the application's middleware again.
 func withoutRebuilds(calls []string) []string {
 	starting := func(with string) (some []string) {
 		for _, call := range calls {
@@ -252,11 +254,11 @@ func withoutRebuilds(calls []string) []string {
 		return some
 	}
 	rebuilds := len(starting("Server::Base#call ")) - len(starting("Connection::Base#handle_open "))
-	return without(calls, starting("Server::Base#call ")[:rebuilds])
+	return subtract(calls, starting("Server::Base#call ")[:rebuilds])
 }
 
-// without are those of the texts that are not among others, each counted.
-func without(texts, others []string) (rest []string) {
+// subtract returns texts without others, counting repeated ones.
+func subtract(texts, others []string) (rest []string) {
 	others = slices.Clone(others)
 	for _, text := range texts {
 		if i := slices.Index(others, text); i >= 0 {

@@ -8,7 +8,7 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// visit is welcomed by a server of its own, and expects what comes next.
+// visit starts a server and connects to it. expect expects the next frame.
 func visit(t *testing.T, server string) (w *stage.World, b *stage.Browser, expect func(want string)) {
 	t.Helper()
 	w, err := stage.StartWorld(server, "")
@@ -23,32 +23,31 @@ func visit(t *testing.T, server string) (w *stage.World, b *stage.Browser, expec
 	expect = func(want string) {
 		t.Helper()
 		if e, ok := stage.NextFrame(b); !ok || e.Text != want {
-			t.Fatalf("got %q and not %s", e, want)
+			t.Fatalf("got %q, want %s", e, want)
 		}
 	}
 	expect(stage.Welcome)
 	return w, b, expect
 }
 
-// TestLate_EffectsOfALongCommandDoNotWaitForItsEnd: what a channel does before it sleeps is seen before it wakes, with Rails as with
-// catenary.
-func TestLate_EffectsOfALongCommandDoNotWaitForItsEnd(t *testing.T) {
+// What a channel does before it sleeps arrives before it wakes, with Rails as with catenary.
+func TestLate_EffectsArriveWhileTheCommandStillRuns(t *testing.T) {
 	t.Parallel()
 	for _, server := range stage.Servers() {
 		if server == "post" {
-			continue // effects arrive with the answer
+			continue // effects arrive with the answer to the POST
 		}
 		t.Run(server, func(t *testing.T) {
 			t.Parallel()
 			w, b, expect := visit(t, server)
-			for sleep := 1.5; ; sleep *= 2 { // on a busy machine it must be longer for the broadcast to come meanwhile
+			for sleep := 1.5; ; sleep *= 2 { // on a busy machine the broadcast needs longer to arrive meanwhile
 				identifier := fmt.Sprintf(`{"channel":"StreamChannel","s":["long"],"t":1,"sleep":%g}`, sleep)
 				b.Send(stage.Command("subscribe", identifier, nil))
 				expect(stage.MessageFor(identifier, `{"insub":1}`))
 				if err := w.Redis.Do("PUBSUB NUMSUB long => 1"); err != nil {
 					t.Fatal(err)
 				}
-				// Natively the stream is live, and confirmed when both its acknowledgement and the end of subscribed have come.
+				// Natively the stream is live now. It is confirmed after subscribed has returned.
 				if err := w.Redis.Do("PUBLISH long 1"); err != nil {
 					t.Fatal(err)
 				}
@@ -62,7 +61,7 @@ func TestLate_EffectsOfALongCommandDoNotWaitForItsEnd(t *testing.T) {
 					continue
 				}
 				if e.Text != stage.MessageFor(identifier, "1") {
-					t.Fatalf("got %q, and not what was broadcast meanwhile", e)
+					t.Fatalf("got %q, want the broadcast that was published meanwhile", e)
 				}
 				expect(stage.Confirmation(identifier))
 				return
@@ -71,8 +70,8 @@ func TestLate_EffectsOfALongCommandDoNotWaitForItsEnd(t *testing.T) {
 	}
 }
 
-// TestLate_AThreadIsHeardInOrder: what a thread of an action's does while the action ends, and thereafter, is seen in its order.
-func TestLate_AThreadIsHeardInOrder(t *testing.T) {
+// A thread of an action transmits while the action returns, and after it.
+func TestLate_WhatAThreadTransmitsArrivesInOrder(t *testing.T) {
 	t.Parallel()
 	const (
 		identifier = `{"channel":"LateChannel"}`
@@ -95,8 +94,8 @@ func TestLate_AThreadIsHeardInOrder(t *testing.T) {
 	}
 }
 
-// TestLate_NothingOfALongCommandIsLostIfCatenaryHearsNothing: what is published before the reply is in the reply as well.
-func TestLate_NothingOfALongCommandIsLostIfCatenaryHearsNothing(t *testing.T) {
+// What Rails published during the command is in the result as well.
+func TestLate_NothingIsLostWhileRedisCannotReachCatenary(t *testing.T) {
 	t.Parallel()
 	const quoted = `"{\"channel\":\"StreamChannel\",\"t\":1,\"sleep\":0.5}"`
 	redis, err := stage.StartRedis()
@@ -121,19 +120,19 @@ func TestLate_NothingOfALongCommandIsLostIfCatenaryHearsNothing(t *testing.T) {
 	}
 	t.Cleanup(b.Close)
 	if e, ok := stage.NextFrame(b); !ok || e.Text != stage.Welcome {
-		t.Fatalf("got %q and not %s", e, stage.Welcome)
+		t.Fatalf("got %q, want %s", e, stage.Welcome)
 	}
-	toRedis.Lose(stage.There | stage.Back) // Rails goes on publishing, and catenary counts as a listener
+	toRedis.Lose(stage.ToTarget | stage.ToClient) // Rails still publishes, and Redis still counts catenary as a subscriber
 	b.Send(stage.Command("subscribe", `{"channel":"StreamChannel","t":1,"sleep":0.5}`, nil))
 	for _, want := range []string{`{"identifier":` + quoted + `,"message":{"insub":1}}`, `{"identifier":` + quoted + `,"type":"confirm_subscription"}`} {
 		if e, ok := stage.NextFrame(b); !ok || e.Text != want {
-			t.Fatalf("got %q and not %s", e, want)
+			t.Fatalf("got %q, want %s", e, want)
 		}
 	}
 }
 
-// TestLate_NobodyWaitsForARedisThatStandsStill: neither the browsers of threads that transmit, nor others.
-func TestLate_NobodyWaitsForARedisThatStandsStill(t *testing.T) {
+// Neither the browsers of threads that transmit nor other browsers wait.
+func TestLate_NoBrowserWaitsForAFrozenRedis(t *testing.T) {
 	t.Parallel()
 	for _, server := range []string{"rails", "catenary", "rebuilt"} {
 		t.Run(server, func(t *testing.T) {
@@ -149,13 +148,13 @@ func TestLate_NobodyWaitsForARedisThatStandsStill(t *testing.T) {
 			w.Redis.Do("(stop)")
 			defer w.Redis.Do("(continue)")
 			for _, v := range late {
-				v.performs("count", "n", 20, "pause", 0.001)
+				v.perform("count", "n", 20, "pause", 0.001)
 			}
-			acts.performs("num")
-			acts.hears([]string{"42"})
+			acts.perform("num")
+			acts.expect([]string{"42"})
 			for _, v := range late {
 				for n := range 20 {
-					v.hears([]string{fmt.Sprintf(`{"late":%d}`, n)})
+					v.expect([]string{fmt.Sprintf(`{"late":%d}`, n)})
 				}
 			}
 		})

@@ -8,11 +8,11 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// TestLeftovers_StayWhereTheyStayNatively: what code leaves on its thread (a locale, a time zone, thread and fiber locals, a
-// role of the database) is found by nobody who does not find it natively. Rails' own threads of commands, of which there is one
-// here, keep it from one command to the next; neither web requests nor the middleware of a handshake find it, and what those
-// leave no command finds.
-func TestLeftovers_StayWhereTheyStayNatively(t *testing.T) {
+// What code leaves on its thread (a locale, a time zone, thread and fiber locals, a database role)
+// is found only where it is found natively. Rails' command threads, of which there is one here,
+// keep it from one command to the next. Web requests and the middleware of a handshake do not find
+// it, and no command finds what those leave.
+func TestLeftovers_AreFoundOnlyWhereTheyAreNatively(t *testing.T) {
 	t.Parallel()
 	servers := []string{"rails", "catenary", "rebuilt", "post"}
 	all := make([][]finding, len(servers))
@@ -20,7 +20,7 @@ func TestLeftovers_StayWhereTheyStayNatively(t *testing.T) {
 		for i, server := range servers {
 			t.Run(server, func(t *testing.T) {
 				t.Parallel()
-				all[i] = newLeaver(t, server).play()
+				all[i] = newLeftoverPlayer(t, server).play()
 			})
 		}
 	})
@@ -36,7 +36,7 @@ func TestLeftovers_StayWhereTheyStayNatively(t *testing.T) {
 		natively[f.where] = f.found
 	}
 	if left := natively["a command after it"]; left["locale"] != "fr" || left["variable"] != "command" || left["role"] != "reading" {
-		t.Fatalf("natively, nothing is left: %v", left)
+		t.Fatalf("natively, a command leaves nothing on its thread: %v", left)
 	}
 	for i, server := range servers[1:] {
 		for _, f := range all[i+1] {
@@ -50,92 +50,90 @@ func TestLeftovers_StayWhereTheyStayNatively(t *testing.T) {
 	}
 }
 
-// A finding is what somebody has found on his thread.
+// A finding is what code found on its thread.
 type finding struct {
 	where string
 	found map[string]any
 }
 
-type leaver struct {
+type leftoverPlayer struct {
 	t     *testing.T
 	world *stage.World
 	found []finding
 }
 
-func newLeaver(t *testing.T, server string) *leaver {
+func newLeftoverPlayer(t *testing.T, server string) *leftoverPlayer {
 	// With one thread each, whatever is left is found.
 	w, err := stage.StartWorld(server, "own", "LAB_LEFTOVERS=true", "LAB_DATABASE=true", "LAB_WORKERS=1", "RAILS_MAX_THREADS=1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.Close)
-	return &leaver{t: t, world: w}
+	return &leftoverPlayer{t: t, world: w}
 }
 
 const leftovers = `{"channel":"LeftoversChannel"}`
 
-func (l *leaver) play() []finding {
-	l.web("before all")
-	one, other := l.connects("first", ""), l.connects("second", "")
-	l.handshake("before all", "second")
+func (l *leftoverPlayer) play() []finding {
+	l.findInRequest("before all")
+	one, other := l.connect("first", ""), l.connect("second", "")
+	l.findInHandshake("before all", "second")
 
-	one.performs(`{"action":"leave","name":"command"}`)
-	one.hearsMessages(`{"left":true}`)
-	l.command("a command after it", one)
-	l.command("a command of another after it", other)
-	l.web("the web after a command")
-	l.connects("third", "")
-	l.handshake("after a command", "third")
+	one.perform(`{"action":"leave","name":"command"}`)
+	one.expectMessages(`{"left":true}`)
+	l.findInCommand("a command after it", one)
+	l.findInCommand("a command of another after it", other)
+	l.findInRequest("the web after a command")
+	l.connect("third", "")
+	l.findInHandshake("after a command", "third")
 
-	l.connects("fourth", "&leave=middleware")
-	l.command("a command after middleware", other)
-	l.connects("fifth", "")
-	l.handshake("after middleware", "fifth")
+	l.connect("fourth", "&leave=middleware")
+	l.findInCommand("a command after middleware", other)
+	l.connect("fifth", "")
+	l.findInHandshake("after middleware", "fifth")
 
 	if err := l.world.App.Ask("POST /leftovers"); err != nil {
 		l.t.Fatal(err)
 	}
-	l.web("the web after the web")
-	l.command("a command after the web", other)
+	l.findInRequest("the web after the web")
+	l.findInCommand("a command after the web", other)
 	return l.found
 }
 
-func (l *leaver) connects(uid, query string) *ordered {
+func (l *leftoverPlayer) connect(uid, query string) *subscriber {
 	l.t.Helper()
 	b, err := stage.Dial(l.world.Address, stage.Handshake("GET", "/cable?uid="+uid+query, l.world.Address, nil))
 	if err != nil {
 		l.t.Fatal(err)
 	}
 	l.t.Cleanup(b.Close)
-	o := &ordered{b, l.t, leftovers}
-	o.hears(stage.Welcome)
-	b.Send(stage.Command("subscribe", leftovers, nil))
-	o.hears(stage.Confirmation(leftovers))
+	o := &subscriber{b, l.t, leftovers}
+	o.subscribe()
 	return o
 }
 
-func (l *leaver) command(where string, o *ordered) {
+func (l *leftoverPlayer) findInCommand(where string, o *subscriber) {
 	l.t.Helper()
-	o.performs(`{"action":"find"}`)
+	o.perform(`{"action":"find"}`)
 	e, _ := stage.NextFrame(o.Browser)
 	var frame struct{ Message json.RawMessage }
 	if err := json.Unmarshal([]byte(e.Text), &frame); err != nil {
 		l.t.Fatalf("%s: %s", where, e)
 	}
-	l.note(where, string(frame.Message))
+	l.record(where, string(frame.Message))
 }
 
-func (l *leaver) web(where string) {
+func (l *leftoverPlayer) findInRequest(where string) {
 	l.t.Helper()
 	text, err := l.world.App.Request("GET", "/leftovers", "")
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	l.note(where, text)
+	l.record(where, text)
 }
 
-// handshake notes what the handshake of a user found where it passed.
-func (l *leaver) handshake(when, uid string) {
+// findInHandshake records what a user's handshake found in middleware, log tag and connect.
+func (l *leftoverPlayer) findInHandshake(when, uid string) {
 	l.t.Helper()
 	text, err := l.world.App.Request("GET", "/events", "")
 	if err != nil {
@@ -148,22 +146,22 @@ func (l *leaver) handshake(when, uid string) {
 	if err := json.Unmarshal([]byte(text), &events); err != nil {
 		l.t.Fatal(err)
 	}
-	seen := map[string]bool{} // more than once where objects are rebuilt
+	seen := map[string]bool{} // an event comes more than once where objects are rebuilt
 	for _, e := range events {
 		if e.User == uid && e.Found != nil {
-			l.note(fmt.Sprintf("%s, %s", e.Event, when), string(e.Found))
+			l.record(fmt.Sprintf("%s, %s", e.Event, when), string(e.Found))
 			if e.Upgrade != "websocket" {
-				l.t.Errorf("the %s sees the header Upgrade as %q", e.Event, e.Upgrade)
+				l.t.Errorf("the %s gets the header Upgrade as %q", e.Event, e.Upgrade)
 			}
 			seen[e.Event] = true
 		}
 	}
 	if len(seen) != 3 {
-		l.t.Errorf("the handshake of %s was looked at in %v, and not in middleware, log tag and connect", uid, seen)
+		l.t.Errorf("the handshake of %s was recorded in %v, want middleware, log tag and connect", uid, seen)
 	}
 }
 
-func (l *leaver) note(where, text string) {
+func (l *leftoverPlayer) record(where, text string) {
 	l.t.Helper()
 	found := map[string]any{}
 	if err := json.Unmarshal([]byte(text), &found); err != nil {

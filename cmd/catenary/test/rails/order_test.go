@@ -14,50 +14,56 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-var pairs = flag.Int("pairs", 300, "how many of each kind TestOrder counts")
+var pairs = flag.Int("pairs", 300, "how many messages of each kind TestOrder counts")
 
-// ordered is a browser that is subscribed to the OrderChannel.
-type ordered struct {
+// An subscriber is a browser that is subscribed to a channel, usually OrderChannel.
+type subscriber struct {
 	*stage.Browser
 	t          *testing.T
 	identifier string
 }
 
-func (w ordering) joins(t *testing.T, query, stream string) *ordered {
+func (w orderWorld) join(t *testing.T, query, stream string) *subscriber {
 	t.Helper()
 	b, err := stage.Dial(w.Address, w.Handshake("GET", "/cable"+query, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.Close)
-	o := &ordered{b, t, `{"channel":"OrderChannel","s":"` + stream + `"}`}
-	o.hears(stage.Welcome)
-	b.Send(stage.Command("subscribe", o.identifier, nil))
-	o.hears(stage.Confirmation(o.identifier))
+	o := &subscriber{b, t, `{"channel":"OrderChannel","s":"` + stream + `"}`}
+	o.subscribe()
 	return o
 }
 
-func (o *ordered) performs(data string) { o.Send(stage.Command("message", o.identifier, data)) }
+// subscribe expects the welcome, subscribes and expects the confirmation.
+func (o *subscriber) subscribe() {
+	o.t.Helper()
+	o.expect(stage.Welcome)
+	o.Send(stage.Command("subscribe", o.identifier, nil))
+	o.expect(stage.Confirmation(o.identifier))
+}
 
-func (o *ordered) hears(frames ...string) {
+func (o *subscriber) perform(data string) { o.Send(stage.Command("message", o.identifier, data)) }
+
+func (o *subscriber) expect(frames ...string) {
 	o.t.Helper()
 	for _, want := range frames {
 		if e, ok := stage.NextFrame(o.Browser); !ok || e.Text != want {
-			o.t.Fatalf("got %q and not %s", e, want)
+			o.t.Fatalf("got %q, want %s", e, want)
 		}
 	}
 }
 
-func (o *ordered) hearsMessages(messages ...string) {
+func (o *subscriber) expectMessages(messages ...string) {
 	o.t.Helper()
 	for _, message := range messages {
-		o.hears(stage.MessageFor(o.identifier, message))
+		o.expect(stage.MessageFor(o.identifier, message))
 	}
 }
 
-type ordering struct{ *stage.World }
+type orderWorld struct{ *stage.World }
 
-func newOrdering(t *testing.T, env ...string) ordering {
+func newOrderWorld(t *testing.T, env ...string) orderWorld {
 	t.Helper()
 	t.Parallel()
 	w, err := stage.StartWorld("catenary", "", env...)
@@ -70,38 +76,39 @@ func newOrdering(t *testing.T, env ...string) ordering {
 			t.Logf("%s\n%s", w.App.Process.Output.Tail(), w.Catenary.Process.Output.Tail())
 		}
 	})
-	return ordering{w}
+	return orderWorld{w}
 }
 
-// TestOrder_EveryPairIsHeardAsItIsWritten counts, while more browsers act than Rails has threads: what is transmitted comes before
-// the broadcast that follows it and before the one that a job makes of it, and a broadcast before the next. -pairs 3000 for more.
-func TestOrder_EveryPairIsHeardAsItIsWritten(t *testing.T) {
+// More browsers act than Rails has threads. What an action transmits arrives before the broadcast
+// that follows it and before the broadcast of the job that it enqueues; broadcasts arrive in order.
+// -pairs 3000 counts more.
+func TestOrder_MessagesArriveInTheOrderOfTheCode(t *testing.T) {
 	t.Parallel()
-	t.Run("one process", func(t *testing.T) { newOrdering(t).countPairs(t) })
-	t.Run("three processes", func(t *testing.T) { newOrdering(t, "WEB_CONCURRENCY=3").countPairs(t) })
+	t.Run("one process", func(t *testing.T) { newOrderWorld(t).countPairs(t) })
+	t.Run("three processes", func(t *testing.T) { newOrderWorld(t, "WEB_CONCURRENCY=3").countPairs(t) })
 }
 
-func (w ordering) countPairs(t *testing.T) {
+func (w orderWorld) countPairs(t *testing.T) {
 	const speakers = 6
 	var all sync.WaitGroup
 	for s := range speakers {
 		stream := fmt.Sprint("room ", s)
-		speaks, listens := w.joins(t, "?uid=1", stream), w.joins(t, "?uid=2", stream)
+		speaks, listens := w.join(t, "?uid=1", stream), w.join(t, "?uid=2", stream)
 		all.Go(func() {
 			for n := range *pairs / speakers {
-				speaks.performs(fmt.Sprintf(`{"action":"speak","n":%d,"twice":true}`, n))
-				speaks.performs(fmt.Sprintf(`{"action":"leave_to_a_job","n":"job %d"}`, n))
+				speaks.perform(fmt.Sprintf(`{"action":"speak","n":%d,"twice":true}`, n))
+				speaks.perform(fmt.Sprintf(`{"action":"leave_to_a_job","n":"job %d"}`, n))
 			}
 		})
-		all.Go(func() { speaks.hearsInOrder(*pairs/speakers, "ack", "said", "again") })
-		all.Go(func() { listens.hearsInOrder(*pairs/speakers, "said", "again") })
+		all.Go(func() { speaks.expectInOrder(*pairs/speakers, "ack", "said", "again") })
+		all.Go(func() { listens.expectInOrder(*pairs/speakers, "said", "again") })
 	}
 	all.Wait()
 }
 
-// hearsInOrder expects each word for every number up to count and for each job with such a number. For one number, the words
-// come in their order; jobs may overtake each other.
-func (o *ordered) hearsInOrder(count int, words ...string) {
+// expectInOrder expects each word for every number up to count and for each job with such a number.
+// The words for one number come in order; jobs may overtake each other.
+func (o *subscriber) expectInOrder(count int, words ...string) {
 	next, latest := map[string]int{}, -1
 	for range count * (2*len(words) - 1) {
 		e, _ := stage.NextFrame(o.Browser)
@@ -111,71 +118,72 @@ func (o *ordered) hearsInOrder(count int, words ...string) {
 			return
 		}
 		for word, value := range frame.Message {
-			of := fmt.Sprint(value)
+			key := fmt.Sprint(value)
 			at := slices.Index(words, word)
 			if number, isNumber := value.(float64); isNumber && at == 0 {
 				if int(number) != latest+1 {
-					o.t.Errorf("%s %v comes after %d", word, value, latest)
+					o.t.Errorf("got %s %v after %d", word, value, latest)
 				}
 				latest = int(number)
 			}
-			if next[of] != at {
-				o.t.Errorf("%s %v comes as the %dth word of it", word, value, next[of])
+			if next[key] != at {
+				o.t.Errorf("got %s %v as word %d", word, value, next[key])
 			}
-			next[of]++
+			next[key]++
 		}
 	}
 }
 
-// TestOrder_WhatASubscribeBroadcastsAndWhatItsJobBroadcastsAreHeardInTheirOrder, by itself and by others, also while it is not over.
-func TestOrder_WhatASubscribeBroadcastsAndWhatItsJobBroadcastsAreHeardInTheirOrder(t *testing.T) {
-	w := newOrdering(t)
-	listens := w.joins(t, "?uid=2", "hall")
+// Both the subscriber and others get them in order, even while the subscribe still runs.
+func TestOrder_BroadcastsOfASubscribeArriveBeforeThoseOfItsJob(t *testing.T) {
+	w := newOrderWorld(t)
+	listens := w.join(t, "?uid=2", "hall")
 	for n := range 8 {
-		comes, err := stage.Dial(w.Address, w.Handshake("GET", "/cable?uid=1", nil))
+		b, err := stage.Dial(w.Address, w.Handshake("GET", "/cable?uid=1", nil))
 		if err != nil {
 			t.Fatal(err)
 		}
-		o := &ordered{comes, t, fmt.Sprintf(`{"channel":"OrderChannel","s":"hall","announce":%d}`, n)}
-		o.hears(stage.Welcome)
-		comes.Send(stage.Command("subscribe", o.identifier, nil))
-		listens.hearsMessages(fmt.Sprintf(`{"first":%d}`, n), fmt.Sprintf(`{"second":%d}`, n))
-		comes.Close()
+		o := &subscriber{b, t, fmt.Sprintf(`{"channel":"OrderChannel","s":"hall","announce":%d}`, n)}
+		o.expect(stage.Welcome)
+		b.Send(stage.Command("subscribe", o.identifier, nil))
+		listens.expectMessages(fmt.Sprintf(`{"first":%d}`, n), fmt.Sprintf(`{"second":%d}`, n))
+		b.Close()
 	}
 }
 
-func TestOrder_TheLastWordsOfOneWhoDisconnectsHimselfAreHeard(t *testing.T) {
-	w := newOrdering(t)
+func TestOrder_AMessageBeforeARemoteDisconnectArrives(t *testing.T) {
+	w := newOrderWorld(t)
 	for n := range 20 {
-		leaves := w.joins(t, fmt.Sprintf("?uid=%d", n), "room")
-		leaves.performs(`{"action":"leave"}`)
-		leaves.hearsMessages(`{"bye":1}`)
-		leaves.hears(`{"type":"disconnect","reason":"remote","reconnect":true}`)
+		leaves := w.join(t, fmt.Sprintf("?uid=%d", n), "room")
+		leaves.perform(`{"action":"leave"}`)
+		leaves.expectMessages(`{"bye":1}`)
+		leaves.expect(`{"type":"disconnect","reason":"remote","reconnect":true}`)
 	}
 }
 
-// TestOrder_ACommandMayTakeAsLongAsItLikes: far longer than backend.timeout, and it is heard word by word.
-func TestOrder_ACommandMayTakeAsLongAsItLikes(t *testing.T) {
-	w := newOrdering(t)
+// The command runs far longer than backend.timeout, and each message arrives when it is
+// transmitted.
+func TestOrder_ACommandMayRunLongerThanTheBackendTimeout(t *testing.T) {
+	w := newOrderWorld(t)
 	catenary, err := stage.StartCatenary(w.App, "--backend-timeout", "1s")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(catenary.Process.Kill)
-	counts := ordering{&stage.World{Address: catenary.Address}}.joins(t, "?uid=1", "room")
+	counts := orderWorld{&stage.World{Address: catenary.Address}}.join(t, "?uid=1", "room")
 	began := time.Now()
-	counts.performs(`{"action":"count","to":8,"s":1}`)
+	counts.perform(`{"action":"count","to":8,"s":1}`)
 	for n := range 8 {
-		counts.hearsMessages(fmt.Sprintf(`{"n":%d}`, n))
+		counts.expectMessages(fmt.Sprintf(`{"n":%d}`, n))
 		if n == 0 && time.Since(began) > 7*time.Second {
-			t.Log("the first word took very long on this machine")
+			t.Log("the first message took very long on this machine")
 		}
 	}
 }
 
-// TestOrder_AThreadOfConnectIsHeardAfterTheHandshake: never before, and always.
-func TestOrder_AThreadOfConnectIsHeardAfterTheHandshake(t *testing.T) {
-	w := newOrdering(t)
+// The message never comes before the handshake's answer, and is never lost.
+func TestOrder_WhatAThreadOfConnectTransmitsArrivesAfterTheHandshake(t *testing.T) {
+	w := newOrderWorld(t)
 	for n := range 60 {
 		b, err := stage.Dial(w.Address, w.Handshake("GET", fmt.Sprintf("/cable?mode=thread&uid=%d", n), nil))
 		if err != nil {
@@ -184,21 +192,21 @@ func TestOrder_AThreadOfConnectIsHeardAfterTheHandshake(t *testing.T) {
 		if b.Response.StatusCode != http.StatusSwitchingProtocols {
 			t.Fatal(b.Response.Status)
 		}
-		var heard []string
+		var frames []string
 		for range 2 {
 			e, _ := stage.NextFrame(b)
-			heard = append(heard, e.Text)
+			frames = append(frames, e.Text)
 		}
 		b.Close()
-		if got := strings.Join(heard, " "); !strings.Contains(got, `{"thread":1}`) || !strings.Contains(got, stage.Welcome) {
-			t.Fatalf("the %dth browser heard %s", n, got)
+		if got := strings.Join(frames, " "); !strings.Contains(got, `{"thread":1}`) || !strings.Contains(got, stage.Welcome) {
+			t.Fatalf("browser %d got %s", n, got)
 		}
 	}
 }
 
-// TestOrder_AConnectThatEndsTooLateIsFollowedByDisconnect: its browser was answered when the time was over.
-func TestOrder_AConnectThatEndsTooLateIsFollowedByDisconnect(t *testing.T) {
-	w := newOrdering(t)
+// The browser was rejected when the timeout expired.
+func TestOrder_AConnectThatTimesOutIsFollowedByDisconnect(t *testing.T) {
+	w := newOrderWorld(t)
 	catenary, err := stage.StartCatenary(w.App, "--backend-open-timeout", "500ms")
 	if err != nil {
 		t.Fatal(err)
@@ -213,35 +221,35 @@ func TestOrder_AConnectThatEndsTooLateIsFollowedByDisconnect(t *testing.T) {
 		t.Fatal(b.Response.Status)
 	}
 	if events, err := w.App.Events("late", stage.Events); err != nil || len(events) > 0 {
-		t.Fatalf("it was answered only after %v (%v)", events, err)
+		t.Fatalf("the browser was answered only after %v (%v)", events, err)
 	}
 	if err := w.App.AwaitEvents("late", stage.Events, []string{"connect", "disconnect"}); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// TestProcesses_GetAboutAsManyConnectionsEach, whether browsers come one by one or all at once.
-func TestProcesses_GetAboutAsManyConnectionsEach(t *testing.T) {
-	w := newOrdering(t, "WEB_CONCURRENCY=4")
+// It makes no difference whether browsers connect one by one or all at once.
+func TestProcesses_ShareConnectionsEvenly(t *testing.T) {
+	w := newOrderWorld(t, "WEB_CONCURRENCY=4")
 	e := &stage.Edge{T: t, App: w.App, Nodes: []*stage.Catenary{w.Catenary}}
 	if !stage.Await(func() bool { return e.Scrape().Gauge("catenary_rails_processes") == 4 }) {
-		t.Fatal("there are no four links")
+		t.Fatal("there are not four links")
 	}
-	even := func(all float64) {
+	expectEven := func(all float64) {
 		t.Helper()
 		s := e.Scrape()
 		most, fewest := s.Gauge("catenary_rails_connections_max"), s.Gauge("catenary_rails_connections_min")
 		if most > 1.3*all/4 || fewest < 0.7*all/4 {
-			t.Errorf("of %g browsers %g are on one process, %g on another", all, most, fewest)
+			t.Errorf("of %g browsers, one process has %g and another %g", all, most, fewest)
 		}
 	}
 	for n := range 40 {
-		w.joins(t, fmt.Sprintf("?uid=%d", n), "room")
+		w.join(t, fmt.Sprintf("?uid=%d", n), "room")
 	}
-	even(40)
-	var coming sync.WaitGroup
+	expectEven(40)
+	var connecting sync.WaitGroup
 	for n := range 40 {
-		coming.Go(func() {
+		connecting.Go(func() {
 			b, err := stage.Dial(w.Address, w.Handshake("GET", fmt.Sprintf("/cable?uid=%d", 100+n), nil))
 			if err != nil {
 				t.Error(err)
@@ -251,12 +259,13 @@ func TestProcesses_GetAboutAsManyConnectionsEach(t *testing.T) {
 			stage.NextFrame(b)
 		})
 	}
-	coming.Wait()
-	even(80)
+	connecting.Wait()
+	expectEven(80)
 }
 
-// TestProcesses_ABusyOneHoldsUpOnlyItsOwn: who is in another one is answered while its worker is busy and a command waits.
-func TestProcesses_ABusyOneHoldsUpOnlyItsOwn(t *testing.T) {
+// A browser in another process is answered while the busy process runs a command and queues
+// another.
+func TestProcesses_ABusyProcessDelaysOnlyItsOwnBrowsers(t *testing.T) {
 	t.Parallel()
 	for _, server := range []string{"rails", "catenary"} {
 		t.Run(server, func(t *testing.T) {
@@ -266,16 +275,16 @@ func TestProcesses_ABusyOneHoldsUpOnlyItsOwn(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(w.Close)
-			t.Cleanup(w.App.Process.Kill) // it would sleep on
-			one := func() *graphqlClient {
+			t.Cleanup(w.App.Process.Kill) // do not wait until it has slept
+			connectOne := func() *graphqlClient {
 				c := &graphqlClient{t: t, world: w}
 				connect(c)
 				t.Cleanup(c.browser.Close)
 				return c
 			}
-			busy, idle := one(), one()
-			for idle.pid == busy.pid { // natively Puma spreads them as it likes
-				idle = one()
+			busy, idle := connectOne(), connectOne()
+			for idle.pid == busy.pid { // natively Puma balances at random
+				idle = connectOne()
 			}
 			for _, c := range []*graphqlClient{busy, idle} {
 				c.browser.Send(stage.Command("subscribe", echo, nil))

@@ -7,8 +7,8 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// TestPaths_LeadWhereTheyLeadNatively has an app that mounts Action Cable elsewhere, below accounts too, and a second one.
-func TestPaths_LeadWhereTheyLeadNatively(t *testing.T) {
+// The app mounts Action Cable at another path, below accounts too, and a second Action Cable.
+func TestPaths_MatchTheMountPointsOfRails(t *testing.T) {
 	t.Parallel()
 	redis, err := stage.StartRedis()
 	if err != nil {
@@ -23,9 +23,9 @@ func TestPaths_LeadWhereTheyLeadNatively(t *testing.T) {
 		}
 		t.Cleanup(app.Close)
 	}
-	told := stage.Attempt(t, stage.WithSecret, "--backend-url", behind.URL(), "--proxy")
-	patterns := stage.Attempt(t, stage.WithSecret, "--backend-url", behind.URL(), "--proxy", "--paths", "/realtime,/*/realtime")
-	for _, c := range []*stage.Catenary{told, patterns} {
+	discovered := stage.Launch(t, stage.WithSecret, "--backend-url", behind.URL(), "--proxy")
+	patterns := stage.Launch(t, stage.WithSecret, "--backend-url", behind.URL(), "--proxy", "--paths", "/realtime,/*/realtime")
+	for _, c := range []*stage.Catenary{discovered, patterns} {
 		if err := c.Process.WaitFor(c.Ready); err != nil {
 			t.Fatal(err)
 		}
@@ -33,29 +33,30 @@ func TestPaths_LeadWhereTheyLeadNatively(t *testing.T) {
 	for path, account := range map[string]string{
 		"/realtime": "", "/realtime/": "", "//realtime": "", "/realtime//": "", "/7/realtime": "7", "/7//realtime/": "7", "/cable": "404", "/x/realtime": "404",
 	} {
-		want := greeting(t, native.Address, path)
+		want := tenantAt(t, native.Address, path)
 		if want != account {
 			t.Errorf("natively %s gives %q", path, want)
 		}
-		if got := greeting(t, patterns.Address, path); got != want {
+		if got := tenantAt(t, patterns.Address, path); got != want {
 			t.Errorf("%s gives %q, natively %q", path, got, want)
 		}
 	}
 	for _, path := range []string{"/realtime", "//realtime/"} {
-		if got := greeting(t, told.Address, path); got != "" {
-			t.Errorf("as Rails tells it, %s gives %q", path, got)
+		if got := tenantAt(t, discovered.Address, path); got != "" {
+			t.Errorf("with the path that Rails reports, %s gives %q", path, got)
 		}
 	}
-	opened(t, told.Address, "/second")
-	if err := told.Process.WaitFor(func() error {
-		return stage.Mentions(told.Process.Output.String(), []string{"level=WARN", "at a path that is not among catenary's", "path=/second", "Rails serves it natively"})
+	expectUpgrade(t, discovered.Address, "/second")
+	if err := discovered.Process.WaitFor(func() error {
+		return stage.Mentions(discovered.Process.Output.String(), []string{"level=WARN", "at a path that is not among catenary's", "path=/second", "Rails serves it natively"})
 	}); err != nil {
 		t.Error(err)
 	}
 }
 
-// greeting is the tenant of who comes by a path, or the status if nobody does.
-func greeting(t *testing.T, address, path string) string {
+// tenantAt connects at a path and returns the tenant of the connection, or the status if it is
+// rejected.
+func tenantAt(t *testing.T, address, path string) string {
 	t.Helper()
 	b, err := stage.Dial(address, stage.Handshake("GET", path, address, nil))
 	if err != nil {
@@ -65,19 +66,17 @@ func greeting(t *testing.T, address, path string) string {
 	if b.Response.StatusCode != 101 {
 		return b.Response.Status[:3]
 	}
-	o := &ordered{b, t, `{"channel":"CounterChannel","owner":1}`}
-	o.hears(stage.Welcome)
-	b.Send(stage.Command("subscribe", o.identifier, nil))
-	o.hears(stage.Confirmation(o.identifier))
-	o.performs(`{"action":"increment"}`)
-	said, _ := stage.NextFrame(b)
-	_, tenant, _ := strings.Cut(said.Text, "hello ")
+	o := &subscriber{b, t, `{"channel":"CounterChannel","owner":1}`}
+	o.subscribe()
+	o.perform(`{"action":"increment"}`)
+	e, _ := stage.NextFrame(b)
+	_, tenant, _ := strings.Cut(e.Text, "hello ")
 	tenant, _, _ = strings.Cut(tenant, `"`)
 	return tenant
 }
 
-// opened expects a WebSocket there.
-func opened(t *testing.T, address, path string) {
+// expectUpgrade expects a handshake at a path to succeed.
+func expectUpgrade(t *testing.T, address, path string) {
 	t.Helper()
 	b, err := stage.Dial(address, stage.Handshake("GET", path, address, nil))
 	if err != nil {
@@ -85,6 +84,6 @@ func opened(t *testing.T, address, path string) {
 	}
 	defer b.Close()
 	if b.Response.StatusCode != 101 {
-		t.Errorf("%s is answered with %s", path, b.Response.Status)
+		t.Errorf("%s was answered with %s", path, b.Response.Status)
 	}
 }

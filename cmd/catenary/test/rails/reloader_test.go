@@ -10,8 +10,9 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// In development an edited channel takes effect at the next command, without a new connection; natively the browser is
-// disconnected. What the channel remembers it still remembers; only who has a stream with a block must come back.
+// In development an edited channel takes effect at the next command, on the same connection;
+// natively the browser is disconnected. The channel keeps its state. Only browsers that have a
+// stream with a block must reconnect.
 func TestReloader_AnEditedChannelTakesEffectAtTheNextCommand(t *testing.T) {
 	t.Parallel()
 	lab := copyLab(t)
@@ -51,7 +52,7 @@ func TestReloader_AnEditedChannelTakesEffectAtTheNextCommand(t *testing.T) {
 			fmt.Sprintf(`server> {"identifier":"%s","message":{"count":%d,"owner":"7","greeting":%q}}`, counter, n, greeting))
 	}
 	fetched := 0
-	fetch := func() { // with a new subscription the state of all comes to catenary, which else fetches it a little later
+	fetch := func() { // a new subscription makes Rails send the state of all channels at once, not later
 		t.Helper()
 		fetched++
 		subscribe(fmt.Sprintf(`{\"channel\":\"EchoChannel\",\"n\":%d}`, fetched))
@@ -62,7 +63,7 @@ func TestReloader_AnEditedChannelTakesEffectAtTheNextCommand(t *testing.T) {
 	count(1, "hello acme")
 	fetch()
 
-	// A block goes with its class.
+	// A block is lost with its class.
 	const block = `{\"channel\":\"CbChannel\"}`
 	c.MustPlay(t, "browser block> GET /cable?uid=8", `server block> {"type":"welcome"}`, `browser block> {"command":"subscribe","identifier":"`+block+`"}`,
 		`server block> {"identifier":"`+block+`","type":"confirm_subscription"}`, "redis> PUBLISH cb_raw 1", `server block> {"identifier":"`+block+`","message":{"raw":"1"}}`)
@@ -74,7 +75,7 @@ func TestReloader_AnEditedChannelTakesEffectAtTheNextCommand(t *testing.T) {
 	fetch()
 	c.MustPlay(t, "redis> PUBLISH cb_raw 2", `server block> {"type":"disconnect","reason":"server_restart","reconnect":true}`)
 
-	// Code that does not parse: the browser is told to come back, and by then it does.
+	// Code that does not parse: the browser must reconnect, and finds the code repaired.
 	edit(t, file, "@count += 1", "@count += )")
 	c.MustPlay(t, `browser> {"command":"message","identifier":"`+counter+`","data":"{\"action\":\"increment\"}"}`,
 		`server> {"type":"disconnect","reason":"server_restart","reconnect":true}`, "server> (close 1000)", "server> (end)")
@@ -85,7 +86,7 @@ func TestReloader_AnEditedChannelTakesEffectAtTheNextCommand(t *testing.T) {
 	count(10, "edited for 7 of acme")
 	fetch()
 
-	// A new channel, and one that is edited while nobody speaks; its stream goes on.
+	// A new channel, and a channel that is edited while no command comes; its stream goes on.
 	edit(t, filepath.Join(lab, "app/channels/stream_channel.rb"), "sleep params", "sleep 0 * params")
 	c.MustPlay(t, `app> POST /broadcast {"stream":"news","message":1}`, `server> {"identifier":"`+stream+`","message":1}`)
 	os.WriteFile(filepath.Join(lab, "app/channels/fresh_channel.rb"),
@@ -94,13 +95,13 @@ func TestReloader_AnEditedChannelTakesEffectAtTheNextCommand(t *testing.T) {
 	c.MustPlay(t, `browser> {"command":"subscribe","identifier":"`+fresh+`"}`, `server> {"identifier":"`+fresh+`","message":{"fresh":true}}`,
 		`server> {"identifier":"`+fresh+`","type":"confirm_subscription"}`)
 
-	// The connection itself, edited.
+	// The connection class is edited.
 	edit(t, filepath.Join(lab, "app/channels/application_cable/connection.rb"), `record "disconnect"`, `record "edited disconnect"`)
 	c.MustPlay(t, "browser> (close 1000)", "server> (close 1000)", "server> (end)")
 	if err := w.App.Process.WaitFor(func() error {
 		text, err := w.App.Request("GET", "/events", "")
 		if err == nil && !strings.Contains(text, "edited disconnect") {
-			err = fmt.Errorf("it is not among the events: %s", text)
+			err = fmt.Errorf("no edited disconnect among the events: %s", text)
 		}
 		return err
 	}); err != nil {
@@ -108,7 +109,7 @@ func TestReloader_AnEditedChannelTakesEffectAtTheNextCommand(t *testing.T) {
 	}
 }
 
-// copyLab makes a copy that a test may edit.
+// copyLab returns a copy of the lab application that a test may edit.
 func copyLab(t *testing.T) string {
 	folder := filepath.Join(t.TempDir(), "lab")
 	if err := os.CopyFS(folder, os.DirFS(stage.ProjectRoot+"/testdata/lab")); err != nil {
@@ -117,17 +118,17 @@ func copyLab(t *testing.T) string {
 	return folder
 }
 
-// edit changes a file as an editor does.
-func edit(t *testing.T, file, old, new string) {
+// edit replaces text in a file.
+func edit(t *testing.T, file, from, to string) {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(string(text), old) {
-		t.Fatalf("%s has no %q", file, old)
+	if !strings.Contains(string(text), from) {
+		t.Fatalf("%s has no %q", file, from)
 	}
-	if err := os.WriteFile(file, []byte(strings.Replace(string(text), old, new, 1)), 0o644); err != nil {
+	if err := os.WriteFile(file, []byte(strings.Replace(string(text), from, to, 1)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -10,9 +10,10 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// TestRestart_OfAnAppThatCountsInAProcess: behind catenary browsers stay when Rails restarts, and a process that has not seen
-// them come then sees them go. With backend.restart: reconnect all come back, and it is as natively.
-func TestRestart_OfAnAppThatCountsInAProcess(t *testing.T) {
+// Behind catenary browsers stay connected when Rails restarts: a process that has not seen them
+// subscribe sees them unsubscribe. With `backend.restart: reconnect` all browsers reconnect, as
+// natively.
+func TestRestart_CountersInAProcessNeedBrowsersToReconnect(t *testing.T) {
 	t.Parallel()
 	for server, want := range map[string]struct{ restarted, left, callbacks string }{
 		"rails":     {restarted: `{"hall":30}`, left: `{"hall":0}`, callbacks: "60 subscribed, 30 unsubscribed"},
@@ -28,9 +29,9 @@ func TestRestart_OfAnAppThatCountsInAProcess(t *testing.T) {
 				}
 				t.Cleanup(w.Close)
 				all := &crowd{t: t, world: w, browsers: make([]*stage.Browser, 30)}
-				all.come()
-				all.areCounted(`{"hall":30}`)
-				all.areHandedOver()
+				all.connect()
+				all.expectHeadcount(`{"hall":30}`)
+				all.awaitHandover()
 
 				if how == "stopped" {
 					w.App.Restart(t)
@@ -41,20 +42,20 @@ func TestRestart_OfAnAppThatCountsInAProcess(t *testing.T) {
 					}
 				}
 				if server != "catenary" {
-					all.areSentAway()
-					all.come()
+					all.expectReconnect()
+					all.connect()
 				}
-				all.areCounted(want.restarted)
-				all.leave()
-				all.areCounted(want.left)
-				all.areCalledBack(want.callbacks)
+				all.expectHeadcount(want.restarted)
+				all.unsubscribe()
+				all.expectHeadcount(want.left)
+				all.expectCallbacks(want.callbacks)
 			})
 		}
 	}
 }
 
-// TestRestart_AllCallbacksRunHoweverMuchChannelsRemember: more in all than a frame of a link may have.
-func TestRestart_AllCallbacksRunHoweverMuchChannelsRemember(t *testing.T) {
+// All states together are larger than a frame of a link may be.
+func TestRestart_AllCallbacksRunWhateverTheSizeOfTheState(t *testing.T) {
 	t.Parallel()
 	const browsers, channels = 50, 14
 	w, err := stage.StartWorld("catenary", "", "LAB_LOG="+filepath.Join(t.TempDir(), "events"))
@@ -93,7 +94,7 @@ func TestRestart_AllCallbacksRunHoweverMuchChannelsRemember(t *testing.T) {
 	}
 }
 
-// A crowd is in one room of HeadcountChannel.
+// A crowd is a number of browsers in one room of HeadcountChannel.
 type crowd struct {
 	t        *testing.T
 	world    *stage.World
@@ -102,7 +103,7 @@ type crowd struct {
 
 const headcountIdentifier = `{"channel":"HeadcountChannel","room":"hall"}`
 
-func (c *crowd) come() {
+func (c *crowd) connect() {
 	c.t.Helper()
 	for i := range c.browsers {
 		b, err := stage.Dial(c.world.Address, stage.Handshake("GET", "/cable", c.world.Address, nil))
@@ -115,7 +116,7 @@ func (c *crowd) come() {
 	for _, want := range []string{stage.Welcome, stage.Confirmation(headcountIdentifier)} {
 		for _, b := range c.browsers {
 			if e, ok := stage.NextFrame(b); !ok || e.Text != want {
-				c.t.Fatalf("got %s and not %s", e, want)
+				c.t.Fatalf("got %s, want %s", e, want)
 			}
 			if want == stage.Welcome {
 				b.Send(stage.Command("subscribe", headcountIdentifier, nil))
@@ -124,8 +125,9 @@ func (c *crowd) come() {
 	}
 }
 
-// areSentAway expects each to be told to reconnect, or natively to be dropped without a word.
-func (c *crowd) areSentAway() {
+// expectReconnect expects each browser to get a disconnect, or natively only the end of its
+// connection.
+func (c *crowd) expectReconnect() {
 	c.t.Helper()
 	for _, b := range c.browsers {
 		e, ok := stage.NextFrame(b)
@@ -136,31 +138,31 @@ func (c *crowd) areSentAway() {
 			e, ok = stage.NextFrame(b)
 		}
 		if !ok || e.Kind == "text" {
-			c.t.Fatalf("it goes on: %s", e)
+			c.t.Fatalf("the connection goes on: %s", e)
 		}
 		b.Close()
 	}
 }
 
-// areHandedOver waits until a kill of Rails would take nothing along.
-func (c *crowd) areHandedOver() {
+// awaitHandover waits until catenary has the state of all connections.
+func (c *crowd) awaitHandover() {
 	c.t.Helper()
 	if c.world.Catenary == nil {
 		return
 	}
 	e := &stage.Edge{T: c.t, Nodes: []*stage.Catenary{c.world.Catenary}}
 	if !stage.Await(func() bool { return e.Scrape().Gauge("catenary_connections_stale") == 0 }) {
-		c.t.Fatal("Rails does not hand over its state")
+		c.t.Fatal("Rails does not hand over the state")
 	}
 }
 
-func (c *crowd) leave() {
+func (c *crowd) unsubscribe() {
 	for _, b := range c.browsers {
 		b.Send(stage.Command("unsubscribe", headcountIdentifier, nil))
 	}
 }
 
-func (c *crowd) areCounted(want string) {
+func (c *crowd) expectHeadcount(want string) {
 	c.t.Helper()
 	var got string
 	var err error
@@ -168,12 +170,12 @@ func (c *crowd) areCounted(want string) {
 		got, err = c.world.App.Request("GET", "/headcount", "")
 		return err == nil && got == want
 	}) {
-		c.t.Fatalf("counted are %s and not %s: %v", got, want, err)
+		c.t.Fatalf("the headcount is %s, want %s: %v", got, want, err)
 	}
 }
 
-// areCalledBack looks at the callbacks that have run, in all processes that there were.
-func (c *crowd) areCalledBack(want string) {
+// expectCallbacks counts the callbacks that have run in all processes, old and new.
+func (c *crowd) expectCallbacks(want string) {
 	c.t.Helper()
 	var got string
 	if !stage.Await(func() bool {
@@ -188,6 +190,6 @@ func (c *crowd) areCalledBack(want string) {
 		got = fmt.Sprintf("%d subscribed, %d unsubscribed", ran["subscribed "+headcountIdentifier], ran["unsubscribed "+headcountIdentifier])
 		return got == want
 	}) {
-		c.t.Fatalf("%s and not %s", got, want)
+		c.t.Fatalf("ran %s, want %s", got, want)
 	}
 }

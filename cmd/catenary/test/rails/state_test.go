@@ -9,8 +9,8 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// TestState_WhatCannotBeKeptIsNamedOnce: an operator learns which variable of which channel a rebuilt object will lack.
-func TestState_WhatCannotBeKeptIsNamedOnce(t *testing.T) {
+// An operator learns which variable of which channel a rebuilt object will lack.
+func TestState_AVariableThatCannotBeKeptIsLoggedOnce(t *testing.T) {
 	t.Parallel()
 	w, err := stage.StartWorld("catenary", "")
 	if err != nil {
@@ -27,11 +27,11 @@ func TestState_WhatCannotBeKeptIsNamedOnce(t *testing.T) {
 		b.Send(stage.Command("subscribe", identifier, nil))
 		for _, want := range []string{`{"type":"welcome"}`, stage.Confirmation(identifier)} {
 			if e, ok := stage.NextFrame(b); !ok || e.Text != want {
-				t.Fatalf("got %s and not %s", e, want)
+				t.Fatalf("got %s, want %s", e, want)
 			}
 		}
 	}
-	if err := w.Catenary.Process.WaitFor(func() error { return stage.Says(w.Catenary.Process, "@waiting") }); err != nil {
+	if err := w.Catenary.Process.WaitFor(func() error { return stage.Wrote(w.Catenary.Process, "@waiting") }); err != nil {
 		t.Error(err)
 	}
 	log := w.Catenary.Process.Output.String()
@@ -42,9 +42,9 @@ func TestState_WhatCannotBeKeptIsNamedOnce(t *testing.T) {
 	}
 }
 
-// TestState_OutlivesARestartOfRails: the objects are rebuilt in the new process, and nobody is disconnected. Rails
-// stops right after the last change.
-func TestState_OutlivesARestartOfRails(t *testing.T) {
+// The new process rebuilds the objects, and no browser is disconnected. Rails stops right after the
+// last change.
+func TestState_SurvivesARestartOfRails(t *testing.T) {
 	t.Parallel()
 	w, err := stage.StartWorld("catenary", "")
 	if err != nil {
@@ -71,7 +71,7 @@ func TestState_OutlivesARestartOfRails(t *testing.T) {
 		for _, b := range browsers {
 			for _, frame := range want {
 				if e, ok := stage.NextFrame(b); !ok || !strings.Contains(e.Text, frame) {
-					t.Fatalf("got %s and not %s", e, frame)
+					t.Fatalf("got %s, want %s", e, frame)
 				}
 			}
 		}
@@ -86,15 +86,15 @@ func TestState_OutlivesARestartOfRails(t *testing.T) {
 	for _, b := range browsers {
 		b.Close()
 	}
-	var ends []string
+	var disconnects []string
 	if !stage.Await(func() bool {
 		events, err := w.App.Events("1", stage.Events)
 		if err != nil {
 			t.Fatal(err)
 		}
-		ends = slices.DeleteFunc(events, func(event string) bool { return event != "disconnect" })
-		return len(ends) == len(browsers)
+		disconnects = slices.DeleteFunc(events, func(event string) bool { return event != "disconnect" })
+		return len(disconnects) == len(browsers)
 	}) {
-		t.Fatalf("%d of %d ends were told", len(ends), len(browsers))
+		t.Fatalf("disconnect ran for %d of %d connections", len(disconnects), len(browsers))
 	}
 }

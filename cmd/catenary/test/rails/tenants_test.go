@@ -8,20 +8,20 @@ import (
 )
 
 const (
-	member    = `{"channel":"MemberChannel","colleague":8}`
-	who       = `{"user":"7 of acme","colleague":"8 of acme","tenant":"acme"}`
-	comesBack = `{"type":"disconnect","reason":"server_restart","reconnect":true}`
+	member        = `{"channel":"MemberChannel","colleague":8}`
+	whoAnswer     = `{"user":"7 of acme","colleague":"8 of acme","tenant":"acme"}`
+	serverRestart = `{"type":"disconnect","reason":"server_restart","reconnect":true}`
 )
 
-// A tenantBrowser belongs to a tenant that callbacks of the app's connection switch to.
+// A tenantBrowser belongs to a tenant, which callbacks of the app's connection switch to.
 type tenantBrowser struct {
 	*stage.Browser
 	t *testing.T
 	w *stage.World
 }
 
-// subscribed opens a connection and subscribes to a channel.
-func subscribed(t *testing.T, server, query, identifier string) tenantBrowser {
+// connectAndSubscribe connects to a new server and subscribes to a channel.
+func connectAndSubscribe(t *testing.T, server, query, identifier string) tenantBrowser {
 	t.Helper()
 	w, err := stage.StartWorld(server, "own")
 	if err != nil {
@@ -40,7 +40,8 @@ func subscribed(t *testing.T, server, query, identifier string) tenantBrowser {
 	return one
 }
 
-// asMemberOf is the query of a member of a tenant. Until Rails 7.1 nothing surrounds commands but an overridden method of Rails' own.
+// asMemberOf returns the query of a tenant's member. Before Rails 7.1 there is no callback around
+// commands, only an overridden method of Rails.
 func asMemberOf(tenant string) string {
 	if around := (stage.Condition{Operator: ">=", Version: 7.1}); around.Holds(stage.RailsVersion()) {
 		return "uid=7&tenant=" + tenant + "&mode=member&switch=command"
@@ -51,24 +52,25 @@ func asMemberOf(tenant string) string {
 func (b tenantBrowser) expect(want string) {
 	b.t.Helper()
 	if e, ok := stage.NextFrame(b.Browser); !ok || e.Text != want {
-		b.t.Fatalf("got %s and not %s", e, want)
+		b.t.Fatalf("got %s, want %s", e, want)
 	}
 }
 
-// asks performs an action, to which this is the answer.
-func (b tenantBrowser) asks(identifier, action, want string) {
+// performAndExpect performs an action and expects this frame.
+func (b tenantBrowser) performAndExpect(identifier, action, want string) {
 	b.t.Helper()
 	b.Send(stage.Command("message", identifier, `{"action":"`+action+`"}`))
 	b.expect(want)
 }
 
-// isLost: the browser is told to come back, and the app has seen no error of its own.
-func (b tenantBrowser) isLost(why string) {
+// expectLost expects the connection to close for a reason that catenary logs, and no error in the
+// app's log.
+func (b tenantBrowser) expectLost(reason string) {
 	b.t.Helper()
 	if e, ok := b.Next(); !ok || !strings.HasPrefix(e.String(), "(close") {
 		b.t.Errorf("got %s after the disconnect", e)
 	}
-	if err := b.w.Catenary.Process.WaitFor(func() error { return stage.Says(b.w.Catenary.Process, why) }); err != nil {
+	if err := b.w.Catenary.Process.WaitFor(func() error { return stage.Wrote(b.w.Catenary.Process, reason) }); err != nil {
 		b.t.Error(err)
 	}
 	for line := range strings.Lines(b.w.App.Process.Output.String()) {
@@ -78,48 +80,48 @@ func (b tenantBrowser) isLost(why string) {
 	}
 }
 
-// TestState_IsOfTheTenantAfterARestartOfRails: not of another one that has the same ids.
-func TestState_IsOfTheTenantAfterARestartOfRails(t *testing.T) {
+// Another tenant has records with the same ids.
+func TestState_IsRestoredWithinItsTenant(t *testing.T) {
 	t.Parallel()
-	b := subscribed(t, "catenary", asMemberOf("acme"), member)
-	b.asks(member, "who", stage.MessageFor(member, who))
+	b := connectAndSubscribe(t, "catenary", asMemberOf("acme"), member)
+	b.performAndExpect(member, "who", stage.MessageFor(member, whoAnswer))
 	b.w.App.Restart(t)
-	b.asks(member, "who", stage.MessageFor(member, who))
+	b.performAndExpect(member, "who", stage.MessageFor(member, whoAnswer))
 }
 
-// TestState_OfARecordThatIsGone: Rails has it in memory as long as the connection lasts. Who has to look it up has the browser
-// reconnect, and so Rails asks the database again.
-func TestState_OfARecordThatIsGone(t *testing.T) {
+// Rails keeps the record in memory as long as the connection lives. When objects are rebuilt, the
+// record must be looked up: the browser reconnects, and the app decides again.
+func TestState_ADeletedRecordEndsOnlyARebuiltConnection(t *testing.T) {
 	t.Parallel()
 	for server, want := range map[string]string{
-		"rails":    stage.MessageFor(member, who),
-		"catenary": stage.MessageFor(member, who),
-		"rebuilt":  comesBack,
+		"rails":    stage.MessageFor(member, whoAnswer),
+		"catenary": stage.MessageFor(member, whoAnswer),
+		"rebuilt":  serverRestart,
 	} {
 		for id, name := range map[string]string{"7": "@user", "8": "@colleague"} {
 			t.Run(server+" "+name, func(t *testing.T) {
 				t.Parallel()
-				b := subscribed(t, server, asMemberOf("acme"), member)
+				b := connectAndSubscribe(t, server, asMemberOf("acme"), member)
 				if err := b.w.App.Ask(`POST /dismiss {"id":` + id + `}`); err != nil {
 					t.Fatal(err)
 				}
-				b.asks(member, "who", want)
+				b.performAndExpect(member, "who", want)
 				if server == "rebuilt" {
-					b.isLost(name + " is lost")
+					b.expectLost(name + " is lost")
 				}
 			})
 		}
 	}
 }
 
-// TestState_OfAnIdentifierThatCannotBeKept: after a restart the browser is told to come back, and the app's callbacks run.
-func TestState_OfAnIdentifierThatCannotBeKept(t *testing.T) {
+// After a restart the browser must reconnect, and the app's callbacks run.
+func TestState_AnIdentifierThatCannotBeKeptEndsTheConnectionAtARestart(t *testing.T) {
 	t.Parallel()
-	b := subscribed(t, "catenary", "mode=lock", echo)
-	b.asks(echo, "nul", stage.MessageFor(echo, "null"))
+	b := connectAndSubscribe(t, "catenary", "mode=lock", echo)
+	b.performAndExpect(echo, "nul", stage.MessageFor(echo, "null"))
 	b.w.App.Restart(t)
-	b.asks(echo, "nul", comesBack)
-	b.isLost("@user is lost: it cannot be serialized")
+	b.performAndExpect(echo, "nul", serverRestart)
+	b.expectLost("@user is lost: it cannot be serialized")
 	if err := b.w.App.AwaitEvents("", stage.Events, []string{"unsubscribed " + echo, "disconnect"}); err != nil {
 		t.Error(err)
 	}

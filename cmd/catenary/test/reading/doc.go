@@ -1,3 +1,2 @@
-// Package reading compares what Go reads of a browser's bytes with what Ruby reads
-// of the same.
+// Package reading compares how Go and Ruby parse the same bytes from a browser.
 package reading

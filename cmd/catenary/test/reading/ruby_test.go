@@ -18,10 +18,10 @@ import (
 	"github.com/catenary-cable/catenary/protocol"
 )
 
-// What catenary decides from a browser's bytes it must read as Ruby reads them, or leave to Ruby. These compare both readings of
-// the same bytes.
+// When catenary decides something from a browser's bytes, it must read them as Ruby does, or leave
+// the decision to Ruby. These fuzz tests compare both readings.
 
-// ruby is one long-lived process that reads as Rails does.
+// ruby is a long-lived process that parses as Rails does.
 var ruby = struct {
 	sync.Mutex
 	in  io.Writer
@@ -58,16 +58,18 @@ while line = $stdin.gets
 end
 `
 
-// rubys is what Ruby has read. Nil is what is no text.
-type rubys struct {
+// rubyReading is what Ruby has parsed; nil is what is not a valid string.
+type rubyReading struct {
 	Read                       bool
 	Why                        string
 	Command, Identifier, Token *string
 }
 
-func (r rubys) is(found *string, want string) bool { return r.Read && found != nil && *found == want }
+func (r rubyReading) is(found *string, want string) bool {
+	return r.Read && found != nil && *found == want
+}
 
-func asRuby(t *testing.T, kind, bytes string) (read rubys) {
+func readAsRuby(t *testing.T, kind, bytes string) (read rubyReading) {
 	t.Helper()
 	ruby.Lock()
 	defer ruby.Unlock()
@@ -83,14 +85,14 @@ func asRuby(t *testing.T, kind, bytes string) (read rubys) {
 			t.Fatal(err)
 		}
 		if err := command.Start(); err != nil {
-			t.Skipf("there is no Ruby: %v", err)
+			t.Skipf("Ruby is missing: %v", err)
 		}
-		ruby.in, ruby.out = in, bufio.NewReader(out) // it ends with our end of the pipe
+		ruby.in, ruby.out = in, bufio.NewReader(out) // Ruby exits when this process closes the pipe
 	}
 	io.WriteString(ruby.in, kind+" "+base64.StdEncoding.EncodeToString([]byte(bytes))+"\n")
 	line, err := ruby.out.ReadBytes('\n')
 	if err != nil {
-		t.Fatalf("Ruby has ended: %v", err)
+		t.Fatalf("Ruby has exited: %v", err)
 	}
 	if err := json.Unmarshal(line, &read); err != nil {
 		t.Fatalf("%s: %v", line, err)
@@ -112,18 +114,18 @@ func FuzzCommandAsRuby(f *testing.F) {
 	words := map[protocol.Kind]string{protocol.Subscribe: "subscribe", protocol.Unsubscribe: "unsubscribe", protocol.Perform: "message"}
 	f.Fuzz(func(t *testing.T, text string) {
 		if !utf8.ValidString(text) {
-			return // the socket lets none through
+			return // the socket rejects invalid UTF-8
 		}
 		got := protocol.ParseCommand([]byte(text))
 		if got.Kind == protocol.Unknown {
-			return // Rails says what it is
+			return // Rails decides
 		}
-		read := asRuby(t, "command", text)
+		read := readAsRuby(t, "command", text)
 		if read.Why == "JSON::NestingError" || read.Why == "JSON::ParserError" && strings.Count(text, "[")+strings.Count(text, "{") > 100 {
-			return // nothing becomes of it there
+			return // Ruby rejects it, and Rails ignores the command
 		}
 		if !read.is(read.Command, words[got.Kind]) || !read.is(read.Identifier, got.Identifier) {
-			t.Errorf("%q is %s about %q, and Ruby reads %+v", text, words[got.Kind], got.Identifier, read)
+			t.Errorf("%q: Go reads %s of %q, Ruby reads %+v", text, words[got.Kind], got.Identifier, read)
 		}
 	})
 }
@@ -141,9 +143,9 @@ func FuzzQueryAsRuby(f *testing.F) {
 		if err != nil {
 			return
 		}
-		read := asRuby(t, "query", query)
+		read := readAsRuby(t, "query", query)
 		if read.Read && utf8.ValidString(got) && !read.is(read.Token, got) {
-			t.Errorf("%q has the token %q, and Ruby reads %+v", query, got, read)
+			t.Errorf("%q: Go reads the token %q, Ruby reads %+v", query, got, read)
 		}
 	})
 }
@@ -158,15 +160,15 @@ func FuzzCookieAsRuby(f *testing.F) {
 	places := token.Places{Cookie: "token"}
 	f.Fuzz(func(t *testing.T, cookie string) {
 		if strings.ContainsAny(cookie, "\r\n\x00") {
-			return // net/http lets none through
+			return // net/http rejects these
 		}
 		got, err := places.Find(&http.Request{URL: &url.URL{}, Header: http.Header{"Cookie": {cookie}}})
 		if err != nil {
 			return
 		}
-		read := asRuby(t, "cookie", cookie)
+		read := readAsRuby(t, "cookie", cookie)
 		if utf8.ValidString(got) && !read.is(read.Token, got) {
-			t.Errorf("%q has the token %q, and Ruby reads %+v", cookie, got, read)
+			t.Errorf("%q: Go reads the token %q, Ruby reads %+v", cookie, got, read)
 		}
 	})
 }

@@ -12,16 +12,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// FreeAddress is an address on loopback where nothing listens, below the ports that the kernel gives to clients. Puma
-// takes seconds to listen on its own, so none is given twice, here or in another test process.
+// FreeAddress returns a loopback address where nothing listens, below the ephemeral ports. It never
+// returns an address twice, in this process or in another test process, because Puma takes seconds
+// to start listening.
 func FreeAddress() string {
 	for {
 		port := 20000 + rand.IntN(12000)
 		address := fmt.Sprintf("127.0.0.1:%d", port)
-		if _, again := addresses.LoadOrStore(address, true); again || !claim(port) {
+		if _, taken := addresses.LoadOrStore(address, true); taken || !claim(port) {
 			continue
 		}
-		syscall.ForkLock.RLock() // or a process that is just being started would have the listener too, for a moment
+		syscall.ForkLock.RLock() // a process forked now would inherit the listener
 		listener, err := net.Listen("tcp", address)
 		if err == nil {
 			listener.Close()
@@ -35,13 +36,13 @@ func FreeAddress() string {
 
 var addresses sync.Map
 
-// claim keeps a port from other test processes for as long as this one runs.
+// claim locks a port against other test processes until this process exits.
 func claim(port int) bool {
 	lock := unix.Flock_t{Type: unix.F_WRLCK, Start: int64(port), Len: 1}
 	return unix.FcntlFlock(claims().Fd(), unix.F_SETLK, &lock) == nil
 }
 
-// claims is a file of which each byte stands for a port.
+// claims is a lock file in which each byte stands for a port.
 var claims = sync.OnceValue(func() *os.File {
 	file, err := os.OpenFile(filepath.Join(sharedFolder(), "ports"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

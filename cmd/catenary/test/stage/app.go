@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// RailsVersion is the Rails that the tests run against: the checkout RAILS_SOURCE, or RAILS=6.1 (the default) or 7.2.
+// RailsVersion returns the version of Rails under test: that of the checkout RAILS_SOURCE, or
+// RAILS, 6.1 by default.
 func RailsVersion() string {
 	if source := os.Getenv("RAILS_SOURCE"); source != "" {
 		return versionOf(source)
@@ -24,7 +25,7 @@ func RailsVersion() string {
 	return "6.1"
 }
 
-// versionOf reads the version of a checkout of Rails, as "8.1".
+// versionOf reads the version of a Rails checkout, such as "8.1".
 func versionOf(source string) string {
 	text, err := os.ReadFile(source + "/RAILS_VERSION")
 	if err != nil {
@@ -35,41 +36,48 @@ func versionOf(source string) string {
 	return major + "." + minor
 }
 
-// An App is one of the Rails applications in testdata under Puma. It keeps its address when it is restarted.
+// An App is a Rails application from testdata under Puma. It keeps its address over a restart.
 type App struct {
 	Address string
 	folder  string
 	Env     []string
-	Binds   []string // of Puma, besides the address
+	Binds   []string // more addresses for Puma to listen on
 	Process *Process
 }
 
-// StartApp starts testdata/folder. With the gem it is the backend of a catenary, without it native Action Cable. It waits its
-// turn to boot; a restart does not, for its test has begun.
+// StartApp starts testdata/folder: with the gem as a backend for catenary, without it as native
+// Action Cable. It waits for its turn to boot; Up does not.
 func StartApp(folder string, withGem bool, env ...string) (*App, error) {
 	a := NewApp(folder, withGem, env...)
 	return a, a.Boot()
 }
 
-// NewApp is an application that has not been started.
+// NewApp returns an application that has not been started.
 func NewApp(folder string, withGem bool, env ...string) *App {
-	env = append([]string{"RAILS=" + RailsVersion(), "SECRET_KEY_BASE=" + SecretKeyBase, "LAB_LOG_LEVEL=info"}, env...)
-	if withGem {
-		env = append(env, "RUBYLIB="+ProjectRoot+"/rpc/rails/lib")
-	}
-	return &App{Address: FreeAddress(), folder: folder, Env: env}
+	return &App{Address: FreeAddress(), folder: folder, Env: RailsEnv(withGem, env...)}
 }
 
-// Boot is Up in turn with the other tests.
+// RailsEnv returns the environment of an application under test, with or without the gem.
+func RailsEnv(withGem bool, env ...string) []string {
+	all := []string{"RAILS=" + RailsVersion(), "SECRET_KEY_BASE=" + SecretKeyBase, "LAB_LOG_LEVEL=info"}
+	if withGem {
+		all = append(all, "RUBYLIB="+ProjectRoot+"/rpc/rails/lib")
+	}
+	return append(all, env...)
+}
+
+// Boot waits for a turn to boot and calls Up.
 func (a *App) Boot() error {
-	defer BootTurn()()
+	release := BootTurn()
+	defer release()
 	return a.Up()
 }
 
-// BootTurn waits until few enough applications boot. The caller, who boots one, gives the turn back.
-func BootTurn() (giveBack func()) { return takeTurn("boot", bootsAtOnce) }
+// BootTurn waits until fewer than bootsAtOnce applications are booting. The caller boots one and
+// then calls release.
+func BootTurn() (release func()) { return takeTurn("boot", bootsAtOnce) }
 
-// SecretKeyBase is the one of the application, and so what catenary signs its calls with.
+// SecretKeyBase is the application's secret, with which catenary signs its calls.
 var SecretKeyBase = strings.Repeat("0123456789abcdef", 8)
 
 // Up starts Puma at the address of the app and waits until it answers.
@@ -91,10 +99,20 @@ func (a *App) Up() (err error) {
 	})
 }
 
-// URL is where the app answers.
+// Getenv returns a variable of the app's environment, "" if it is not set.
+func (a *App) Getenv(name string) string {
+	for _, variable := range a.Env {
+		if value, found := strings.CutPrefix(variable, name+"="); found {
+			return value
+		}
+	}
+	return ""
+}
+
+// URL returns the base URL of the app.
 func (a *App) URL() string { return "http://" + a.Address }
 
-// Restart stops Puma as an operator does and starts it again.
+// Restart stops Puma with SIGTERM and starts it again.
 func (a *App) Restart(t *testing.T) {
 	t.Helper()
 	a.Process.Stop(t)
@@ -103,15 +121,16 @@ func (a *App) Restart(t *testing.T) {
 	}
 }
 
-// Close ends Puma: at first it is asked to, and then killed.
+// Close stops Puma with SIGTERM, and kills it after 3 seconds.
 func (a *App) Close() {
 	a.Process.Signal(syscall.SIGTERM)
-	if !a.Process.endsWithin(3 * time.Second) {
+	if !a.Process.exitsWithin(3 * time.Second) {
 		a.Process.Kill()
 	}
 }
 
-// Ask runs what stands behind "app>" as an HTTP request: "POST /broadcast {json}", or "GET /path => body".
+// Ask runs an "app>" step that is an HTTP request: "POST /broadcast {json}", or "GET /path =>
+// body".
 func (a *App) Ask(text string) error {
 	text, want, compare := strings.Cut(text, " => ")
 	method, rest, _ := strings.Cut(text, " ")
@@ -123,7 +142,8 @@ func (a *App) Ask(text string) error {
 	return err
 }
 
-// Request makes an HTTP request of the app and returns the body of the answer. A status of 300 or more is an error.
+// Request makes an HTTP request to the app and returns the body. A status of 300 or more is an
+// error.
 func (a *App) Request(method, path, body string) (string, error) {
 	request, err := http.NewRequest(method, a.URL()+path, strings.NewReader(body))
 	if err != nil {
@@ -132,23 +152,23 @@ func (a *App) Request(method, path, body string) (string, error) {
 	request.Header.Set("Content-Type", "application/json")
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return "", fmt.Errorf("ask the application: %w", err)
+		return "", fmt.Errorf("request to the app: %w", err)
 	}
 	defer response.Body.Close()
 	answer, err := io.ReadAll(response.Body)
 	if err == nil && response.StatusCode >= 300 {
-		err = fmt.Errorf("the application answered %s", response.Status)
+		err = fmt.Errorf("the app answered %s", response.Status)
 	}
 	return strings.TrimSpace(string(answer)), err
 }
 
-// Which callbacks are looked at.
+// Callbacks selects which of the callbacks that have run are compared.
 type Callbacks string
 
 const (
-	AllCallbacks  Callbacks = "callbacks" // before and after others too
-	Events        Callbacks = "events"    // the four that most applications write
-	ChannelEvents Callbacks = "channels"  // of these, those of channels: where tokens identify, connect and disconnect do not run
+	AllCallbacks  Callbacks = "callbacks" // all of them, before_ and after_ too
+	Events        Callbacks = "events"    // connect, disconnect, subscribed and unsubscribed
+	ChannelEvents Callbacks = "channels"  // subscribed and unsubscribed, for worlds without connect
 )
 
 func (c Callbacks) include(event string) bool {
@@ -161,7 +181,7 @@ func (c Callbacks) include(event string) bool {
 	return true
 }
 
-// Events are the callbacks of a user's connections and channels that have run so far, in order.
+// Events returns the callbacks that have run so far for a user, in order.
 func (a *App) Events(user string, which Callbacks) ([]string, error) {
 	text, err := a.Request("GET", "/events", "")
 	if err != nil {

@@ -15,25 +15,25 @@ import (
 	"time"
 )
 
-// A Browser is the far end of one cable connection, down to the bytes: unlike a WebSocket library it can also
-// break every rule of RFC 6455, which is what the transcripts about hostile input are for.
+// A Browser is one Action Cable client at the level of bytes. Unlike a WebSocket library it can
+// break every rule of RFC 6455, which transcripts with hostile input need.
 type Browser struct {
 	Conn     net.Conn
 	Response *http.Response
-	Body     string     // of a refusal
-	Heard    chan Event // what the server said, in order; closed at the end of the TCP connection
-	may      []string   // what may come besides, as transcripts write it
-	fences   int        // commands sent by Fence
+	Body     string     // of a rejected handshake
+	Events   chan Event // what the server sent, in order; closed when the TCP connection ends
+	optional []string   // lines that the server may send, as transcripts write them
+	fences   int        // number of commands that Fence has sent
 	dialled  time.Time
 	key      string // Sec-WebSocket-Key
 
-	writing sync.Mutex
-	deaf    bool // does not answer the server's close frame
+	writing      sync.Mutex
+	ignoresClose bool // does not answer the server's close frame
 }
 
-// An Event is one thing that a server said.
+// An Event is one message or control frame from the server, or the end of the connection.
 type Event struct {
-	Kind string // text, binary, ping, pong, close
+	Kind string // text, binary, ping, pong, close, end
 	Text string // for close: the code and, after a space, the reason
 	At   time.Time
 }
@@ -53,11 +53,11 @@ const (
 	OpPong   = 0xA
 )
 
-// Dial makes the handshake of request with the server at address. The request goes out as written; headers keep
+// Dial sends a handshake to the server at address. It sends the request as written, so headers keep
 // their case and order.
 func Dial(address, request string) (*Browser, error) { return DialFrom("", address, request) }
 
-// DialFrom does so from an address of this machine's, "" for any.
+// DialFrom is Dial from a local address, "" for any.
 func DialFrom(from, address, request string) (*Browser, error) {
 	dialled := time.Now()
 	conn, err := Connect(from, address)
@@ -79,19 +79,19 @@ func DialFrom(from, address, request string) (*Browser, error) {
 	conn.SetDeadline(time.Time{})
 	_, key, _ := strings.Cut(request, "\r\nSec-WebSocket-Key: ")
 	key, _, _ = strings.Cut(key, "\r\n")
-	b := &Browser{Conn: conn, dialled: dialled, key: key, Response: response, Heard: make(chan Event, 8192)}
+	b := &Browser{Conn: conn, dialled: dialled, key: key, Response: response, Events: make(chan Event, 8192)}
 	if response.StatusCode != http.StatusSwitchingProtocols {
 		body, _ := io.ReadAll(response.Body)
 		b.Body = string(body)
 		conn.Close()
-		close(b.Heard)
+		close(b.Events)
 		return b, nil
 	}
 	go b.listen(reader)
 	return b, nil
 }
 
-// Connect makes a TCP connection from an address of this machine's, of which loopback has many; "" is any.
+// Connect opens a TCP connection from a local address, "" for any. Loopback has many addresses.
 func Connect(from, address string) (net.Conn, error) {
 	dialer := net.Dialer{Timeout: Patience}
 	if from != "" {
@@ -101,7 +101,7 @@ func Connect(from, address string) (net.Conn, error) {
 }
 
 func (b *Browser) listen(reader *bufio.Reader) {
-	defer close(b.Heard)
+	defer close(b.Events)
 	for {
 		op, payload, err := ReadFrame(reader)
 		if err != nil {
@@ -110,17 +110,17 @@ func (b *Browser) listen(reader *bufio.Reader) {
 		now := time.Now()
 		switch op {
 		case OpText:
-			b.Heard <- Event{"text", string(payload), now}
+			b.Events <- Event{"text", string(payload), now}
 		case OpBinary:
-			b.Heard <- Event{"binary", string(payload), now}
+			b.Events <- Event{"binary", string(payload), now}
 		case OpPing:
-			b.Heard <- Event{"ping", string(payload), now}
+			b.Events <- Event{"ping", string(payload), now}
 			b.Write(OpPong, payload)
 		case OpPong:
-			b.Heard <- Event{"pong", string(payload), now}
+			b.Events <- Event{"pong", string(payload), now}
 		case OpClose:
-			b.Heard <- Event{"close", closeText(payload), now}
-			if !b.deaf {
+			b.Events <- Event{"close", closeText(payload), now}
+			if !b.ignoresClose {
 				b.Write(OpClose, payload)
 			}
 		}
@@ -134,20 +134,20 @@ func closeText(payload []byte) string {
 	return strings.TrimSpace(fmt.Sprintf("%d %s", binary.BigEndian.Uint16(payload), payload[2:]))
 }
 
-// ClosePayload is the payload of a close frame.
+// ClosePayload returns the payload of a close frame.
 func ClosePayload(code int, reason string) []byte {
 	return append(binary.BigEndian.AppendUint16(nil, uint16(code)), reason...)
 }
 
-// Send writes a text frame, masked as browsers mask.
+// Send writes a masked text frame.
 func (b *Browser) Send(text string) error { return b.Write(OpText, []byte(text)) }
 
-// Write writes a frame, masked as browsers mask.
+// Write writes a masked frame.
 func (b *Browser) Write(op byte, payload []byte) error {
 	return b.WriteRaw(MaskedFrame(0x80|op, payload))
 }
 
-// WriteRaw writes bytes, which need not be a frame.
+// WriteRaw writes any bytes, valid frame or not.
 func (b *Browser) WriteRaw(bytes []byte) error {
 	b.writing.Lock()
 	defer b.writing.Unlock()
@@ -156,22 +156,24 @@ func (b *Browser) WriteRaw(bytes []byte) error {
 	return err
 }
 
-// Next waits for the next thing the server says. At the end of the TCP connection the kind is "end".
+// Next waits for the next event. It returns an event of kind "end" after the TCP connection has
+// ended, and false when Patience is over.
 func (b *Browser) Next() (Event, bool) {
 	select {
-	case e, open := <-b.Heard:
-		return heard(e, open), true
+	case e, open := <-b.Events:
+		return orEnd(e, open), true
 	case <-time.After(Patience):
 		return Event{}, false
 	}
 }
 
-// Said is the next thing the server has said already, pings left out.
-func (b *Browser) Said() (Event, bool) {
+// Poll returns the next event that has arrived already, except Action Cable's pings.
+func (b *Browser) Poll() (Event, bool) {
 	for {
 		select {
-		case e, open := <-b.Heard:
-			if e = heard(e, open); !IsPing(e) {
+		case e, open := <-b.Events:
+			e = orEnd(e, open)
+			if !IsPing(e) {
 				return e, true
 			}
 		default:
@@ -180,23 +182,24 @@ func (b *Browser) Said() (Event, bool) {
 	}
 }
 
-func heard(e Event, open bool) Event {
+func orEnd(e Event, open bool) Event {
 	if !open {
 		return Event{Kind: "end", At: time.Now()}
 	}
 	return e
 }
 
-// Ignore reads what the server says and forgets it.
-func (b *Browser) Ignore() {
-	for range b.Heard {
+// Discard reads and drops events until the connection ends.
+func (b *Browser) Discard() {
+	for range b.Events {
 	}
 }
 
-// Close ends TCP without a close frame.
+// Close closes the TCP connection without a close frame.
 func (b *Browser) Close() { b.Conn.Close() }
 
-// MaskedFrame is a frame as browsers send it. first is its first byte: FIN, the reserved bits and the opcode.
+// MaskedFrame returns a frame as browsers send it. first holds FIN, the reserved bits and the
+// opcode.
 func MaskedFrame(first byte, payload []byte) []byte {
 	frame := []byte{first}
 	switch n := len(payload); {
@@ -215,7 +218,7 @@ func MaskedFrame(first byte, payload []byte) []byte {
 	return frame
 }
 
-// ReadFrame reads a message of one frame or several from a server.
+// ReadFrame reads one message from a server, in one frame or several.
 func ReadFrame(reader *bufio.Reader) (op byte, payload []byte, err error) {
 	for {
 		var head [2]byte
@@ -245,10 +248,10 @@ func ReadFrame(reader *bufio.Reader) (op byte, payload []byte, err error) {
 	}
 }
 
-// WebSocketKey is what handshakes have as their Sec-WebSocket-Key.
+// WebSocketKey is the Sec-WebSocket-Key of all handshakes.
 const WebSocketKey = "dGhlIHNhbXBsZSBub25jZQ=="
 
-// webSocketAccept is what RFC 6455 wants as the answer to a key.
+// webSocketAccept returns the answer to a key that RFC 6455 demands.
 func webSocketAccept(key string) string {
 	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	return base64.StdEncoding.EncodeToString(sum[:])
@@ -257,13 +260,14 @@ func webSocketAccept(key string) string {
 // IsPing reports whether this is one of Action Cable's pings.
 func IsPing(e Event) bool { return e.Kind == "text" && strings.HasPrefix(e.Text, `{"type":"ping"`) }
 
-// NextFrame waits for the next thing that is no ping.
+// NextFrame waits for the next event that is not one of Action Cable's pings.
 func NextFrame(b *Browser) (Event, bool) {
 	deadline := time.After(Patience)
 	for {
 		select {
-		case e, open := <-b.Heard:
-			if e = heard(e, open); !IsPing(e) {
+		case e, open := <-b.Events:
+			e = orEnd(e, open)
+			if !IsPing(e) {
 				return e, true
 			}
 		case <-deadline:
@@ -274,28 +278,28 @@ func NextFrame(b *Browser) (Event, bool) {
 
 const fence = `{"channel":"FenceChannel"}`
 
-// Fence sends further commands and returns what the server says before it has answered them, pings left out. Behind catenary
-// one would do: nothing more can come of the commands before it. Natively it can, for Rails runs commands side by side; so
-// there are a few, one after the other.
-func (b *Browser) Fence() (said []Event, err error) {
+// Fence sends further commands and returns the events before their answers, except pings. After it,
+// nothing more can come from earlier commands. One command would be enough behind catenary; Rails
+// runs commands concurrently, so Fence sends several, each after the answer to the one before.
+func (b *Browser) Fence() (events []Event, err error) {
 	await := func(answer string) error {
 		for {
 			e, ok := NextFrame(b)
 			switch {
 			case !ok:
-				return errors.New("a further command is not answered")
+				return errors.New("no answer to a further command")
 			case e.Kind == "end":
-				return errors.New("the connection has ended")
+				return errors.New("the connection ended")
 			case e.Text == answer:
 				return nil
 			}
-			said = append(said, e)
+			events = append(events, e)
 		}
 	}
 	if b.fences == 0 {
 		b.Send(Command("subscribe", fence, nil))
 		if err := await(Confirmation(fence)); err != nil {
-			return said, err
+			return events, err
 		}
 	}
 	for range 3 {
@@ -303,29 +307,29 @@ func (b *Browser) Fence() (said []Event, err error) {
 		data := fmt.Sprintf(`{"action":"echo","n":%d}`, b.fences)
 		b.Send(Command("message", fence, data))
 		if err := await(MessageFor(fence, data)); err != nil {
-			return said, err
+			return events, err
 		}
 	}
-	return said, nil
+	return events, nil
 }
 
-// IsQuiet is nil if the server says nothing until it has answered a further command.
-func (b *Browser) IsQuiet() error {
-	said, err := b.Fence()
-	if err == nil && len(said) > 0 {
-		err = fmt.Errorf("got %s", Short(said[0].String()))
+// CheckQuiet returns an error if the server sends anything before it answers a further command.
+func (b *Browser) CheckQuiet() error {
+	events, err := b.Fence()
+	if err == nil && len(events) > 0 {
+		err = fmt.Errorf("got %s", Short(events[0].String()))
 	}
 	return err
 }
 
-// Awaits reports whether a text with these words comes.
-func (b *Browser) Awaits(words string) bool {
+// WaitForText waits for an event that contains text, and reports whether one came.
+func (b *Browser) WaitForText(text string) bool {
 	for {
 		e, ok := b.Next()
 		if !ok || e.Kind == "end" {
 			return false
 		}
-		if strings.Contains(e.Text, words) {
+		if strings.Contains(e.Text, text) {
 			return true
 		}
 	}

@@ -11,15 +11,15 @@ import (
 	"testing"
 )
 
-// A CallCounter sits between catenary and Rails, and counts calls, and the commands of browsers: those that go over links,
-// whose frames it reads, and those by POST.
+// A CallCounter is a proxy between catenary and Rails. It counts calls, and the browsers' commands
+// in them, over links and in POST requests.
 type CallCounter struct {
 	mu    sync.Mutex
 	all   int            // calls about connections
 	calls map[string]int // by command
 }
 
-// CountCalls returns the application as seen through a counter.
+// CountCalls returns a counter in front of an app, and the app as seen through it.
 func CountCalls(t *testing.T, a *App) (*CallCounter, *App) {
 	c := &CallCounter{calls: map[string]int{}}
 	listener, err := net.Listen("tcp", FreeAddress())
@@ -48,7 +48,7 @@ func CountCalls(t *testing.T, a *App) (*CallCounter, *App) {
 	return c, &App{Address: listener.Addr().String()}
 }
 
-// pass copies requests, and the frames of a link, as they come.
+// pass copies requests and the frames of a link, and counts their calls.
 func (c *CallCounter) pass(to io.Writer, from io.Reader) {
 	reader := bufio.NewReader(io.TeeReader(from, to))
 	for {
@@ -64,9 +64,9 @@ func (c *CallCounter) pass(to io.Writer, from io.Reader) {
 		if err != nil {
 			return
 		}
-		var post struct{ Calls []counted }
+		var post struct{ Calls []countedCall }
 		json.Unmarshal(body, &post)
-		c.see(post.Calls...)
+		c.add(post.Calls...)
 	}
 }
 
@@ -80,20 +80,20 @@ func (c *CallCounter) readFrames(reader io.Reader) {
 		if _, err := io.ReadFull(reader, text); err != nil {
 			return
 		}
-		var call counted
+		var call countedCall
 		if json.Unmarshal(text, &call) == nil && call.Do != "" {
-			c.see(call)
+			c.add(call)
 		}
 	}
 }
 
-// counted is what is read of a call.
-type counted struct {
+// A countedCall has the fields of a call that the counter reads.
+type countedCall struct {
 	Do     string
 	Frames []string
 }
 
-func (c *CallCounter) see(calls ...counted) {
+func (c *CallCounter) add(calls ...countedCall) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.all += len(calls)
@@ -106,14 +106,14 @@ func (c *CallCounter) see(calls ...counted) {
 	}
 }
 
-// Total is how many calls there have been.
+// Total returns the number of calls so far.
 func (c *CallCounter) Total() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.all
 }
 
-// Count is how often a command of browsers went to Rails.
+// Count returns how often browsers' commands of this name went to Rails.
 func (c *CallCounter) Count(command string) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()

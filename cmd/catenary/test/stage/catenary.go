@@ -13,16 +13,19 @@ import (
 	"testing"
 )
 
-// Race says whether catenary is built with the race detector. A test that measures sets it to false before its first catenary starts.
+// Race selects whether catenary is built with the race detector. A test that measures sets it to
+// false before its first catenary starts.
 var Race = true
 
-// Built builds catenary once and returns its path. The test processes of a checkout share what is built, which costs nothing
-// when it is there already; each has its own link to it, so that it stays what it was.
-var Built = sync.OnceValues(func() (string, error) {
-	noticeSources()
+// Binary builds catenary once and returns its path. The test processes of a checkout share the
+// build; each links it under a name of its own, so that a rebuild does not change the binary it
+// runs.
+var Binary = sync.OnceValues(func() (string, error) {
+	walkSources()
 	checkout := sha256.Sum256([]byte(ProjectRoot))
 	shared := filepath.Join(sharedFolder(), fmt.Sprintf("catenary-%x-race-%t", checkout[:6], Race))
-	defer takeTurn("build", 1)()
+	release := takeTurn("build", 1)
+	defer release()
 	command := exec.Command("go", "build", fmt.Sprintf("-race=%t", Race), "-o", shared, "./cmd/catenary")
 	command.Dir = ProjectRoot
 	if output, err := command.CombinedOutput(); err != nil {
@@ -32,9 +35,9 @@ var Built = sync.OnceValues(func() (string, error) {
 	return path, os.Link(shared, path)
 })
 
-// noticeSources looks at all that the binary and the applications are made of, so that `go test` does not take the result of
-// an earlier run for that of this one when any of it has changed.
-func noticeSources() {
+// walkSources walks all folders that the binary and the applications are built from, so that `go
+// test` notices a change in them and does not reuse a cached result.
+func walkSources() {
 	for _, folder := range []string{"cable", "cmd", "config", "docs", "protocol", "rpc", "script", "testdata"} {
 		filepath.WalkDir(filepath.Join(ProjectRoot, folder), func(path string, entry os.DirEntry, err error) error {
 			if err == nil && entry.Name() == "node_modules" {
@@ -45,23 +48,23 @@ func noticeSources() {
 	}
 }
 
-// A Catenary is the real binary in front of an app.
+// A Catenary is the real binary, running in front of an app.
 type Catenary struct {
 	Address    string // for browsers
 	Operations string // for probes
 	Process    *Process
 }
 
-// StartCatenary starts it as a team would: it is told where the application is and its secret, and asks the
-// application for the rest.
+// StartCatenary starts catenary as a team would: with the app's URL and its secret. catenary asks
+// the app for the rest.
 func StartCatenary(app *App, flags ...string) (*Catenary, error) {
 	c := &Catenary{Address: FreeAddress(), Operations: FreeAddress()}
 	return c, c.Up(app, flags...)
 }
 
-// Up starts catenary at its addresses and waits until it is ready.
+// Up starts catenary at its addresses and waits until it reports ready.
 func (c *Catenary) Up(app *App, flags ...string) error {
-	path, err := Built()
+	path, err := Binary()
 	if err != nil {
 		return err
 	}
@@ -73,7 +76,7 @@ func (c *Catenary) Up(app *App, flags ...string) error {
 	return c.Process.WaitFor(c.Ready)
 }
 
-// Ready is nil once catenary says so to a load balancer.
+// Ready returns nil when /ready answers 200.
 func (c *Catenary) Ready() error {
 	response, err := http.Get("http://" + c.Operations + "/ready")
 	if err != nil {
@@ -87,9 +90,9 @@ func (c *Catenary) Ready() error {
 	return nil
 }
 
-// Attempt is a catenary that may have reason not to start, or not to be ready.
-func Attempt(t *testing.T, env []string, flags ...string) *Catenary {
-	path, err := Built()
+// Launch starts a catenary that may fail to start, or may not get ready.
+func Launch(t *testing.T, env []string, flags ...string) *Catenary {
+	path, err := Binary()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,14 +105,14 @@ func Attempt(t *testing.T, env []string, flags ...string) *Catenary {
 	return c
 }
 
-// WithSecret is an environment with the secret of the application.
+// WithSecret is an environment that has the application's secret.
 var WithSecret = []string{"SECRET_KEY_BASE=" + SecretKeyBase}
 
-// EndsSaying expects the process to fail soon, with these words in its last line.
-func (c *Catenary) EndsSaying(t *testing.T, words ...string) {
+// ExpectExit waits for the process to exit with status 1 and these words in its last line.
+func (c *Catenary) ExpectExit(t *testing.T, words ...string) {
 	t.Helper()
-	if !c.Process.Ends() {
-		t.Fatalf("it runs on:\n%s", c.Process.Output)
+	if !c.Process.WaitForExit() {
+		t.Fatalf("catenary still runs:\n%s", c.Process.Output)
 	}
 	if code := c.Process.Command.ProcessState.ExitCode(); code != 1 {
 		t.Errorf("exit status %d", code)
@@ -120,8 +123,8 @@ func (c *Catenary) EndsSaying(t *testing.T, words ...string) {
 	}
 }
 
-// IsNotReadySaying expects these words where a load balancer asks, and no browser to be let in.
-func (c *Catenary) IsNotReadySaying(t *testing.T, words ...string) {
+// ExpectNotReady waits until /ready answers with these words, and expects /live to answer.
+func (c *Catenary) ExpectNotReady(t *testing.T, words ...string) {
 	t.Helper()
 	var body string
 	err := c.Process.WaitFor(func() (err error) {
@@ -134,14 +137,14 @@ func (c *Catenary) IsNotReadySaying(t *testing.T, words ...string) {
 		t.Fatal(err)
 	}
 	if _, err := Get("http://" + c.Operations + "/live"); err != nil {
-		t.Errorf("it does not say that it lives: %v", err)
+		t.Errorf("/live does not answer: %v", err)
 	}
 }
 
-// Mentions is nil if the text has all the words, and no secret.
+// Mentions returns an error unless the text has all the words and does not have the secret.
 func Mentions(text string, words []string) error {
 	if strings.Contains(text, SecretKeyBase) {
-		return fmt.Errorf("the secret is told: %s", text)
+		return fmt.Errorf("the secret leaked: %s", text)
 	}
 	for _, word := range words {
 		if !strings.Contains(text, word) {
@@ -151,15 +154,15 @@ func Mentions(text string, words []string) error {
 	return nil
 }
 
-// Says is nil once the process has written text.
-func Says(p *Process, text string) error {
+// Wrote returns an error unless the output of a process contains text.
+func Wrote(p *Process, text string) error {
 	if !strings.Contains(p.Output.String(), text) {
-		return fmt.Errorf("it does not say %q", text)
+		return fmt.Errorf("the output does not contain %q", text)
 	}
 	return nil
 }
 
-// Get returns the body of an answer, whatever its status.
+// Get returns the body of a response, regardless of its status.
 func Get(url string) (string, error) {
 	client := http.Client{Timeout: Patience}
 	response, err := client.Get(url)
@@ -171,7 +174,7 @@ func Get(url string) (string, error) {
 	return string(body), err
 }
 
-// RootWith makes a root folder for catenary with one file.
+// RootWith returns a new root folder for catenary that has one file.
 func RootWith(t *testing.T, file, text string) string {
 	root := t.TempDir()
 	path := filepath.Join(root, file)
@@ -182,8 +185,8 @@ func RootWith(t *testing.T, file, text string) string {
 	return root
 }
 
-// Refuses expects a handshake to be answered with 503: the browser comes again.
-func (c *Catenary) Refuses(t *testing.T) {
+// ExpectRejected expects a handshake to be answered with 503, after which a browser tries again.
+func (c *Catenary) ExpectRejected(t *testing.T) {
 	t.Helper()
 	b, err := Dial(c.Address, Handshake("GET", "/cable", c.Address, nil))
 	if err != nil {
@@ -191,6 +194,6 @@ func (c *Catenary) Refuses(t *testing.T) {
 	}
 	defer b.Close()
 	if b.Response.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("the handshake is answered with %s", b.Response.Status)
+		t.Errorf("the handshake was answered with %s", b.Response.Status)
 	}
 }

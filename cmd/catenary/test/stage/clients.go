@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// StartClient starts a script of testdata/clients in Node with a version of the npm client. more are arguments of its own.
+// StartClient starts a script of testdata/clients in Node with a version of the npm client. more
+// are arguments of the script.
 func StartClient(t *testing.T, w *World, script, version string, more ...string) *Process {
 	if _, err := os.Stat(ProjectRoot + "/testdata/npm/node_modules"); err != nil {
 		t.Fatal("the npm clients are missing: run script/install npm")
@@ -25,10 +26,10 @@ func StartNode(t *testing.T, script string, arguments ...string) *Process {
 	return client
 }
 
-// MustSucceed waits for the end of a client, which checks itself and waits for nothing longer than patience allows.
+// MustSucceed waits until a client exits, and fails the test unless it exits with status 0.
 func MustSucceed(t *testing.T, client *Process) {
-	if !client.endsWithin(10 * Patience) {
-		t.Fatalf("does not end:\n%s", client.Output.Tail())
+	if !client.exitsWithin(10 * Patience) {
+		t.Fatalf("the client still runs:\n%s", client.Output.Tail())
 	}
 	if client.Err != nil {
 		t.Fatalf("%v\n%s", client.Err, client.Output.Tail())

@@ -15,7 +15,7 @@ type Conversation struct {
 	Browsers map[string]*Browser
 }
 
-// Play takes all steps, and at the end nobody must have heard anything more.
+// Play runs all steps. At the end, no browser may have received anything more.
 func (c *Conversation) Play(t *testing.T, steps []Step) {
 	defer func() {
 		for _, b := range c.Browsers {
@@ -28,13 +28,13 @@ func (c *Conversation) Play(t *testing.T, steps []Step) {
 			group++
 		}
 		if err := c.Take(steps[:group]); err != nil {
-			t.Fatalf("line %d: %s> %s\n%v\nthe server wrote at last:\n%s", steps[0].Line, steps[0].Speaker, Short(steps[0].Text), err, c.World.server().Output.Tail())
+			t.Fatalf("line %d: %s> %s\n%v\nthe end of the server's output:\n%s", steps[0].Line, steps[0].Speaker, Short(steps[0].Text), err, c.World.server().Output.Tail())
 		}
 		steps = steps[group:]
 	}
 	for name, b := range c.Browsers {
-		if e, ok := b.Said(); ok && e.Kind != "end" && !b.mayHear(e) {
-			t.Fatalf("at the end the server had said something more to browser %q: %s", name, Short(e.String()))
+		if e, ok := b.Poll(); ok && e.Kind != "end" && !b.takeOptional(e) {
+			t.Fatalf("browser %q received more at the end: %s", name, Short(e.String()))
 		}
 	}
 }
@@ -43,7 +43,7 @@ func sameGroup(a, b Step) bool {
 	return b.order == '~' && a.Speaker == b.Speaker && a.name == b.name
 }
 
-// Take takes one step, or a group whose order does not matter.
+// Take runs one step, or a group of steps in any order.
 func (c *Conversation) Take(group []Step) error {
 	s := group[0]
 	switch s.Speaker {
@@ -66,7 +66,7 @@ func (c *Conversation) Take(group []Step) error {
 	return c.expect(b, s)
 }
 
-// browserDoes is everything that can stand behind "browser>".
+// browserDoes runs a "browser>" step.
 func (c *Conversation) browserDoes(s Step) error {
 	if request := regexp.MustCompile(`^([A-Z]+) (/\S*)$`).FindStringSubmatch(s.Text); request != nil {
 		b, err := Dial(c.World.Address, c.World.Handshake(request[1], request[2], s.More))
@@ -119,14 +119,14 @@ func (c *Conversation) browserDoes(s Step) error {
 		b.Close()
 		return nil
 	case "deaf":
-		b.deaf = true
+		b.ignoresClose = true
 		return nil
 	}
 	return b.Send(Grow(s.Text))
 }
 
-// Handshake writes the request of a browser's handshake as every Action Cable client makes it, with the changes that
-// the transcript names: "Name: value", or "Name: (none)" to leave a header out.
+// Handshake returns a handshake request as every Action Cable client sends it, with changes as in
+// transcripts: "Name: value", or "Name: (none)" to leave a header out.
 func Handshake(method, path, host string, changes []string) string {
 	headers := [][2]string{
 		{"Host", host},
@@ -163,7 +163,7 @@ func Handshake(method, path, host string, changes []string) string {
 	return request.String() + "\r\n"
 }
 
-// Action splits `(verb argument)`; a quoted argument is a Go string. Anything else has no verb.
+// Action splits `(verb argument)`; a quoted argument is a Go string. Any other text has no verb.
 func Action(text string) (verb, argument string) {
 	m := regexp.MustCompile(`^\(([a-z ]+?)(?: ("(?:[^"\\]|\\.)*"|[0-9].*|[0-9a-f]{2}(?: .*)?))?\)$`).FindStringSubmatch(text)
 	if m == nil {
@@ -177,7 +177,7 @@ func Action(text string) (verb, argument string) {
 
 var growth = regexp.MustCompile(`<(.)\*(\d+)>`)
 
-// Grow writes out <x*1000>.
+// Grow expands <x*1000> to a thousand x.
 func Grow(text string) string {
 	return growth.ReplaceAllStringFunc(text, func(found string) string {
 		m := growth.FindStringSubmatch(found)
@@ -186,7 +186,7 @@ func Grow(text string) string {
 	})
 }
 
-// Short is the beginning of a long text, for failures.
+// Short truncates a long text for failure messages.
 func Short(text string) string {
 	if len(text) > 400 {
 		return fmt.Sprintf("%s… (%d bytes)", text[:400], len(text))
@@ -194,7 +194,7 @@ func Short(text string) string {
 	return text
 }
 
-// MustPlay plays lines of a transcript.
+// MustPlay plays transcript lines.
 func (c *Conversation) MustPlay(t *testing.T, lines ...string) {
 	t.Helper()
 	for _, line := range lines {

@@ -17,10 +17,11 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// TokenSecret signs the tokens that browsers bring.
+// TokenSecret is the secret that signs the browsers' tokens.
 const TokenSecret = "the secret of devise-jwt, long enough"
 
-// DeviseToken makes a token as devise-jwt does, with ruby-jwt. changes is Ruby.
+// DeviseToken returns a token as devise-jwt makes it, with ruby-jwt. changes are pairs of a Ruby
+// hash.
 func DeviseToken(t *testing.T, changes string) string {
 	t.Helper()
 	script := `require "jwt"; now = Time.now.to_i
@@ -33,7 +34,7 @@ func DeviseToken(t *testing.T, changes string) string {
 	return string(out)
 }
 
-// SignToken makes a token that is good for an hour.
+// SignToken returns a token that expires in an hour unless the claims have an exp.
 func SignToken(claims jwt.MapClaims) string {
 	if claims["exp"] == nil {
 		claims["exp"] = time.Now().Unix() + 3600
@@ -45,15 +46,15 @@ func SignToken(claims jwt.MapClaims) string {
 	return token
 }
 
-// JWTSettings are settings of catenary with which it checks tokens. more are others of the key jwt.
+// JWTSettings returns the settings for checking tokens. more are further settings below jwt.
 func JWTSettings(more string) string {
 	return "  jwt:\n    secret: \"" + TokenSecret + "\"\n" + more
 }
 
-// IdentifySettings have tokens take the place of connect.
+// IdentifySettings are settings with which tokens replace connect.
 const IdentifySettings = "    identify:\n      user: gid://app/User/{sub}\n      tenant: \"{tenant_id}\"\n"
 
-// WriteCertificate makes a certificate of this serial number for 127.0.0.1.
+// WriteCertificate writes a certificate with this serial number for 127.0.0.1.
 func WriteCertificate(t *testing.T, folder string, serial int64) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

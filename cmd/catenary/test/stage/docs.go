@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Sample is a file of docs/deploy, with some of its text replaced.
+// Sample returns a file of docs/deploy with some of its text replaced.
 func Sample(t *testing.T, name string, replace ...string) string {
 	text, err := os.ReadFile(ProjectRoot + "/docs/deploy/" + name)
 	if err != nil {
@@ -30,7 +30,7 @@ func WriteFile(t *testing.T, folder, name, text string) string {
 	return path
 }
 
-// ReadDoc is a file of docs.
+// ReadDoc returns a file of docs.
 func ReadDoc(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(ProjectRoot + "/docs/" + name)

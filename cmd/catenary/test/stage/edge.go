@@ -11,7 +11,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// An Edge is an app with one catenary or more that check tokens.
+// An Edge is an app behind one or more catenary nodes that check tokens.
 type Edge struct {
 	*testing.T
 	Redis *Redis
@@ -20,13 +20,14 @@ type Edge struct {
 	root  string
 }
 
-// StartEdge writes config/catenary.yml below a root of catenary's own.
+// StartEdge writes settings to config/catenary.yml in a new root, and starts Redis, an app and
+// nodes.
 func StartEdge(t *testing.T, nodes int, settings string, flags ...string) *Edge {
 	t.Helper()
 	return StartEdgeOn(t, nodes, []string{"LAB_DISABLE_FORGERY_PROTECTION=true"}, settings, flags...)
 }
 
-// StartEdgeOn does so with an app of this environment.
+// StartEdgeOn is StartEdge with an environment for the app.
 func StartEdgeOn(t *testing.T, nodes int, env []string, settings string, flags ...string) *Edge {
 	t.Helper()
 	e := &Edge{T: t}
@@ -37,7 +38,7 @@ func StartEdgeOn(t *testing.T, nodes int, env []string, settings string, flags .
 		}
 	}
 	var err error
-	e.root, err = configure(settings)
+	e.root, err = writeConfig(settings)
 	must(err)
 	t.Cleanup(func() { os.RemoveAll(e.root) })
 	e.Redis, err = StartRedis()
@@ -48,15 +49,15 @@ func StartEdgeOn(t *testing.T, nodes int, env []string, settings string, flags .
 	must(err)
 	t.Cleanup(e.App.Close)
 	for range nodes {
-		e.Start(e.App, flags...)
+		e.AddNode(e.App, flags...)
 	}
 	return e
 }
 
-// Start starts one node more.
-func (e *Edge) Start(before *App, flags ...string) {
+// AddNode starts another node in front of an app.
+func (e *Edge) AddNode(app *App, flags ...string) {
 	e.Helper()
-	c, err := StartCatenary(before, append([]string{"--root", e.root}, flags...)...)
+	c, err := StartCatenary(app, append([]string{"--root", e.root}, flags...)...)
 	if err != nil {
 		e.Fatal(err)
 	}
@@ -64,7 +65,7 @@ func (e *Edge) Start(before *App, flags ...string) {
 	e.Nodes = append(e.Nodes, c)
 }
 
-// Connect opens a connection to a node. changes are headers, as in transcripts.
+// Connect opens a connection to a node. changes are headers, as in Handshake.
 func (e *Edge) Connect(node int, path string, changes ...string) *Browser {
 	e.Helper()
 	b, err := Dial(e.Nodes[node].Address, Handshake("GET", path, e.Nodes[node].Address, changes))
@@ -75,8 +76,8 @@ func (e *Edge) Connect(node int, path string, changes ...string) *Browser {
 	return b
 }
 
-// Hears waits for frames, pings left out.
-func (e *Edge) Hears(b *Browser, frames ...string) {
+// Expect waits for exactly these frames, pings left out.
+func (e *Edge) Expect(b *Browser, frames ...string) {
 	e.Helper()
 	for _, want := range frames {
 		got, ok := NextFrame(b)
@@ -86,10 +87,10 @@ func (e *Edge) Hears(b *Browser, frames ...string) {
 	}
 }
 
-// Disconnect is catenary disconnect, as on the same machine. It returns what that says.
+// Disconnect runs `catenary disconnect` and returns its output.
 func (e *Edge) Disconnect(arguments ...string) string {
 	e.Helper()
-	path, err := Built()
+	path, err := Binary()
 	if err != nil {
 		e.Fatal(err)
 	}
@@ -103,20 +104,20 @@ func (e *Edge) Disconnect(arguments ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// Comes opens a connection as a user of the tenant acme.
-func (e *Edge) Comes(user string, claims jwt.MapClaims) *Browser {
+// ConnectAs opens a connection to the first node as a user of the tenant acme.
+func (e *Edge) ConnectAs(user string, claims jwt.MapClaims) *Browser {
 	e.Helper()
 	all := jwt.MapClaims{"sub": user, "tenant_id": "acme"}
 	for name, value := range claims {
 		all[name] = value
 	}
 	b := e.Connect(0, "/cable?token="+SignToken(all))
-	e.Hears(b, Welcome)
+	e.Expect(b, Welcome)
 	return b
 }
 
-// Tells sends a command about a channel.
-func (e *Edge) Tells(b *Browser, command, identifier string, data ...any) {
+// SendCommand sends a command for a channel. data, if any, is encoded as JSON twice, as clients do.
+func (e *Edge) SendCommand(b *Browser, command, identifier string, data ...any) {
 	e.Helper()
 	text := map[string]string{"command": command, "identifier": identifier}
 	if len(data) > 0 {
@@ -129,14 +130,14 @@ func (e *Edge) Tells(b *Browser, command, identifier string, data ...any) {
 	}
 }
 
-// Subscribes subscribes to a channel and expects the confirmation next.
-func (e *Edge) Subscribes(b *Browser, identifier string) {
+// Subscribe subscribes to a channel and expects the confirmation next.
+func (e *Edge) Subscribe(b *Browser, identifier string) {
 	e.Helper()
-	e.Tells(b, "subscribe", identifier)
-	e.Hears(b, About(identifier, `"type":"confirm_subscription"`))
+	e.SendCommand(b, "subscribe", identifier)
+	e.Expect(b, Confirmation(identifier))
 }
 
-// Broadcast has the app broadcast a message.
+// Broadcast makes the app broadcast a message.
 func (e *Edge) Broadcast(stream, message string) {
 	e.Helper()
 	if err := e.App.Ask(`POST /broadcast {"stream":"` + stream + `","message":"` + message + `"}`); err != nil {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// expect is everything that can stand behind "server>".
+// expect runs a "server>" step.
 func (c *Conversation) expect(b *Browser, s Step) error {
 	if status := regexp.MustCompile(`^(\d{3})(?: (.*))?$`).FindStringSubmatch(s.Text); status != nil {
 		return expectStatus(b, status[1], status[2])
@@ -50,12 +50,13 @@ func expectHeader(b *Browser, name, want string) error {
 	return nil
 }
 
-// expectQuiet expects nothing before the answer to a further command; or nothing at all for so long, also of what may come.
+// expectQuiet expects nothing before the answer to a further command; or, with a length, nothing at
+// all for that long, not even optional lines.
 func (c *Conversation) expectQuiet(b *Browser, length string) error {
 	if length == "" {
-		said, err := b.Fence()
-		for _, e := range said {
-			if !b.mayHear(e) {
+		events, err := b.Fence()
+		for _, e := range events {
+			if !b.takeOptional(e) {
 				return fmt.Errorf("got %s", Short(e.String()))
 			}
 		}
@@ -66,7 +67,7 @@ func (c *Conversation) expectQuiet(b *Browser, length string) error {
 		return err
 	}
 	time.Sleep(pause)
-	if e, ok := b.Said(); ok {
+	if e, ok := b.Poll(); ok {
 		return fmt.Errorf("got %s", Short(e.String()))
 	}
 	return nil
@@ -74,7 +75,7 @@ func (c *Conversation) expectQuiet(b *Browser, length string) error {
 
 func (c *Conversation) expectEvent(b *Browser, s Step) error {
 	if s.order == '?' {
-		b.may = append(b.may, s.Text)
+		b.optional = append(b.optional, s.Text)
 		return nil
 	}
 	next := nextExpected
@@ -89,7 +90,7 @@ func (c *Conversation) expectEvent(b *Browser, s Step) error {
 		return err
 	}
 	if waited := e.At.Sub(b.dialled); waited < s.After {
-		return fmt.Errorf("came %v after the handshake already", waited)
+		return fmt.Errorf("came too early, %v after the handshake", waited)
 	}
 	return nil
 }
@@ -99,7 +100,7 @@ func expectInAnyOrder(b *Browser, group []Step) error {
 	for len(missing) > 0 {
 		e, ok := nextExpected(b)
 		if !ok {
-			return fmt.Errorf("%d of %d are missing, the first is of line %d: %s", len(missing), len(group), missing[0].Line, Short(missing[0].Text))
+			return fmt.Errorf("%d of %d are missing, the first is line %d: %s", len(missing), len(group), missing[0].Line, Short(missing[0].Text))
 		}
 		found := -1
 		for i, s := range missing {
@@ -116,29 +117,30 @@ func expectInAnyOrder(b *Browser, group []Step) error {
 	return nil
 }
 
-// nextExpected is the next frame that must come; one that may come is passed over.
+// nextExpected returns the next event that is not an optional line.
 func nextExpected(b *Browser) (Event, bool) {
 	for {
 		e, ok := NextFrame(b)
-		if !ok || !b.mayHear(e) {
+		if !ok || !b.takeOptional(e) {
 			return e, ok
 		}
 	}
 }
 
-// mayHear reports whether this is something that may come, which it then has.
-func (b *Browser) mayHear(e Event) bool {
-	for i, text := range b.may {
+// takeOptional reports whether the event is an optional line that has not come yet, and removes it.
+func (b *Browser) takeOptional(e Event) bool {
+	for i, text := range b.optional {
 		if b.matches(text, e) == nil {
-			b.may = append(b.may[:i:i], b.may[i+1:]...)
+			b.optional = append(b.optional[:i:i], b.optional[i+1:]...)
 			return true
 		}
 	}
 	return false
 }
 
-// matches compares what came with an expected line: a frame byte for byte, except that <now> stands for a Unix time in
-// seconds between the handshake and now; or (close 1000 "reason"), (close 1002 ...) for any reason, (pong "payload"), (end) for the end of TCP.
+// matches compares an event with an expected line. The line is the text of a frame, in which <now>
+// stands for a Unix time in seconds between the handshake and now; or (close 1000 "reason"),
+// (close 1002 ...) for any reason, (pong "payload"), or (end) for the end of TCP.
 func (b *Browser) matches(want string, e Event) error {
 	got := fmt.Errorf("got %s", Short(e.String()))
 	if verb, argument := Action(want); verb != "" {

@@ -2,11 +2,9 @@ package stage
 
 import (
 	"encoding/json"
-	"fmt"
-	"strings"
 )
 
-// Command is a browser's text; data nil leaves it out.
+// Command returns a command as browsers send it, without data if that is nil.
 func Command(name, identifier string, data any) string {
 	text, _ := json.Marshal(struct {
 		Command    string `json:"command"`
@@ -21,19 +19,17 @@ const (
 	Welcome      = `{"type":"welcome"}`
 )
 
-// Confirmation is what a server says when a subscription is live.
+// Confirmation returns the frame that a server sends when a subscription is live.
 func Confirmation(identifier string) string {
-	quoted, _ := json.Marshal(identifier)
-	return fmt.Sprintf(`{"identifier":%s,"type":"confirm_subscription"}`, quoted)
+	return About(identifier, `"type":"confirm_subscription"`)
 }
 
-// About is a frame about an identifier.
+// About returns a frame for an identifier. rest are its other members.
 func About(identifier, rest string) string {
-	quoted, _ := json.Marshal(identifier)
-	return `{"identifier":` + string(quoted) + "," + rest + "}"
+	return `{"identifier":` + Quoted(identifier) + "," + rest + "}"
 }
 
-// Quoted is a text as JSON.
+// Quoted returns a text as JSON.
 func Quoted(text string) string {
 	quoted, err := json.Marshal(text)
 	if err != nil {
@@ -42,7 +38,7 @@ func Quoted(text string) string {
 	return string(quoted)
 }
 
-// MessageFor is a frame with a message, which is JSON, for an identifier.
+// MessageFor returns a frame with a message, which is JSON, for an identifier.
 func MessageFor(identifier, message string) string {
-	return strings.TrimSuffix(Confirmation(identifier), `"type":"confirm_subscription"}`) + `"message":` + message + "}"
+	return About(identifier, `"message":`+message)
 }

@@ -10,34 +10,36 @@ import (
 	"testing"
 )
 
-// Main runs the tests of a folder: its TestMain calls this and nothing else.
+// Main runs the tests of a folder. The folder's TestMain calls only this.
 func Main(m *testing.M) {
 	flag.Parse()
-	asked := false
-	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "test.parallel" })
-	if !asked {
+	set := false
+	flag.Visit(func(f *flag.Flag) { set = set || f.Name == "test.parallel" })
+	if !set {
 		flag.Set("test.parallel", fmt.Sprint(testsAtOnce))
 	}
-	if signal.Ignored(syscall.SIGHUP) { // by nohup: what the tests start must not inherit that
+	if signal.Ignored(syscall.SIGHUP) { // by nohup; programs that the tests start must not inherit it
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	}
 	os.Exit(run(m))
 }
 
-// What runs at once. Tests mostly wait, so there are more of them than cores; but each has a Rails, which takes a core
-// when it boots. The folders of one `go test ./...` know nothing of each other, and take turns (see takeTurn).
+// How much runs at once. Tests mostly wait, so more of them run than there are cores; but each
+// boots a Rails, which takes a core. The test processes of one `go test ./...` take turns (see
+// takeTurn).
 var (
 	testsAtOnce     = 8 // of a folder
 	foldersAtOnce   = max(2, runtime.NumCPU()/2)
-	bootsAtOnce     = max(2, runtime.NumCPU()) // a Rails that boots takes a core, and with too many none is ready in time
+	bootsAtOnce     = max(2, runtime.NumCPU()) // with more, no Rails boots in time
 	chromiumsAtOnce = max(2, runtime.NumCPU())
 )
 
-// buildFolder holds the binary that the tests run, for as long as they do.
+// buildFolder holds the binary under test while the tests run.
 var buildFolder string
 
 func run(m *testing.M) int {
-	defer takeTurn("folder", foldersAtOnce)()
+	release := takeTurn("folder", foldersAtOnce)
+	defer release()
 	var err error
 	if buildFolder, err = os.MkdirTemp("", "catenary"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -46,11 +48,11 @@ func run(m *testing.M) int {
 	defer os.RemoveAll(buildFolder)
 	status := m.Run()
 	if race := races.String(); race != "" {
-		fmt.Fprintln(os.Stderr, "the race detector found this in a catenary that the tests ran:\n"+race)
+		fmt.Fprintln(os.Stderr, "the race detector reported for a catenary under test:\n"+race)
 		return 1
 	}
 	return status
 }
 
-// races collects what the race detector says in the processes that the tests start.
+// races collects the race detector's reports from the processes that the tests start.
 var races Output

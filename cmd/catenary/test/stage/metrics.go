@@ -1,6 +1,8 @@
 package stage
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	dto "github.com/prometheus/client_model/go"
@@ -8,7 +10,7 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// Scraped is what /metrics has said.
+// Scraped is a parsed answer of /metrics.
 type Scraped struct {
 	Text     string
 	Families map[string]*dto.MetricFamily
@@ -17,19 +19,43 @@ type Scraped struct {
 // Scrape reads /metrics of the first node.
 func (e *Edge) Scrape() Scraped {
 	e.Helper()
-	text, err := Get("http://" + e.Nodes[0].Operations + "/metrics")
+	s, err := e.scrape(0)
 	if err != nil {
 		e.Fatal(err)
+	}
+	return s
+}
+
+// WaitForMetric waits until /metrics of a node have a line.
+func (e *Edge) WaitForMetric(node int, line string) (s Scraped) {
+	e.Helper()
+	err := e.Nodes[node].Process.WaitFor(func() (err error) {
+		s, err = e.scrape(node)
+		if err == nil && !slices.Contains(strings.Split(s.Text, "\n"), line) {
+			err = fmt.Errorf("the metrics of node %d do not have %q", node, line)
+		}
+		return err
+	})
+	if err != nil {
+		e.Fatalf("%v\n%s", err, s.Text)
+	}
+	return s
+}
+
+func (e *Edge) scrape(node int) (Scraped, error) {
+	text, err := Get("http://" + e.Nodes[node].Operations + "/metrics")
+	if err != nil {
+		return Scraped{}, err
 	}
 	parser := expfmt.NewTextParser(model.LegacyValidation)
 	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
 	if err != nil {
-		e.Fatalf("%v\n%s", err, text)
+		return Scraped{}, fmt.Errorf("%w\n%s", err, text)
 	}
-	return Scraped{text, families}
+	return Scraped{text, families}, nil
 }
 
-// Reason is the counter's value for this label.
+// Reason returns the value of a counter for one value of its only label, 0 if there is none.
 func (s Scraped) Reason(name, value string) float64 {
 	for _, metric := range s.Families[name].Metric {
 		if metric.Label[0].GetValue() == value {
@@ -39,5 +65,5 @@ func (s Scraped) Reason(name, value string) float64 {
 	return 0
 }
 
-// Gauge is the value of a gauge without labels.
+// Gauge returns the value of a gauge without labels.
 func (s Scraped) Gauge(name string) float64 { return s.Families[name].Metric[0].GetGauge().GetValue() }

@@ -10,13 +10,13 @@ import (
 	"testing"
 )
 
-// A PostgreSQL of the test's own, on a Unix socket in its folder.
+// PostgreSQL is a server for one test, on a Unix socket in its folder.
 type PostgreSQL struct {
 	folder  string
 	Process *Process
 }
 
-// StartPostgreSQL starts one with an empty database. It ends with the test.
+// StartPostgreSQL starts a server with an empty database, until the end of the test.
 func StartPostgreSQL(t *testing.T) *PostgreSQL {
 	t.Helper()
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
@@ -29,7 +29,7 @@ func StartPostgreSQL(t *testing.T) *PostgreSQL {
 	}
 	t.Cleanup(func() { os.RemoveAll(folder) })
 	data := filepath.Join(folder, "data")
-	var as []string // it does not run as root
+	var as []string // PostgreSQL does not run as root
 	if os.Getuid() == 0 {
 		owner, err := user.Lookup("postgres")
 		if err != nil {
@@ -58,7 +58,7 @@ func StartPostgreSQL(t *testing.T) *PostgreSQL {
 	return p
 }
 
-// Env is by what Active Record finds it.
+// Env returns the environment with which Active Record finds the server.
 func (p *PostgreSQL) Env() []string {
 	return []string{"DATABASE_URL=postgresql:///postgres?pool=20", "PGHOST=" + p.folder, "PGUSER=postgres"}
 }

@@ -30,15 +30,15 @@ var ProjectRoot = func() string {
 	}
 }()
 
-// A Process is a program that a test has started: redis-server, Puma, catenary or Node.
+// A Process is a program that a test has started, such as redis-server, Puma, catenary or Node.
 type Process struct {
 	Command *exec.Cmd
 	Output  *Output
-	Ended   chan struct{}
-	Err     error // of the end, once ended is closed
+	Exited  chan struct{}
+	Err     error // result of Wait; read it after Exited is closed
 }
 
-// Output keeps what a process has written.
+// Output collects what a process writes.
 type Output struct {
 	mu     sync.Mutex
 	buffer bytes.Buffer
@@ -56,20 +56,21 @@ func (o *Output) String() string {
 	return o.buffer.String()
 }
 
-// Empty forgets what has been written.
+// Empty discards what has been written so far.
 func (o *Output) Empty() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.buffer.Reset()
 }
 
-// Tail is the end of the output, for failures.
+// Tail returns the last 100 lines, for failure messages.
 func (o *Output) Tail() string {
 	lines := strings.Split(strings.TrimSpace(o.String()), "\n")
 	return strings.Join(lines[max(0, len(lines)-100):], "\n")
 }
 
-// Start runs a program in dir. env are additions to the environment. It is killed with the test binary at the latest.
+// Start runs a program in dir. env is added to the environment. The process is killed when the test
+// binary exits.
 func Start(dir string, env []string, name string, arguments ...string) (*Process, error) {
 	command := exec.Command(name, arguments...)
 	command.Dir = dir
@@ -77,63 +78,63 @@ func Start(dir string, env []string, name string, arguments ...string) (*Process
 	return StartCommand(command)
 }
 
-// StartCommand starts a command in a process group of its own and keeps its output.
+// StartCommand starts a command in a process group of its own and collects its output.
 func StartCommand(command *exec.Cmd) (*Process, error) {
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	p := &Process{Command: command, Output: &Output{}, Ended: make(chan struct{})}
+	p := &Process{Command: command, Output: &Output{}, Exited: make(chan struct{})}
 	command.Stdout, command.Stderr = p.Output, p.Output
 	if err := command.Start(); err != nil {
-		return nil, fmt.Errorf("start %s, perhaps it is not installed: run script/install: %w", command.Path, err)
+		return nil, fmt.Errorf("start %s (if it is not installed, run script/install): %w", command.Path, err)
 	}
 	go func() {
 		p.Err = command.Wait()
 		if _, race, found := strings.Cut(p.Output.String(), "WARNING: DATA RACE"); found {
 			races.Write([]byte(race))
 		}
-		close(p.Ended)
+		close(p.Exited)
 	}()
 	return p, nil
 }
 
-// Signal sends a signal to the process alone.
+// Signal sends a signal to the process, not to its children.
 func (p *Process) Signal(signal syscall.Signal) { p.Command.Process.Signal(signal) }
 
-// Kill ends the process and its children at once.
+// Kill kills the process and its children.
 func (p *Process) Kill() {
 	syscall.Kill(-p.Command.Process.Pid, syscall.SIGKILL)
-	<-p.Ended
+	<-p.Exited
 }
 
-// Stop asks the process to end and waits.
+// Stop sends SIGTERM and waits for the process to exit.
 func (p *Process) Stop(t *testing.T) {
 	t.Helper()
 	p.Signal(syscall.SIGTERM)
-	if !p.Ends() {
+	if !p.WaitForExit() {
 		p.Kill()
 		t.Fatalf("%s did not stop:\n%s", p.Command.Path, p.Output.Tail())
 	}
 }
 
-// Ends waits for the end of the process.
-func (p *Process) Ends() bool { return p.endsWithin(Patience) }
+// WaitForExit reports whether the process exits within Patience.
+func (p *Process) WaitForExit() bool { return p.exitsWithin(Patience) }
 
-func (p *Process) endsWithin(timeout time.Duration) bool {
+func (p *Process) exitsWithin(timeout time.Duration) bool {
 	select {
-	case <-p.Ended:
+	case <-p.Exited:
 		return true
 	case <-time.After(timeout):
 		return false
 	}
 }
 
-// WaitFor polls until ready says nil, or the process ends, or patience does.
+// WaitFor polls until ready returns nil. It fails if the process exits or Patience is over.
 func (p *Process) WaitFor(ready func() error) error {
 	deadline := time.Now().Add(Patience)
 	for {
 		err := ready()
 		select {
-		case <-p.Ended: // even if ready says nil: it is another process that answers
-			return fmt.Errorf("%s ended: %v\n%s", p.Command.Path, p.Err, p.Output.Tail())
+		case <-p.Exited: // even if ready returns nil: another process answered
+			return fmt.Errorf("%s exited: %v\n%s", p.Command.Path, p.Err, p.Output.Tail())
 		default:
 		}
 		if err == nil {
@@ -146,12 +147,10 @@ func (p *Process) WaitFor(ready func() error) error {
 	}
 }
 
-// Shows waits until the output ends with text.
-func (p *Process) Shows(text string) error {
-	for deadline := time.Now().Add(Patience); !strings.HasSuffix(p.Output.String(), text); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			return fmt.Errorf("it ends with %q", p.Output.Tail())
-		}
+// WaitForOutput waits until the output ends with text.
+func (p *Process) WaitForOutput(text string) error {
+	if !Await(func() bool { return strings.HasSuffix(p.Output.String(), text) }) {
+		return fmt.Errorf("the output ends with %q", p.Output.Tail())
 	}
 	return nil
 }

@@ -3,6 +3,9 @@ package stage
 import (
 	"io"
 	"net"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"sync"
 	"syscall"
 	"testing"
@@ -11,48 +14,48 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A FaultyProxy stands between two of the parts, and does what networks do. Set it before or while connections go
-// through it.
+// A FaultyProxy forwards TCP connections and imitates network faults. Change its settings with Set
+// at any time.
 type FaultyProxy struct {
 	Address  string
 	listener *net.TCPListener
 
 	mu      sync.Mutex
 	target  string
-	links   map[*link]bool
+	conns   map[*proxiedConn]bool
 	lost    Direction
-	Latency time.Duration // before a piece is passed on
-	Piece   int           // bytes of a TCP segment at most; 0: as they come
-	Rate    int           // bytes a second, each way; 0: as they come
-	Answer  string        // instead of the target's, to each request
-	Twice   bool          // each request comes to the target a second time, over a connection of its own
+	Latency time.Duration // delay before each piece
+	Piece   int           // maximum bytes in a piece; 0: as they come
+	Rate    int           // bytes a second, each way; 0: unlimited
+	Answer  string        // sent to the client in place of the target's answers
+	Repeat  bool          // send each request to the target again, over a second connection
 }
 
-// A Direction is seen from who dials.
+// A Direction is the direction of packets as seen by the client, which dials.
 type Direction int
 
 const (
-	There Direction = 1 << iota
-	Back
+	ToTarget Direction = 1 << iota
+	ToClient
 )
 
-// A link is one connection: near is who has dialled.
-type link struct {
-	near, far *net.TCPConn
-	asked     []byte   // since far last answered
-	again     net.Conn // where it is said a second time
+// A proxiedConn is one connection through the proxy.
+type proxiedConn struct {
+	client, target *net.TCPConn
+	request        []byte   // bytes from the client since the target's last answer
+	second         net.Conn // where requests are repeated
 }
 
-// StartProxy starts a proxy in front of an address.
+// StartProxy starts a proxy in front of the address target.
 func StartProxy(t *testing.T, target string) *FaultyProxy {
 	t.Helper()
 	config := net.ListenConfig{}
-	config.SetMultipathTCP(false) // it takes no filter
+	config.SetMultipathTCP(false) // MPTCP sockets accept no filter
 	listener, err := config.Listen(t.Context(), "tcp", FreeAddress())
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &FaultyProxy{Address: listener.Addr().String(), listener: listener.(*net.TCPListener), target: target, links: map[*link]bool{}}
+	p := &FaultyProxy{Address: listener.Addr().String(), listener: listener.(*net.TCPListener), target: target, conns: map[*proxiedConn]bool{}}
 	go p.accept()
 	t.Cleanup(func() {
 		listener.Close()
@@ -63,79 +66,80 @@ func StartProxy(t *testing.T, target string) *FaultyProxy {
 
 func (p *FaultyProxy) accept() {
 	for {
-		near, err := p.listener.AcceptTCP()
+		client, err := p.listener.AcceptTCP()
 		if err != nil {
 			return
 		}
-		go p.connect(near)
+		go p.connect(client)
 	}
 }
 
-func (p *FaultyProxy) connect(near *net.TCPConn) {
+func (p *FaultyProxy) connect(client *net.TCPConn) {
 	p.mu.Lock()
-	target, answer := p.target, p.Answer
+	address, answer := p.target, p.Answer
 	p.mu.Unlock()
 	if answer != "" {
-		defer near.Close()
-		near.SetDeadline(time.Now().Add(5 * time.Second))
-		if n, _ := near.Read(make([]byte, 1<<16)); n > 0 {
-			io.WriteString(near, answer)
-			near.CloseWrite()
-			io.Copy(io.Discard, near)
+		defer client.Close()
+		client.SetDeadline(time.Now().Add(5 * time.Second))
+		if n, _ := client.Read(make([]byte, 1<<16)); n > 0 {
+			io.WriteString(client, answer)
+			client.CloseWrite()
+			io.Copy(io.Discard, client)
 		}
 		return
 	}
-	far, err := net.DialTimeout("tcp", target, 5*time.Second)
+	target, err := net.DialTimeout("tcp", address, 5*time.Second)
 	if err != nil {
-		near.SetLinger(0) // as if it were the target that refuses
-		near.Close()
+		client.SetLinger(0) // reset, as if the target refused the connection
+		client.Close()
 		return
 	}
-	l := &link{near: near, far: far.(*net.TCPConn)}
+	c := &proxiedConn{client: client, target: target.(*net.TCPConn)}
 	p.mu.Lock()
-	p.links[l] = true
-	l.lose(p.lost)
+	p.conns[c] = true
+	c.lose(p.lost)
 	p.mu.Unlock()
 	var passing sync.WaitGroup
-	passing.Go(func() { p.pass(l.far, l.near, l.ask) })
-	passing.Go(func() { p.pass(l.near, l.far, l.askAgain) })
+	passing.Go(func() { p.pass(c.target, c.client, c.recordRequest) })
+	passing.Go(func() { p.pass(c.client, c.target, c.repeatRequest) })
 	passing.Wait()
-	if l.again != nil {
-		l.again.Close()
+	if c.second != nil {
+		c.second.Close()
 	}
 	p.mu.Lock()
-	delete(p.links, l)
+	delete(p.conns, c)
 	p.mu.Unlock()
-	l.near.Close()
-	l.far.Close()
+	c.client.Close()
+	c.target.Close()
 }
 
-// ask remembers what has been asked.
-func (l *link) ask(p *FaultyProxy, piece []byte) {
-	if p.Twice {
-		l.asked = append(l.asked, piece...)
+// recordRequest keeps what the client sends if requests are repeated.
+func (c *proxiedConn) recordRequest(p *FaultyProxy, piece []byte) {
+	if p.Repeat {
+		c.request = append(c.request, piece...)
 	}
 }
 
-// askAgain repeats a request whose answer has begun. Nobody reads the second answer.
-func (l *link) askAgain(p *FaultyProxy, _ []byte) {
-	if len(l.asked) == 0 {
+// repeatRequest sends the recorded request again when its answer begins. The second answer is
+// dropped.
+func (c *proxiedConn) repeatRequest(p *FaultyProxy, _ []byte) {
+	if len(c.request) == 0 {
 		return
 	}
-	if l.again == nil {
-		again, err := net.DialTimeout("tcp", p.target, 5*time.Second)
+	if c.second == nil {
+		second, err := net.DialTimeout("tcp", p.target, 5*time.Second)
 		if err != nil {
 			return
 		}
-		l.again = again
-		go io.Copy(io.Discard, again)
+		c.second = second
+		go io.Copy(io.Discard, second)
 	}
-	l.again.Write(l.asked)
-	l.asked = nil
+	c.second.Write(c.request)
+	c.request = nil
 }
 
-// pass copies until the end, which it passes on too. see is shown each piece; p.mu is held.
-func (p *FaultyProxy) pass(to, from *net.TCPConn, see func(*FaultyProxy, []byte)) {
+// pass copies until EOF, which it passes on too. It calls observe for each piece with p.mu held.
+func (p *FaultyProxy) pass(to, from *net.TCPConn, observe func(*FaultyProxy, []byte)) {
 	defer to.CloseWrite()
 	buffer := make([]byte, 32<<10)
 	for {
@@ -155,7 +159,7 @@ func (p *FaultyProxy) pass(to, from *net.TCPConn, see func(*FaultyProxy, []byte)
 				time.Sleep(time.Second / 20)
 			}
 			p.mu.Lock()
-			see(p, buffer[:n])
+			observe(p, buffer[:n])
 			p.mu.Unlock()
 			if _, err := to.Write(buffer[:n]); err != nil {
 				from.Close()
@@ -168,43 +172,43 @@ func (p *FaultyProxy) pass(to, from *net.TCPConn, see func(*FaultyProxy, []byte)
 	}
 }
 
-// Set changes how the proxy passes things on.
+// Set changes the proxy's settings.
 func (p *FaultyProxy) Set(change func(*FaultyProxy)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	change(p)
 }
 
-// Cut ends all connections with a reset.
+// Cut resets all connections.
 func (p *FaultyProxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for l := range p.links {
-		l.near.SetLinger(0)
-		l.far.SetLinger(0)
-		l.near.Close()
-		l.far.Close()
+	for c := range p.conns {
+		c.client.SetLinger(0)
+		c.target.SetLinger(0)
+		c.client.Close()
+		c.target.Close()
 	}
 }
 
-// Lose makes every packet of these directions vanish before TCP sees it: nobody acknowledges, and nobody says that the
-// connection is gone. Where both are lost new connections are not answered either. 0 ends it.
+// Lose drops every packet in these directions before TCP sees it: no acknowledgement, no reset.
+// With both directions lost, new connections are not answered either. Lose(0) ends it.
 func (p *FaultyProxy) Lose(d Direction) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.lost = d
-	drop(p.listener, d == There|Back)
-	for l := range p.links {
-		l.lose(d)
+	drop(p.listener, d == ToTarget|ToClient)
+	for c := range p.conns {
+		c.lose(d)
 	}
 }
 
-func (l *link) lose(d Direction) {
-	drop(l.near, d&There != 0)
-	drop(l.far, d&Back != 0)
+func (c *proxiedConn) lose(d Direction) {
+	drop(c.client, d&ToTarget != 0)
+	drop(c.target, d&ToClient != 0)
 }
 
-// drop has the kernel drop what comes in for a socket, or stop doing so.
+// drop makes the kernel drop incoming packets of a socket, or stops that.
 func drop(socket syscall.Conn, on bool) {
 	raw, err := socket.SyscallConn()
 	if err != nil {
@@ -218,4 +222,22 @@ func drop(socket syscall.Conn, on bool) {
 		nothing := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: 0}
 		unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &nothing})
 	})
+}
+
+// StartProxyWithoutUpgrades starts an HTTP proxy in front of an app that passes on no upgrade, and
+// returns its URL.
+func StartProxyWithoutUpgrades(t *testing.T, app *App) string {
+	t.Helper()
+	target, err := url.Parse(app.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.Out.Host = r.In.Host
+		r.Out.Header.Del("Upgrade")
+		r.Out.Header.Del("Connection")
+	}})
+	t.Cleanup(proxy.Close)
+	return proxy.URL
 }

@@ -7,12 +7,11 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// A Redis is a redis-server of the test's own. It keeps its address when it goes down and comes up again.
+// A Redis is a redis-server for one test. It keeps its address when it goes down and up again.
 type Redis struct {
 	Address   string
 	arguments []string
@@ -20,14 +19,14 @@ type Redis struct {
 	Client    *redis.Client
 }
 
-// StartRedis starts a redis-server. arguments are more of its settings.
+// StartRedis starts a redis-server. arguments are further settings for it.
 func StartRedis(arguments ...string) (*Redis, error) {
 	address := FreeAddress()
 	r := &Redis{Address: address, arguments: arguments, Client: redis.NewClient(&redis.Options{Addr: address, Protocol: 2, MaxRetries: -1})}
 	return r, r.Up()
 }
 
-// URL is where Redis answers.
+// URL returns the URL of database 1.
 func (r *Redis) URL() string { return "redis://" + r.Address + "/1" }
 
 // Up starts Redis at its address and waits until it answers.
@@ -41,17 +40,17 @@ func (r *Redis) Up() (err error) {
 	return r.Process.WaitFor(func() error { return r.Client.Ping(context.Background()).Err() })
 }
 
-// Down kills Redis. What it held is gone.
+// Down kills Redis. Its data is lost.
 func (r *Redis) Down() { r.Process.Kill() }
 
-// Close ends it for good.
+// Close kills Redis and closes the client.
 func (r *Redis) Close() {
 	r.Client.Close()
 	r.Process.Kill()
 }
 
-// Do runs what stands behind "redis>": a command with, after " => ", the reply that it gives in the end, or one of
-// (down), (up), (stop), (continue) and (pause 1500).
+// Do runs a "redis>" step: a command with, after " => ", the reply to wait for, or one of (down),
+// (up), (stop), (continue) and (pause 1500).
 func (r *Redis) Do(text string) error {
 	switch verb, argument := Action(text); verb {
 	case "down":
@@ -59,13 +58,13 @@ func (r *Redis) Do(text string) error {
 		return nil
 	case "up":
 		return r.Up()
-	case "stop": // it keeps its connections, and says nothing
+	case "stop": // it keeps its connections open and does not answer
 		r.Process.Signal(syscall.SIGSTOP)
 		return nil
 	case "continue":
 		r.Process.Signal(syscall.SIGCONT)
 		return nil
-	case "pause": // CLIENT PAUSE answers only when it is over if it comes through a connection of its own
+	case "pause": // on a connection of its own, CLIENT PAUSE would answer only after the pause
 		return r.Client.Do(context.Background(), "CLIENT", "PAUSE", argument, "ALL").Err()
 	}
 	command, reply, awaited := strings.Cut(text, " => ")
@@ -73,17 +72,18 @@ func (r *Redis) Do(text string) error {
 	if err != nil {
 		return err
 	}
-	got, err := r.Run(arguments)
-	for deadline := time.Now().Add(Patience); err == nil && awaited && got != reply; got, err = r.Run(arguments) {
-		if time.Now().After(deadline) {
-			return fmt.Errorf("got %s", got)
-		}
-		time.Sleep(20 * time.Millisecond)
+	var got string
+	if !Await(func() bool {
+		got, err = r.Run(arguments)
+		return err != nil || !awaited || got == reply
+	}) {
+		return fmt.Errorf("got %s", got)
 	}
 	return err
 }
 
-// redisArguments splits a command at blanks. The payload of PUBLISH is the rest of the line, or (bytes "…").
+// redisArguments splits a command at spaces. The payload of PUBLISH is the rest of the line, or
+// (bytes "…").
 func redisArguments(command string) ([]any, error) {
 	var arguments []any
 	words := strings.Split(command, " ")
@@ -100,11 +100,11 @@ func redisArguments(command string) ([]any, error) {
 	return arguments, nil
 }
 
-// Run returns the last element of the reply: of PUBSUB NUMSUB the count.
+// Run returns the last element of the reply, such as the count of PUBSUB NUMSUB.
 func (r *Redis) Run(arguments []any) (string, error) {
 	reply, err := r.Client.Do(context.Background(), arguments...).Result()
 	if err != nil {
-		return "", fmt.Errorf("ask Redis: %w", err)
+		return "", fmt.Errorf("run a Redis command: %w", err)
 	}
 	for {
 		list, ok := reply.([]any)

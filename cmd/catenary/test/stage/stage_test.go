@@ -9,20 +9,20 @@ import (
 
 func TestMain(m *testing.M) { Main(m) }
 
-// Servers that tests start side by side take long to listen: until then their addresses look free.
-func TestFreeAddress_GivesNoneTwice(t *testing.T) {
+// An address looks free until the server that got it listens, which takes seconds.
+func TestFreeAddress_ReturnsNoAddressTwice(t *testing.T) {
 	given := map[string]bool{}
 	for range 2000 {
 		address := FreeAddress()
 		if given[address] {
-			t.Fatalf("%s was given twice", address)
+			t.Fatalf("got %s twice", address)
 		}
 		given[address] = true
 	}
 }
 
-// What is lost comes once the network is well again: the senders' TCP sends it again.
-func TestFaultyProxy_LosesWithoutAWord(t *testing.T) {
+// TCP sends lost bytes again, so they arrive after the network has recovered.
+func TestFaultyProxy_LosesPacketsSilently(t *testing.T) {
 	t.Parallel()
 	server, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -55,15 +55,15 @@ func TestFaultyProxy_LosesWithoutAWord(t *testing.T) {
 	if err := echo(Patience); err != nil {
 		t.Fatal(err)
 	}
-	const quiet = 500 * time.Millisecond // in which nothing comes, on any machine
-	for _, d := range []Direction{There, Back, There | Back} {
+	const quiet = 500 * time.Millisecond // nothing may arrive within it, on any machine
+	for _, d := range []Direction{ToTarget, ToClient, ToTarget | ToClient} {
 		p.Lose(d)
 		if echo(quiet) == nil {
-			t.Fatalf("direction %d is not lost", d)
+			t.Fatalf("direction %d still passes", d)
 		}
-		if other, err := net.DialTimeout("tcp", p.Address, quiet); d == There|Back && err == nil {
+		if other, err := net.DialTimeout("tcp", p.Address, quiet); d == ToTarget|ToClient && err == nil {
 			other.Close()
-			t.Fatal("it accepts new connections")
+			t.Fatal("the proxy accepts new connections")
 		}
 		p.Lose(0)
 		conn.SetDeadline(time.Now().Add(Patience))

@@ -11,7 +11,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// StartChromium starts a headless Chromium with nothing but what it needs, and a profile of its own.
+// StartChromium starts a headless Chromium with a profile of its own and without background
+// services.
 func StartChromium(t *testing.T) context.Context {
 	if _, err := exec.LookPath("chromium"); err != nil {
 		t.Fatal("chromium is missing: run script/install browser")
@@ -25,7 +26,7 @@ func StartChromium(t *testing.T) context.Context {
 	t.Cleanup(cancel)
 	ctx, cancel := chromedp.NewContext(allocator)
 	t.Cleanup(func() {
-		chromedp.Cancel(ctx) // waits for its end, so that its profile can be removed
+		chromedp.Cancel(ctx) // waits until it has exited, so that its profile can be removed
 		cancel()
 	})
 	if err := chromedp.Do(ctx); err != nil {
@@ -40,13 +41,13 @@ type Tab struct {
 	Context context.Context
 }
 
-// NewUser is a tab in a private window: its cookies are its own.
+// NewUser opens a tab in a private window, with cookies of its own.
 func NewUser(t *testing.T, chromium context.Context) *Tab {
 	return openTab(t, chromium, chromedp.WithNewBrowserContext())
 }
 
-// Another is a second tab of the same user.
-func (b *Tab) Another() *Tab {
+// NewTab opens another tab for the same user.
+func (b *Tab) NewTab() *Tab {
 	return openTab(b.T, b.Context) // in the window of the first
 }
 
@@ -54,16 +55,16 @@ func openTab(t *testing.T, parent context.Context, options ...chromedp.ContextOp
 	ctx, cancel := chromedp.NewContext(parent, options...)
 	t.Cleanup(cancel)
 	b := &Tab{t, ctx}
-	if err := chromedp.Do(ctx); err != nil { // the first run makes it, for as long as ctx lives
+	if err := chromedp.Do(ctx); err != nil { // the first Do opens the tab
 		t.Fatalf("open a tab: %v", err)
 	}
 	return b
 }
 
-// In is the same tab, which fails this part of the test.
+// In returns the same tab for a subtest, which fails when the tab does.
 func (b *Tab) In(t *testing.T) *Tab { return &Tab{t, b.Context} }
 
-// Do is what a user does.
+// Do runs an action of the user. what names it in failures.
 func (b *Tab) Do(what string, action chromedp.Action[chromedp.Void]) {
 	b.T.Helper()
 	ctx, cancel := context.WithTimeout(b.Context, Patience)
@@ -79,7 +80,7 @@ func (b *Tab) Open(url string) {
 	b.Do("open "+url, chromedp.Navigate(url))
 }
 
-// BeforeEachPage has a script run in every page that is opened from now on, before its own.
+// BeforeEachPage adds a script that runs in every page opened from now on, before the page's own.
 func (b *Tab) BeforeEachPage(script string) {
 	b.T.Helper()
 	if _, err := chromedp.Call(b.Context, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script}); err != nil {
@@ -99,12 +100,12 @@ func (b *Tab) Write(selector, text string) {
 	b.Do("write into "+selector, chromedp.SendKeys(chromedp.CSS(selector), text))
 }
 
-// Paste puts a text into a field at once, as from the clipboard.
+// Paste inserts text into a field at once, as from the clipboard.
 func (b *Tab) Paste(selector, text string) {
 	b.T.Helper()
 	b.Click(selector)
 	if !Evaluate[bool](b, fmt.Sprintf(`document.execCommand("insertText", false, %q)`, text)) {
-		b.T.Fatalf("%s takes no text", selector)
+		b.T.Fatalf("%s accepts no text", selector)
 	}
 }
 
@@ -114,7 +115,7 @@ func (b *Tab) Expect(selector string) {
 	b.ExpectThat(selector, fmt.Sprintf("document.querySelector(%q) !== null", selector))
 }
 
-// ExpectText waits until an element of the page has exactly this text.
+// ExpectText waits until an element has exactly this text.
 func (b *Tab) ExpectText(selector, text string) {
 	b.T.Helper()
 	b.ExpectThat(selector+" with "+text,
@@ -125,20 +126,20 @@ func (b *Tab) ExpectText(selector, text string) {
 func (b *Tab) ExpectThat(what, condition string) {
 	b.T.Helper()
 	for deadline := time.Now().Add(Patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		// A page that is just being left has no document to ask.
-		if true, err := chromedp.Run(b.Context, chromedp.Evaluate[bool](condition)); err == nil && true {
+		// A page that is unloading has no document: the evaluation fails, and is repeated.
+		if holds, err := chromedp.Run(b.Context, chromedp.Evaluate[bool](condition)); err == nil && holds {
 			return
 		}
 	}
-	b.T.Fatalf("expect %s: not within %v; the page shows\n%s", what, Patience, b.Text("body"))
+	b.T.Fatalf("%s: not within %v; the page shows\n%s", what, Patience, b.Text("body"))
 }
 
-// Text is what an element shows, "" without one.
+// Text returns the visible text of an element, "" if there is none.
 func (b *Tab) Text(selector string) string {
 	return Evaluate[string](b, fmt.Sprintf(`document.querySelector(%q)?.innerText ?? ""`, selector))
 }
 
-// Evaluate asks the page.
+// Evaluate runs a JavaScript expression in the page and returns its value.
 func Evaluate[T any](b *Tab, expression string) T {
 	b.T.Helper()
 	ctx, cancel := context.WithTimeout(b.Context, Patience)

@@ -12,15 +12,15 @@ import (
 	"time"
 )
 
-// A Transcript is one conversation between browsers, the server, Redis and the application. Its file format is
-// described in testdata/transcripts/README.md.
+// A Transcript is one conversation between browsers, the server, Redis and the application.
+// testdata/transcripts/README.md describes the file format.
 type Transcript struct {
 	Name    string // group/case
 	Cases   []int  // named in its comments
-	World   string // the kind of application and Redis it needs
+	World   string // a key of Worlds
 	Needs   Condition
 	Only    string   // "catenary" if Rails cannot do this
-	Without string   // "post" if it needs a link, "identified" if it needs the app's middleware
+	Without string   // "post" or "identified": the server that cannot play it
 	Differs []string // keys of docs/differences.md
 	Steps   []Step
 }
@@ -31,21 +31,21 @@ type Step struct {
 	Speaker string // browser, server, rails, catenary, redis, app, operator
 	name    string // which browser, "" for the only one
 	when    Condition
-	After   time.Duration // of its browser's handshake, and not before
-	order   byte          // '~' in any order with its neighbours, '?' may be left out, 0
-	from    int           // the line is repeated for <n> = from … to
+	After   time.Duration // earliest time since its browser's handshake
+	order   byte          // '~' in any order with its neighbours, '?' optional, or 0
+	from    int           // if to is set, the line is repeated for <n> = from … to
 	to      int
 	Text    string
 	More    []string // continuation lines
 }
 
-// A Condition compares the version of Rails; the zero value always holds.
+// A Condition compares the version of Rails. The zero value always holds.
 type Condition struct {
 	Operator string
 	Version  float64
 }
 
-// Holds reports whether the condition is true of a version.
+// Holds reports whether the condition holds for a version.
 func (c Condition) Holds(rails string) bool {
 	version, _ := strconv.ParseFloat(rails, 64)
 	switch c.Operator {
@@ -64,7 +64,7 @@ var (
 	Number        = regexp.MustCompile(`\d+`)
 )
 
-// ReadTranscripts reads all transcripts below a folder.
+// ReadTranscripts reads all transcripts of a folder.
 func ReadTranscripts(t *testing.T, root string) []Transcript {
 	files, err := filepath.Glob(filepath.Join(root, "*", "*.txt"))
 	if err != nil || len(files) == 0 {
@@ -86,7 +86,7 @@ func ReadTranscripts(t *testing.T, root string) []Transcript {
 	return all
 }
 
-// ParseTranscript reads one.
+// ParseTranscript parses the text of one transcript.
 func ParseTranscript(name, text string) (Transcript, error) {
 	tr := Transcript{Name: name}
 	for i, line := range strings.Split(text, "\n") {
@@ -106,7 +106,7 @@ func (tr *Transcript) add(number int, line string) error {
 		return nil
 	case strings.HasPrefix(line, "  "):
 		if len(tr.Steps) == 0 {
-			return fmt.Errorf("a continuation of nothing: %q", line)
+			return fmt.Errorf("a continuation line before any step: %q", line)
 		}
 		last := &tr.Steps[len(tr.Steps)-1]
 		last.More = append(last.More, strings.TrimSpace(line))
@@ -143,7 +143,7 @@ func (tr *Transcript) addSetting(line string) (err error) {
 	case "differs":
 		tr.Differs = append(tr.Differs, strings.Split(value, ", ")...)
 	default:
-		err = fmt.Errorf("not a step and not a setting: %q", line)
+		err = fmt.Errorf("neither a step nor a setting: %q", line)
 	}
 	return err
 }
@@ -188,7 +188,7 @@ func parseCondition(text string) (Condition, error) {
 	return Condition{m[1], version}, err
 }
 
-// PlayedBy reports whether the transcript is for this server.
+// PlayedBy reports whether a server can play the transcript.
 func (tr Transcript) PlayedBy(server string) bool {
 	switch server {
 	case "rails":
@@ -201,18 +201,23 @@ func (tr Transcript) PlayedBy(server string) bool {
 	return tr.Without != server
 }
 
-// Identifiable tells whether it can be played where connect and disconnect do not run: it neither asks for something of
-// them nor looks at the callbacks that have run.
+// Identifiable reports whether a server that does not run connect and disconnect can play the
+// transcript: it must not ask for behaviour of connect or look at the callbacks that have run.
 func (tr Transcript) Identifiable() bool {
 	if tr.World != "" && os.Getenv("SERVER") == "" {
-		return false // another application for it takes long
+		return false // booting another application takes long
 	}
 	return !slices.ContainsFunc(tr.Steps, func(s Step) bool {
-		return s.Speaker == "browser" && regexp.MustCompile(`^GET .*\b(mode|tenant|sleep)=`).MatchString(s.Text) || s.Speaker == "app" && strings.Contains(s.Text, " of user ") && !strings.HasPrefix(s.Text, "channels ")
+		asksConnect := s.Speaker == "browser" && connectOption.MatchString(s.Text)
+		comparesCallbacks := s.Speaker == "app" && strings.Contains(s.Text, " of user ") && !strings.HasPrefix(s.Text, "channels ")
+		return asksConnect || comparesCallbacks
 	})
 }
 
-// StepsFor are the steps that hold for a server with an application on this Rails.
+// connectOption matches a handshake that asks for behaviour of connect.
+var connectOption = regexp.MustCompile(`^GET .*\b(mode|tenant|sleep)=`)
+
+// StepsFor returns the steps for a server and a version of Rails, with repeated lines written out.
 func (tr Transcript) StepsFor(server, rails string) []Step {
 	if server != "rails" {
 		server = "catenary"

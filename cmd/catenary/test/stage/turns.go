@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// takeTurn waits until fewer than limit of a kind go on, of all test processes of this user on this machine. A turn that is
-// not given back ends with the process. Turns are taken in one order only, or two could wait for each other: a folder's,
-// Chromium's, that of a Rails that boots, and the compiler's.
-func takeTurn(kind string, limit int) (giveBack func()) {
+// takeTurn waits until fewer than limit turns of a kind are taken by this user's test processes on
+// this machine. A turn that is not released ends with the process. To avoid deadlocks, turns are
+// taken in one order: a folder's, Chromium's, a booting Rails', the compiler's.
+func takeTurn(kind string, limit int) (release func()) {
 	for ; ; time.Sleep(100 * time.Millisecond) {
 		for n := range limit {
 			file, err := os.OpenFile(filepath.Join(sharedFolder(), fmt.Sprintf("%s-%d", kind, n)), os.O_CREATE|os.O_RDWR, 0o600)
@@ -26,7 +26,7 @@ func takeTurn(kind string, limit int) (giveBack func()) {
 	}
 }
 
-// sharedFolder is where the test processes of this user find each other.
+// sharedFolder returns the folder through which this user's test processes coordinate.
 func sharedFolder() string {
 	folder := filepath.Join(os.TempDir(), fmt.Sprintf("catenary-tests-%d", os.Getuid()))
 	if err := os.MkdirAll(folder, 0o700); err != nil {

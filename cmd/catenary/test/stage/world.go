@@ -9,41 +9,50 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// A World is all that a transcript needs: Redis, the fixture application, and a server that speaks Action Cable, which
-// is the application itself ("rails") or catenary in front of it ("catenary", or "rebuilt" if the application keeps no objects
-// between commands, "post" if calls go by POST in place of links, "reconnect" if browsers come back when Rails restarts,
-// "identified" if tokens take the place of connect, or "verified" if Turbo's streams are verified by catenary).
+// A World is all that a transcript needs: Redis, the lab application, and a server that speaks Action
+// Cable. The server is one of:
+//
+//	rails       the application itself
+//	catenary    catenary in front of it
+//	rebuilt     catenary, and the application keeps no objects between commands
+//	post        catenary, and calls are POST requests, not frames of a link
+//	reconnect   catenary, and browsers reconnect when Rails restarts
+//	identified  catenary, and tokens replace connect
+//	verified    catenary, which verifies Turbo's stream names
 type World struct {
 	Redis    *Redis
 	App      *App
 	Catenary *Catenary
 	Address  string // of the server
-	root     string // of catenary's configuration; "" if it has none
+	root     string // catenary's root folder, "" if it has none
 }
 
-// Worlds are the kinds of applications that transcripts ask for with "world:", and their environment. Of each there is
-// one for all transcripts; only "own" is started anew for each transcript, which may disturb it.
+// Worlds maps the kinds of world that transcripts name in "world:" to the application's
+// environment. All transcripts of a kind share one world, except that each "own" transcript starts
+// a new one, which it may disturb.
 var Worlds = map[string][]string{
 	"":                {`LAB_ALLOWED_ORIGINS=http://allowed.example /http:\/\/re\d+\.example/`},
 	"listed origins":  {"LAB_SAME_ORIGIN=false", "LAB_ALLOWED_ORIGINS=http://allowed.example"},
 	"no origin check": {"LAB_DISABLE_FORGERY_PROTECTION=true"},
 	"prefix":          {"LAB_CHANNEL_PREFIX=myapp_production"},
 	"empty prefix":    {"LAB_CHANNEL_PREFIX="},
-	"in order":        {"LAB_WORKERS=1"}, // with more threads Rails may confirm, or end, one subscription twice
+	"in order":        {"LAB_WORKERS=1"}, // with more threads Rails may confirm or end a subscription twice
 	"own":             {},
 }
 
-// StartWorld starts a server and what it needs. kind is one of Worlds, and env more of the environment of its application.
+// StartWorld starts a server and what it needs. kind is one of Worlds, and env is added to the
+// environment of the application.
 func StartWorld(server, kind string, env ...string) (w *World, err error) {
 	usual, known := Worlds[kind]
 	if !known {
-		return nil, fmt.Errorf("no world is called %q", kind)
+		return nil, fmt.Errorf("unknown world %q", kind)
 	}
 	w = &World{}
 	defer func() {
@@ -61,7 +70,7 @@ func StartWorld(server, kind string, env ...string) (w *World, err error) {
 	var flags []string
 	if server == "identified" {
 		env = append(env, "LAB_IDENTIFY=user")
-		if w.root, err = configure(JWTSettings("    identify:\n      user: gid://app/User/{sub}\n")); err != nil {
+		if w.root, err = writeConfig(JWTSettings("    identify:\n      user: gid://app/User/{sub}\n")); err != nil {
 			return w, err
 		}
 		flags = []string{"--root", w.root, "--broadcasts-redis-url", w.Redis.URL()}
@@ -87,25 +96,25 @@ func StartWorld(server, kind string, env ...string) (w *World, err error) {
 		w.Address = w.Catenary.Address
 		return w, nil
 	}
-	return w, w.App.ComeAlone()
+	return w, w.App.WarmUpCable()
 }
 
-// ComeAlone visits Rails' own Action Cable before anybody else: two first connections at once can make Rails ping
-// everybody twice. The visitor leaves once it is welcomed: of one that is gone before its connect has run, Rails never
-// notices the end.
-func (a *App) ComeAlone() error {
+// WarmUpCable connects to Rails' own Action Cable before any test does: two concurrent first
+// connections can make Rails ping every connection twice. It closes after the welcome because Rails
+// never notices that a connection is gone if that happens before connect has run.
+func (a *App) WarmUpCable() error {
 	first, err := Dial(a.Address, Handshake("GET", "/cable", a.Address, nil))
 	if err != nil {
 		return err
 	}
 	defer first.Close()
-	if _, said := NextFrame(first); !said {
-		return errors.New("Rails' own Action Cable did not welcome its first visitor")
+	if _, ok := NextFrame(first); !ok {
+		return errors.New("no welcome from Rails' own Action Cable")
 	}
 	return nil
 }
 
-// NewWorld starts a world that this test, which runs beside others, may disturb.
+// NewWorld starts a world that this parallel test may disturb.
 func NewWorld(t *testing.T, server string) *World {
 	t.Parallel()
 	w, err := StartWorld(server, "own")
@@ -116,7 +125,30 @@ func NewWorld(t *testing.T, server string) *World {
 	return w
 }
 
-// Close ends all of it.
+// SharedWorlds returns a function that starts the world of a key at its first call, and closes all
+// of them with the test.
+func SharedWorlds[K comparable](t *testing.T, start func(K) (*World, error)) func(K) (*World, error) {
+	var mu sync.Mutex
+	started := map[K]func() (*World, error){}
+	t.Cleanup(func() {
+		for _, get := range started {
+			if w, err := get(); err == nil {
+				w.Close()
+			}
+		}
+	})
+	return func(key K) (*World, error) {
+		mu.Lock()
+		if started[key] == nil {
+			started[key] = sync.OnceValues(func() (*World, error) { return start(key) })
+		}
+		get := started[key]
+		mu.Unlock()
+		return get()
+	}
+}
+
+// Close stops everything.
 func (w *World) Close() {
 	if w.Catenary != nil && w.Catenary.Process != nil {
 		w.Catenary.Process.Kill()
@@ -132,8 +164,8 @@ func (w *World) Close() {
 	}
 }
 
-// configure makes a root with config/catenary.yml, which the caller removes.
-func configure(settings string) (root string, err error) {
+// writeConfig writes config/catenary.yml in a new root folder. The caller removes it.
+func writeConfig(settings string) (root string, err error) {
 	if root, err = os.MkdirTemp(buildFolder, "root"); err == nil {
 		err = os.Mkdir(filepath.Join(root, "config"), 0o755)
 	}
@@ -143,7 +175,8 @@ func configure(settings string) (root string, err error) {
 	return root, err
 }
 
-// Handshake is the request of a browser; where tokens identify, it has one for the user that the path asks for.
+// Handshake returns a browser's handshake request. Where tokens identify, it has a token for the
+// uid of the path.
 func (w *World) Handshake(method, path string, changes []string) string {
 	if w.root != "" {
 		if u, err := url.Parse(path); err == nil {
@@ -153,7 +186,7 @@ func (w *World) Handshake(method, path string, changes []string) string {
 	return Handshake(method, path, w.Address, changes)
 }
 
-// ask runs what stands behind "app>": an HTTP request to the application, or a look at the callbacks that have run.
+// ask runs an "app>" step: an HTTP request to the application, or a comparison of the callbacks.
 func (w *World) ask(s Step) error {
 	what, user, ok := strings.Cut(s.Text, " of user ")
 	if !ok {
@@ -162,15 +195,15 @@ func (w *World) ask(s Step) error {
 	return w.App.AwaitEvents(user, Callbacks(what), s.More)
 }
 
-// operate runs what stands behind "operator>": (stop) ends the server as an operating system does, and (unready) waits until
-// catenary tells load balancers that it is not ready.
+// operate runs an "operator>" step: (stop) sends SIGTERM to the server, and (unready) waits until
+// catenary reports that it is not ready.
 func (w *World) operate(text string) error {
 	switch verb, _ := Action(text); verb {
 	case "stop":
 		w.server().Signal(syscall.SIGTERM)
-		if w.Catenary == nil { // Puma 6.6 may hang when it is stopped, and an operating system does not wait for ever
+		if w.Catenary == nil { // Puma 6.6 may hang on SIGTERM; an init system would kill it
 			go func() {
-				if !w.App.Process.endsWithin(Patience / 4) {
+				if !w.App.Process.exitsWithin(Patience / 4) {
 					w.App.Process.Kill()
 				}
 			}()
@@ -178,14 +211,14 @@ func (w *World) operate(text string) error {
 		return nil
 	case "unready":
 		if !Await(func() bool { return w.Catenary.Ready() != nil }) {
-			return errors.New("it stays ready")
+			return errors.New("catenary stays ready")
 		}
 		return nil
 	}
-	return fmt.Errorf("an operator cannot %q", text)
+	return fmt.Errorf("unknown operator step %q", text)
 }
 
-// server is the process that browsers talk to.
+// server returns the process that browsers talk to.
 func (w *World) server() *Process {
 	if w.Catenary != nil {
 		return w.Catenary.Process
@@ -193,7 +226,7 @@ func (w *World) server() *Process {
 	return w.App.Process
 }
 
-// Servers are those that conformance is tested with: all, or the one that SERVER names.
+// Servers returns the servers to test: all, or the one that SERVER names.
 func Servers() []string {
 	if server := os.Getenv("SERVER"); server != "" {
 		return []string{server}
