@@ -12,8 +12,8 @@ import (
 	"github.com/catenary-cable/catenary/rpc"
 )
 
-// about is what the doctor is told: what this catenary works with, and what is
-// wrong. There are no secrets in it, nor addresses of browsers.
+// about is what `catenary doctor` gets from a running catenary: its settings, and what is wrong. It
+// contains neither secrets nor addresses of browsers.
 func (a *assembly) about(cfg *config.Config) doctor.Running {
 	root, err := filepath.Abs(cfg.Root)
 	if err != nil {
@@ -21,7 +21,7 @@ func (a *assembly) about(cfg *config.Config) doctor.Running {
 	}
 	r := doctor.Running{
 		Version: version, Root: root, Environment: cfg.Environment, Command: a.command,
-		Listen: a.front.listener.Addr().String(), Paths: cfg.Paths, Proxy: cfg.Proxy, TLS: cfg.TLS.Certificate != "", Origins: cfg.AllowedRequestOrigins,
+		Listen: a.front.Addr().String(), Paths: cfg.Paths, Proxy: cfg.Proxy, TLS: cfg.TLS.Certificate != "", Origins: cfg.AllowedRequestOrigins,
 		Backend: cfg.Backend.URL, Secret: cfg.Backend.Secret.Source(), PassesAll: cfg.PassesAll(),
 		Transport: a.backend.Transport(), PostReason: a.backend.PostReason(),
 	}
@@ -34,28 +34,32 @@ func (a *assembly) about(cfg *config.Config) doctor.Running {
 	if err := a.ready.broadcasts(); err != nil {
 		r.Trouble.Broadcasts = err.Error()
 	}
-	if told := a.rails.settled(); told != nil {
-		settings := *told
+	if last := a.rails.lastSettings(); last != nil {
+		settings := *last
 		settings.Cable, settings.Turbo = nil, nil
 		r.Rails = &settings
-		switch f := a.compared.with(cfg, told); {
-		case r.Transport != rpc.Post: // it is tried
+		switch f := a.comparison.of(cfg, last); {
+		case r.Transport != rpc.Post: // over links, broadcasts are tested for real
 		case f.Verdict == doctor.Bad && r.Trouble.Broadcasts == "":
 			r.Trouble.Broadcasts = f.Text
 		case f.Verdict == doctor.Doubt:
 			r.Trouble.Doubt = f.Text
 		}
 	}
-	r.Broadcasts = heardAt(cfg.Broadcasts)
+	r.Broadcasts = describeSource(cfg.Broadcasts)
 	return r
 }
 
-// warnings are what the status page shows above all else, besides why catenary is
-// not ready.
+func (a *assembly) serveAbout(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(a.about(a.current.Load()))
+}
+
+// warnings returns what the status page shows first, in addition to why catenary is not ready.
 func (a *assembly) warnings() (all []string) {
-	about := a.about(a.settled.Load())
-	if deaf := about.Trouble.Broadcasts; deaf != "" && a.ready.check() == nil {
-		all = append(all, hearNothing+deaf)
+	about := a.about(a.current.Load())
+	if missing := about.Trouble.Broadcasts; missing != "" && a.ready.check() == nil {
+		all = append(all, hearNothing+missing)
 	}
 	if about.Trouble.Doubt != "" {
 		all = append(all, "Browsers may hear nothing: "+about.Trouble.Doubt)
@@ -69,35 +73,32 @@ func (a *assembly) warnings() (all []string) {
 	return all
 }
 
-// comparison remembers what misdirected has found, which is asked once a second.
+// comparison caches the result of misdirected, which is needed once a second.
 type comparison struct {
 	mu       sync.Mutex
 	cfg      *config.Config
 	settings *rpc.Settings
-	found    doctor.Finding
+	finding  doctor.Finding
 }
 
-func (c *comparison) with(cfg *config.Config, settings *rpc.Settings) doctor.Finding {
+func (c *comparison) of(cfg *config.Config, settings *rpc.Settings) doctor.Finding {
 	if settings.Cable == nil {
 		return doctor.Finding{}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.cfg != cfg || c.settings != settings {
-		c.cfg, c.settings, c.found = cfg, settings, misdirected(cfg, settings)
+		c.cfg = cfg
+		c.settings = settings
+		c.finding = misdirected(cfg, settings)
 	}
-	return c.found
+	return c.finding
 }
 
-// heardAt says which broadcasts arrive.
-func heardAt(b config.Broadcasts) string {
+// describeSource says which broadcasts catenary receives.
+func describeSource(b config.Broadcasts) string {
 	if b.Adapter == "rails" {
-		return "Rails listens to what it broadcasts, and tells catenary"
+		return "Rails listens to what it broadcasts, and passes it on to catenary"
 	}
-	return fmt.Sprintf("what is published at %s with %s arrives", b.Redis, prefixed(b.ChannelPrefix))
-}
-
-func (a *assembly) serveAbout(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	json.NewEncoder(w).Encode(a.about(a.settled.Load()))
+	return fmt.Sprintf("catenary receives what is published at %s with %s", b.Redis, prefixed(b.ChannelPrefix))
 }

@@ -2,15 +2,20 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"io"
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/catenary-cable/catenary/cable"
 	"github.com/catenary-cable/catenary/cable/admission"
 	"github.com/catenary-cable/catenary/cable/hub"
+	"github.com/catenary-cable/catenary/cmd/catenary/front"
+	"github.com/catenary-cable/catenary/cmd/catenary/memory"
 	"github.com/catenary-cable/catenary/cmd/catenary/status"
 	"github.com/catenary-cable/catenary/cmd/catenary/tracing"
 	"github.com/catenary-cable/catenary/config"
@@ -18,42 +23,39 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// An assembly is all that runs here: only it sees everything. Its methods follow
-// each other in the order in which the parts come up and go: listen, start, open,
-// stop.
+// assembly holds all parts of a running catenary; nothing else sees all of them. Its methods are in
+// the order in which serve calls them: listen, start, open, stop (serve.go), close.
 type assembly struct {
-	cfg     *config.Config
-	settled atomic.Pointer[config.Config] // cfg, for others than the one who sets it
+	cfg     *config.Config                // owned by serve
+	current atomic.Pointer[config.Config] // the same, for other goroutines
 	environ []string
 	log     *slog.Logger
 
-	running context.Context // ends when a part has failed, or after stop
+	running context.Context // done when a part has failed, or after stop
 	cancel  context.CancelCauseFunc
 	parts   *errgroup.Group
 
-	// from listen on
+	// set by listen
 	edge    admission.Options
 	sockets *sockets
-	front   *front
-	tracer  *tracing.Tracer // nil: nothing is traced
+	front   *front.Front
+	tracer  *tracing.Tracer // nil: tracing is off
 
-	compared comparison
+	comparison comparison
 
-	// from start on
-	child   bool   // there is a command
-	command string // its program
+	// set by start
+	child   bool   // a command starts Rails
+	command string // the command's program
 	rails   *railsState
 	ready   *readiness
 	meters  *meters
 	backend *rpc.Client
 	service *service
 
-	// as soon as it is known where broadcasts are published
+	// set by open
 	source source
 	hub    *hub.Hub
-	bound  atomic.Pointer[memoryBound] // nil: none, or not yet
-
-	// from open on
+	bound  atomic.Pointer[memory.Bound] // nil: no limit, or not open yet
 	server *cable.Server
 }
 
@@ -68,21 +70,20 @@ func newAssembly(ctx context.Context, cfg *config.Config, environ []string, stde
 	return a
 }
 
-// run has a part run until running ends.
+// run starts a part, which ends with a.running. Its error stops catenary.
 func (a *assembly) run(part func(context.Context) error) {
 	a.parts.Go(func() error { return part(a.running) })
 }
 
-// attend is run for what cannot fail.
-func (a *assembly) attend(part func(context.Context)) {
+// background starts a part that cannot fail.
+func (a *assembly) background(part func(context.Context)) {
 	a.parts.Go(func() error {
 		part(a.running)
 		return nil
 	})
 }
 
-// listen takes the sockets. It comes first: a port that is not ours to have
-// should not cost a Rails boot.
+// listen opens the listeners. It comes first, so that a port in use fails before Rails boots.
 func (a *assembly) listen(ctx context.Context) (err error) {
 	if a.edge, err = newEdge(a.cfg, a.log); err != nil {
 		return err
@@ -90,24 +91,21 @@ func (a *assembly) listen(ctx context.Context) (err error) {
 	if a.sockets, err = openSockets(a.cfg); err != nil {
 		return err
 	}
-	listener, err := secure(a.sockets.browsers, a.cfg.TLS, a.log)
+	listener, err := front.Secure(a.sockets.browsers, a.cfg.TLS, a.log)
 	if err != nil {
 		return err
 	}
-	a.front = newFront(listener, a.sockets.lent, a.cfg.Proxy, a.cfg.Limits, a.log)
+	a.front = front.New(listener, a.sockets.lent, a.cfg.Proxy, a.cfg.Limits, a.log)
 	a.tracer, err = newTracer(ctx, a.cfg.Telemetry, a.environ, a.log)
 	return err
 }
 
-// start starts the command, if there is one, and what answers while we wait for
-// Rails.
+// start starts the command, if there is one, and everything that must answer before Rails does.
 func (a *assembly) start(command []string, stderr io.Writer) error {
+	a.current.Store(a.cfg)
 	a.child = len(command) > 0
 	if a.child {
-		a.command = command[0] // the rest may hold secrets
-	}
-	a.settled.Store(a.cfg)
-	if a.child {
+		a.command = command[0] // without its arguments, which may contain secrets
 		child, err := newChild(command, a.cfg, a.environ, stderr, a.log)
 		if err != nil {
 			return err
@@ -126,38 +124,40 @@ func (a *assembly) start(command []string, stderr io.Writer) error {
 	}
 	a.rails.backend = a.backend
 	a.service = &service{log: a.log, ready: a.ready, alive: a.meters.gather}
-	var recorder *status.Recorder
-	if a.sockets.operations != nil && a.cfg.Operations.Status {
-		recorder = newRecorder(a.meters, a.ready, a.warnings)
-		a.attend(recorder.Run)
-	}
-	profiles := a.cfg.Operations.Pprof // cfg is another one once Rails has told the rest
-	a.run(func(ctx context.Context) error {
-		return serveOperations(ctx, a.sockets.operations, profiles, a.ready, a.meters.handler(), recorder, a.serveAbout, a.serveDisconnect)
-	})
-	if a.cfg.Proxy { // pages need not wait for what the gem says
-		if err := a.serve(http.HandlerFunc(waits), nil); err != nil {
+	a.serveOperations()
+	if a.cfg.Proxy { // pages do not wait for the gem's settings
+		if err := a.route(http.HandlerFunc(front.Starting), nil); err != nil {
 			return err
 		}
 	}
-	a.run(a.front.serve)
+	a.run(a.front.Serve)
 	a.run(a.service.run)
 	return nil
 }
 
-// hear begins to listen to broadcasts, if that has not begun yet.
-func (a *assembly) hear() (err error) {
-	if a.source != nil {
-		return nil
+func (a *assembly) serveOperations() {
+	var recorder *status.Recorder
+	if a.sockets.operations != nil && a.cfg.Operations.Status {
+		recorder = newRecorder(a.meters, a.ready, a.warnings)
+		a.background(recorder.Run)
 	}
+	pprof := a.cfg.Operations.Pprof // read here: serve replaces a.cfg when Rails has reported its settings
+	a.run(func(ctx context.Context) error {
+		return serveOperations(ctx, a.sockets.operations, pprof, a.ready, a.meters.handler(), recorder,
+			a.serveAbout, a.serveDisconnect)
+	})
+}
+
+// startBroadcasts starts the source of broadcasts and the hub.
+func (a *assembly) startBroadcasts() (err error) {
 	cfg := a.cfg
 	if a.source, err = sourceFor(cfg, a.backend, &a.meters.gaps, a.log); err != nil {
 		return err
 	}
 	if cfg.Broadcasts.Probe && !cfg.PassesAll() {
-		probe := newBroadcastProbe(a.source, cfg.Broadcasts.Adapter, a.backend, func() string { return a.rails.whyDeaf(cfg) }, a.log)
+		probe := newBroadcastProbe(a.source, cfg.Broadcasts.Adapter, a.backend, func() string { return a.rails.missingBroadcasts(cfg) }, a.log)
 		a.source = probe
-		a.attend(probe.attend)
+		a.background(probe.attend)
 	}
 	a.hub = hub.New(a.source, a.log)
 	if a.tracer != nil {
@@ -165,27 +165,28 @@ func (a *assembly) hear() (err error) {
 	}
 	a.hub.OnBroadcast(func(bytes int) {
 		if bound := a.bound.Load(); bound != nil {
-			bound.take(bytes)
+			bound.Broadcast(bytes)
 		}
 	})
 	a.run(a.hub.Run)
 	return nil
 }
 
-// serve has the front send browsers to the cable, and pages to Rails.
-func (a *assembly) serve(cable http.Handler, admission *admission.Admission) error {
-	handler, err := routes(a.cfg, cable, a.edge.Proxies, a.log, a.front.server.ErrorLog)
-	if err == nil {
-		a.front.open(handler, admission)
+// route sends the cable's paths to cable, and other requests to Rails where catenary is its proxy.
+func (a *assembly) route(cable http.Handler, admission *admission.Admission) error {
+	handler, err := front.Routes(a.cfg, cable, a.edge.Proxies, a.log, a.front.ErrorLog())
+	if err != nil {
+		return err
 	}
-	return err
+	a.front.Open(handler, admission)
+	return nil
 }
 
-// open lets browsers in, and Redis' broadcasts out to them.
+// open starts the server, and opens the front to browsers.
 func (a *assembly) open() error {
 	cfg := a.cfg
-	a.settled.Store(cfg)
-	if err := a.hear(); err != nil {
+	a.current.Store(cfg)
+	if err := a.startBroadcasts(); err != nil {
 		return err
 	}
 	passThrough, err := newRelay(cfg, a.edge.Proxies)
@@ -206,21 +207,21 @@ func (a *assembly) open() error {
 	if err != nil {
 		return err
 	}
-	a.rails.tell(fits(cfg, a.backend), identifying(cfg.JWT.Identify, admission, a.log), verifying(cfg.Turbo, a.server, a.log))
-	a.attend(func(ctx context.Context) { giveBackMemory(ctx, variable(a.environ, "GOGC")) })
-	bound := newMemoryBound(cfg.Limits.Memory, a.child, variable(a.environ, "GOMEMLIMIT"), a.server, a.log)
-	if bound.bytes > 0 {
+	a.rails.consultWith(fits(cfg, a.backend), identifying(cfg.JWT.Identify, admission, a.log), verifying(cfg.Turbo, a.server, a.log))
+	a.background(func(ctx context.Context) { memory.Release(ctx, variable(a.environ, "GOGC")) })
+	bound := memory.NewBound(cfg.Limits.Memory, a.child, variable(a.environ, "GOMEMLIMIT"), a.server, a.log)
+	if bound.Limited() {
 		a.bound.Store(bound)
-		a.attend(bound.run)
+		a.background(bound.Run)
 	}
 	a.run(a.server.Run)
 	a.run(func(ctx context.Context) error { return lease.Run(ctx, a.server) })
 	if a.edge.Tokens != nil {
 		a.run(a.edge.Tokens.Run)
 	}
-	a.attend(func(ctx context.Context) { a.rails.watch(ctx, cfg) })
+	a.background(func(ctx context.Context) { a.rails.watch(ctx, cfg) })
 	a.meters.open(a.server, a.hub, a.backend, lease)
-	if err := a.serve(traced(a.tracer, a.server), admission); err != nil {
+	if err := a.route(traced(a.tracer, a.server), admission); err != nil {
 		return err
 	}
 	a.ready.open(a.source)
@@ -228,15 +229,15 @@ func (a *assembly) open() error {
 	if a.child {
 		backend = "its own Rails"
 	}
-	a.log.Info("catenary listens", "address", a.front.listener.Addr().String(), "paths", strings.Join(cfg.Paths, " "),
+	a.log.Info("catenary is listening", "address", a.front.Addr().String(), "paths", strings.Join(cfg.Paths, " "),
 		"backend", backend, "broadcasts", cfg.Broadcasts.Adapter, "operations", cfg.Operations.Listen)
 	return nil
 }
 
-// close ends what there is, in whatever state.
+// close releases everything, whatever has been started.
 func (a *assembly) close() {
 	if a.front != nil {
-		a.front.close()
+		a.front.Close()
 	}
 	if a.backend != nil {
 		a.backend.Close()
@@ -250,3 +251,11 @@ func (a *assembly) close() {
 		a.sockets.close()
 	}
 }
+
+// node returns the name of this process among the nodes. It is a new one at each start: connections
+// do not outlive the process either.
+var node = sync.OnceValue(func() string {
+	var random [4]byte
+	rand.Read(random[:])
+	return "n-" + hex.EncodeToString(random[:])
+})

@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-const benchHelp = `catenary bench measures a server that speaks Action Cable: catenary, or Rails
-itself. It needs a channel that streams from what its identifier says:
+const benchHelp = `catenary bench measures a server that speaks Action Cable: catenary or Rails
+itself. The app needs this channel:
 
     class BenchChannel < ApplicationCable::Channel
       def subscribed; stream_from params[:stream]; end
@@ -20,16 +20,16 @@ itself. It needs a channel that streams from what its identifier says:
     end
 
 "catenary bench URL" measures everything, "catenary bench fanout URL" one
-scenario. Broadcasts go through the action, which measures Rails too, or with
---redis-url straight through Redis. With --pid it also tells what the server's
-processes, with their children, spend: memory and CPU.
+scenario. It broadcasts through the channel's action, which measures Rails too,
+or with --redis-url directly to Redis. With --pid it also measures memory and
+CPU of the server's processes and their children.
 
     catenary bench ws://localhost:3000/cable --pid $(cat tmp/pids/server.pid)
     catenary bench fanout wss://staging.example/cable --connections 1000 --rate 20
 
-Measure servers that are yours, and not while they serve others.`
+Measure only your own servers, and not in production.`
 
-// benchCommand measures a server from outside.
+// benchCommand measures a server from the outside.
 func benchCommand(stdout, stderr io.Writer) *cobra.Command {
 	var o bench.Options
 	var asJSON bool
@@ -51,22 +51,22 @@ func benchCommand(stdout, stderr io.Writer) *cobra.Command {
 	}
 	root := &cobra.Command{
 		Use:   "bench URL",
-		Short: "measure an Action Cable server, catenary or Rails itself",
+		Short: "measure an Action Cable server: catenary or Rails itself",
 		Long:  benchHelp,
 		Args:  oneURL,
 		RunE: func(c *cobra.Command, args []string) error {
 			all := bench.Scenarios()
 			if len(o.Processes) == 0 {
-				all = all[1:] // without a process, there is little to see in idle connections
+				all = all[1:] // without idle: there is little to measure without a process
 			}
 			return measure(all...)(c, args)
 		},
 	}
 	scenarios := map[string]string{
-		"idle":   "what connections cost that do nothing",
-		"fanout": "broadcasts to all subscribers: latency and deliveries a second",
+		"idle":   "memory and CPU of idle connections",
+		"fanout": "broadcasts to all subscribers: latency, deliveries per second",
 		"echo":   "actions that transmit their data back: round trips",
-		"storm":  "everybody connects and subscribes at once",
+		"storm":  "all clients connect and subscribe at once",
 	}
 	for name, short := range scenarios {
 		root.AddCommand(&cobra.Command{Use: name + " URL", Short: short, Args: oneURL, RunE: measure(name)})
@@ -81,31 +81,31 @@ func benchCommand(stdout, stderr io.Writer) *cobra.Command {
 
 func oneURL(c *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return fmt.Errorf("which server? For example: %s ws://localhost:3000/cable", c.CommandPath())
+		return fmt.Errorf("the URL of a server is missing, as in: %s ws://localhost:3000/cable", c.CommandPath())
 	}
 	return nil
 }
 
 func registerBenchFlags(f *pflag.FlagSet, o *bench.Options) {
-	f.StringVar(&o.Identifier, "identifier", `{"channel":"BenchChannel","stream":"{stream}"}`, "the subscription; {stream} and {i}, the client's number, are filled in")
-	f.StringVar(&o.Origin, "origin", "", "the Origin that clients claim (default the server's own)")
-	f.StringArrayVar(&o.Header, "header", nil, "a header of the handshake, 'Name: value'; {i} is filled in")
-	f.StringVar(&o.Cookie, "cookie", "", "the cookies of the handshake; {i} is filled in")
-	f.IntVarP(&o.Connections, "connections", "n", 500, "how many clients")
-	f.IntVar(&o.Streams, "streams", 1, "over how many streams they are spread")
-	f.IntVarP(&o.Messages, "messages", "m", 200, "how many messages are sent")
-	f.IntVar(&o.Size, "size", 150, "bytes of a message")
-	f.Float64Var(&o.Rate, "rate", 0, "messages a second; 0 sends the next when one has arrived everywhere")
-	f.IntVar(&o.InFlight, "in-flight", 1, "messages under way at once, without --rate")
-	f.StringVar(&o.Data, "data", `{"bench":"{payload}"}`, "a message, if the channel asks for a certain form")
-	f.IntVar(&o.AtOnce, "at-once", 50, "connections that are opened at the same time, except in a storm")
-	f.StringVar(&o.RedisURL, "redis-url", "", "publish in this Redis, as Rails does, not through an action")
-	f.StringVar(&o.RedisChannel, "redis-channel", "{stream}", "where in Redis; put the app's channel_prefix in front, as app_production:{stream}")
+	f.StringVar(&o.Identifier, "identifier", `{"channel":"BenchChannel","stream":"{stream}"}`, "the subscription; {stream} and {i}, the client's number, are replaced")
+	f.StringVar(&o.Origin, "origin", "", "the clients' Origin (default the server's own)")
+	f.StringArrayVar(&o.Header, "header", nil, "a header of the handshake, 'Name: value'; {i} is replaced")
+	f.StringVar(&o.Cookie, "cookie", "", "the cookies of the handshake; {i} is replaced")
+	f.IntVarP(&o.Connections, "connections", "n", 500, "number of clients")
+	f.IntVar(&o.Streams, "streams", 1, "number of streams to spread them over")
+	f.IntVarP(&o.Messages, "messages", "m", 200, "number of messages to send")
+	f.IntVar(&o.Size, "size", 150, "size of a message in bytes")
+	f.Float64Var(&o.Rate, "rate", 0, "messages per second; 0 sends the next one when one has arrived everywhere")
+	f.IntVar(&o.InFlight, "in-flight", 1, "messages in flight at once, without --rate")
+	f.StringVar(&o.Data, "data", `{"bench":"{payload}"}`, "a message, if the channel expects a certain form")
+	f.IntVar(&o.AtOnce, "at-once", 50, "connections to open at the same time, except in storm")
+	f.StringVar(&o.RedisURL, "redis-url", "", "publish to this Redis, as Rails does, instead of through an action")
+	f.StringVar(&o.RedisChannel, "redis-channel", "{stream}", "the channel in Redis, with the app's channel_prefix, as in app_production:{stream}")
 	f.StringVar(&o.BroadcastAction, "broadcast-action", "broadcast", "the action that broadcasts its data")
 	f.StringVar(&o.Action, "action", "echo", "the action that transmits its data back")
-	f.StringArrayVar(&o.Processes, "pid", nil, "the server's process on this machine, 123 or puma=123; may be repeated")
-	f.DurationVar(&o.Hold, "hold", 10*time.Second, "how long idle connections are watched")
+	f.StringArrayVar(&o.Processes, "pid", nil, "a process of the server on this machine, 123 or puma=123; may be repeated")
+	f.DurationVar(&o.Hold, "hold", 10*time.Second, "how long to watch idle connections")
 	f.DurationVar(&o.Settle, "settle", time.Second, "pause between opening and measuring")
-	f.DurationVar(&o.Timeout, "timeout", 30*time.Second, "for a connection to be confirmed")
-	f.DurationVar(&o.Patience, "patience", 5*time.Second, "how long to wait for deliveries that do not come")
+	f.DurationVar(&o.Timeout, "timeout", 30*time.Second, "how long to wait for a connection to be confirmed")
+	f.DurationVar(&o.Patience, "patience", 5*time.Second, "how long to wait for a missing delivery")
 }

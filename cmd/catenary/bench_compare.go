@@ -13,14 +13,14 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// compareCommand sets two servers side by side.
+// compareCommand compares the figures of two servers.
 func compareCommand(stdout io.Writer) *cobra.Command {
 	var chart, page, note string
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "compare NAME=FILE NAME=FILE",
-		Short: "compare what two servers did, from files of --json output",
-		Long:  "Each file holds what \"catenary bench --json\" has printed for one server, of as many runs as you like; medians are compared, the second server to the first.",
+		Short: "compare two servers, from files of --json output",
+		Long:  "Each file contains the output of \"catenary bench --json\" for one server, of any number of runs.\nThe medians of the second server are compared to those of the first.",
 		Args:  cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			comparison, err := readComparison(args)
@@ -31,7 +31,7 @@ func compareCommand(stdout io.Writer) *cobra.Command {
 				return err
 			}
 			if err := writeFile(page, func(to io.Writer) error {
-				return comparison.WriteMarkdown(to, note, beside(page, chart))
+				return comparison.WriteMarkdown(to, note, relativePath(page, chart))
 			}); err != nil {
 				return err
 			}
@@ -41,9 +41,9 @@ func compareCommand(stdout io.Writer) *cobra.Command {
 			return comparison.WriteTable(stdout)
 		},
 	}
-	c.Flags().StringVar(&chart, "svg", "", "also draw a chart to this file")
+	c.Flags().StringVar(&chart, "svg", "", "also write a chart to this file")
 	c.Flags().StringVar(&page, "markdown", "", "also write a page to this file")
-	c.Flags().StringVar(&note, "note", "", "what the page says was measured")
+	c.Flags().StringVar(&note, "note", "", "a note on the page about what was measured")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON instead of a table")
 	return c
 }
@@ -69,7 +69,7 @@ func readComparison(args []string) (*bench.Comparison, error) {
 	return bench.Compare(names, reports), nil
 }
 
-// writeFile does nothing if no path is given.
+// writeFile does nothing if path is empty.
 func writeFile(path string, write func(io.Writer) error) error {
 	if path == "" {
 		return nil
@@ -81,8 +81,8 @@ func writeFile(path string, write func(io.Writer) error) error {
 	return errors.Join(write(file), file.Close())
 }
 
-// beside is the chart's path as the page must name it.
-func beside(page, chart string) string {
+// relativePath returns the chart's path as seen from the page.
+func relativePath(page, chart string) string {
 	relative, err := filepath.Rel(filepath.Dir(page), chart)
 	if chart == "" || err != nil {
 		return chart

@@ -22,29 +22,28 @@ import (
 	"github.com/catenary-cable/catenary/config"
 )
 
-// child is the command that starts Rails, "catenary -- bin/rails server". It
-// gets a port of its own.
+// child is the command that starts Rails, as in "catenary -- bin/rails server". It gets a port of
+// its own.
 type child struct {
 	command *exec.Cmd
 	log     *slog.Logger
 }
 
-// leastGrace is what Rails is left with for its end, however much of the grace
-// ours has taken.
+// leastGrace is how long Rails may take to stop, even if catenary has used up the shutdown grace.
 const leastGrace = 5 * time.Second
 
-// passedOn are signals that mean Rails alone. To Puma they are: read the logs'
-// names anew, a phased restart, a restart. Browsers notice neither.
-var passedOn = []os.Signal{syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2}
+// forwardedSignals are passed on to Rails. Puma reopens its logs, restarts its workers in phases, or
+// restarts. Browsers notice none of it.
+var forwardedSignals = []os.Signal{syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2}
 
-// childError is a command that ended before we told it to.
+// childError means that the command exited although catenary was not stopping.
 type childError struct {
 	command string
 	status  int
 }
 
 func (e *childError) Error() string {
-	return fmt.Sprintf("%s has ended with status %d", e.command, e.status)
+	return fmt.Sprintf("%s exited with status %d", e.command, e.status)
 }
 
 func newChild(command []string, cfg *config.Config, environ []string, stderr io.Writer, log *slog.Logger) (*child, error) {
@@ -65,91 +64,96 @@ func newChild(command []string, cfg *config.Config, environ []string, stderr io.
 		if onTerminal(stderr) {
 			stderr = &withoutAddress{u.Host, stderr}
 		}
-		environ = append([]string{"BINDING=127.0.0.1"}, environ...) // which in production is 0.0.0.0 for "rails server"
+		environ = append([]string{"BINDING=127.0.0.1"}, environ...) // else "rails server" binds 0.0.0.0 in production
 	}
 	environ = append(without(environ, append(systemdVariables, "PORT")...), "PORT="+u.Port())
-	// both are ours to start: so they share one secret, which all nodes of the app have, or a fresh one
+	// catenary and the command share one secret: the app's, as on other nodes, or a random one.
 	secret := cfg.Backend.Secret
-	if cfg.Backend.Secret = config.NewSecret(secret.Reveal(), secret.Source()); secret.Missing() {
+	if secret.Missing() {
 		cfg.Backend.Secret = config.NewSecret(rand.Text(), "this start")
+	} else {
+		cfg.Backend.Secret = config.NewSecret(secret.Reveal(), secret.Source())
 	}
 	environ = append(without(environ, "CATENARY_SECRET"), "CATENARY_SECRET="+cfg.Backend.Secret.Reveal())
 	c := exec.Command(command[0], command[1:]...)
 	c.Env, c.Stdout, c.Stderr, c.Dir = environ, stderr, stderr, cfg.Root
-	c.WaitDelay = leastGrace                            // for what it has started and what still writes
-	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for us to pass on, when the browsers have been told
-	tieToUs(c.SysProcAttr)
+	c.WaitDelay = leastGrace // for its children that still write
+	// A process group of its own: Ctrl-C must reach Rails only after catenary has notified browsers.
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	stopWithParent(c.SysProcAttr)
 	return &child{c, log}, nil
 }
 
-// checkCommand refuses Thruster as the command: it gives Rails a port of its own
-// choice, and would serve browsers in catenary's place.
+// checkCommand rejects Thruster as the command: it chooses Rails' port itself, and would serve
+// browsers in catenary's place.
 func checkCommand(command []string, cfg *config.Config) error {
 	i := slices.IndexFunc(command, func(word string) bool { return filepath.Base(word) == "thrust" })
 	if i < 0 || cfg.Given("backend.url") {
 		return nil
 	}
 	rails := strings.Join(slices.Concat(command[:i], command[i+1:]), " ")
-	return fmt.Errorf("Thruster stands behind catenary, and chooses Rails' port itself: put it in front: %s catenary -- %s", command[i], rails)
+	return fmt.Errorf("Thruster cannot run behind catenary, because it chooses Rails' port itself: put it in front: %s catenary -- %s", command[i], rails)
 }
 
-// run starts the command and waits for its end. When ctx ends, so must it.
+// run starts the command and waits until it exits. It stops the command when ctx is done.
 func (c *child) run(ctx context.Context) error {
-	runtime.LockOSThread() // tieToUs means the thread, which must live as long as we do
+	runtime.LockOSThread() // the kernel's parent of the command is this thread: see stopWithParent
 	defer runtime.UnlockOSThread()
 	if err := c.command.Start(); err != nil {
 		return fmt.Errorf("starting Rails: %w", err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- c.command.Wait() }()
+	exited := make(chan error, 1)
+	go func() { exited <- c.command.Wait() }()
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, passedOn...)
+	signal.Notify(signals, forwardedSignals...)
 	defer signal.Stop(signals)
 	for {
 		select {
-		case err := <-ended:
-			return c.hasEnded(err)
-		case one := <-signals:
-			c.log.Info("passed on to Rails", "signal", one)
-			c.command.Process.Signal(one)
+		case err := <-exited:
+			return c.exitError(err)
+		case s := <-signals:
+			c.log.Info("passed a signal on to Rails", "signal", s)
+			c.command.Process.Signal(s)
 		case <-ctx.Done():
-			c.stop(ctx, ended)
+			c.stop(ctx, exited)
 			return nil
 		}
 	}
 }
 
-// hasEnded is the error for an end that nobody has asked for.
-func (c *child) hasEnded(err error) error {
+// exitError returns and logs the error for an exit that catenary did not ask for.
+func (c *child) exitError(err error) error {
 	if errors.Is(err, exec.ErrWaitDelay) {
 		err = nil
 	}
-	end := &childError{command: strings.Join(c.command.Args, " ")}
-	if exit := new(exec.ExitError); errors.As(err, &exit) {
-		end.status = exit.ExitCode()
+	result := &childError{command: strings.Join(c.command.Args, " ")}
+	exit := new(exec.ExitError)
+	if errors.As(err, &exit) {
+		result.status = exit.ExitCode()
 		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-			end.status = 128 + int(status.Signal()) // as a shell would report it
+			result.status = 128 + int(status.Signal()) // as a shell would report it
 		}
 	} else if err != nil {
 		return fmt.Errorf("waiting for Rails: %w", err)
 	}
-	c.log.Error("Rails has ended, and so catenary stops", "command", end.command, "status", end.status)
-	return end
+	c.log.Error("Rails exited, catenary stops", "command", result.command, "status", result.status)
+	return result
 }
 
-// stop tells Rails to end, and everything that it has started, and sees to it.
-func (c *child) stop(ctx context.Context, ended <-chan error) {
+// stop sends SIGTERM to Rails and its children, and SIGKILL when the grace expires.
+func (c *child) stop(ctx context.Context, exited <-chan error) {
 	syscall.Kill(-c.command.Process.Pid, syscall.SIGTERM)
 	grace := leastGrace
-	if end := (*stopped)(nil); errors.As(context.Cause(ctx), &end) {
-		grace = max(grace, time.Until(end.by))
+	var end *stopped
+	if errors.As(context.Cause(ctx), &end) {
+		grace = max(grace, time.Until(end.deadline))
 	}
 	select {
-	case <-ended:
+	case <-exited:
 	case <-time.After(grace):
-		c.log.Warn("Rails does not end, and is killed", "after", grace)
+		c.log.Warn("Rails did not stop, killing it", "after", grace)
 		syscall.Kill(-c.command.Process.Pid, syscall.SIGKILL)
-		<-ended
+		<-exited
 	}
 }
 
@@ -163,16 +167,17 @@ func freePort() (string, error) {
 	return port, err
 }
 
-// variable returns the value of an environment variable, "" if there is none.
+// variable returns the value of an environment variable, "" if it is not set.
 func variable(environ []string, name string) (value string) {
-	for _, one := range environ {
-		if rest, ok := strings.CutPrefix(one, name+"="); ok {
-			value = rest
+	for _, entry := range environ {
+		if v, found := strings.CutPrefix(entry, name+"="); found {
+			value = v
 		}
 	}
 	return value
 }
 
+// without returns the environment without some variables.
 func without(environ []string, names ...string) []string {
 	kept := make([]string, 0, len(environ)+2)
 	for _, variable := range environ {

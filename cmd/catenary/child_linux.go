@@ -2,5 +2,6 @@ package main
 
 import "syscall"
 
-// tieToUs makes the command end when we do, even if we are killed.
-func tieToUs(attributes *syscall.SysProcAttr) { attributes.Pdeathsig = syscall.SIGTERM }
+// stopWithParent has the kernel send SIGTERM to the command when catenary exits, even if catenary is
+// killed.
+func stopWithParent(attributes *syscall.SysProcAttr) { attributes.Pdeathsig = syscall.SIGTERM }

@@ -4,5 +4,5 @@ package main
 
 import "syscall"
 
-// tieToUs can do nothing here: if catenary is killed, the command is left.
-func tieToUs(*syscall.SysProcAttr) {}
+// stopWithParent can do nothing outside of Linux: if catenary is killed, the command goes on.
+func stopWithParent(*syscall.SysProcAttr) {}

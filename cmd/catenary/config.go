@@ -7,11 +7,11 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// configCommand prints what serve would work with.
+// configCommand prints the configuration that the server would use.
 func configCommand(environ []string, stdout io.Writer) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "config",
-		Short: "print the effective configuration, without its secrets",
+		Short: "print the effective configuration, without secrets",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := config.Load(config.Input{Environ: environ, Flags: c.Flags()})
@@ -23,7 +23,7 @@ func configCommand(environ []string, stdout io.Writer) *cobra.Command {
 				return err
 			}
 			if cfg.Unread != nil {
-				text = "# Rails will be asked where broadcasts are published: " + cfg.Unread.Error() + "\n" + text
+				text = "# catenary will ask Rails where broadcasts are published: " + cfg.Unread.Error() + "\n" + text
 			}
 			_, err = io.WriteString(stdout, text)
 			return err

@@ -13,16 +13,16 @@ import (
 	"golang.org/x/term"
 )
 
-// A start on a terminal is somebody's who wants to see a page: what matters is
-// said last, and what would mislead is not said.
+// On a terminal, catenary prints last what a developer should open, and hides the address of Puma,
+// which would bypass catenary.
 
-// onTerminal reports whether people read what is written.
+// onTerminal reports whether a writer is a terminal.
 func onTerminal(to io.Writer) bool {
 	file, ok := to.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// welcome waits until catenary is ready, and says where to look.
+// welcome prints the address to open when catenary is ready.
 func welcome(ctx context.Context, cfg *config.Config, ready *readiness, to io.Writer) {
 	for ready.check() != nil {
 		select {
@@ -35,24 +35,22 @@ func welcome(ctx context.Context, cfg *config.Config, ready *readiness, to io.Wr
 }
 
 func welcomeText(cfg *config.Config) string {
-	scheme, open := "http", "Open"
-	path := ""
+	label, scheme, path := "Open", "http", ""
 	if !cfg.Proxy {
-		scheme, open, path = "ws", "Ready for browsers at", cfg.Paths[0]
+		label, scheme, path = "Ready for browsers at", "ws", cfg.Paths[0]
 	}
 	if cfg.TLS.Certificate != "" {
 		scheme += "s"
 	}
-	text := fmt.Sprintf("\n  %s %s://%s%s\n", open, scheme, asBrowsersCallIt(cfg.Listen), path)
+	text := fmt.Sprintf("\n  %s %s://%s%s\n", label, scheme, localAddress(cfg.Listen), path)
 	if cfg.Operations.Listen != "" && cfg.Operations.Status {
-		text += fmt.Sprintf("  How it is doing: http://%s\n", asBrowsersCallIt(cfg.Operations.Listen))
+		text += fmt.Sprintf("  Status: http://%s\n", localAddress(cfg.Operations.Listen))
 	}
 	return text + "\n"
 }
 
-// asBrowsersCallIt is the name under which a browser on this machine reaches a
-// listener.
-func asBrowsersCallIt(listen string) string {
+// localAddress returns the address at which a browser on this machine reaches a listener.
+func localAddress(listen string) string {
 	host, port, err := net.SplitHostPort(onThisMachine(listen))
 	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsLoopback() {
 		return net.JoinHostPort("localhost", port)
@@ -60,9 +58,8 @@ func asBrowsersCallIt(listen string) string {
 	return listen
 }
 
-// withoutAddress passes on lines, except those in which Puma says that it
-// listens at an address that is ours alone: who opens it has no catenary. Puma
-// writes such a line at once.
+// withoutAddress drops the line in which Puma prints the address that only catenary should use. Puma
+// writes that line in one piece.
 type withoutAddress struct {
 	address string
 	to      io.Writer

@@ -7,22 +7,22 @@ import (
 	"github.com/catenary-cable/catenary/config"
 )
 
-func TestWelcome_SaysWhatToOpen(t *testing.T) {
+func TestWelcome_PrintsTheAddressToOpen(t *testing.T) {
 	for want, cfg := range map[string]config.Config{
 		"Open http://localhost:8080\n":                         {Listen: ":8080", Proxy: true},
 		"Open http://localhost:3000\n":                         {Listen: "127.0.0.1:3000", Proxy: true},
 		"Open http://10.0.0.7:3000\n":                          {Listen: "10.0.0.7:3000", Proxy: true},
 		"Open https://localhost:3000\n":                        {Listen: "[::]:3000", Proxy: true, TLS: config.TLS{Certificate: "cert.pem"}},
 		"Ready for browsers at ws://localhost:8080/realtime\n": {Listen: ":8080", Paths: []string{"/realtime"}},
-		"How it is doing: http://localhost:9394\n":             {Listen: ":8080", Proxy: true, Operations: config.Operations{Listen: "127.0.0.1:9394", Status: true}},
+		"Status: http://localhost:9394\n":                      {Listen: ":8080", Proxy: true, Operations: config.Operations{Listen: "127.0.0.1:9394", Status: true}},
 	} {
 		if text := welcomeText(&cfg); !strings.Contains(text, want) {
-			t.Errorf("it does not say %q: %s", want, text)
+			t.Errorf("%q is missing in: %s", want, text)
 		}
 	}
 }
 
-func TestWithoutAddress_LeavesOutWherePumaListensForUs(t *testing.T) {
+func TestWithoutAddress_DropsTheAddressThatOnlyCatenaryUses(t *testing.T) {
 	var out strings.Builder
 	w := &withoutAddress{"127.0.0.1:4711", &out}
 	for _, text := range []string{"Puma starting\n* Listening on http://127.0.0.1:4711\n* Listening on unix:///tmp/x\n", "Started GET http://127.0.0.1:4711/\n", "no end"} {

@@ -10,7 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// What kills must wait for the grace, and for Rails.
+// systemd and Kubernetes must not kill catenary before its grace, and Rails', has expired.
 func TestDeploySamples_LeaveTimeForTheGrace(t *testing.T) {
 	cfg, err := config.Load(config.Input{Root: t.TempDir(), Environ: stage.WithSecret})
 	if err != nil {

@@ -22,7 +22,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// disconnection is whom to disconnect, on all nodes.
+// disconnection names the connections to close, on all nodes: by their token's sub or jti, or by
+// their identifiers.
 type disconnection struct {
 	Subject    string   `json:"sub,omitempty"`
 	ID         string   `json:"jti,omitempty"`
@@ -34,8 +35,8 @@ type publisher interface {
 	Publish(ctx context.Context, stream string, payload []byte) error
 }
 
-// publish tells every node, by way of the source of broadcasts. asked names where
-// the nodes answer.
+// publish asks every node, through the source of broadcasts. asked names the stream on which nodes
+// answer.
 func (d disconnection) publish(ctx context.Context, to publisher, secret, asked string) error {
 	reconnect := d.Reconnect == nil || *d.Reconnect
 	if len(d.Identifier) > 0 {
@@ -47,17 +48,18 @@ func (d disconnection) publish(ctx context.Context, to publisher, secret, asked 
 	if d.Subject == "" && d.ID == "" {
 		return nil
 	}
-	return to.Publish(ctx, token.RevocationStream, token.Revocation{Subject: d.Subject, ID: d.ID, Reconnect: reconnect, Asked: asked}.Sign(secret))
+	revocation := token.Revocation{Subject: d.Subject, ID: d.ID, Reconnect: reconnect, Asked: asked}
+	return to.Publish(ctx, token.RevocationStream, revocation.Sign(secret))
 }
 
 func (d disconnection) check() error {
 	if d.Subject == "" && d.ID == "" && len(d.Identifier) == 0 {
-		return errors.New("whom? Say sub or jti of their token, or what identifies their connection")
+		return errors.New("name the connections to close: by sub or jti of their token, or by identifier")
 	}
 	return nil
 }
 
-// disconnected is how many a request has met.
+// disconnected counts the connections that were closed, and the nodes that had some.
 type disconnected struct {
 	Connections int `json:"connections"`
 	Nodes       int `json:"nodes"`
@@ -66,27 +68,27 @@ type disconnected struct {
 func (d disconnected) String() string {
 	switch {
 	case d.Connections == 0:
-		return "nobody who is connected is called so"
+		return "no matching connection"
 	case d.Connections == 1:
-		return "1 connection is ended"
+		return "1 connection closed"
 	case d.Nodes == 1:
-		return fmt.Sprintf("%d connections are ended", d.Connections)
+		return fmt.Sprintf("%d connections closed", d.Connections)
 	}
-	return fmt.Sprintf("%d connections are ended, on %d nodes", d.Connections, d.Nodes)
+	return fmt.Sprintf("%d connections closed, on %d nodes", d.Connections, d.Nodes)
 }
 
-// Nodes answer at once; one after another when they are busy.
+// How long run waits for the first answer of a node, and for each further one.
 const (
 	firstAnswer = time.Second
 	nextAnswer  = 200 * time.Millisecond
 )
 
-// listener has f called with what is published on a stream. live is closed once
-// nothing is missed.
-type listener func(stream string, f func(payload []byte)) (live <-chan struct{}, leave func())
+// listenFunc has f called with each payload that is published on a stream, until leave. live is closed
+// when the subscription is acknowledged.
+type listenFunc func(stream string, f func(payload []byte)) (live <-chan struct{}, leave func())
 
-// run has the connections ended, and counts what nodes answer.
-func (d disconnection) run(ctx context.Context, to publisher, listen listener, secret string) (found disconnected, err error) {
+// run closes the connections, and counts what the nodes answer.
+func (d disconnection) run(ctx context.Context, to publisher, listen listenFunc, secret string) (found disconnected, err error) {
 	if err := d.check(); err != nil {
 		return found, err
 	}
@@ -105,7 +107,7 @@ func (d disconnection) run(ctx context.Context, to publisher, listen listener, s
 	select {
 	case <-live:
 	case <-ctx.Done():
-		return found, fmt.Errorf("nothing can be heard of what nodes answer: %w", context.Cause(ctx))
+		return found, fmt.Errorf("subscribing to the answers of nodes: %w", context.Cause(ctx))
 	}
 	if err := d.publish(ctx, to, secret, asked); err != nil {
 		return found, err
@@ -129,7 +131,7 @@ func (d disconnection) run(ctx context.Context, to publisher, listen listener, s
 
 var errNotRunning = errors.New("no catenary of this app runs here")
 
-// byRunning asks the catenary that runs here, which knows where broadcasts are
+// byRunning asks the catenary that runs here, with POST /disconnect. It knows where broadcasts are
 // published.
 func (d disconnection) byRunning(ctx context.Context, cfg *config.Config) (found disconnected, err error) {
 	if err := d.check(); err != nil {
@@ -166,16 +168,16 @@ func (d disconnection) byRunning(ctx context.Context, cfg *config.Config) (found
 	return found, json.NewDecoder(response.Body).Decode(&found)
 }
 
-var errPassesAll = errors.New("everything is passed through: ask the application to disconnect")
+var errPassesAll = errors.New("everything is passed through to the app (pass_through: all): disconnect in the app")
 
-// bySource publishes where the app publishes broadcasts.
+// bySource publishes the request itself, where the app publishes broadcasts.
 func (d disconnection) bySource(ctx context.Context, cfg *config.Config) (found disconnected, err error) {
 	if cfg.PassesAll() {
 		return found, errPassesAll
 	}
 	err = cfg.RequireSecret()
 	if err == nil && cfg.Unread != nil {
-		err = fmt.Errorf("%w: say so here too, or run this beside catenary", cfg.Unread)
+		err = fmt.Errorf("%w: set that here too, or run this beside catenary", cfg.Unread)
 	}
 	if err != nil {
 		return found, err
@@ -184,7 +186,7 @@ func (d disconnection) bySource(ctx context.Context, cfg *config.Config) (found 
 	if err != nil {
 		return found, err
 	}
-	err = from(ctx, source, func(to publisher, listen listener) (err error) {
+	err = withSource(ctx, source, func(to publisher, listen listenFunc) (err error) {
 		found, err = d.run(ctx, to, listen, cfg.Backend.Secret.Reveal())
 		if err != nil {
 			err = cmp.Or(source.Ready(), err)
@@ -194,26 +196,26 @@ func (d disconnection) bySource(ctx context.Context, cfg *config.Config) (found 
 	return found, err
 }
 
-// from runs a source of its own to publish to and to listen by, and then f.
-func from(ctx context.Context, s source, f func(publisher, listener) error) error {
+// withSource runs a source for as long as f publishes to it and listens to it.
+func withSource(ctx context.Context, s source, f func(publisher, listenFunc) error) error {
 	ctx, stop := context.WithCancel(ctx)
 	var mu sync.Mutex
-	heard := map[string]func([]byte){}
-	ended := make(chan error, 1)
+	callbacks := map[string]func([]byte){}
+	done := make(chan error, 1)
 	go func() {
-		ended <- s.Run(ctx, func(stream string, payload []byte) {
+		done <- s.Run(ctx, func(stream string, payload []byte) {
 			mu.Lock()
-			f := heard[stream]
+			callback := callbacks[stream]
 			mu.Unlock()
-			if f != nil {
-				f(payload)
+			if callback != nil {
+				callback(payload)
 			}
 		})
 	}()
-	defer func() { stop(); <-ended }()
+	defer func() { stop(); <-done }()
 	return f(s, func(stream string, f func([]byte)) (<-chan struct{}, func()) {
 		mu.Lock()
-		heard[stream] = f
+		callbacks[stream] = f
 		mu.Unlock()
 		live := make(chan struct{})
 		s.Subscribe(stream, func() { close(live) })
@@ -226,7 +228,7 @@ func disconnectCommand(environ []string, stdout io.Writer) *cobra.Command {
 	var reconnect bool
 	c := &cobra.Command{
 		Use:   "disconnect --sub 7 | --jti … | --identifier gid://app/User/7",
-		Short: "end somebody's connections, on all nodes",
+		Short: "close a user's connections, on all nodes",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := load(config.Input{Environ: environ, Flags: c.Flags()}, false)
@@ -248,19 +250,19 @@ func disconnectCommand(environ []string, stdout io.Writer) *cobra.Command {
 		},
 	}
 	config.RegisterFlags(c.Flags())
-	c.Flags().StringVar(&d.Subject, "sub", "", "whose token has this sub")
-	c.Flags().StringVar(&d.ID, "jti", "", "who came with the token of this jti")
-	c.Flags().StringArrayVar(&d.Identifier, "identifier", nil, "who is identified by this; once for each identified_by")
-	c.Flags().BoolVar(&reconnect, "reconnect", true, "whether browsers may come back")
+	c.Flags().StringVar(&d.Subject, "sub", "", "close connections whose token has this sub")
+	c.Flags().StringVar(&d.ID, "jti", "", "close connections whose token has this jti")
+	c.Flags().StringArrayVar(&d.Identifier, "identifier", nil, "close connections with this identifier; repeat it for each identified_by")
+	c.Flags().BoolVar(&reconnect, "reconnect", true, "whether browsers may reconnect")
 	return c
 }
 
-// serveDisconnect does the same for POST /disconnect. A page in somebody's
-// browser cannot send this content type to us.
+// serveDisconnect answers POST /disconnect. It takes only JSON, a content type that a page in a
+// browser cannot send to another origin.
 func (a *assembly) serveDisconnect(w http.ResponseWriter, r *http.Request) {
 	source, running := a.ready.source.Load(), a.meters.running.Load()
 	if source == nil || running == nil {
-		http.Error(w, "catenary does not know, or not yet, where the app publishes broadcasts", http.StatusServiceUnavailable)
+		http.Error(w, "catenary does not know yet where the app publishes broadcasts", http.StatusServiceUnavailable)
 		return
 	}
 	var d disconnection
@@ -277,7 +279,7 @@ func (a *assembly) serveDisconnect(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
 	defer cancel()
-	found, err := d.run(ctx, *source, hubListener(running.hub), a.backend.Secret())
+	found, err := d.run(ctx, *source, listenThrough(running.hub), a.backend.Secret())
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
@@ -287,7 +289,8 @@ func (a *assembly) serveDisconnect(w http.ResponseWriter, r *http.Request) {
 	json.NewEncoder(w).Encode(found)
 }
 
-func hubListener(h *hub.Hub) listener {
+// listenThrough listens as a member of streams of the running hub.
+func listenThrough(h *hub.Hub) listenFunc {
 	return func(stream string, f func([]byte)) (<-chan struct{}, func()) {
 		live := &liveness{make(chan struct{})}
 		m := &hub.Member{Subscriber: live, Callback: func(payload string) { f([]byte(payload)) }}
@@ -298,7 +301,7 @@ func hubListener(h *hub.Hub) listener {
 	}
 }
 
-// liveness is closed when a stream is live.
+// liveness is a hub.Subscriber that closes live when the stream is live.
 type liveness struct{ live chan struct{} }
 
 func (l *liveness) Live(*hub.Member) { close(l.live) }

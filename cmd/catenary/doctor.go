@@ -143,7 +143,7 @@ func (e *examination) rails(ctx context.Context) *rpc.Settings {
 	}
 	defer backend.Close()
 	began := time.Now()
-	settings, err := backend.Settings(askedWait)
+	settings, err := backend.Settings(settingsTimeout)
 	if err != nil {
 		e.reportStep("Rails", advised(err, e.cfg), "")
 		return nil

@@ -43,7 +43,7 @@ func (e *examination) broadcasts(ctx context.Context, settings *rpc.Settings, un
 	if err == nil {
 		err = doctor.RoundTrip(ctx, source)
 	}
-	e.reportStep("broadcasts", err, heardAt(ours))
+	e.reportStep("broadcasts", err, describeSource(ours))
 }
 
 // misdirected compares the settings that Rails reports with catenary's own, and returns what keeps

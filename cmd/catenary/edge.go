@@ -8,7 +8,7 @@ import (
 	"github.com/catenary-cable/catenary/config"
 )
 
-// newEdge is what is decided about handshakes before Rails is asked.
+// newEdge configures what catenary decides about handshakes before it asks Rails.
 func newEdge(cfg *config.Config, log *slog.Logger) (edge admission.Options, err error) {
 	if edge.Origins, err = admission.ParseOrigins(cfg.AllowedRequestOrigins); err != nil {
 		return edge, err

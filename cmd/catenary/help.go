@@ -10,14 +10,14 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// commandGroups are what commands are for.
+// commandGroups are the headings of the list of commands.
 var commandGroups = []*cobra.Group{
 	{ID: "trouble", Title: "When something is wrong:"},
 	{ID: "operate", Title: "While it runs:"},
 	{ID: "before", Title: "Before it runs:"},
 }
 
-// grouped puts commands into one of these.
+// grouped puts commands into a group.
 func grouped(id string, commands ...*cobra.Command) []*cobra.Command {
 	for _, c := range commands {
 		c.GroupID = id
@@ -25,8 +25,8 @@ func grouped(id string, commands ...*cobra.Command) []*cobra.Command {
 	return commands
 }
 
-// usage writes how a command is used: its flags by what they are about. There
-// are more than eighty settings; only the server's own help lists them.
+// usage writes a command's usage, with flags by topic. Of the more than eighty settings, which many
+// commands take, only the server's own help lists all.
 func usage(c *cobra.Command) error {
 	to := c.OutOrStderr()
 	fmt.Fprintf(to, "Usage:\n  %s\n", c.UseLine())
@@ -37,18 +37,18 @@ func usage(c *cobra.Command) error {
 		listCommands(to, c, group.ID, group.Title)
 	}
 	listCommands(to, c, "", "Also:")
-	own, settled := config.FlagSections(c.LocalFlags())
+	own, settings := config.FlagSections(c.LocalFlags())
 	listFlags(to, "Flags", own)
 	if c.HasParent() {
 		if c.Flags().Lookup("backend-url") != nil {
-			fmt.Fprintln(to, "\nSettings:\n  as flags, the same as those of the server: see catenary --help")
+			fmt.Fprintln(to, "\nSettings:\n  the same flags as the server: see catenary --help")
 		}
 		return nil
 	}
-	for _, section := range settled {
+	for _, section := range settings {
 		listFlags(to, section.Title, section.Flags)
 	}
-	fmt.Fprintln(to, "\nEach of these is also a key of config/catenary.yml and a variable, docs/configuration.md has them all.")
+	fmt.Fprintln(to, "\nEach setting is also a key of config/catenary.yml and an environment variable: see docs/configuration.md.")
 	return nil
 }
 
@@ -71,16 +71,16 @@ func listFlags(to io.Writer, title string, flags *pflag.FlagSet) {
 	}
 }
 
-// unknownCommand says what was probably meant.
+// unknownCommand suggests the command that was probably meant.
 func unknownCommand(root *cobra.Command, name string) error {
 	root.SuggestionsMinimumDistance = 2
 	if near := root.SuggestionsFor(name); len(near) > 0 {
-		return fmt.Errorf("unknown command %q: is %q meant?", name, strings.Join(near, `" or "`))
+		return fmt.Errorf("unknown command %q: did you mean %q?", name, strings.Join(near, `" or "`))
 	}
-	return fmt.Errorf("unknown command %q: catenary --help lists them; a command that starts Rails stands behind --", name)
+	return fmt.Errorf("unknown command %q: catenary --help lists them; write -- before a command that starts Rails", name)
 }
 
-// unknownFlag says what was probably meant.
+// unknownFlag suggests the flag that was probably meant.
 func unknownFlag(c *cobra.Command, err error) error {
 	name, unknown := strings.CutPrefix(err.Error(), "unknown flag: --")
 	if !unknown {
@@ -95,5 +95,5 @@ func unknownFlag(c *cobra.Command, err error) error {
 	if near == "" {
 		return fmt.Errorf("%w: %s --help lists them", err, c.CommandPath())
 	}
-	return fmt.Errorf("%w: is --%s meant?", err, near)
+	return fmt.Errorf("%w: did you mean --%s?", err, near)
 }

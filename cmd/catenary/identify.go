@@ -20,9 +20,9 @@ func templates(items []string) (all []token.Template) {
 	return all
 }
 
-// identifying has admission obey the app's rules about handshakes, as often as
-// the app tells them, or says why it can identify nobody. It is nil if
-// connections are not identified here.
+// identifying returns a function that applies the app's rules about origins to admission, each time
+// the app reports its settings, or returns why catenary cannot identify connections. It is nil
+// where jwt.identify is not set.
 func identifying(items []string, to *admission.Admission, log *slog.Logger) func(*rpc.Settings) error {
 	if len(items) == 0 {
 		return nil
@@ -36,7 +36,7 @@ func identifying(items []string, to *admission.Admission, log *slog.Logger) func
 		origins, unread := admission.ParseRailsOrigins(s.AllowedRequestOrigins)
 		if len(unread) > 0 {
 			once.Do(func() {
-				log.Warn("the app's allowed_request_origins has what catenary cannot read: nobody whom it identifies comes in by it; write texts", "items", unread)
+				log.Warn("catenary cannot read all of the app's allowed_request_origins and ignores these for connections that it identifies: write strings", "items", unread)
 			})
 		}
 		to.SetRules(&admission.Rules{
@@ -47,18 +47,19 @@ func identifying(items []string, to *admission.Admission, log *slog.Logger) func
 	}
 }
 
-// mayIdentify checks that the app lets catenary do it.
+// mayIdentify returns an error if the app does not let catenary set these identifiers.
 func mayIdentify(all []token.Template, s *rpc.Settings) error {
 	for _, template := range all {
 		switch name := template.Identifier; {
 		case !slices.Contains(s.Identifiers, name):
-			return fmt.Errorf("jwt.identify: the app's connections are identified_by %s, and not by %s: name only those", strings.Join(s.Identifiers, ", "), name)
+			return fmt.Errorf("jwt.identify: the app's connections are identified_by %s, not by %s: use only those", strings.Join(s.Identifiers, ", "), name)
 		case !slices.Contains(s.Identify, name):
 			return fmt.Errorf("jwt.identify: the app does not let catenary set %s: write config.catenary.identify = %%i[%s] in config/application.rb", name, names(all))
 		}
 		app, record := template.App()
-		if record && s.GlobalIDApp != "" && app != s.GlobalIDApp { // else a remote disconnect would miss who has only connected
-			return fmt.Errorf("jwt.identify: %s names records of the app %q, and this app's are of %q: write gid://%s/…", template.Value, app, s.GlobalIDApp, s.GlobalIDApp)
+		// A Global ID of another app would not match in a remote disconnect.
+		if record && s.GlobalIDApp != "" && app != s.GlobalIDApp {
+			return fmt.Errorf("jwt.identify: %s names records of the app %q, but this app is %q: write gid://%s/…", template.Value, app, s.GlobalIDApp, s.GlobalIDApp)
 		}
 	}
 	return nil
@@ -72,4 +73,4 @@ func names(all []token.Template) string {
 	return strings.Join(names, " ")
 }
 
-var errRulesUnknown = errors.New("the app has not yet told its rules about origins, which jwt.identify needs")
+var errRulesUnknown = errors.New("the app has not reported its rules about origins yet, which jwt.identify needs")

@@ -8,6 +8,7 @@ import (
 	"github.com/catenary-cable/catenary/config"
 )
 
+// limits are those of single connections, and of how long calls may wait.
 func limits(cfg *config.Config) cable.Limits {
 	l := cable.Limits{
 		Connections:       cfg.Limits.MaxConnections,
@@ -27,10 +28,12 @@ func limits(cfg *config.Config) cable.Limits {
 	return l
 }
 
+// restart is what browsers do when their Rails process restarts.
 func restart(cfg *config.Config) cable.Restart {
 	return cable.Restart{Reconnect: cfg.Backend.Restart == "reconnect", Over: cfg.Shutdown.Drain}
 }
 
+// admissionLimits are those of handshakes.
 func admissionLimits(cfg *config.Config) admission.Limits {
 	return admission.Limits{
 		ConnectionsPerAddress: cfg.Limits.ConnectionsPerAddress,

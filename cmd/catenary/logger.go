@@ -9,7 +9,7 @@ import (
 
 func newLogger(cfg config.Log, to io.Writer) *slog.Logger {
 	var level slog.Level
-	level.UnmarshalText([]byte(cfg.Level)) // config has checked it
+	level.UnmarshalText([]byte(cfg.Level)) // package config has checked it
 	options := &slog.HandlerOptions{Level: level}
 	if cfg.Format == "json" {
 		options.ReplaceAttr = readableDuration
@@ -18,7 +18,7 @@ func newLogger(cfg config.Log, to io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(to, options))
 }
 
-// readableDuration writes 25s as text, and not as 25000000000.
+// readableDuration writes durations as 25s, not as 25000000000.
 func readableDuration(_ []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() == slog.KindDuration {
 		a.Value = slog.StringValue(a.Value.Duration().String())

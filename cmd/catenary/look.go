@@ -12,7 +12,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// newRecorder makes what the status page shows.
+// newRecorder returns the recorder behind the status page.
 func newRecorder(m *meters, ready *readiness, warnings func() []string) *status.Recorder {
 	return status.NewRecorder(status.Options{
 		Node: node(), Version: version,
@@ -30,13 +30,13 @@ func newRecorder(m *meters, ready *readiness, warnings func() []string) *status.
 	})
 }
 
-// look takes the numbers of now, which are those of /metrics.
+// look reads the current numbers, the same as those of /metrics.
 func (m *meters) look(ready *readiness) status.Totals {
 	totals := status.Totals{At: time.Now(), Calls: callsByKind(m.calls), Memory: memoryNow(), CPU: processorTime()}
 	if err := ready.check(); err != nil {
 		totals.NotReady = err.Error()
 	}
-	count, duration, lasting := m.gaps.told()
+	count, duration, lasting := m.gaps.total()
 	totals.Gaps = status.Gaps{Count: count, Seconds: duration.Seconds(), Lasting: lasting}
 	if c := m.running.Load(); c != nil {
 		totals.Server, totals.Hub = c.server.Stats(), c.hub.Stats()
@@ -49,8 +49,7 @@ func (m *meters) look(ready *readiness) status.Totals {
 	return totals
 }
 
-// workersOf is how many calls Rails runs at once. Over POST that is how many
-// catenary makes.
+// workersOf returns how many calls Rails runs at once. Over POST, that is how many catenary makes.
 func workersOf(backend *rpc.Client, processes []rpc.ProcessStats) (workers int) {
 	if len(processes) == 0 {
 		return backend.Limit()
@@ -63,8 +62,7 @@ func workersOf(backend *rpc.Client, processes []rpc.ProcessStats) (workers int) 
 	return workers
 }
 
-// callsByKind reads the histograms of calls, which know their kind and how they
-// came out.
+// callsByKind reads durations and failures from the metrics of calls to Rails.
 func callsByKind(histograms *prometheus.HistogramVec) map[string]status.Calls {
 	found := make(chan prometheus.Metric)
 	go func() { histograms.Collect(found); close(found) }()

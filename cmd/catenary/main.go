@@ -1,4 +1,4 @@
-// Command catenary is the WebSocket server beside a Rails app.
+// Command catenary is the WebSocket server that runs beside a Rails app.
 package main
 
 import (
@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
 )
 
 func main() {
-	ctx := untilSignal()
+	ctx := signalContext()
 	err := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
 	var child *childError
 	var status *statusError
@@ -26,16 +28,40 @@ func main() {
 	}
 }
 
-// statusError ends the program with a status of its own.
+// statusError ends the program with an exit status of its own.
 type statusError struct {
 	status int
 	error
 }
 
-// run is the program. It is all that sees the process: nothing below reads
-// arguments, the environment or the standard streams.
+// run is the whole program. Nothing below it reads arguments, the environment or the standard
+// streams.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) error {
 	root := rootCommand(environ, stdout, stderr)
 	root.SetArgs(args)
 	return root.ExecuteContext(ctx)
+}
+
+// signalContext returns a context that the first SIGINT or SIGTERM cancels, for a graceful stop. A
+// second signal exits at once.
+func signalContext() context.Context {
+	ctx, stop := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		stop()
+		second := (<-signals).(syscall.Signal)
+		os.Exit(128 + int(second)) // as a shell would report it
+	}()
+	return ctx
+}
+
+// hangupContext cancels ctx, for a graceful stop, when the terminal closes (SIGHUP), unless nohup
+// ignores that. With a command, the signal is passed on to the command instead.
+func hangupContext(ctx context.Context, hasCommand bool) (context.Context, context.CancelFunc) {
+	if hasCommand || signal.Ignored(syscall.SIGHUP) {
+		return context.WithCancel(ctx)
+	}
+	return signal.NotifyContext(ctx, syscall.SIGHUP)
 }

@@ -15,24 +15,23 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// meters are what /metrics serves, docs/metrics.md lists them. No label's
-// value comes from a browser or from Rails: the number of series is bounded,
-// and nothing secret can be among them.
+// meters are the metrics that /metrics serves; docs/metrics.md lists them. No label's value comes
+// from a browser or from Rails, so the number of series is bounded and none contains a secret.
 type meters struct {
 	registry   *prometheus.Registry
 	calls      *prometheus.HistogramVec
 	waits      *prometheus.HistogramVec
 	handshakes *prometheus.HistogramVec
 	gaps       gaps
-	running    atomic.Pointer[collector] // nil until it is known where broadcasts are published
+	running    atomic.Pointer[collector] // nil until the server runs
 }
 
 func newMeters(ready *readiness) *meters {
 	m := &meters{
 		registry:   prometheus.NewRegistry(),
-		calls:      histogram("catenary_call_seconds", "Seconds that calls to Rails took once it was their turn, by what they do and how they came out.", "do", "outcome"),
-		waits:      histogram("catenary_call_wait_seconds", "Seconds that calls to Rails waited for their turn, by what they do.", "do"),
-		handshakes: histogram("catenary_handshake_seconds", "Seconds from asking Rails about a handshake to the answer to the browser, by outcome.", "outcome"),
+		calls:      histogram("catenary_call_seconds", "Seconds that calls to Rails took, without waiting, by kind and outcome.", "do", "outcome"),
+		waits:      histogram("catenary_call_wait_seconds", "Seconds that calls to Rails waited for a worker, by kind.", "do"),
+		handshakes: histogram("catenary_handshake_seconds", "Seconds from the call to Rails about a handshake to the response to the browser, by outcome.", "outcome"),
 	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -46,20 +45,22 @@ func histogram(name, help string, labels ...string) *prometheus.HistogramVec {
 	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
 }
 
-// open adds what there is once catenary knows where broadcasts are published.
+// open adds the metrics of the server and the hub, which exist only when Rails has reported where
+// broadcasts are published.
 func (m *meters) open(server *cable.Server, hub *hub.Hub, backend *rpc.Client, lease *lease.Lease) {
 	c := newCollector(server, hub, backend, lease)
 	m.running.Store(c)
 	m.registry.MustRegister(c)
 }
 
-// gather takes every number there is, and with it every lock.
+// gather reads every metric, which takes every lock: it returns only if no part hangs.
 func (m *meters) gather() { m.registry.Gather() }
 
 func (m *meters) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
 }
 
+// called records a call to Rails.
 func (m *meters) called(o rpc.Observation) {
 	m.calls.WithLabelValues(o.Do, o.Outcome).Observe(o.Took.Seconds())
 	if o.Outcome != rpc.Busy { // it has not waited
@@ -67,6 +68,7 @@ func (m *meters) called(o rpc.Observation) {
 	}
 }
 
+// handshake records a handshake about which Rails was asked.
 func (m *meters) handshake(outcome string, took time.Duration) {
 	m.handshakes.WithLabelValues(outcome).Observe(took.Seconds())
 }
@@ -74,17 +76,17 @@ func (m *meters) handshake(outcome string, took time.Duration) {
 func buildInfo() prometheus.Collector {
 	revision, golang := built()
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "catenary_build_info", Help: "1, with what this catenary was built of.",
+		Name: "catenary_build_info", Help: "1, labelled with version, revision and Go version of this build.",
 		ConstLabels: prometheus.Labels{"version": version, "revision": revision, "go": golang},
 	}, func() float64 { return 1 })
 }
 
-// gaps are the times in which broadcasts could be missed.
+// gaps counts the times in which broadcasts may have been missed.
 type gaps struct {
 	mu      sync.Mutex
 	count   int
 	closed  time.Duration
-	current time.Time // the beginning of the one that lasts; zero: none
+	current time.Time // when the open gap began; zero: there is none
 }
 
 func (g *gaps) lost(error) {
@@ -105,8 +107,8 @@ func (g *gaps) Describe(descriptions chan<- *prometheus.Desc) {
 	prometheus.DescribeByCollect(g, descriptions)
 }
 
-// told counts the gap that lasts too.
-func (g *gaps) told() (count int, all time.Duration, lasting bool) {
+// total returns the number of gaps and their duration. It includes the open one, if lasting.
+func (g *gaps) total() (count int, all time.Duration, lasting bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	all = g.closed
@@ -117,7 +119,7 @@ func (g *gaps) told() (count int, all time.Duration, lasting bool) {
 }
 
 func (g *gaps) Collect(found chan<- prometheus.Metric) {
-	count, seconds, _ := g.told()
-	found <- counter("catenary_broadcast_gaps_total", "Gaps in which broadcasts could be missed, because Redis, or a Rails process that listened, was lost.", float64(count))
-	found <- counter("catenary_broadcast_gap_seconds_total", "Seconds of these gaps, of one that lasts too.", seconds.Seconds())
+	count, seconds, _ := g.total()
+	found <- counter("catenary_broadcast_gaps_total", "Gaps in which broadcasts may have been missed, because the connection to Redis, or to the Rails process that listened, was lost.", float64(count))
+	found <- counter("catenary_broadcast_gap_seconds_total", "Seconds of these gaps, including an open one.", seconds.Seconds())
 }

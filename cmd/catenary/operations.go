@@ -16,11 +16,11 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/status"
 )
 
-// readiness knows whether browsers should be sent here.
+// readiness knows whether a load balancer should send browsers here.
 type readiness struct {
 	rails    *railsState
-	unread   error                  // why only Rails can say where; nil: it is asked all the same
-	source   atomic.Pointer[source] // nil until it is known where broadcasts are published
+	unread   error                  // why only Rails knows where broadcasts are published; nil: the configuration says it
+	source   atomic.Pointer[source] // nil until that is known
 	draining atomic.Bool
 }
 
@@ -28,19 +28,19 @@ func (r *readiness) open(s source) { r.source.Store(&s) }
 
 func (r *readiness) drain() { r.draining.Store(true) }
 
-// check returns nil, or why not and what to do.
+// check returns nil if catenary is ready, else what is missing and what to do.
 func (r *readiness) check() error {
 	if r.draining.Load() {
-		return errors.New("catenary is being stopped")
+		return errors.New("catenary is stopping")
 	}
-	return errors.Join(r.rails.ready(), r.deaf())
+	return errors.Join(r.rails.ready(), r.missingBroadcasts())
 }
 
-// hearNothing is said of all that keeps broadcasts from browsers.
+// hearNothing begins every error that keeps broadcasts from browsers.
 const hearNothing = "browsers hear nothing: "
 
-// deaf is what browsers that are here miss.
-func (r *readiness) deaf() error {
+// missingBroadcasts is the error of broadcasts, in terms of the browsers that are connected.
+func (r *readiness) missingBroadcasts() error {
 	err := r.broadcasts()
 	if err == nil || r.source.Load() == nil || strings.HasPrefix(err.Error(), hearNothing) {
 		return err
@@ -55,14 +55,15 @@ func (r *readiness) broadcasts() error {
 	case source != nil:
 		return (*source).Ready()
 	case r.unread != nil:
-		return fmt.Errorf("catenary waits for Rails to tell where broadcasts are published: %w", r.unread)
+		return fmt.Errorf("waiting for Rails to report where broadcasts are published: %w", r.unread)
 	}
-	return errors.New("catenary waits for Rails to tell where broadcasts are published")
+	return errors.New("waiting for Rails to report where broadcasts are published")
 }
 
-// serveOperations answers probes on a listener of its own, away from browsers.
-// Without a recorder there is no status page.
-func serveOperations(ctx context.Context, listener net.Listener, profiles bool, ready *readiness, metrics http.Handler, recorder *status.Recorder, about, disconnect http.HandlerFunc) error {
+// serveOperations serves probes, metrics and the status page on a listener of its own, which browsers
+// need not reach. Without a recorder there is no status page, without a listener nothing.
+func serveOperations(ctx context.Context, listener net.Listener, profiles bool, ready *readiness, metrics http.Handler,
+	recorder *status.Recorder, about, disconnect http.HandlerFunc) error {
 	if listener == nil {
 		return nil
 	}
@@ -86,7 +87,7 @@ func serveOperations(ctx context.Context, listener net.Listener, profiles bool, 
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	}
-	server := &http.Server{Handler: fromHere(listener.Addr(), mux), ReadTimeout: 5 * time.Second, WriteTimeout: 2 * time.Minute}
+	server := &http.Server{Handler: rejectRebinding(listener.Addr(), mux), ReadTimeout: 5 * time.Second, WriteTimeout: 2 * time.Minute}
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
@@ -95,16 +96,16 @@ func serveOperations(ctx context.Context, listener net.Listener, profiles bool, 
 	return nil
 }
 
-// fromHere keeps pages out, of which one in a browser on this machine can reach
-// a listener on loopback by a name of its own that points there (DNS rebinding).
-func fromHere(listening net.Addr, handler http.Handler) http.Handler {
+// rejectRebinding protects a listener on loopback against DNS rebinding: a page in a browser on this
+// machine could reach it through a domain name that resolves to 127.0.0.1.
+func rejectRebinding(listening net.Addr, handler http.Handler) http.Handler {
 	if address, ok := listening.(*net.TCPAddr); !ok || !address.IP.IsLoopback() {
 		return handler
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := (&url.URL{Host: r.Host}).Hostname()
 		if host != "" && host != "localhost" && net.ParseIP(host) == nil { // a browser always names one
-			http.Error(w, "call catenary's operations listener by its address, or localhost", http.StatusForbidden)
+			http.Error(w, "use the IP address of the operations listener, or localhost", http.StatusForbidden)
 			return
 		}
 		handler.ServeHTTP(w, r)

@@ -15,7 +15,7 @@ import (
 	"github.com/catenary-cable/catenary/config"
 )
 
-// newRelay is nil if nothing is left to the app's own Action Cable.
+// newRelay returns nil if no channel is passed through to the app's own Action Cable.
 func newRelay(cfg *config.Config, proxies admission.Proxies) (*relay.Relay, error) {
 	if len(cfg.PassThrough) == 0 {
 		return nil, nil
@@ -27,7 +27,7 @@ func newRelay(cfg *config.Config, proxies admission.Proxies) (*relay.Relay, erro
 	return through, err
 }
 
-// sourceFor is a silent source if everything is passed through.
+// sourceFor returns an empty source if everything is passed through.
 func sourceFor(cfg *config.Config, rails broadcast.Processes, gaps *gaps, log *slog.Logger) (source, error) {
 	if cfg.PassesAll() {
 		return noBroadcasts{}, nil
@@ -35,7 +35,7 @@ func sourceFor(cfg *config.Config, rails broadcast.Processes, gaps *gaps, log *s
 	return newSource(cfg.Broadcasts, rails, gaps, log)
 }
 
-// noBroadcasts is the source of broadcasts of a catenary that needs none.
+// noBroadcasts is a source without broadcasts.
 type noBroadcasts struct{}
 
 func (noBroadcasts) Run(ctx context.Context, _ func(string, []byte)) error { <-ctx.Done(); return nil }
@@ -44,8 +44,8 @@ func (noBroadcasts) Unsubscribe(string)                                    {}
 func (noBroadcasts) Publish(context.Context, string, []byte) error         { return nil }
 func (noBroadcasts) Ready() error                                          { return nil }
 
-// probeOf asks whether an app without the gem answers at all. It is nil if there
-// is the gem to ask.
+// probeOf returns a function that checks that an app without the gem answers at all. It is nil if
+// the gem is there to ask.
 func probeOf(cfg *config.Config) func(context.Context) error {
 	if !cfg.PassesAll() {
 		return nil
@@ -61,11 +61,11 @@ func probeOf(cfg *config.Config) func(context.Context) error {
 	return func(ctx context.Context) error {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, address+cfg.Paths[0], nil)
 		if err != nil {
-			return fmt.Errorf("asking whether the app answers: %w", err)
+			return fmt.Errorf("checking that the app answers: %w", err)
 		}
 		response, err := client.Do(request)
 		if err != nil {
-			return fmt.Errorf("asking whether the app answers: %w", err)
+			return fmt.Errorf("checking that the app answers: %w", err)
 		}
 		return response.Body.Close()
 	}

@@ -12,38 +12,38 @@ import (
 	"time"
 
 	"github.com/catenary-cable/catenary/cmd/catenary/doctor"
+	"github.com/catenary-cable/catenary/cmd/catenary/front"
 	"github.com/catenary-cable/catenary/config"
 	"github.com/catenary-cable/catenary/rpc"
 )
 
-// railsState is what we know of the app: whether it answers, and with what
-// settings.
+// railsState is what catenary knows about the app: whether it answers, and its settings.
 type railsState struct {
 	backend *rpc.Client
-	cfg     *config.Config // to advise what to do; nil if Rails is ours to start
+	cfg     *config.Config // for advice in errors; nil if catenary started Rails
 	log     *slog.Logger
-	probe   func(context.Context) error // in place of the gem, where there is none
+	probe   func(context.Context) error // replaces the gem's settings where everything is passed through
 
-	mu    sync.Mutex
-	known bool
-	err   error // why it does not answer; nil if it does
-	began time.Time
-	said  string // the error that the log has heard of
+	mu     sync.Mutex
+	known  bool      // Rails has answered at least once
+	err    error     // of the last request; nil: Rails answered
+	began  time.Time // the first request
+	logged string    // the last error that was logged
 
-	told    *rpc.Settings             // what the app has told last
-	consult func(*rpc.Settings) error // is told all that the app tells; may be nil
-	unfit   error                     // what it says of that
+	last       *rpc.Settings             // what the app reported last
+	check      func(*rpc.Settings) error // is called with all settings; may be nil
+	unsuitable error                     // what check returned last
 }
 
-// tell has the app's settings told to identify, whose error is why catenary is
-// not ready, and to verify. identify may be nil.
-func (r *railsState) tell(fits, identify func(*rpc.Settings) error, verify func(*rpc.Settings)) {
+// consultWith has all further settings passed to verify, and to fits and identify, whose errors make
+// catenary not ready. identify may be nil.
+func (r *railsState) consultWith(fits, identify func(*rpc.Settings) error, verify func(*rpc.Settings)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if identify != nil {
-		r.unfit = errRulesUnknown
+		r.unsuitable = errRulesUnknown
 	}
-	r.consult = func(s *rpc.Settings) error {
+	r.check = func(s *rpc.Settings) error {
 		verify(s)
 		err := fits(s)
 		if identify != nil {
@@ -53,10 +53,11 @@ func (r *railsState) tell(fits, identify func(*rpc.Settings) error, verify func(
 	}
 }
 
-// complete waits for Rails, whose word counts wherever nobody has said otherwise.
+// complete waits for Rails, and returns the configuration with Rails' settings wherever neither
+// files, environment nor flags have set a key.
 func (r *railsState) complete(ctx, running context.Context, input config.Input, cfg *config.Config) (*config.Config, error) {
 	if cfg.Unread != nil {
-		r.log.Info("catenary asks Rails where broadcasts are published", "reason", cfg.Unread)
+		r.log.Info("asking Rails where broadcasts are published", "reason", cfg.Unread)
 	}
 	for {
 		settings, err := r.ask(ctx)
@@ -75,69 +76,76 @@ func (r *railsState) complete(ctx, running context.Context, input config.Input, 
 
 func completed(input config.Input, cfg *config.Config, settings *rpc.Settings) (*config.Config, error) {
 	if settings.Cable == nil && cfg.Unread != nil {
-		return cfg, fmt.Errorf("Rails does not tell where broadcasts are published, because the call does not go over loopback, a Unix socket or TLS, and %w: set broadcasts.redis.url and broadcasts.channel_prefix", cfg.Unread)
+		return cfg, fmt.Errorf("Rails does not report where broadcasts are published, because the call does not go over loopback, "+
+			"a Unix socket or TLS, and %w: set broadcasts.redis.url and broadcasts.channel_prefix", cfg.Unread)
 	}
-	input.FromRails, input.RailsPaths, input.RailsThreads = settings.Cable, settings.Mounts(), settings.Threads
-	told, err := config.Load(input)
+	input.FromRails = settings.Cable
+	input.RailsPaths = settings.Mounts()
+	input.RailsThreads = settings.Threads
+	complete, err := config.Load(input)
 	if err == nil && settings.Cable != nil {
-		err = told.Unread
+		err = complete.Unread
 	}
 	if err != nil {
 		return cfg, err
 	}
-	told.Proxy, told.Backend = cfg.Proxy, cfg.Backend // a command that we have started has its own address and secret
-	return told, nil
+	// Of a command that catenary has started, only cfg has the address and the secret.
+	complete.Proxy, complete.Backend = cfg.Proxy, cfg.Backend
+	return complete, nil
 }
 
+// ask requests the app's settings, and keeps what came of it for ready.
 func (r *railsState) ask(ctx context.Context) (*rpc.Settings, error) {
 	settings, err := r.settings(ctx)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.tellOf(err)
+	r.logError(err)
 	if err == nil && (!r.known || r.err != nil) {
 		r.log.Info("Rails answers", attributes(settings)...)
-		r.said = ""
+		r.logged = ""
 	}
 	r.known, r.err = r.known || err == nil, err
-	if err == nil {
-		r.told = settings
+	if err != nil {
+		return settings, err
 	}
-	if err == nil && r.consult != nil {
-		before := r.unfit
-		if r.unfit = r.consult(settings); r.unfit != nil && (before == nil || before.Error() != r.unfit.Error()) {
-			r.log.Error("catenary cannot serve with these settings of the app", "error", r.unfit)
-		}
+	r.last = settings
+	if r.check == nil {
+		return settings, nil
 	}
-	return settings, err
+	before := r.unsuitable
+	r.unsuitable = r.check(settings)
+	if r.unsuitable != nil && (before == nil || before.Error() != r.unsuitable.Error()) {
+		r.log.Error("catenary cannot serve with these settings of the app", "error", r.unsuitable)
+	}
+	return settings, nil
 }
 
-// bootTime is how long nothing is said of a Rails that we have started, and that
-// does not answer yet.
+// bootTime is how long a Rails that catenary started may be silent before that is logged.
 const bootTime = time.Minute
 
-// tellOf logs that Rails does not answer, once for each error. r.mu is held.
-func (r *railsState) tellOf(err error) {
+// logError logs that Rails does not answer, once for each error. r.mu is held.
+func (r *railsState) logError(err error) {
 	if r.began.IsZero() {
 		r.began = time.Now()
 	}
 	booting := !r.known && errors.Is(err, rpc.ErrNotSent)
 	switch {
-	case err == nil, r.said == err.Error():
+	case err == nil, r.logged == err.Error():
 		return
 	case booting && r.cfg == nil && time.Since(r.began) < bootTime:
 		if r.err == nil {
-			r.log.Info("catenary waits for Rails to start")
+			r.log.Info("waiting for Rails to start")
 		}
 		return
 	case booting && r.cfg != nil:
-		r.log.Info("catenary waits for Rails", "error", err)
+		r.log.Info("waiting for Rails", "error", err)
 	default:
-		r.log.Warn("Rails does not answer catenary", "error", err)
+		r.log.Warn("Rails does not answer", "error", err)
 	}
-	r.said = err.Error()
+	r.logged = err.Error()
 }
 
-// attributes of an app are none where no gem tells them.
+// attributes describes the app in the log. Without the gem there is nothing to say.
 func attributes(s *rpc.Settings) []any {
 	if s.Gem == "" {
 		return nil
@@ -147,38 +155,37 @@ func attributes(s *rpc.Settings) []any {
 
 func (r *railsState) settings(ctx context.Context) (*rpc.Settings, error) {
 	if r.probe != nil {
-		ctx, cancel := context.WithTimeout(ctx, askedWait)
+		ctx, cancel := context.WithTimeout(ctx, settingsTimeout)
 		defer cancel()
 		return &rpc.Settings{}, r.probe(ctx)
 	}
-	settings, err := r.backend.Settings(askedWait)
+	settings, err := r.backend.Settings(settingsTimeout)
 	if r.cfg == nil {
 		return settings, err
 	}
 	return settings, advised(err, r.cfg)
 }
 
-// advised adds to an error what to do about it, as far as only the configuration
-// knows that.
+// advised adds advice to an error, where that needs the configuration.
 func advised(err error, cfg *config.Config) error {
 	var connecting *net.OpError
 	var answer *rpc.StatusError
 	switch {
 	case errors.As(err, &connecting) && connecting.Op == "dial":
-		return fmt.Errorf("%w: start the app, or say with backend.url where it is", err)
+		return fmt.Errorf("%w: start the app, or set backend.url to where it listens", err)
 	case errors.As(err, &answer) && answer.Status == http.StatusForbidden:
 		return fmt.Errorf("%w; catenary's is from %s, for the environment %s", err, cfg.Backend.Secret.Sources(), cfg.Environment)
 	}
 	return err
 }
 
-// askedWait is how long Rails may take to say that it is there.
-const askedWait = 10 * time.Second
+// settingsTimeout is how long Rails may take to report its settings.
+const settingsTimeout = 10 * time.Second
 
-// watch asks Rails now and then: at first for its threads, of which POSTs must
-// leave one to the web; always in order to be able to say whether it answers.
+// watch asks Rails for its settings until ctx is done: every 10 s while it answers, else every
+// 500 ms. Of Rails' threads it leaves one to web requests, where calls go by POST.
 func (r *railsState) watch(ctx context.Context, cfg *config.Config) {
-	told := "" // environment that the log has heard of
+	logged := "" // the environment of the last warning
 	for pause := time.Duration(0); ; pause = r.pause() {
 		select {
 		case <-ctx.Done():
@@ -186,48 +193,18 @@ func (r *railsState) watch(ctx context.Context, cfg *config.Config) {
 		case <-time.After(pause):
 		}
 		settings, err := r.ask(ctx)
-		if err == nil && settings.Threads > 1 && !cfg.FixesConcurrency() {
+		if err != nil {
+			continue
+		}
+		if settings.Threads > 1 && !cfg.FixesConcurrency() {
 			r.backend.SetConcurrency(settings.Threads - 1)
 		}
-		if err == nil && settings.Environment != "" && settings.Environment != cfg.Environment && settings.Environment != told {
-			told = settings.Environment
-			r.log.Warn("Rails and catenary run in different environments: start both with the same RAILS_ENV", "rails", settings.Environment, "catenary", cfg.Environment)
+		if e := settings.Environment; e != "" && e != cfg.Environment && e != logged {
+			logged = e
+			r.log.Warn("Rails and catenary run in different environments: start both with the same RAILS_ENV",
+				"rails", e, "catenary", cfg.Environment)
 		}
 	}
-}
-
-// fits returns what is nil if browsers can come and hear, by what the app tells of
-// its settings.
-func fits(cfg *config.Config, backend *rpc.Client) func(*rpc.Settings) error {
-	return func(s *rpc.Settings) error {
-		if mounts := s.Mounts(); len(mounts) > 0 && !leadsToAny(cfg.Paths, mounts) {
-			return fmt.Errorf("Rails has Action Cable at %s, and paths (from %s) names %s, where Rails answers browsers with 404: leave paths to Rails, or name there what it has",
-				strings.Join(mounts, " "), cfg.Origin("paths"), strings.Join(cfg.Paths, " "))
-		}
-		if s.Cable == nil || backend.Transport() != rpc.Post { // over links it is tried, see broadcastProbe
-			return nil
-		}
-		if f := misdirected(cfg, s); f.Verdict == doctor.Bad {
-			return errors.New("browsers hear nothing: " + f.Text)
-		}
-		return nil
-	}
-}
-
-// whyDeaf says what may be wrong if what Rails broadcasts does not arrive.
-func (r *railsState) whyDeaf(cfg *config.Config) string {
-	r.mu.Lock()
-	told := r.told
-	r.mu.Unlock()
-	b := cfg.Broadcasts
-	ours := fmt.Sprintf("catenary listens at %s (from %s) with %s (from %s)", b.Redis, cfg.Origin("broadcasts.redis.url"), prefixed(b.ChannelPrefix), cfg.Origin("broadcasts.channel_prefix"))
-	if told == nil || told.Cable == nil {
-		return ours + "; compare that with config/cable.yml as Rails reads it"
-	}
-	if f := misdirected(cfg, told); f.Text != "" {
-		return f.Text
-	}
-	return ours + ", as Rails says that it publishes, but it is not the same Redis: look where that name leads on either machine"
 }
 
 func (r *railsState) pause() time.Duration {
@@ -237,14 +214,47 @@ func (r *railsState) pause() time.Duration {
 	return 10 * time.Second
 }
 
-// settled is what the app has told last, nil if nothing yet.
-func (r *railsState) settled() *rpc.Settings {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.told
+// fits returns a function that checks the app's settings: with an error, browsers could not connect
+// or would receive no broadcasts.
+func fits(cfg *config.Config, backend *rpc.Client) func(*rpc.Settings) error {
+	return func(s *rpc.Settings) error {
+		if mounts := s.Mounts(); len(mounts) > 0 && !front.MatchAny(cfg.Paths, mounts) {
+			return fmt.Errorf("Rails has Action Cable at %s, but paths (from %s) is %s, where Rails answers 404: remove paths, or set it to Rails' mount points",
+				strings.Join(mounts, " "), cfg.Origin("paths"), strings.Join(cfg.Paths, " "))
+		}
+		if s.Cable == nil || backend.Transport() != rpc.Post { // over links, broadcasts are tested for real
+			return nil
+		}
+		if f := misdirected(cfg, s); f.Verdict == doctor.Bad {
+			return errors.New(hearNothing + f.Text)
+		}
+		return nil
+	}
 }
 
-// ready is nil if Rails has answered lately.
+// missingBroadcasts explains what may be wrong if Rails' broadcasts do not arrive.
+func (r *railsState) missingBroadcasts(cfg *config.Config) string {
+	settings := r.lastSettings()
+	b := cfg.Broadcasts
+	ours := fmt.Sprintf("catenary listens at %s (from %s) with %s (from %s)", b.Redis, cfg.Origin("broadcasts.redis.url"),
+		prefixed(b.ChannelPrefix), cfg.Origin("broadcasts.channel_prefix"))
+	if settings == nil || settings.Cable == nil {
+		return ours + "; compare that with config/cable.yml as Rails reads it"
+	}
+	if f := misdirected(cfg, settings); f.Text != "" {
+		return f.Text
+	}
+	return ours + ", and Rails reports the same, but it is another Redis: check what that name resolves to on either machine"
+}
+
+// lastSettings returns what the app reported last, nil before that.
+func (r *railsState) lastSettings() *rpc.Settings {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last
+}
+
+// ready returns nil if Rails answered the last request and its settings suit catenary.
 func (r *railsState) ready() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -254,5 +264,5 @@ func (r *railsState) ready() error {
 	if r.err != nil {
 		return r.err
 	}
-	return r.unfit
+	return r.unsuitable
 }

@@ -7,13 +7,13 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is set by the build.
+// version can be set by the build, with -ldflags "-X main.version=…".
 var version = "0.1.0"
 
 const help = `catenary takes over the WebSocket side of a Rails app.
 
-It speaks Action Cable's protocol to browsers, has the app's own channels run in
-Rails (gem catenary-rails), and hears broadcasts where Rails publishes them.
+It speaks Action Cable's protocol to browsers, runs the app's own channels in
+Rails (gem catenary-rails), and receives broadcasts where Rails publishes them.
 Start it in the app's directory, beside Puma:
 
     catenary

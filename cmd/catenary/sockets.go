@@ -8,14 +8,14 @@ import (
 	"github.com/catenary-cable/catenary/config"
 )
 
-// sockets are where catenary is reached.
+// sockets are the listeners of this process.
 type sockets struct {
 	browsers   net.Listener
-	operations net.Listener // nil: nowhere
-	lent       bool         // browsers is systemd's, and stays open when we end
+	operations net.Listener // nil: off
+	lent       bool         // systemd owns browsers, and keeps it open when catenary exits
 }
 
-// openSockets takes those that systemd lends, and opens the others.
+// openSockets takes the listeners that systemd passes, and opens the others.
 func openSockets(cfg *config.Config) (*sockets, error) {
 	s, err := lentSockets()
 	if err != nil {
@@ -34,19 +34,19 @@ func openSockets(cfg *config.Config) (*sockets, error) {
 }
 
 func (s *sockets) close() {
-	for _, one := range []net.Listener{s.browsers, s.operations} {
-		if one != nil {
-			one.Close()
+	for _, listener := range []net.Listener{s.browsers, s.operations} {
+		if listener != nil {
+			listener.Close()
 		}
 	}
 }
 
 func listen(key, address string) (net.Listener, error) {
-	// Keep-alive probes would tell nothing that the pings do not.
-	config := net.ListenConfig{KeepAlive: -1}
-	listener, err := config.Listen(context.Background(), "tcp", address)
+	// No keep-alive probes: pings detect dead connections.
+	options := net.ListenConfig{KeepAlive: -1}
+	listener, err := options.Listen(context.Background(), "tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %s cannot be had: %w: stop what uses it, or choose another address", key, address, err)
+		return nil, fmt.Errorf("%s: listening on %s: %w: stop what uses it, or choose another address", key, address, err)
 	}
 	return listener, nil
 }

@@ -13,16 +13,16 @@ import (
 	"github.com/catenary-cable/catenary/config"
 )
 
-// source is a hub.Source through which one can broadcast too.
+// source is a hub.Source to which catenary can publish too.
 type source interface {
 	hub.Source
-	// Publish broadcasts as the app would.
+	// Publish broadcasts as the app does.
 	Publish(ctx context.Context, stream string, payload []byte) error
 }
 
-// newSource makes the source that the configuration names. It tells gaps of
-// those in its broadcasts. rails listens if only Rails can; nil: there are no
-// links here.
+// newSource returns the source that the configuration names. It reports to gaps when broadcasts may
+// be missed. rails are the linked processes, of which one listens with the adapter "rails"; nil in a
+// process that has no links.
 func newSource(cfg config.Broadcasts, rails broadcast.Processes, gaps *gaps, log *slog.Logger) (source, error) {
 	if cfg.Adapter == "rails" {
 		if rails == nil {
@@ -39,9 +39,9 @@ func newSource(cfg config.Broadcasts, rails broadcast.Processes, gaps *gaps, log
 	return redis, nil
 }
 
-var errOnlyRails = errors.New("broadcasts come by way of Rails processes, which only the running catenary is linked to: run this beside it, or ask it with POST /disconnect at operations.listen")
+var errOnlyRails = errors.New("broadcasts come through Rails processes, to which only the running catenary has links: run this beside it, or send it POST /disconnect at operations.listen")
 
-// redisOptions say where the Redis is to which Rails publishes.
+// redisOptions describe the Redis to which Rails publishes.
 func redisOptions(cfg config.Broadcasts) broadcast.RedisOptions {
 	r := cfg.Redis
 	options := broadcast.RedisOptions{

@@ -12,50 +12,49 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// systemdVariables are for the process that systemd has started, and not for a
-// command that this one starts.
+// systemdVariables are meant for catenary itself, and not passed on to its command.
 var systemdVariables = []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"}
 
-// lentSockets are those of socket activation. The one called "operations"
-// (FileDescriptorName=) is for probes, the other one for browsers, whatever its name.
+// lentSockets returns the listeners of socket activation. The one named "operations"
+// (FileDescriptorName=) is for probes, the other one, whatever its name, for browsers.
 func lentSockets() (*sockets, error) {
 	s := &sockets{}
 	for _, file := range activation.Files(true) {
 		listener, err := net.FileListener(file)
 		file.Close()
 		if err != nil {
-			return s, fmt.Errorf("socket %s, as systemd passes it: %w: catenary takes ListenStream= with Accept=no", file.Name(), err)
+			return s, fmt.Errorf("socket %s from systemd: %w: use ListenStream= with Accept=no", file.Name(), err)
 		}
-		place := &s.browsers
+		slot := &s.browsers
 		if file.Name() == "operations" {
-			place = &s.operations
+			slot = &s.operations
 		}
-		if *place != nil {
+		if *slot != nil {
 			listener.Close()
-			return s, fmt.Errorf("systemd passes both %s and %s (%s), where catenary takes one for browsers and one called operations: see FileDescriptorName=",
-				(*place).Addr(), listener.Addr(), file.Name())
+			return s, fmt.Errorf("systemd passes both %s and %s (%s), but catenary takes one socket for browsers and one named operations: see FileDescriptorName=",
+				(*slot).Addr(), listener.Addr(), file.Name())
 		}
-		*place = listener
+		*slot = listener
 	}
 	return s, nil
 }
 
-// service is what systemd is told of us (Type=notify). Without systemd it does nothing.
+// service notifies systemd (Type=notify). Without systemd it does nothing.
 type service struct {
 	log   *slog.Logger
 	ready *readiness
-	alive func() // returns unless a part of us hangs
+	alive func() // returns unless a part of catenary hangs
 }
 
-// run says once that we are ready, which is when /ready first does; then in
-// its status what /ready says; and in time for the watchdog that we are alive.
+// run sends READY=1 when /ready answers 200 for the first time, what /ready says as STATUS=, and in
+// time for WatchdogSec= a heartbeat.
 func (s *service) run(ctx context.Context) error {
 	watchdog, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
 		return fmt.Errorf("WATCHDOG_USEC: %w", err)
 	}
 	started, status := false, ""
-	tick := time.NewTicker(pulse(watchdog))
+	tick := time.NewTicker(notifyInterval(watchdog))
 	defer tick.Stop()
 	for {
 		var state string
@@ -74,7 +73,7 @@ func (s *service) run(ctx context.Context) error {
 			s.alive()
 			state += daemon.SdNotifyWatchdog + "\n"
 		}
-		if state != "" && !s.tell(state) {
+		if state != "" && !s.notify(state) {
 			return nil
 		}
 		select {
@@ -85,20 +84,20 @@ func (s *service) run(ctx context.Context) error {
 	}
 }
 
-// stopping is said at the beginning of a stop.
-func (s *service) stopping() { s.tell(daemon.SdNotifyStopping) }
+// stopping sends STOPPING=1.
+func (s *service) stopping() { s.notify(daemon.SdNotifyStopping) }
 
-// tell reports whether there is a systemd to be told.
-func (s *service) tell(state string) bool {
-	told, err := daemon.SdNotify(false, state)
+// notify reports whether there is a systemd to notify.
+func (s *service) notify(state string) bool {
+	sent, err := daemon.SdNotify(false, state)
 	if err != nil {
-		s.log.Warn("systemd cannot be told how catenary is", "error", err)
+		s.log.Warn("failed to notify systemd", "error", err)
 	}
-	return told || err != nil
+	return sent || err != nil
 }
 
-// pulse is how often systemd is told.
-func pulse(watchdog time.Duration) time.Duration {
+// notifyInterval is how often run checks for changes.
+func notifyInterval(watchdog time.Duration) time.Duration {
 	const usual = 500 * time.Millisecond
 	if watchdog > 0 {
 		return min(usual, watchdog/3)

@@ -13,21 +13,21 @@ import (
 	"github.com/spf13/cobra"
 )
 
-const topHelp = `catenary top shows in the terminal how a running catenary is doing: browsers,
-broadcasts, calls to Rails, the streams with the most traffic, why connections
-ended. It is the status page, which its operations listener serves at /.
+const topHelp = `catenary top shows a running catenary in the terminal: browsers, broadcasts,
+calls to Rails, the streams with the most traffic, why connections closed. It
+shows the same as the status page, at / of the operations listener.
 
-    catenary top                          # what operations.listen says, in the app's directory
+    catenary top                          # in the app's directory: at its operations.listen
     catenary top http://10.0.0.7:9394
-    catenary top --once                   # one frame, for a script
+    catenary top --once                   # print once and exit, for scripts
 
-q ends it.`
+Press q to quit.`
 
 func topCommand(environ []string, stdout io.Writer) *cobra.Command {
 	var once bool
 	c := &cobra.Command{
 		Use:   "top [URL]",
-		Short: "show how a running catenary is doing",
+		Short: "show what a running catenary is doing",
 		Long:  topHelp,
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -43,11 +43,11 @@ func topCommand(environ []string, stdout io.Writer) *cobra.Command {
 		},
 	}
 	config.RegisterFlags(c.Flags())
-	c.Flags().BoolVar(&once, "once", false, "print one frame and end")
+	c.Flags().BoolVar(&once, "once", false, "print once and exit")
 	return c
 }
 
-// operationsURL is the one that is named, or the configuration's.
+// operationsURL returns the URL of the arguments, or else the configuration's.
 func operationsURL(args []string, input config.Input) (string, error) {
 	address := ""
 	if len(args) > 0 {
@@ -58,21 +58,22 @@ func operationsURL(args []string, input config.Input) (string, error) {
 			return "", err
 		}
 		if address = cfg.Operations.Listen; address == "" {
-			return "", errors.New("operations.listen is off, so there is nothing to ask: set it, or name another catenary's, catenary top http://host:9394")
+			return "", errors.New("operations.listen is off: set it, or give the URL of another catenary, as in catenary top http://host:9394")
 		}
 	}
 	if !strings.Contains(address, "://") {
 		host, port, err := net.SplitHostPort(address)
 		if err != nil {
-			return "", fmt.Errorf("%q is no address of a catenary: write for example http://127.0.0.1:9394", address)
+			return "", notAnAddress(address)
 		}
-		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-			host = "127.0.0.1"
-		}
-		address = "http://" + net.JoinHostPort(host, port)
+		address = "http://" + onThisMachine(net.JoinHostPort(host, port))
 	}
 	if u, err := url.Parse(address); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return "", fmt.Errorf("%q is no address of a catenary: write for example http://127.0.0.1:9394", address)
+		return "", notAnAddress(address)
 	}
 	return address, nil
+}
+
+func notAnAddress(address string) error {
+	return fmt.Errorf("%q is not the address of an operations listener: write for example http://127.0.0.1:9394", address)
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/catenary-cable/catenary/config"
 )
 
-// newTracer makes the tracer, or nil if nobody wants traces.
+// newTracer returns nil if tracing is off.
 func newTracer(ctx context.Context, cfg config.Telemetry, environ []string, log *slog.Logger) (*tracing.Tracer, error) {
 	if cfg.OTLPEndpoint == "" && cfg.OTLPTracesEndpoint == "" || strings.EqualFold(variable(environ, "OTEL_SDK_DISABLED"), "true") {
 		return nil, nil
@@ -20,6 +20,7 @@ func newTracer(ctx context.Context, cfg config.Telemetry, environ []string, log 
 	})
 }
 
+// traced adds a span to each handshake.
 func traced(tracer *tracing.Tracer, handler http.Handler) http.Handler {
 	if tracer == nil {
 		return handler

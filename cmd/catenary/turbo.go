@@ -9,33 +9,33 @@ import (
 	"github.com/catenary-cable/catenary/rpc"
 )
 
-// verifying has the server verify Turbo's streams for as long as the app's
+// verifying returns a function that has the server verify Turbo's streams itself, while the app's
 // settings allow it.
 func verifying(t config.Turbo, server *cable.Server, log *slog.Logger) func(*rpc.Settings) {
 	if !t.VerifyStreams {
 		return func(*rpc.Settings) {}
 	}
-	said, first := "", true
+	logged, first := "", true
 	return func(s *rpc.Settings) {
 		verifier, reason := verifierFor(t, s.Turbo)
 		server.VerifyStreams(verifier)
 		switch {
-		case reason != "" && reason != said:
-			log.Warn("turbo.verify_streams has no effect: Rails answers for Turbo's streams", "reason", reason)
-		case reason == "" && (said != "" || first):
-			log.Info("Turbo's streams are verified here")
+		case reason != "" && reason != logged:
+			log.Warn("turbo.verify_streams has no effect, Rails verifies Turbo's streams", "reason", reason)
+		case reason == "" && (logged != "" || first):
+			log.Info("catenary verifies Turbo's streams")
 		}
-		said, first = reason, false
+		logged, first = reason, false
 	}
 }
 
-// verifierFor is nil if the app's channel must run, and says why.
-func verifierFor(t config.Turbo, told *rpc.TurboSettings) (v *turbo.Verifier, reason string) {
+// verifierFor returns nil and the reason if the app's channel must run.
+func verifierFor(t config.Turbo, app *rpc.TurboSettings) (v *turbo.Verifier, reason string) {
 	switch {
-	case told == nil:
+	case app == nil:
 		return nil, "the app has no Turbo::StreamsChannel"
-	case told.Own != "":
-		return nil, told.Own
+	case app.Own != "":
+		return nil, app.Own
 	}
 	keys := [][]byte{[]byte(t.Key.Reveal())}
 	if t.Key.Missing() {
@@ -45,12 +45,12 @@ func verifierFor(t config.Turbo, told *rpc.TurboSettings) (v *turbo.Verifier, re
 		}
 	}
 	for _, key := range keys {
-		if turbo.Check(key) == told.KeyCheck {
+		if turbo.Check(key) == app.KeyCheck {
 			return turbo.NewVerifier(key), ""
 		}
 	}
 	if t.Key.Missing() {
-		return nil, "the app signs with another key than its secret_key_base here (" + t.SecretKeyBase.Sources() + ") gives: set turbo.signed_stream_verifier_key"
+		return nil, "the app signs with another key than that of its secret_key_base (from " + t.SecretKeyBase.Sources() + "): set turbo.signed_stream_verifier_key"
 	}
 	return nil, "the app signs with another key than turbo.signed_stream_verifier_key"
 }

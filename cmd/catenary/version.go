@@ -25,7 +25,7 @@ func versionCommand(stdout io.Writer) *cobra.Command {
 	}
 }
 
-// built tells what this catenary was built of.
+// built returns the revision and the version of Go of this build.
 func built() (revision, golang string) {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

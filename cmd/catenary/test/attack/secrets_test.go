@@ -404,7 +404,7 @@ func TestSecrets_AppearInNoPanic(t *testing.T) {
 		}
 		t.Cleanup(redis.Close)
 		c := stage.Launch(t, stage.WithSecret, "--backend-url", rails.URL, "--backend-transport", "post", "--broadcasts-redis-url", redis.URL(), "--broadcasts-channel-prefix", "x", "--log-level", "debug")
-		if err := c.Process.WaitFor(func() error { return stage.Wrote(c.Process, "catenary listens") }); err != nil {
+		if err := c.Process.WaitFor(func() error { return stage.Wrote(c.Process, "catenary is listening") }); err != nil {
 			t.Fatal(err)
 		}
 		b, err := stage.Dial(c.Address, stage.Handshake("GET", "/cable?token="+canaries["a password in the query"], c.Address, []string{"Cookie: a=" + canaries["a cookie"]}))

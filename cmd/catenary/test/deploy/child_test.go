@@ -28,7 +28,7 @@ func TestChild_CatenaryExitsWithTheStatusOfItsCommand(t *testing.T) {
 			if got := c.Process.Command.ProcessState.ExitCode(); got != status {
 				t.Errorf("status %d", got)
 			}
-			if err := stage.Mentions(c.Process.Output.String(), []string{"Rails has ended", fmt.Sprintf("status=%d", status)}); err != nil {
+			if err := stage.Mentions(c.Process.Output.String(), []string{"Rails exited", fmt.Sprintf("status=%d", status)}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -75,12 +75,12 @@ func TestChild_GetsForwardedSignals(t *testing.T) {
 func TestChild_StoppedTogetherWithCatenaryIsNotAFailure(t *testing.T) {
 	t.Parallel()
 	c := stage.Launch(t, stage.WithSecret, "--broadcasts-redis-url", "redis://"+stage.FreeAddress(), "--broadcasts-channel-prefix", "app", "--shutdown-grace", "2h", "--", "sleep", "60")
-	if err := c.Process.WaitFor(func() error { return stage.Wrote(c.Process, "catenary waits for Rails to start") }); err != nil {
+	if err := c.Process.WaitFor(func() error { return stage.Wrote(c.Process, "waiting for Rails to start") }); err != nil {
 		t.Fatal(err)
 	}
 	child := childOf(t, c.Process)
 	c.Process.Signal(syscall.SIGTERM)
-	if err := c.Process.WaitFor(func() error { return stage.Wrote(c.Process, "catenary stops") }); err != nil {
+	if err := c.Process.WaitFor(func() error { return stage.Wrote(c.Process, "catenary is stopping") }); err != nil {
 		t.Fatal(err)
 	}
 	syscall.Kill(child, syscall.SIGTERM)

@@ -68,7 +68,7 @@ func TestEdge_ServesTLSAndReloadsCertificates(t *testing.T) {
 	if !stage.Await(func() bool { return serial() == 2 }) {
 		t.Fatal("the new certificate is not used")
 	}
-	const stays = "the old one stays"
+	const stays = "keeping the old one"
 	node := e.Nodes[0].Process
 	before := strings.Count(node.Output.String(), stays) // the certificate and its key were not written at the same time
 	if err := os.WriteFile(filepath.Join(folder, "key.pem"), []byte("half a fi"), 0o600); err != nil {

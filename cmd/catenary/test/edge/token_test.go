@@ -116,17 +116,17 @@ func TestEdge_AUserIsDisconnectedOnAllNodes(t *testing.T) {
 	}
 
 	a, b := both()
-	expectOutput("2 connections are ended, on 2 nodes", "--sub", "7")
+	expectOutput("2 connections closed, on 2 nodes", "--sub", "7")
 	e.Expect(a, gone, "(close 1000)")
 	e.Expect(b, gone, "(close 1000)")
 
 	a, b = both()
-	expectOutput("1 connection is ended", "--jti", "phone", "--reconnect=false")
+	expectOutput("1 connection closed", "--jti", "phone", "--reconnect=false")
 	e.Expect(b, goneForGood, "(close 1000)")
-	expectOutput("1 connection is ended", "--identifier", "gid://app/User/7")
+	expectOutput("1 connection closed", "--identifier", "gid://app/User/7")
 	e.Expect(a, gone, "(close 1000)")
-	expectOutput("nobody who is connected is called so", "--identifier", "gid://app/User/7")
-	expectOutput("nobody who is connected is called so", "--sub", "nobody")
+	expectOutput("no matching connection", "--identifier", "gid://app/User/7")
+	expectOutput("no matching connection", "--sub", "nobody")
 
 	a, b = both()
 	out, err := exec.Command("curl", "-sS", "--fail", "-H", "Content-Type: application/json", "-d", `{"sub":"7","reconnect":false}`, "http://"+e.Nodes[0].Operations+"/disconnect").CombinedOutput()

@@ -78,7 +78,7 @@ func TestTurboVerified_IsOffIfTheAppChangesTurbosChannel(t *testing.T) {
 		t.Error(err)
 	}
 	err := e.Nodes[0].Process.WaitFor(func() error {
-		return stage.Wrote(e.Nodes[0].Process, `turbo.verify_streams has no effect: Rails answers for Turbo's streams" reason="the application changes Turbo::StreamsChannel in `)
+		return stage.Wrote(e.Nodes[0].Process, `turbo.verify_streams has no effect, Rails verifies Turbo's streams" reason="the application changes Turbo::StreamsChannel in `)
 	})
 	if err != nil {
 		t.Error(err)

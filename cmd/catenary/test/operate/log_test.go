@@ -94,7 +94,7 @@ func TestLog_HasConstantMessagesAndSnakeCaseKeys(t *testing.T) {
 		}
 	}
 	slices.Sort(infos)
-	want := []string{"Rails answers", "Rails process stopped", "broadcasts arrive", "broadcasts arrive again", "catenary listens", "catenary stops", "link opened"}
+	want := []string{"Rails answers", "Rails process stopped", "broadcasts arrive", "broadcasts arrive again", "catenary is listening", "catenary is stopping", "link opened"}
 	infos = slices.Compact(infos)
 	if !slices.Equal(infos, want) {
 		t.Errorf("at level info it logs %q", infos)

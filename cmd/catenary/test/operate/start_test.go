@@ -31,12 +31,12 @@ func TestStart_OnATerminalPrintsTheURLToOpenLast(t *testing.T) {
 	user, program := terminal(t)
 	p := runOn(t, user, program, command)
 	t.Cleanup(p.Kill)
-	last := "  How it is doing: http://localhost:" + strings.TrimPrefix(operations, "127.0.0.1:")
+	last := "  Status: http://localhost:" + strings.TrimPrefix(operations, "127.0.0.1:")
 	if err := p.WaitFor(func() error { return stage.Wrote(p, last) }); err != nil {
 		t.Fatal(err)
 	}
 	text := p.Output.String()
-	if err := stage.Mentions(text, []string{"Open http://localhost:" + port + "\r\n", "Puma starting", "catenary waits for Rails", "127.0.0.1:" + port}); err != nil {
+	if err := stage.Mentions(text, []string{"Open http://localhost:" + port + "\r\n", "Puma starting", "waiting for Rails", "127.0.0.1:" + port}); err != nil {
 		t.Error(err)
 	}
 	for _, misleading := range []string{"does not answer", "level=ERROR", "refused", "Listening on"} {

@@ -129,10 +129,10 @@ func TestTop_ExplainsWhatToDoIfItCannotShowAnything(t *testing.T) {
 	nobody, stranger := stage.FreeAddress(), httptest.NewServer(http.NotFoundHandler())
 	defer stranger.Close()
 	for want, arguments := range map[string][]string{
-		"is catenary running? It says at its start": {"--once", nobody},
-		"operations.listen is off":                  {"--operations-listen", "off"},
-		"is no address of a catenary":               {"nonsense"},
-		"serves no status":                          {"--once", stranger.URL},
+		"is catenary running? It says at its start":    {"--once", nobody},
+		"operations.listen is off":                     {"--operations-listen", "off"},
+		"is not the address of an operations listener": {"nonsense"},
+		"serves no status":                             {"--once", stranger.URL},
 	} {
 		if output, err := runTop(t, arguments...); err == nil || !strings.Contains(output, want) {
 			t.Errorf("%v: %v, %s, want %s", arguments, err, output, want)

@@ -48,7 +48,7 @@ func TestPaths_MatchTheMountPointsOfRails(t *testing.T) {
 	}
 	expectUpgrade(t, discovered.Address, "/second")
 	if err := discovered.Process.WaitFor(func() error {
-		return stage.Mentions(discovered.Process.Output.String(), []string{"level=WARN", "at a path that is not among catenary's", "path=/second", "Rails serves it natively"})
+		return stage.Mentions(discovered.Process.Output.String(), []string{"level=WARN", "to a path that is not in paths", "path=/second", "passed on to Rails"})
 	}); err != nil {
 		t.Error(err)
 	}

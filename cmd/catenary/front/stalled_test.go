@@ -1,4 +1,4 @@
-package main
+package front
 
 import (
 	"bufio"
@@ -15,9 +15,9 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// atStandstill serves with so short a patience, and dials.
-func atStandstill(t *testing.T, patience time.Duration, handler http.Handler) func(request string) (net.Conn, *bufio.Reader) {
-	server := httptest.NewServer(steadily(handler, patience))
+// serve aborts what stalls for timeout. It returns a function that connects and sends a request.
+func serve(t *testing.T, timeout time.Duration, handler http.Handler) func(request string) (net.Conn, *bufio.Reader) {
+	server := httptest.NewServer(abortStalled(handler, timeout))
 	t.Cleanup(server.Close)
 	return func(request string) (net.Conn, *bufio.Reader) {
 		t.Helper()
@@ -42,58 +42,58 @@ func proxied(t *testing.T, rails http.HandlerFunc) http.Handler {
 	return proxy
 }
 
-func TestSteady_HalfABodyIsNotWaitedForWithoutEnd(t *testing.T) {
+func TestAbortStalled_GivesUpOnHalfABody(t *testing.T) {
 	half := "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nx"
 	cut := make(chan error, 1)
 	for name, handler := range map[string]http.Handler{
 		"not read": http.NotFoundHandler(),
 		"proxied":  proxied(t, func(w http.ResponseWriter, r *http.Request) { _, err := io.ReadAll(r.Body); cut <- err }),
 	} {
-		_, answer := atStandstill(t, 200*time.Millisecond, handler)(half)
+		_, answer := serve(t, 200*time.Millisecond, handler)(half)
 		if _, err := io.ReadAll(answer); err != nil {
-			t.Errorf("%s: the connection does not end: %v", name, err)
+			t.Errorf("%s: the connection stays open: %v", name, err)
 		}
 	}
 	if err := <-cut; err == nil {
-		t.Error("Rails has read it as a whole")
+		t.Error("Rails has read the whole body")
 	}
 }
 
-func TestSteady_AnAnswerThatNobodyReadsIsGivenUp(t *testing.T) {
-	given := make(chan error, 1)
-	dial := atStandstill(t, 200*time.Millisecond, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+func TestAbortStalled_GivesUpOnAResponseThatNobodyReads(t *testing.T) {
+	failed := make(chan error, 1)
+	dial := serve(t, 200*time.Millisecond, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for {
 			if _, err := w.Write(make([]byte, 1<<20)); err != nil {
-				given <- err
+				failed <- err
 				return
 			}
 		}
 	}))
 	dial("GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
 	select {
-	case <-given:
+	case <-failed:
 	case <-time.After(stage.Patience):
-		t.Error("it is not given up")
+		t.Error("the write does not fail")
 	}
 }
 
-// What is only slow is served: an upload in pieces, a handler that takes its time, an answer in pieces, and what follows on the
-// same connection.
-func TestSteady_WhatGoesOnIsServed(t *testing.T) {
+// What is only slow is served: an upload in pieces, a handler that takes its time, a response in
+// pieces, and the next request on the same connection.
+func TestAbortStalled_ServesWhatMakesProgress(t *testing.T) {
 	t.Parallel()
-	const patience = 2 * time.Second // eight times what passes between two pieces, so that a busy machine has room
-	conn, answer := atStandstill(t, patience, proxied(t, func(w http.ResponseWriter, r *http.Request) {
+	const timeout = 2 * time.Second // eight times the pause between two pieces, for a busy machine
+	conn, answer := serve(t, timeout, proxied(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		time.Sleep(5 * patience / 4)
+		time.Sleep(5 * timeout / 4)
 		for range 3 {
 			fmt.Fprintf(w, "%d ", len(body))
 			http.NewResponseController(w).Flush()
-			time.Sleep(5 * patience / 4)
+			time.Sleep(5 * timeout / 4)
 		}
 	}))("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n")
 	go func() {
 		for range 10 {
-			time.Sleep(patience / 8)
+			time.Sleep(timeout / 8)
 			io.WriteString(conn, "x")
 		}
 	}()
@@ -106,7 +106,7 @@ func TestSteady_WhatGoesOnIsServed(t *testing.T) {
 		if want := strings.Repeat(fmt.Sprint(10-10*n, " "), 3); err != nil || string(body) != want {
 			t.Fatalf("got %q %v", body, err)
 		}
-		time.Sleep(5 * patience / 4)
+		time.Sleep(5 * timeout / 4)
 		io.WriteString(conn, "GET /b HTTP/1.1\r\nHost: a\r\n\r\n")
 	}
 }

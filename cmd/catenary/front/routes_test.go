@@ -1,4 +1,4 @@
-package main
+package front
 
 import (
 	"bufio"
@@ -14,10 +14,10 @@ import (
 	"github.com/catenary-cable/catenary/config"
 )
 
-// As Rails' router matches the place where Action Cable is mounted.
-func TestRoutes_TheCablesPathIsMatchedAsRailsDoes(t *testing.T) {
+// Paths match as in Rails' router.
+func TestRoutes_MatchPathsAsRailsDoes(t *testing.T) {
 	served := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "cable") })
-	handler, err := routes(&config.Config{Paths: []string{"/cable", "deep/käble/", "/*/cable"}}, served, nil, slog.New(slog.DiscardHandler), nil)
+	handler, err := Routes(&config.Config{Paths: []string{"/cable", "deep/käble/", "/*/cable"}}, served, nil, slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,13 +28,13 @@ func TestRoutes_TheCablesPathIsMatchedAsRailsDoes(t *testing.T) {
 		answer := httptest.NewRecorder()
 		handler.ServeHTTP(answer, httptest.NewRequest("GET", path, nil))
 		if got := answer.Body.String() == "cable"; got != want {
-			t.Errorf("%s: served is %t", path, got)
+			t.Errorf("%s: served by the cable: %t", path, got)
 		}
 	}
 }
 
-// Whatever host a request names, and whatever proxy the environment, it goes to Rails or nowhere.
-func TestProxy_LeadsNowhereButToRails(t *testing.T) {
+// Whatever Host a request has, and whatever HTTP_PROXY says, it goes to Rails or nowhere.
+func TestProxy_PassesRequestsToRailsOnly(t *testing.T) {
 	elsewhere := make(chan string, 10)
 	outward := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		elsewhere <- r.Method + " " + r.RequestURI
@@ -77,7 +77,7 @@ func TestProxy_LeadsNowhereButToRails(t *testing.T) {
 	}
 	select {
 	case request := <-elsewhere:
-		t.Errorf("somebody else was asked: %s", request)
+		t.Errorf("a request went elsewhere: %s", request)
 	default:
 	}
 }

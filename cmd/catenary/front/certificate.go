@@ -1,4 +1,4 @@
-package main
+package front
 
 import (
 	"crypto/tls"
@@ -12,21 +12,21 @@ import (
 	"github.com/catenary-cable/catenary/config"
 )
 
-// certificate is what browsers are served TLS with. It is read again when one of
-// its files has changed, since certificates are renewed every few weeks.
+// certificate is the TLS certificate for browsers. It is reloaded when one of its files changes,
+// because certificates are renewed every few weeks.
 type certificate struct {
 	files config.TLS
 	log   *slog.Logger
 
 	mu      sync.Mutex
 	current *tls.Certificate
-	read    [2]os.FileInfo // the files as they were read last
-	looked  time.Time
+	loaded  [2]os.FileInfo // of certificate and key, when they were last loaded
+	checked time.Time
 }
 
-// secure serves TLS on a listener if there is a certificate. WebSockets need
-// HTTP/1.1, so that is all that is offered.
-func secure(listener net.Listener, files config.TLS, log *slog.Logger) (net.Listener, error) {
+// Secure returns a listener that serves TLS if files names a certificate, else the listener itself.
+// It offers only HTTP/1.1, which WebSockets need.
+func Secure(listener net.Listener, files config.TLS, log *slog.Logger) (net.Listener, error) {
 	if files.Certificate == "" {
 		return listener, nil
 	}
@@ -39,20 +39,23 @@ func secure(listener net.Listener, files config.TLS, log *slog.Logger) (net.List
 	}), nil
 }
 
-// get looks for changes at most once a second. Files that cannot be read, or do
-// not belong together yet, leave the old certificate in place.
+// get checks for changes at most once a second. Files that cannot be read, or that do not belong
+// together yet, leave the old certificate in place.
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if now := time.Now(); now.Sub(c.looked) >= time.Second {
-		c.looked = now
-		if c.changed() {
-			if err := c.load(); err != nil {
-				c.log.Warn("the new certificate cannot be used, the old one stays", "error", err)
-			} else {
-				c.log.Info("the new certificate is used", "file", c.files.Certificate)
-			}
-		}
+	now := time.Now()
+	if now.Sub(c.checked) < time.Second {
+		return c.current, nil
+	}
+	c.checked = now
+	if !c.changed() {
+		return c.current, nil
+	}
+	if err := c.load(); err != nil {
+		c.log.Warn("failed to load the new certificate, keeping the old one", "error", err)
+	} else {
+		c.log.Info("certificate reloaded", "file", c.files.Certificate)
 	}
 	return c.current, nil
 }
@@ -60,7 +63,11 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 func (c *certificate) changed() bool {
 	for i, file := range []string{c.files.Certificate, c.files.Key} {
 		info, err := os.Stat(file)
-		if err == nil && (!info.ModTime().Equal(c.read[i].ModTime()) || info.Size() != c.read[i].Size() || !os.SameFile(info, c.read[i])) {
+		if err != nil {
+			continue
+		}
+		loaded := c.loaded[i]
+		if !info.ModTime().Equal(loaded.ModTime()) || info.Size() != loaded.Size() || !os.SameFile(info, loaded) {
 			return true
 		}
 	}
@@ -73,7 +80,7 @@ func (c *certificate) load() error {
 		if err != nil {
 			return fmt.Errorf("reading the certificate: %w", err)
 		}
-		c.read[i] = info
+		c.loaded[i] = info
 	}
 	pair, err := tls.LoadX509KeyPair(c.files.Certificate, c.files.Key)
 	if err != nil {

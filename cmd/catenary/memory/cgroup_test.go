@@ -1,4 +1,4 @@
-package main
+package memory
 
 import (
 	"os"
@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestCgroup_TheStrictestLimitOfAnyVersionCounts(t *testing.T) {
+func TestCgroup_TakesTheLowestLimitOfEitherVersion(t *testing.T) {
 	const v2 = "0::/app.slice/catenary.service\n"
 	for name, c := range map[string]struct {
 		files map[string]string
@@ -30,8 +30,8 @@ func TestCgroup_TheStrictestLimitOfAnyVersionCounts(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got := cgroupMemory(root); got != c.want {
-			t.Errorf("%s: %d and not %d", name, got, c.want)
+		if got := cgroupLimit(root); got != c.want {
+			t.Errorf("%s: got %d, want %d", name, got, c.want)
 		}
 	}
 }

@@ -1,0 +1,168 @@
+package front
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/catenary-cable/catenary/cable/admission"
+	"github.com/catenary-cable/catenary/config"
+)
+
+// Front is the HTTP server for browsers. It answers 503 until Open, so that early browsers are not
+// left waiting. A lent listener (socket activation) stays open from one catenary to the next:
+// connections that come too early or too late wait in its backlog instead.
+type Front struct {
+	listener net.Listener
+	lent     bool
+	web      bool // serves the app's pages too
+	server   *http.Server
+	left     atomic.Bool
+
+	opened    chan struct{} // closed by the first Open
+	opening   sync.Once
+	handler   atomic.Pointer[http.Handler]
+	admission atomic.Pointer[admission.Admission] // nil until Open is given one
+
+	admitted   sync.Map // connections that admission counts: until they are WebSockets or close
+	incomplete sync.Map // connections with a request of which not all headers have been read
+}
+
+// New returns a server on a listener. lent means that systemd owns the listener, web that the
+// app's pages are served here too.
+func New(listener net.Listener, lent, web bool, limits config.Limits, logger *slog.Logger) *Front {
+	f := &Front{listener: listener, lent: lent, web: web, opened: make(chan struct{})}
+	f.server = &http.Server{
+		Handler:           abortStalled(f, stallTimeout),
+		ReadHeaderTimeout: limits.HeaderTimeout,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    int(limits.HeaderBytes),
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+		ConnState:         f.watch,
+		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, conn)
+		},
+	}
+	return f
+}
+
+// connKey is the key of the connection in a request's context.
+type connKey struct{}
+
+// Addr is the address that browsers connect to.
+func (f *Front) Addr() net.Addr { return f.listener.Addr() }
+
+// ErrorLog is where net/http reports errors of single connections, at level debug.
+func (f *Front) ErrorLog() *log.Logger { return f.server.ErrorLog }
+
+// Open sends all further requests to handler. admission is nil while only pages are served.
+func (f *Front) Open(handler http.Handler, admission *admission.Admission) {
+	f.admission.Store(admission)
+	f.handler.Store(&handler)
+	f.opening.Do(func() { close(f.opened) })
+}
+
+// Starting answers 503 until Rails has reported what catenary needs to know.
+func Starting(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Retry-After", "2")
+	http.Error(w, "catenary is waiting for Rails to start", http.StatusServiceUnavailable)
+}
+
+func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.incomplete.Delete(r.Context().Value(connKey{}))
+	handler := f.handler.Load()
+	if handler == nil {
+		Starting(w, r)
+		return
+	}
+	(*handler).ServeHTTP(w, r)
+}
+
+// watch counts a connection against the limits until it is a WebSocket. It also finds requests that
+// net/http answers itself or gives up, of which it reports only the first byte and the close.
+func (f *Front) watch(conn net.Conn, state http.ConnState) {
+	admission := f.admission.Load()
+	if admission == nil {
+		return
+	}
+	switch state {
+	case http.StateNew:
+		if !admission.Admit(conn.RemoteAddr()) {
+			conn.Close()
+			return
+		}
+		f.admitted.Store(conn, true)
+	case http.StateActive:
+		f.incomplete.Store(conn, true)
+	case http.StateHijacked, http.StateClosed:
+		if _, admitted := f.admitted.LoadAndDelete(conn); admitted {
+			admission.Release(conn.RemoteAddr())
+		}
+		if _, incomplete := f.incomplete.LoadAndDelete(conn); incomplete && state == http.StateClosed {
+			admission.Incomplete()
+		}
+	}
+}
+
+// Serve accepts connections until Leave or Stop. It takes none from a lent listener before Open.
+func (f *Front) Serve(ctx context.Context) error {
+	if f.lent {
+		select {
+		case <-f.opened:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	err := f.server.Serve(&admittingListener{f.listener, f})
+	if errors.Is(err, http.ErrServerClosed) || f.left.Load() {
+		return nil
+	}
+	return fmt.Errorf("serving browsers on %s: %w", f.listener.Addr(), err)
+}
+
+// Leave stops accepting from a lent listener, so that new connections wait for the next catenary.
+// Where pages are served too, it accepts until Stop.
+func (f *Front) Leave() {
+	if !f.lent || f.web {
+		return
+	}
+	f.left.Store(true)
+	f.listener.Close()
+}
+
+// Stop closes the listener. Web requests in flight may finish until ctx is done; handshakes have
+// been rejected by then.
+func (f *Front) Stop(ctx context.Context) {
+	if f.web {
+		f.server.Shutdown(ctx)
+	}
+	f.server.Close()
+}
+
+// Close stops at once.
+func (f *Front) Close() { f.server.Close() }
+
+// admittingListener accepts only while there is capacity for handshakes, so that a storm queues in
+// the kernel's backlog. Where pages are served too, they must not queue behind it: there handshakes
+// wait in backend.queue.
+type admittingListener struct {
+	net.Listener
+	front *Front
+}
+
+func (l *admittingListener) Accept() (net.Conn, error) {
+	if admission := l.front.admission.Load(); admission != nil && !l.front.web {
+		admission.WaitForCapacity()
+	}
+	conn, err := l.Listener.Accept()
+	runtime.Gosched() // lets the accepted connection count as a handshake before WaitForCapacity looks again
+	return conn, err
+}
