@@ -15,68 +15,68 @@ import (
 	"github.com/catenary-cable/catenary/rpc"
 )
 
-// A broadcastProbe has every Rails process broadcast a word now and then, and listens for
-// it where browsers' broadcasts come from: whatever is wrong on the way, from the
-// adapter's gem over the channel_prefix to another Redis, the word does not
-// arrive. It stands between the source and the hub.
+// broadcastProbe has every Rails process broadcast a message from time to time, and waits for it
+// where browsers' broadcasts come from. Whatever is wrong in between, a missing gem of the adapter,
+// another channel_prefix, another Redis, the message does not arrive, and catenary is not ready. The
+// probe wraps the source and keeps its own messages from the hub.
 type broadcastProbe struct {
 	source
 	rails   *rpc.Client
 	stream  string
-	listens bool
-	why     func() string // what may be wrong, for the message
+	listens bool          // messages must arrive; else it is enough that Rails can broadcast
+	explain func() string // what may be wrong if they do not
 	log     *slog.Logger
 
 	mu       sync.Mutex
 	live     bool                     // the source has acknowledged the stream
-	words    map[string]chan struct{} // that are on their way
-	spoken   int
+	pending  map[string]chan struct{} // by message: closed when it arrives
+	sent     int
 	verdicts map[string]verdict // by process
-	asked    bool               // there has been one
+	probed   bool               // there has been a verdict
 }
 
-// verdict is what is known of one process' broadcasts.
+// verdict is the result of a process' last probe.
 type verdict struct {
-	err   error // why they do not arrive
-	since time.Time
+	err error // why its broadcasts do not arrive; nil: they do
+	at  time.Time
 }
 
 const (
 	probeTick  = 50 * time.Millisecond
-	probeEvery = 10 * time.Second // between words of a process
-	probeAgain = time.Second      // the same while one is missing
-	probeWait  = 5 * time.Second  // for a word to arrive
+	probeEvery = 10 * time.Second // between two probes of a process
+	probeAgain = time.Second      // the same after a failed one
+	probeWait  = 5 * time.Second  // for a message to arrive
 )
 
-// newBroadcastProbe makes one that finds out from why, if need be, what may be wrong.
-// Where Rails itself listens (adapter rails) it suffices that it can broadcast.
-func newBroadcastProbe(source source, adapter string, rails *rpc.Client, why func() string, log *slog.Logger) *broadcastProbe {
+// newBroadcastProbe wraps a source. With the adapter "rails", Rails itself listens: then it is enough
+// that Rails can broadcast. explain says what may be wrong if a message does not arrive.
+func newBroadcastProbe(source source, adapter string, rails *rpc.Client, explain func() string, log *slog.Logger) *broadcastProbe {
 	return &broadcastProbe{
-		source: source, rails: rails, why: why, log: log, stream: "catenary:probe:" + node(), listens: adapter != "rails",
-		words: map[string]chan struct{}{}, verdicts: map[string]verdict{},
+		source: source, rails: rails, explain: explain, log: log, stream: "catenary:probe:" + node(), listens: adapter != "rails",
+		pending: map[string]chan struct{}{}, verdicts: map[string]verdict{},
 	}
 }
 
-// Run is the source's, less what is only for us.
+// Run runs the source and keeps the probe's own messages.
 func (p *broadcastProbe) Run(ctx context.Context, deliver func(stream string, payload []byte)) error {
 	if p.listens {
 		p.source.Subscribe(p.stream, p.isLive)
 	}
 	return p.source.Run(ctx, func(stream string, payload []byte) {
 		if stream == p.stream {
-			p.arrives(strings.Trim(string(payload), `"`))
+			p.arrived(strings.Trim(string(payload), `"`))
 			return
 		}
 		deliver(stream, payload)
 	})
 }
 
-func (p *broadcastProbe) arrives(word string) {
+func (p *broadcastProbe) arrived(message string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if waiting := p.words[word]; waiting != nil {
+	if waiting := p.pending[message]; waiting != nil {
 		close(waiting)
-		delete(p.words, word)
+		delete(p.pending, message)
 	}
 }
 
@@ -86,7 +86,7 @@ func (p *broadcastProbe) isLive() {
 	p.live = true
 }
 
-// attend asks for words until ctx ends. Over POST there is no way to.
+// attend probes until ctx is done. It needs links: over POST, Rails' processes cannot be told apart.
 func (p *broadcastProbe) attend(ctx context.Context) {
 	for {
 		select {
@@ -94,15 +94,15 @@ func (p *broadcastProbe) attend(ctx context.Context) {
 			return
 		case <-time.After(probeTick):
 		}
-		var asking sync.WaitGroup
+		var probes sync.WaitGroup
 		for _, process := range p.due(time.Now()) {
-			asking.Go(func() { p.conclude(process, p.ask(ctx, process)) })
+			probes.Go(func() { p.conclude(process, p.probe(ctx, process)) })
 		}
-		asking.Wait()
+		probes.Wait()
 	}
 }
 
-// due are the processes that are to be asked, and forgets those that are gone.
+// due returns the processes to probe now, and forgets verdicts on those that are gone.
 func (p *broadcastProbe) due(now time.Time) (due []*rpc.Process) {
 	linked := p.rails.Linked()
 	p.mu.Lock()
@@ -114,28 +114,29 @@ func (p *broadcastProbe) due(now time.Time) (due []*rpc.Process) {
 		return nil
 	}
 	for _, process := range linked {
-		last, asked := p.verdicts[process.ID]
-		switch past := now.Sub(last.since); {
-		case !asked, last.err != nil && past >= probeAgain, p.listens && past >= probeEvery:
+		last, probed := p.verdicts[process.ID]
+		switch past := now.Sub(last.at); {
+		case !probed, last.err != nil && past >= probeAgain, p.listens && past >= probeEvery:
 			due = append(due, process)
 		}
 	}
 	return due
 }
 
-// errUnanswered says that a process has not answered: that is not known.
-var errUnanswered = errors.New("Rails has not broadcast yet what it was asked to")
+// errUnanswered means that a process has not answered yet, so that nothing is known.
+var errUnanswered = errors.New("Rails has not answered the request to broadcast yet (broadcasts.probe)")
 
-func (p *broadcastProbe) ask(ctx context.Context, process *rpc.Process) error {
-	word, arrived := p.word(process)
-	defer p.arrives(word)
-	broadcasting, done := context.WithTimeout(ctx, probeWait)
-	defer done()
-	err := p.rails.Broadcast(broadcasting, process, p.stream, []byte(strconv.Quote(word)))
+// probe returns nil if a message that the process broadcasts arrives.
+func (p *broadcastProbe) probe(ctx context.Context, process *rpc.Process) error {
+	message, arrived := p.next(process)
+	defer p.arrived(message) // forgets it if it has not arrived
+	broadcasting, cancel := context.WithTimeout(ctx, probeWait)
+	defer cancel()
+	err := p.rails.Broadcast(broadcasting, process, p.stream, []byte(strconv.Quote(message)))
 	var failed *rpc.PublishError
 	switch {
 	case errors.As(err, &failed):
-		return fmt.Errorf("browsers hear nothing: %w", err)
+		return fmt.Errorf("%s%w", hearNothing, err)
 	case err != nil:
 		return errUnanswered
 	}
@@ -150,31 +151,34 @@ func (p *broadcastProbe) ask(ctx context.Context, process *rpc.Process) error {
 	case <-time.After(probeWait):
 	}
 	if p.source.Ready() != nil {
-		return errUnanswered // which says more
+		return errUnanswered // the source's own error says more
 	}
-	return fmt.Errorf("browsers hear nothing: what Rails broadcasts does not arrive: %s", p.why())
+	return fmt.Errorf("%swhat Rails broadcasts does not arrive: %s", hearNothing, p.explain())
 }
 
-func (p *broadcastProbe) word(process *rpc.Process) (string, <-chan struct{}) {
+// next returns a new message for a process, and a channel that is closed when it arrives.
+func (p *broadcastProbe) next(process *rpc.Process) (message string, arrived <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.spoken++
-	word, arrived := process.ID+":"+strconv.Itoa(p.spoken), make(chan struct{})
-	p.words[word] = arrived
-	return word, arrived
+	p.sent++
+	message = process.ID + ":" + strconv.Itoa(p.sent)
+	waiting := make(chan struct{})
+	p.pending[message] = waiting
+	return message, waiting
 }
 
-// conclude keeps what is known now of a process. That it has not answered says
-// nothing: a debugger may hold it.
+// conclude keeps the result of a probe. If the process has not answered, the last result stays: a
+// debugger may have stopped it.
 func (p *broadcastProbe) conclude(process *rpc.Process, err error) {
 	p.mu.Lock()
-	before := p.deaf()
-	last, asked := p.verdicts[process.ID]
-	if err == errUnanswered && asked {
+	before := p.missing()
+	last, probed := p.verdicts[process.ID]
+	if err == errUnanswered && probed {
 		err = last.err
 	}
-	p.verdicts[process.ID], p.asked = verdict{err, time.Now()}, true
-	now := p.deaf()
+	p.verdicts[process.ID] = verdict{err, time.Now()}
+	p.probed = true
+	now := p.missing()
 	p.mu.Unlock()
 	switch {
 	case now != nil && now != errUnanswered && (before == nil || before.Error() != now.Error()):
@@ -184,18 +188,18 @@ func (p *broadcastProbe) conclude(process *rpc.Process, err error) {
 	}
 }
 
-// deaf is why a process' broadcasts do not arrive. p.mu is held.
-func (p *broadcastProbe) deaf() (why error) {
+// missing returns why the broadcasts of some process do not arrive, or nil. p.mu is held.
+func (p *broadcastProbe) missing() (first error) {
 	for _, id := range slices.Sorted(maps.Keys(p.verdicts)) {
-		if err := p.verdicts[id].err; err != nil && (why == nil || why == errUnanswered) {
-			why = err
+		if err := p.verdicts[id].err; err != nil && (first == nil || first == errUnanswered) {
+			first = err
 		}
 	}
-	return why
+	return first
 }
 
-// Ready is nil if what the source hears is all that Rails broadcasts, as far as
-// it is known. At the start it must be known, unless calls go by POST.
+// Ready returns nil if no process' broadcasts are known to be missing. At the start there must have
+// been one verdict, unless calls go by POST.
 func (p *broadcastProbe) Ready() error {
 	if err := p.source.Ready(); err != nil {
 		return err
@@ -203,11 +207,11 @@ func (p *broadcastProbe) Ready() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case p.asked || p.rails.Transport() == rpc.Post:
+	case p.probed || p.rails.Transport() == rpc.Post:
 	case p.listens && !p.live:
-		return fmt.Errorf("catenary does not hear a stream of its own yet, %s: if that lasts, have the ACL of Redis allow it, for Rails too", p.stream)
+		return fmt.Errorf("catenary is not subscribed to its own stream %s yet: if that lasts, allow that channel in the ACL of Redis, for Rails too", p.stream)
 	default:
 		return errUnanswered
 	}
-	return p.deaf()
+	return p.missing()
 }

@@ -12,14 +12,14 @@ import (
 //go:embed page
 var files embed.FS
 
-// policy lets the page have what comes from this listener, and nothing else.
+// policy lets the page load only what this listener serves.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// Register serves the page at /, and below /status/ what it needs.
+// Register serves the page at /, and its files and events under /status/.
 func (r *Recorder) Register(mux *http.ServeMux) {
 	page, err := fs.Sub(files, "page")
 	if err != nil {
-		panic(err) // the name is a constant
+		panic(err) // impossible: page is embedded
 	}
 	static := http.FileServerFS(page)
 	mux.Handle("GET /{$}", guarded(static.ServeHTTP))
@@ -47,8 +47,7 @@ func (r *Recorder) now(w http.ResponseWriter, _ *http.Request) {
 	json.NewEncoder(w).Encode(r.Status())
 }
 
-// events are first the history, an array of Points, and then a Status each
-// second.
+// events sends the history first, an array of Points, and then a Status each second.
 func (r *Recorder) events(w http.ResponseWriter, request *http.Request) {
 	statuses := make(chan []byte, 1)
 	history, err := r.watch(statuses)
@@ -59,10 +58,10 @@ func (r *Recorder) events(w http.ResponseWriter, request *http.Request) {
 	}
 	defer r.unwatch(statuses)
 	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("X-Accel-Buffering", "no") // nginx would hold events back
+	w.Header().Set("X-Accel-Buffering", "no") // keeps nginx from buffering events
 	stream := http.NewResponseController(w)
 	send := func(event string, data []byte) error {
-		stream.SetWriteDeadline(time.Now().Add(10 * time.Second)) // the server's own is for short answers
+		stream.SetWriteDeadline(time.Now().Add(10 * time.Second)) // instead of the server's, which is meant for short responses
 		if _, err := fmt.Fprintf(w, "event: %s\ndata: %s\n\n", event, data); err != nil {
 			return err
 		}

@@ -5,15 +5,14 @@ import (
 	"slices"
 )
 
-// Histogram counts durations up to bounds, as Prometheus does.
+// Histogram counts durations in cumulative buckets, as Prometheus does.
 type Histogram struct {
 	bounds []float64 // seconds, ascending
-	upTo   []uint64  // how many took at most so long
+	upTo   []uint64  // by bound: how many were not longer
 	all    uint64
 }
 
-// NewHistogram takes how many took at most so many seconds, and how many there
-// are.
+// NewHistogram takes the cumulative count for each bound in seconds, and the count of all.
 func NewHistogram(upTo map[float64]uint64, all uint64) Histogram {
 	h := Histogram{bounds: slices.Sorted(maps.Keys(upTo)), all: all}
 	for _, bound := range h.bounds {
@@ -22,12 +21,12 @@ func NewHistogram(upTo map[float64]uint64, all uint64) Histogram {
 	return h
 }
 
-// Plus adds one with the same bounds.
+// Plus adds a histogram with the same bounds.
 func (h Histogram) Plus(other Histogram) Histogram {
 	return h.with(other, func(a, b uint64) uint64 { return a + b })
 }
 
-// since leaves what has come after an earlier one.
+// since subtracts an earlier state of the same histogram.
 func (h Histogram) since(earlier Histogram) Histogram {
 	return h.with(earlier, func(a, b uint64) uint64 { return a - min(a, b) })
 }
@@ -46,21 +45,21 @@ func (h Histogram) with(other Histogram, op func(a, b uint64) uint64) Histogram 
 	return result
 }
 
-// milliseconds is the quantile q, read off between two bounds as Prometheus'
-// histogram_quantile does; nil if there is nothing to tell of.
+// milliseconds returns the quantile q, interpolated between two bounds as Prometheus'
+// histogram_quantile does, or nil if the histogram is empty.
 func (h Histogram) milliseconds(q float64) *float64 {
 	if h.all == 0 {
 		return nil
 	}
 	rank, lower, below := q*float64(h.all), 0.0, 0.0
 	for i, bound := range h.bounds {
-		if here := float64(h.upTo[i]); here >= rank {
+		here := float64(h.upTo[i])
+		if here >= rank {
 			value := 1000 * (lower + (bound-lower)*(rank-below)/max(here-below, 1))
 			return &value
-		} else {
-			lower, below = bound, here
 		}
+		lower, below = bound, here
 	}
-	value := 1000 * lower // longer than all bounds
+	value := 1000 * lower // longer than the last bound
 	return &value
 }

@@ -7,11 +7,11 @@ import (
 	"unicode/utf8"
 )
 
-// globalID is what the Base64 of every Global ID begins with.
+// globalID is how the Base64 of every Global ID begins.
 const globalID = "Z2lkOi8v" // gid://
 
-// StreamName makes a stream's name readable, in which Rails has put records as
-// the Base64 of their Global IDs: room:Z2lkOi8v… is room:gid://app/Room/1.
+// StreamName decodes the records in a stream's name, of which Rails writes the Global ID in Base64:
+// room:Z2lkOi8v… becomes room:gid://app/Room/1.
 func StreamName(name string) string {
 	if !strings.Contains(name, globalID) {
 		return name
@@ -30,25 +30,26 @@ func StreamName(name string) string {
 	return strings.Join(parts, ":")
 }
 
-// nameLength is how much of a stream's name is shown, in characters.
-const nameLength = 120
+// How much of a name and of a sentence is shown, in characters.
+const (
+	nameLength = 120
+	textLength = 500
+)
 
-// textLength is how much of a sentence is.
-const textLength = 500
-
-// Printable makes a text of an app's or a browser's fit for a page and for a
-// terminal: without control characters, which could move the cursor, and
-// without marks that turn the direction of what follows.
+// Printable makes a name from an app or a browser safe for a page and a terminal: it cuts it, and
+// replaces control characters, which could move the cursor, and marks that change the direction of
+// text.
 func Printable(text string) string { return printable(text, nameLength) }
 
-// PrintableText does so with a text that may be longer than a name.
+// PrintableText is Printable for sentences, which may be longer than names.
 func PrintableText(text string) string { return printable(text, textLength) }
 
-func printable(text string, most int) string {
+func printable(text string, limit int) string {
 	var shown strings.Builder
 	n := 0
 	for _, r := range text {
-		if n++; n > most {
+		n++
+		if n > limit {
 			shown.WriteRune('…')
 			break
 		}

@@ -14,7 +14,7 @@ import (
 	"github.com/catenary-cable/catenary/rpc"
 )
 
-// program is what a recorder looks at, in the test's hands.
+// program is what a recorder reads; the test changes it.
 type program struct {
 	mu     sync.Mutex
 	totals Totals
@@ -50,7 +50,7 @@ func started(t *testing.T) (*program, *Recorder) {
 	return p, r
 }
 
-func TestRecorder_TellsRatesAndTheLastMinute(t *testing.T) {
+func TestRecorder_ReportsRatesAndTheLastMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, r := started(t)
 		for range 100 {
@@ -83,7 +83,7 @@ func TestRecorder_TellsRatesAndTheLastMinute(t *testing.T) {
 	})
 }
 
-func TestRecorder_TellsRailsProcessesApart(t *testing.T) {
+func TestRecorder_ListsRailsProcesses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, r := started(t)
 		p.change(func(totals *Totals) {
@@ -115,13 +115,13 @@ func TestRecorder_KeepsTenMinutesAndNoMore(t *testing.T) {
 		synctest.Wait()
 		history, err := r.watch(make(chan []byte, 1))
 		var points []Point
-		if json.Unmarshal(history, &points); err != nil || len(points) != kept || len(r.past) != lately {
+		if json.Unmarshal(history, &points); err != nil || len(points) != maxPoints || len(r.past) != maxPast {
 			t.Errorf("%d points, %d totals, %v", len(points), len(r.past), err)
 		}
 	})
 }
 
-func TestRecorder_LooksAtStreamsOnlyWhileSomebodyWatches(t *testing.T) {
+func TestRecorder_ReadsStreamsOnlyWhileSomebodyWatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, r := started(t)
 		wait := func() int {
@@ -132,10 +132,10 @@ func TestRecorder_LooksAtStreamsOnlyWhileSomebodyWatches(t *testing.T) {
 			return p.looked
 		}
 		if looked := wait(); looked != 0 {
-			t.Errorf("%d looks for nobody", looked)
+			t.Errorf("%d reads without a watcher", looked)
 		}
 		var each []chan []byte
-		for range watchers {
+		for range maxWatchers {
 			statuses := make(chan []byte, 1)
 			if _, err := r.watch(statuses); err != nil {
 				t.Fatal(err)
@@ -143,19 +143,19 @@ func TestRecorder_LooksAtStreamsOnlyWhileSomebodyWatches(t *testing.T) {
 			each = append(each, statuses)
 		}
 		if _, err := r.watch(make(chan []byte, 1)); err == nil {
-			t.Error("there may be more than may watch")
+			t.Error("one watcher too many is accepted")
 		}
 		if looked := wait(); looked != 10 { // however many watch, and though none of them reads
-			t.Errorf("%d looks in ten seconds", looked)
+			t.Errorf("%d reads in ten seconds", looked)
 		}
 		for _, statuses := range each {
 			if !strings.Contains(string(<-statuses), `"node":"n-1"`) {
-				t.Error("a status does not come")
+				t.Error("no status arrives")
 			}
 			r.unwatch(statuses)
 		}
 		if looked := wait(); looked != 10 {
-			t.Errorf("%d looks once all have gone", looked)
+			t.Errorf("%d reads after all watchers have gone", looked)
 		}
 	})
 }
@@ -174,7 +174,7 @@ func TestRecorder_WarnsOfWhatIsProbablyWrong(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		s := r.Status()
-		want := []string{"the program's own", "3 handshakes refused in the last minute (Rails: origin): the proxy", "All 4 workers of Rails are busy, and 9 calls wait"}
+		want := []string{"the program's own", "3 handshakes rejected in the last minute (Rails: origin): the proxy", "All 4 workers of Rails are busy and 9 calls are waiting"}
 		if len(s.Warnings) != len(want) {
 			t.Fatalf("%q", s.Warnings)
 		}
@@ -187,7 +187,7 @@ func TestRecorder_WarnsOfWhatIsProbablyWrong(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		if s := r.Status(); len(s.Warnings) != 0 {
-			t.Errorf("it warns on: %q", s.Warnings)
+			t.Errorf("it still warns: %q", s.Warnings)
 		}
 	})
 }

@@ -1,15 +1,14 @@
 package status
 
-// Status is what the page and `catenary top` show, as JSON. It holds no secret
-// and nothing about a single browser; of what an app names itself it holds the
-// names of streams, made fit to print.
+// Status is what the page and `catenary top` show, as JSON. It contains no secrets and nothing about
+// single browsers. Of the app's data it contains only names of streams, made printable.
 type Status struct {
 	Node     string   `json:"node"`
 	Version  string   `json:"version"`
 	Started  int64    `json:"started"`             // Unix milliseconds
-	NotReady string   `json:"not_ready,omitempty"` // why not and what to do
+	NotReady string   `json:"not_ready,omitempty"` // why not, and what to do
 	Draining bool     `json:"draining,omitempty"`
-	Warnings []string `json:"warnings"` // besides NotReady
+	Warnings []string `json:"warnings"` // in addition to NotReady
 
 	Now        Point   `json:"now"`
 	Calls      []Call  `json:"calls"`
@@ -23,72 +22,71 @@ type Status struct {
 	Memory     Memory  `json:"memory"`
 }
 
-// Queues are those of browsers that do not take what they are sent at once.
+// Queues are those of browsers with unsent data.
 type Queues struct {
 	Browsers int `json:"browsers"`
 	Bytes    int `json:"bytes"`
 }
 
-// Point is one moment on the charts. Rates are a second's; times are those that
-// 95 of 100 keep to in the last seconds, in milliseconds, and nil if there were
-// none.
+// Point is one second on the charts. Rates are per second. Times are the 95th percentile of the last
+// 10 to 20 seconds in milliseconds, nil if there were none.
 type Point struct {
 	At            int64    `json:"at"` // Unix milliseconds
 	Connections   int      `json:"connections"`
 	Subscriptions int      `json:"subscriptions"`
 	Opened        float64  `json:"opened"`
 	Ended         float64  `json:"ended"`
-	Rejected      float64  `json:"rejected"` // handshakes, by Rails too
+	Rejected      float64  `json:"rejected"` // handshakes, by catenary or by Rails
 	Commands      float64  `json:"commands"`
 	Broadcasts    float64  `json:"broadcasts"`
 	Deliveries    float64  `json:"deliveries"`
 	BroadcastTime *float64 `json:"broadcast_time"`
 	CallTime      *float64 `json:"call_time"`
 	InFlight      int      `json:"in_flight"`
-	Workers       int      `json:"workers"` // calls that Rails runs at once
+	Workers       int      `json:"workers"` // calls that Rails can run at once
 	Waiting       int      `json:"waiting"`
-	Memory        uint64   `json:"memory"` // bytes had from the system
-	CPU           float64  `json:"cpu"`    // processors in use
+	Memory        uint64   `json:"memory"` // resident bytes
+	CPU           float64  `json:"cpu"`    // cores in use
 }
 
 // Call is a kind of call to Rails in the last minute.
 type Call struct {
 	Do     string   `json:"do"`
-	Text   string   `json:"text"`   // the same in plain words
-	Pace   float64  `json:"pace"`   // a second
+	Text   string   `json:"text"`   // the kind in plain words
+	Pace   float64  `json:"pace"`   // per second
 	Median *float64 `json:"median"` // milliseconds
-	Slow   *float64 `json:"slow"`   // milliseconds, of which 95 of 100 take less
+	Slow   *float64 `json:"slow"`   // 95th percentile in milliseconds
 	Failed uint64   `json:"failed"`
 	All    uint64   `json:"all"` // since the start
 }
 
 // Rails is how catenary reaches the app, and its processes.
 type Rails struct {
-	Transport string    `json:"transport"` // link or post; empty: it has not been reached
-	Processes []Process `json:"processes"` // those with a link, the oldest first
+	Transport string    `json:"transport"` // link or post; "" before the first answer
+	Processes []Process `json:"processes"` // those with a link, oldest first
 }
 
 // Process is a Rails process.
 type Process struct {
 	ID          string `json:"id"`
 	PumaWorker  *int   `json:"puma_worker,omitempty"`
-	Workers     int    `json:"workers"`     // calls that it runs at once
-	Busy        int    `json:"busy"`        // of these, those that run
-	Waiting     int    `json:"waiting"`     // calls that wait for it, here or there
-	Connections int    `json:"connections"` // whose objects it holds
+	Workers     int    `json:"workers"`     // calls that it can run at once
+	Busy        int    `json:"busy"`        // workers that run a call
+	Waiting     int    `json:"waiting"`     // calls that wait for it, in catenary or in Rails
+	Connections int    `json:"connections"` // those whose objects it holds
 	Since       int64  `json:"since"`       // Unix milliseconds
 	Stopping    bool   `json:"stopping,omitempty"`
 }
 
-// Count is how often something has happened.
+// Count is how often a handshake had an outcome, or a connection a reason to close.
 type Count struct {
 	Reason string `json:"reason"`
-	Text   string `json:"text"`   // the same in plain words
+	Text   string `json:"text"`   // the reason in plain words
 	Lately int64  `json:"lately"` // in the last minute
 	All    int64  `json:"all"`    // since the start
 }
 
-// Streams are those of the app that stand out.
+// Streams are the app's streams with the most deliveries and the most members.
 type Streams struct {
 	All     int      `json:"all"`
 	Busiest []Stream `json:"busiest"`
@@ -98,8 +96,8 @@ type Streams struct {
 // Stream is one of them.
 type Stream struct {
 	Name       string  `json:"name"`          // with Global IDs decoded
-	Raw        string  `json:"raw,omitempty"` // as Redis has it, if that is another
+	Raw        string  `json:"raw,omitempty"` // as in Redis, if that differs
 	Members    int     `json:"members"`
-	Pace       float64 `json:"pace"` // deliveries a second
+	Pace       float64 `json:"pace"` // deliveries per second
 	Deliveries int64   `json:"deliveries"`
 }

@@ -8,9 +8,9 @@ import (
 	"github.com/catenary-cable/catenary/rpc"
 )
 
-// Status is what there is to say now.
+// Status returns the current status; it is empty before Run.
 func (r *Recorder) Status() Status {
-	streams := r.options.Streams(topmost)
+	streams := r.options.Streams(maxStreams)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.points) == 0 {
@@ -39,7 +39,7 @@ func (r *Recorder) Status() Status {
 	return status
 }
 
-// counts are those that are not zero, the latest first.
+// counts returns the counts that are not zero, most frequent in the last minute first.
 func counts(now, then map[string]int64) []Count {
 	found := []Count{}
 	for reason, all := range now {
@@ -53,6 +53,7 @@ func counts(now, then map[string]int64) []Count {
 	return found
 }
 
+// processes shows at most as many calls as running as a process has workers; the rest wait.
 func processes(stats []rpc.ProcessStats) []Process {
 	found := make([]Process, len(stats))
 	for i, p := range stats {

@@ -7,9 +7,8 @@ import (
 	"strings"
 )
 
-// warnings are what an operator should see before anything else: what the
-// program knows, handshakes that are refused again and again, and a Rails that
-// cannot keep up.
+// warnings returns what an operator should see first: the program's own warnings, handshakes that are
+// being rejected, and a Rails that cannot keep up.
 func warnings(now, then *Totals) (all []string) {
 	all = append(all, now.Warnings...)
 	before, after := then.handshakes(), now.handshakes()
@@ -22,7 +21,7 @@ func warnings(now, then *Totals) (all []string) {
 		if lately == 1 {
 			handshakes = "handshake"
 		}
-		text := fmt.Sprintf("%d %s refused in the last minute (%s)", lately, handshakes, inWords(reason))
+		text := fmt.Sprintf("%d %s rejected in the last minute (%s)", lately, handshakes, inWords(reason))
 		if guess != "" {
 			text += ": " + guess
 		}
@@ -33,13 +32,12 @@ func warnings(now, then *Totals) (all []string) {
 		busy += min(p.InFlight, p.Workers)
 	}
 	if now.Workers > 0 && busy >= now.Workers && now.Waiting > now.Workers {
-		all = append(all, fmt.Sprintf("All %d workers of Rails are busy, and %d calls wait: a command takes long, or there are too few workers (config.catenary.workers)", now.Workers, now.Waiting))
+		all = append(all, fmt.Sprintf("All %d workers of Rails are busy and %d calls are waiting: a command takes long, or there are too few workers (config.catenary.workers)", now.Workers, now.Waiting))
 	}
 	return all
 }
 
-// alarming tells whether a refusal is rather a fault of the set-up than of
-// whoever comes.
+// alarming reports whether a rejection points to a wrong setup, rather than to the browser.
 func alarming(reason, guess string) bool {
 	switch {
 	case reason == "no_upgrade":

@@ -5,15 +5,14 @@ import (
 	"errors"
 )
 
-// Watching is by channels with room for one status: who is slow misses some.
+var errCrowded = errors.New("too many watchers already: close another page or another catenary top")
 
-var errCrowded = errors.New("too many watch already: close another page or another catenary top")
-
-// watch returns the points so far, after which statuses come.
+// watch returns the points so far, and then sends each Status to a channel. The channel has room for
+// one: a slow watcher misses some.
 func (r *Recorder) watch(statuses chan<- []byte) (history []byte, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.watching) >= watchers {
+	if len(r.watching) >= maxWatchers {
 		return nil, errCrowded
 	}
 	r.watching[statuses] = struct{}{}
@@ -32,14 +31,14 @@ func (r *Recorder) watched() bool {
 	return len(r.watching) > 0
 }
 
-// show sends the status to those who watch.
-func (r *Recorder) show() {
+// send sends the Status to the watchers, if there are any.
+func (r *Recorder) send() {
 	if !r.watched() {
 		return
 	}
 	status, err := json.Marshal(r.Status())
 	if err != nil {
-		return // plain numbers and texts cannot fail
+		return // impossible: these are numbers and strings
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

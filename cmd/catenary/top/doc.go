@@ -1,3 +1,2 @@
-// Package top is `catenary top`: the status page in a terminal, drawn from the
-// same events.
+// Package top is `catenary top`: the status page in a terminal, from the same events.
 package top

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// short writes a number in few characters: 950, 12.3k, 4.1M.
+// short formats a number in few characters: 950, 12.3k, 4.1M.
 func short(value float64) string {
 	for _, unit := range []struct {
 		name         string

@@ -9,7 +9,7 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/status"
 )
 
-// rows are what is drawn as lines over time.
+// rows are the figures that have a sparkline.
 var rows = []struct {
 	name   string
 	format func(float64) string
@@ -18,7 +18,7 @@ var rows = []struct {
 	{"connections", short, func(p status.Point) float64 { return float64(p.Connections) }},
 	{"subscriptions", short, func(p status.Point) float64 { return float64(p.Subscriptions) }},
 	{"opened", rate, func(p status.Point) float64 { return p.Opened }},
-	{"ended", rate, func(p status.Point) float64 { return p.Ended }},
+	{"closed", rate, func(p status.Point) float64 { return p.Ended }},
 	{"rejected", rate, func(p status.Point) float64 { return p.Rejected }},
 	{"commands", rate, func(p status.Point) float64 { return p.Commands }},
 	{"broadcasts", rate, func(p status.Point) float64 { return p.Broadcasts }},
@@ -30,14 +30,14 @@ var rows = []struct {
 	{"memory", bytes, func(p status.Point) float64 { return float64(p.Memory) }},
 }
 
-// paint is how parts of a frame look; its zero value is for what is no
-// terminal.
+// paint has the escape sequences for parts of a frame; its zero value has none, for output that is not
+// a terminal.
 type paint struct{ bold, soft, good, bad, end string }
 
 var ansi = paint{"\x1b[1m", "\x1b[2m", "\x1b[32m", "\x1b[1;31m", "\x1b[0m"}
 
-// frame draws all there is to see within so many columns and lines. lost is why
-// catenary does not answer any more, if so.
+// frame returns at most height lines of at most width columns. lost is why catenary does not answer
+// any more, nil if it does.
 func frame(s status.Status, points []status.Point, lost error, width, height int, p paint) []string {
 	lines := head(s, lost, width, p)
 	for _, row := range rows {
@@ -45,7 +45,7 @@ func frame(s status.Status, points []status.Point, lost error, width, height int
 		lines = append(lines, p.soft+label[:20]+p.end+cut(label[20:], width-20)+sparkline(points, width-utf8.RuneCountInString(label), row.value))
 	}
 	lines = append(lines, "")
-	left, right := causes(s, p), append(processes(s, p, width-leftWidth), streams(s, p, width-leftWidth)...)
+	left, right := counts(s, p), append(processes(s, p, width-leftWidth), streams(s, p, width-leftWidth)...)
 	if width < 2*leftWidth {
 		left, right = append(append(left, ""), right...), nil
 	}
@@ -68,7 +68,7 @@ func head(s status.Status, lost error, width int, p paint) []string {
 	case lost != nil:
 		state, reason = p.bad+"no answer"+p.end, lost.Error()
 	case s.Draining:
-		state, reason = p.bad+"being stopped"+p.end, s.NotReady
+		state, reason = p.bad+"stopping"+p.end, s.NotReady
 	case s.NotReady != "":
 		state, reason = p.bad+"not ready"+p.end, s.NotReady
 	}
@@ -81,32 +81,31 @@ func head(s status.Status, lost error, width int, p paint) []string {
 		reason = fmt.Sprintf("broadcast gaps: %d, %.0f s  ", s.Gaps.Count, s.Gaps.Seconds)
 	}
 	if s.Queues.Browsers > 0 && s.NotReady == "" && lost == nil {
-		reason += fmt.Sprintf("slow browsers: %d, %s wait", s.Queues.Browsers, bytes(float64(s.Queues.Bytes)))
+		reason += fmt.Sprintf("slow browsers: %d, %s queued", s.Queues.Browsers, bytes(float64(s.Queues.Bytes)))
 	}
 	reason = status.PrintableText(strings.ReplaceAll(reason, "\n", "; "))
 	lines := []string{p.bold + "catenary" + p.end + cut(title, width-22) + "  " + state}
-	lines = append(lines, wrapped(reason, width, linesOfWarning)...)
-	for _, warning := range s.Warnings[:min(len(s.Warnings), mostWarnings)] {
-		for _, line := range wrapped("! "+status.PrintableText(warning), width, linesOfWarning) {
+	lines = append(lines, wrapped(reason, width, maxWarningLines)...)
+	for _, warning := range s.Warnings[:min(len(s.Warnings), maxWarnings)] {
+		for _, line := range wrapped("! "+status.PrintableText(warning), width, maxWarningLines) {
 			lines = append(lines, p.bad+line+p.end)
 		}
 	}
 	return lines
 }
 
-// So many warnings are shown, on so many lines each, that there is room for the
-// rest.
-const mostWarnings, linesOfWarning = 3, 2
+// How many warnings are shown, on at most how many lines each, so that the rest fits on a screen.
+const maxWarnings, maxWarningLines = 3, 2
 
-// wrapped breaks a text between words. The last line may be cut.
-func wrapped(text string, width, most int) (lines []string) {
+// wrapped breaks a text between words into at most limit lines. The last one may be cut.
+func wrapped(text string, width, limit int) (lines []string) {
 	line := ""
 	for i, word := range strings.Fields(text) {
 		longer := line + " " + word
 		if i == 0 {
 			longer = word
 		}
-		if utf8.RuneCountInString(longer) <= width || len(lines) == most-1 || line == "" {
+		if utf8.RuneCountInString(longer) <= width || len(lines) == limit-1 || line == "" {
 			line = longer
 			continue
 		}
@@ -118,7 +117,8 @@ func wrapped(text string, width, most int) (lines []string) {
 // leftWidth is the width of the left half, in columns.
 const leftWidth = 38
 
-func causes(s status.Status, p paint) []string {
+// counts has the calls to Rails, and why connections closed and handshakes failed.
+func counts(s status.Status, p paint) []string {
 	lines := []string{p.bold + fmt.Sprintf("%-10s%8s%6s%6s%6s", "calls", "/s", "ms", "95 %", "fail") + p.end}
 	for _, c := range s.Calls {
 		fail := fmt.Sprintf("%6d", c.Failed)
@@ -130,11 +130,11 @@ func causes(s status.Status, p paint) []string {
 	for _, list := range []struct {
 		name   string
 		counts []status.Count
-	}{{"ends", s.Ends}, {"handshakes", s.Handshakes}} {
+	}{{"closed", s.Ends}, {"handshakes", s.Handshakes}} {
 		if len(list.counts) == 0 {
 			continue
 		}
-		lines = append(lines, p.bold+fmt.Sprintf("%-20s%8s%8s", list.name, "/min", "in all")+p.end)
+		lines = append(lines, p.bold+fmt.Sprintf("%-20s%8s%8s", list.name, "/min", "total")+p.end)
 		for _, c := range list.counts {
 			lines = append(lines, fmt.Sprintf("%-20s%8s%8s", cut(status.Printable(c.Text), 20), short(float64(c.Lately)), short(float64(c.All))))
 		}
@@ -142,10 +142,10 @@ func causes(s status.Status, p paint) []string {
 	return lines
 }
 
-// mostProcesses are shown of Rails, so that streams have room.
-const mostProcesses = 4
+// maxProcesses is how many Rails processes are shown, so that streams fit on the screen.
+const maxProcesses = 4
 
-// processes has the names last, as streams has them.
+// processes has the names last, as streams does.
 func processes(s status.Status, p paint, width int) []string {
 	all := s.Rails.Processes
 	title := fmt.Sprintf("process, of %d", len(all))
@@ -156,7 +156,7 @@ func processes(s status.Status, p paint, width int) []string {
 		title = "Rails: no link"
 	}
 	lines := []string{p.bold + fmt.Sprintf("%7s%6s%9s  %s", "busy", "wait", "browsers", cut(title, width-24)) + p.end}
-	for _, process := range all[:min(len(all), mostProcesses)] {
+	for _, process := range all[:min(len(all), maxProcesses)] {
 		busy := fmt.Sprintf("%d/%d", process.Busy, process.Workers)
 		lines = append(lines, fmt.Sprintf("%7s%6s%9s  %s", cut(busy, 7), cut(short(float64(process.Waiting)), 6),
 			short(float64(process.Connections)), cut(processName(process), width-24)))
@@ -175,8 +175,7 @@ func processName(process status.Process) string {
 	return name
 }
 
-// streams has the names last: a terminal may show some characters wider than
-// one.
+// streams has the names last: a terminal may show some characters in two columns.
 func streams(s status.Status, p paint, width int) []string {
 	lines := []string{p.bold + fmt.Sprintf("%8s%8s  %s", "frames/s", "members", "stream, of "+short(float64(s.Streams.All))) + p.end}
 	for _, stream := range s.Streams.Busiest {
@@ -185,7 +184,7 @@ func streams(s status.Status, p paint, width int) []string {
 	return lines
 }
 
-// cut leaves at most so many characters of a text without colours.
+// cut shortens a text without colours to width characters.
 func cut(text string, width int) string {
 	if n := utf8.RuneCountInString(text); n <= width {
 		return text
@@ -196,11 +195,12 @@ func cut(text string, width int) string {
 	return string([]rune(text)[:width-1]) + "…"
 }
 
-// pad fills up to so many columns, in which colours have no width.
+// pad fills a text with spaces up to width columns.
 func pad(text string, width int) string {
 	return text + strings.Repeat(" ", max(0, width-columns(text)))
 }
 
+// columns counts the characters of a text without its colours.
 func columns(text string) (n int) {
 	colour := false
 	for _, r := range text {

@@ -26,7 +26,7 @@ func crowded() (s status.Status, points []status.Point) {
 	return s, points
 }
 
-func TestFrame_KeepsWithinTheTerminal(t *testing.T) {
+func TestFrame_FitsTheTerminal(t *testing.T) {
 	s, points := crowded()
 	for _, size := range [][2]int{{80, 24}, {200, 60}, {60, 20}, {40, 10}, {30, 5}, {1, 1}} {
 		for _, look := range []paint{{}, ansi} {
@@ -51,7 +51,7 @@ func TestFrame_KeepsWithinTheTerminal(t *testing.T) {
 	}
 }
 
-func TestFrame_SaysWhatAnOperatorLooksFor(t *testing.T) {
+func TestFrame_ShowsWhatAnOperatorLooksFor(t *testing.T) {
 	slow := 1234.5
 	s := status.Status{
 		Node: "n-1", Version: "0.1.0", Now: status.Point{At: time.Now().UnixMilli(), Connections: 12345, Deliveries: 2500, CallTime: &slow},
@@ -66,21 +66,21 @@ func TestFrame_SaysWhatAnOperatorLooksFor(t *testing.T) {
 	text := strings.Join(frame(s, nil, nil, 80, 24, paint{}), "\n")
 	for _, part := range []string{"    3/4    17      321  worker 1 b-9c1e", "b-77d0 stopping", "n-1", "ready", "12.3k", "2500/s", "1.23 s", "commands", "browser vanished", "! Calls go by POST", "room_1", "446"} {
 		if !strings.Contains(text, part) {
-			t.Errorf("it does not say %s:\n%s", part, text)
+			t.Errorf("%q is missing:\n%s", part, text)
 		}
 	}
 }
 
-func TestFrame_SaysHowRailsIsReached(t *testing.T) {
+func TestFrame_ShowsHowRailsIsReached(t *testing.T) {
 	for transport, want := range map[string]string{"": "Rails: no link", "post": "Rails, by POST"} {
 		s := status.Status{Rails: status.Rails{Transport: transport}}
 		if text := strings.Join(frame(s, nil, nil, 80, 24, paint{}), "\n"); !strings.Contains(text, want) {
-			t.Errorf("it does not say %q:\n%s", want, text)
+			t.Errorf("%q is missing:\n%s", want, text)
 		}
 	}
 }
 
-func TestSparkline_ShowsEveryPeakAndNoneWhereNothingWas(t *testing.T) {
+func TestSparkline_ShowsEveryPeak(t *testing.T) {
 	var points []status.Point
 	for i := range 100 {
 		p := status.Point{At: int64(i) * 1000}

@@ -7,14 +7,13 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/status"
 )
 
-// sparkline draws the points as one line of so many characters, the latest on
-// the right. A character stands for the greatest of its moments, so that no
-// peak is lost.
+// sparkline draws the points as one line of width characters, the latest on the right. Each character
+// shows the maximum of its points, so that no peak is lost.
 func sparkline(points []status.Point, width int, value func(status.Point) float64) string {
 	if width <= 0 || len(points) == 0 {
 		return ""
 	}
-	step := int64((len(points)+width-1)/width) * 1000 // milliseconds a character; not counted from now, or it would flicker
+	step := int64((len(points)+width-1)/width) * 1000 // milliseconds per character, aligned to the clock to avoid flicker
 	last := points[len(points)-1].At / step
 	columns := make([]float64, width)
 	for i := range columns {

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/term"
 )
 
-// Options are what to show, and where.
+// Options say what to show, and where.
 type Options struct {
 	URL   string // of the operations listener
 	In    io.Reader
@@ -21,7 +21,7 @@ type Options struct {
 	Plain bool // no colours
 }
 
-// Once prints one frame.
+// Once prints one frame and returns.
 func Once(ctx context.Context, o Options) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -48,12 +48,12 @@ func Once(ctx context.Context, o Options) error {
 	return err
 }
 
-// Run shows a frame a second until a key or ctx ends it.
+// Run shows a frame each second until the user quits or ctx is done. In and Out must be a terminal.
 func Run(ctx context.Context, o Options) error {
 	in, inOK := o.In.(*os.File)
 	out, outOK := o.Out.(*os.File)
 	if !inOK || !outOK || !term.IsTerminal(int(in.Fd())) || !term.IsTerminal(int(out.Fd())) {
-		return errors.New("this is no terminal: catenary top --once prints what there is to see now")
+		return errors.New("stdout is not a terminal: use catenary top --once to print once and exit")
 	}
 	v := &view{out: out, paint: ansi}
 	if o.Plain {
@@ -62,20 +62,21 @@ func Run(ctx context.Context, o Options) error {
 	feed := newFeed(o.URL)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer v.giveBack()
+	defer v.close()
 	for {
 		err := feed.follow(ctx, v.begin, func(s status.Status) {
-			if v.take(in, cancel); v.screen != nil {
-				v.next(s)
+			v.open(in, cancel)
+			if v.screen != nil {
+				v.show(s)
 			}
 		})
 		switch {
 		case ctx.Err() != nil:
 			return v.err
-		case v.screen == nil: // it has never answered
+		case v.screen == nil: // catenary has never answered
 			return err
 		}
-		v.lose(err)
+		v.draw(err)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -84,46 +85,45 @@ func Run(ctx context.Context, o Options) error {
 	}
 }
 
-// view is what has been heard, and the screen that shows it once there is
-// something.
+// view holds the events received so far. It takes over the terminal only with the first status, so that
+// an error before that is printed as usual.
 type view struct {
 	out    *os.File
 	paint  paint
-	screen *screen
-	err    error // why there can be none
+	screen *screen // nil before the first status
+	err    error   // from opening the screen
 	points []status.Point
 	last   status.Status
 }
 
-const kept = 600 // points
+const maxPoints = 600 // ten minutes
 
-func (v *view) take(in *os.File, quit func()) {
+func (v *view) open(in *os.File, quit func()) {
 	if v.screen != nil {
 		return
 	}
-	if v.screen, v.err = takeScreen(in, v.out); v.err != nil {
+	v.screen, v.err = openScreen(in, v.out)
+	if v.err != nil {
 		quit()
 		return
 	}
-	go func() { v.screen.untilQuit(); quit() }()
+	go func() { v.screen.waitForQuit(); quit() }()
 }
 
-func (v *view) giveBack() {
+func (v *view) close() {
 	if v.screen != nil {
-		v.screen.giveBack()
+		v.screen.close()
 	}
 }
 
 func (v *view) begin(points []status.Point) { v.points = points }
 
-func (v *view) next(s status.Status) {
+func (v *view) show(s status.Status) {
 	v.points = append(v.points, s.Now)
-	v.points = v.points[max(0, len(v.points)-kept):]
+	v.points = v.points[max(0, len(v.points)-maxPoints):]
 	v.last = s
 	v.draw(nil)
 }
-
-func (v *view) lose(err error) { v.draw(err) }
 
 func (v *view) draw(lost error) {
 	width, height := size(v.out)

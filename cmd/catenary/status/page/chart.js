@@ -1,4 +1,4 @@
-// A chart is a card with what is now, in figures, and the last minutes as lines.
+// A chart is a card with the current figures and the last ten minutes as lines.
 
 const svg = (name, attributes = {}, text = "") => {
   const element = document.createElementNS("http://www.w3.org/2000/svg", name)
@@ -14,7 +14,7 @@ export const element = (name, className = "", ...content) => {
   return made
 }
 
-// short writes a number in few characters: 950, 12.3k, 4.1M.
+// short formats a number in few characters: 950, 12.3k, 4.1M.
 export const short = (value) => {
   if (value === null || value === undefined) return "–"
   const size = Math.abs(value)
@@ -33,9 +33,9 @@ export const percent = (value) => value === null || value === undefined ? "–" 
 export const bytes = (value) => value >= 2 ** 30 ? `${trimmed(value / 2 ** 30)} GiB` : `${trimmed(value / 2 ** 20)} MiB`
 
 const left = 50, bottom = 15, top = 5 // of the plot, in pixels
-const pause = 5000 // between two points: longer, and the line breaks
+const maxPause = 5000 // milliseconds between two points that a line connects
 
-// ceiling is the least of 1, 2, 5, 10, … that is not below value.
+// ceiling returns the lowest of 1, 2, 5, 10, … that is not below value.
 const ceiling = (value, least) => {
   const power = 10 ** Math.floor(Math.log10(Math.max(value, least)))
   return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= Math.max(value, least) * .999)
@@ -52,7 +52,7 @@ export class Chart {
     this.card = element("article", "", element("h2", "", title), legend, this.plot)
   }
 
-  // draw shows the points from `from` to `until`; the figures are those of the point at `at`.
+  // draw shows the points between `from` and `until`, and the figures of the point `at`.
   draw(points, from, until, at) {
     this.series.forEach(([key], i) => { this.figures[i].textContent = at ? this.format(at[key]) : "–" })
     this.plot.setAttribute("aria-label", `${this.title}: ${this.series.map(([, name], i) => `${name} ${this.figures[i].textContent}`).join(", ")}`)
@@ -78,7 +78,7 @@ export class Chart {
       for (const point of points) {
         const value = point[key]
         if (value === null || value === undefined) { close(); before = null; continue }
-        const joined = before !== null && point.at - before < pause
+        const joined = before !== null && point.at - before < maxPause
         if (!joined) { close(); first = x(point.at).toFixed(1) }
         const place = `${x(point.at).toFixed(1)} ${y(value).toFixed(1)}`
         line += joined ? `L${place}` : `M${place}h.1`
@@ -93,7 +93,7 @@ export class Chart {
     this.plot.replaceChildren(...drawn)
   }
 
-  // time is where on the chart's line of time a pointer is, from 0 to 1.
+  // place returns where on the time axis a pointer is, from 0 to 1.
   place(event) {
     const box = this.plot.getBoundingClientRect()
     return Math.min(1, Math.max(0, (event.clientX - box.left - left) / (box.width - left - 2)))

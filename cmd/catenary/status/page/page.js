@@ -1,22 +1,22 @@
-// The page of an operator: it draws what /status/events sends, ten minutes of points at first, then a status each second.
+// The status page draws what /status/events sends: first ten minutes of points, then a status each second.
 import { Chart, bytes, element, milliseconds, percent, short } from "./chart.js"
 
-const kept = 600 // points
+const maxPoints = 600 // ten minutes
 const rate = (value) => value === undefined ? "–" : `${short(value)}/s`
 
 const charts = [
   new Chart({ title: "Browsers", series: [["connections", "connections"], ["subscriptions", "subscriptions"]] }),
-  new Chart({ title: "Connections", format: rate, series: [["opened", "opened"], ["ended", "ended"], ["rejected", "rejected"]] }),
+  new Chart({ title: "Connections", format: rate, series: [["opened", "opened"], ["ended", "closed"], ["rejected", "rejected"]] }),
   new Chart({ title: "Deliveries", format: rate, series: [["deliveries", "broadcasts to browsers"]] }),
   new Chart({ title: "Broadcasts and commands", format: rate, series: [["broadcasts", "broadcasts"], ["commands", "commands from browsers"]] }),
-  new Chart({ title: "Time to deliver a broadcast", format: milliseconds, series: [["broadcast_time", "95 % take less"]] }),
-  new Chart({ title: "Time of a call to Rails", format: milliseconds, series: [["call_time", "95 % take less"]] }),
+  new Chart({ title: "Time to deliver a broadcast", format: milliseconds, series: [["broadcast_time", "95th percentile"]] }),
+  new Chart({ title: "Time of a call to Rails", format: milliseconds, series: [["call_time", "95th percentile"]] }),
   new Chart({ title: "Calls to Rails", series: [["in_flight", "in flight"], ["workers", "workers"], ["waiting", "waiting"]] }),
-  new Chart({ title: "CPU", format: percent, least: .01, series: [["cpu", "of one processor"]] }),
+  new Chart({ title: "CPU", format: percent, least: .01, series: [["cpu", "of one core"]] }),
   new Chart({ title: "Memory", format: bytes, least: 16, unit: 2 ** 20, series: [["memory", "resident"]] }),
 ]
 
-let points = [], status = null, pointed = null // pointed: where the pointer is on the line of time
+let points = [], status = null, pointed = null // pointed: where the pointer is on the time axis, from 0 to 1
 const $ = (id) => document.getElementById(id)
 
 $("charts").append(...charts.map((chart) => chart.card))
@@ -29,7 +29,7 @@ new ResizeObserver(() => draw()).observe($("charts"))
 function draw() {
   if (points.length === 0) return
   const until = points.at(-1).at
-  const span = Math.min(kept * 1000, Math.max(60000, until - points[0].at))
+  const span = Math.min(maxPoints * 1000, Math.max(60000, until - points[0].at))
   const from = until - span
   let at = points.at(-1)
   if (pointed !== null) {
@@ -41,33 +41,33 @@ function draw() {
 }
 
 function show() {
-  const state = status.draining ? ["not-ready", "being stopped"] : status.not_ready ? ["not-ready", "not ready"] : ["ready", "ready"]
-  tell(...state, status.not_ready ?? "", status.warnings ?? [])
+  const state = status.draining ? ["not-ready", "stopping"] : status.not_ready ? ["not-ready", "not ready"] : ["ready", "ready"]
+  showState(...state, status.not_ready ?? "", status.warnings ?? [])
   $("node").textContent = `${status.node} · version ${status.version}`
   $("all").textContent = `${short(status.streams.all)} streams`
   const stream = [["stream"], ["members"], ["deliveries/s"]]
   const ofStream = (s) => [named(s.name, s.raw), short(s.members), short(s.pace)]
   table("busiest", stream, status.streams.busiest, "no stream has subscribers", ofStream, (s) => s.pace)
   table("largest", stream, status.streams.largest, "no stream has subscribers", ofStream, (s) => s.members)
-  table("calls", [["call"], ["a second"], ["median"], ["95 %"], ["failed"]], status.calls, "none yet",
+  table("calls", [["call"], ["per second"], ["median"], ["95 %"], ["failed"]], status.calls, "none yet",
     (c) => [named(c.text, c.do), short(c.pace), short(c.median), short(c.slow), c.failed])
   const { transport, processes } = status.rails
   const links = processes.length === 1 ? "1 link" : `${processes.length} links`
   $("transport").textContent = { link: links, post: "by POST" }[transport] ?? ""
-  table("processes", [["process"], ["busy"], ["waiting"], ["browsers"]], processes, transport === "post" ? "not told apart by POST" : "no link",
+  table("processes", [["process"], ["busy"], ["waiting"], ["browsers"]], processes, transport === "post" ? "unknown, calls go by POST" : "no link",
     (p) => [processName(p), `${p.busy} of ${p.workers}`, short(p.waiting), short(p.connections)], (p) => p.connections)
-  const happened = [["reason"], ["last minute"], ["in all"]]
+  const happened = [["reason"], ["last minute"], ["total"]]
   const lately = (c) => [named(c.text, c.reason), short(c.lately), short(c.all)]
   table("handshakes", [["outcome"], ...happened.slice(1)], status.handshakes, "none yet", lately, (c) => c.lately)
   table("ends", happened, status.ends, "none yet", lately, (c) => c.lately)
   const up = Math.round((status.now.at - status.started) / 1000)
   const { gaps, memory, nodes } = status
-  const missed = gaps.count === 0 ? "none" : `${gaps.count}, ${Math.round(gaps.seconds)} s${gaps.lasting ? ", one lasts" : ""}`
+  const missed = gaps.count === 0 ? "none" : `${gaps.count}, ${Math.round(gaps.seconds)} s${gaps.lasting ? ", one is open" : ""}`
   table("about", null, [
-    ["up for", up < 120 ? `${up} s` : up < 7200 ? `${Math.floor(up / 60)} min` : `${Math.floor(up / 3600)} h`],
-    ["other nodes", !nodes.known ? "not known" : nodes.others?.length ? nodes.others.join(" ") : "none"],
+    ["uptime", up < 120 ? `${up} s` : up < 7200 ? `${Math.floor(up / 60)} min` : `${Math.floor(up / 3600)} h`],
+    ["other nodes", !nodes.known ? "unknown" : nodes.others?.length ? nodes.others.join(" ") : "none"],
     ["broadcast gaps", missed],
-    ["slow browsers", status.queues.browsers ? `${short(status.queues.browsers)}, ${bytes(status.queues.bytes)} wait` : "none"],
+    ["slow browsers", status.queues.browsers ? `${short(status.queues.browsers)}, ${bytes(status.queues.bytes)} queued` : "none"],
     ["Go's heap", bytes(memory.heap)],
     ["goroutines", short(memory.goroutines)],
   ], "", (row) => row)
@@ -78,7 +78,7 @@ function processName(process) {
   return `${worker}${process.id}${process.stopping ? " · stopping" : ""}`
 }
 
-// named is a cell in plain words, whose title says what else it is called.
+// named is a cell in plain words, with the name in metrics or Redis as its title.
 const named = (text, title) => ({ text, title })
 
 function titled({ text, title }) {
@@ -87,7 +87,7 @@ function titled({ text, title }) {
   return cell
 }
 
-// table fills a table. Names of streams come from the app: they are text, never markup.
+// table fills a table. Names of streams come from the app, so cells are text, never markup.
 function table(id, heads, rows, none, cells, size) {
   const body = (rows ?? []).map((row) => {
     const line = element("tr", "", ...cells(row).map((cell) => cell.text === undefined ? element("td", "", String(cell)) : titled(cell)))
@@ -110,13 +110,13 @@ function table(id, heads, rows, none, cells, size) {
   $(id).replaceChildren(...body)
 }
 
-// tell shows the state, why it is not good, and warnings, each on a line of its own.
-function tell(state, text, notReady = "", warnings = []) {
+// showState shows the state, why catenary is not ready, and warnings, one per line.
+function showState(state, text, notReady = "", warnings = []) {
   Object.assign($("state"), { textContent: text }).dataset.state = state
   const reasons = notReady.split("\n").filter((line) => line).map((line) => element("li", "bad", line[0].toUpperCase() + line.slice(1)))
   const all = [...reasons, ...warnings.map((line) => element("li", "", line))]
   const now = all.map((line) => line.className + line.textContent).join("\n")
-  if ($("reasons").dataset.now !== now) $("reasons").replaceChildren(...all) // so that it is read aloud once
+  if ($("reasons").dataset.now !== now) $("reasons").replaceChildren(...all) // else screen readers would read it aloud each second
   $("reasons").dataset.now = now
   $("reasons").hidden = all.length === 0
 }
@@ -127,13 +127,13 @@ function listen() {
   events.addEventListener("status", (event) => {
     status = JSON.parse(event.data)
     points.push(status.now)
-    if (points.length > kept) points.shift()
+    if (points.length > maxPoints) points.shift()
     draw()
     show()
   })
   events.onerror = () => {
-    tell("lost", "no answer", "catenary does not answer this page: it is stopped or restarting, or too many pages watch it. The page goes on by itself once it does.")
-    if (events.readyState === EventSource.CLOSED) setTimeout(listen, 5000) // else it tries again by itself
+    showState("lost", "no answer", "catenary does not answer: it is stopped or restarting, or too many status pages are open. This page reconnects by itself.")
+    if (events.readyState === EventSource.CLOSED) setTimeout(listen, 5000) // else the browser reconnects by itself
   }
 }
 listen()

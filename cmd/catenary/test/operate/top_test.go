@@ -129,7 +129,7 @@ func TestTop_ExplainsWhatToDoIfItCannotShowAnything(t *testing.T) {
 	nobody, stranger := stage.FreeAddress(), httptest.NewServer(http.NotFoundHandler())
 	defer stranger.Close()
 	for want, arguments := range map[string][]string{
-		"is catenary running? It says at its start":    {"--once", nobody},
+		"is catenary running? It logs the address":     {"--once", nobody},
 		"operations.listen is off":                     {"--operations-listen", "off"},
 		"is not the address of an operations listener": {"nonsense"},
 		"serves no status":                             {"--once", stranger.URL},
