@@ -92,7 +92,7 @@ func TestStart_IsNotReadyIfBroadcastsWouldNotArrive(t *testing.T) {
 		"prefix":        {[]string{"--broadcasts-channel-prefix", "other"}, []string{"Rails publishes with no channel_prefix", `the channel_prefix "other"`, "from --broadcasts-channel-prefix", "leave it to config/cable.yml"}},
 		"another Redis": {[]string{"--broadcasts-redis-url", other.URL()}, []string{"Rails publishes at " + w.Redis.URL(), "catenary listens at " + other.URL(), "from --broadcasts-redis-url", "one Redis"}},
 		"over POST":     {[]string{"--broadcasts-channel-prefix", "other", "--backend-transport", "post"}, []string{"browsers hear nothing: Rails publishes with no channel_prefix", `the channel_prefix "other"`}},
-		"path":          {[]string{"--paths", "/ws"}, []string{"Rails has Action Cable at /cable", "paths (from --paths) names /ws"}},
+		"path":          {[]string{"--paths", "/ws"}, []string{"Rails has Action Cable at /cable", "paths (from --paths) is /ws"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

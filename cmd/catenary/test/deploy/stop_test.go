@@ -98,7 +98,7 @@ func TestStop_DisconnectsBrowsersOneByOneAndServesTheOthersMeanwhile(t *testing.
 	if err := w.Catenary.Process.WaitFor(func() error {
 		body, err := stage.Get("http://" + w.Catenary.Operations + "/ready")
 		if err == nil {
-			err = stage.Mentions(body, []string{"being stopped"})
+			err = stage.Mentions(body, []string{"catenary is stopping"})
 		}
 		return err
 	}); err != nil {
