@@ -7,23 +7,24 @@ import (
 	"time"
 )
 
-// audience is an open crowd that hands what it hears to the current round.
+// audience opens a crowd that passes its frames to the current round.
 func (r *run) audience(ctx context.Context, streams []string) (*crowd, *atomic.Pointer[round], error) {
 	current := new(atomic.Pointer[round])
 	crowd, err := r.opened(ctx, r.Connections, streams, func(c *client, frame []byte) {
 		if round := current.Load(); round != nil {
-			round.heard(c, frame)
+			round.receive(c, frame)
 		}
 	})
 	return crowd, current, err
 }
 
-// rounds plays a short round, so that everything has happened once, and the
-// measured one.
-func (r *run) rounds(ctx context.Context, crowd *crowd, current *atomic.Pointer[round], groups int, send func(int, string) error, what, cpu string, unit time.Duration, per float64) (map[string]float64, error) {
-	gentle := r.Options
-	gentle.Rate, gentle.InFlight = 0, 1
-	warm := newRound(gentle, min(r.Messages, 10), groups)
+// rounds plays a short round to warm up, and then the measured one. what is the figure of deliveries,
+// and cpu that of the CPU for each per of them, in unit.
+func (r *run) rounds(ctx context.Context, crowd *crowd, current *atomic.Pointer[round], groups int,
+	send func(int, string) error, what, cpu string, unit time.Duration, per float64) (map[string]float64, error) {
+	slow := r.Options
+	slow.Rate, slow.InFlight = 0, 1
+	warm := newRound(slow, min(r.Messages, 10), groups)
 	current.Store(warm)
 	if err := r.play(ctx, "warming up", warm, send); err != nil {
 		return nil, err
@@ -36,7 +37,7 @@ func (r *run) rounds(ctx context.Context, crowd *crowd, current *atomic.Pointer[
 	}
 	figures := map[string]float64{}
 	usage.record(figures, cpu, unit, float64(measured.delivered.Load())/per)
-	crowd.close() // before receipts are read
+	crowd.close() // from here on, receipts may be read
 	measured.record(figures, what)
 	r.spread = measured.latency.bins()
 	for _, c := range crowd.clients {

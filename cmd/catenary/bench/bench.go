@@ -16,10 +16,10 @@ type run struct {
 	target    *target
 	processes []process
 	progress  *Progress
-	spread    []Bin // of the scenario that runs
+	spread    []Bin // of the current scenario
 }
 
-// Run measures the scenarios one after the other.
+// Run measures the scenarios, one after the other.
 func Run(ctx context.Context, o Options, progress *Progress) (*Report, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -54,24 +54,25 @@ func Run(ctx context.Context, o Options, progress *Progress) (*Report, error) {
 	return report, nil
 }
 
-// streamNames are new at each run, so that nobody else's messages come in.
+// streamNames returns names that no other run uses.
 func (r *run) streamNames() []string {
-	names, random := make([]string, r.Streams), strings.ToLower(rand.Text()[:8])
+	names := make([]string, r.Streams)
+	random := strings.ToLower(rand.Text()[:8])
 	for i := range names {
 		names[i] = fmt.Sprintf("catenary-bench-%s-%d", random, i)
 	}
 	return names
 }
 
-// opened is a crowd of which every client is confirmed.
-func (r *run) opened(ctx context.Context, connections int, streams []string, heard func(*client, []byte)) (*crowd, error) {
-	c := newCrowd(r.target, connections, streams, heard)
+// opened returns a crowd in which every client is subscribed.
+func (r *run) opened(ctx context.Context, connections int, streams []string, receive func(*client, []byte)) (*crowd, error) {
+	c := newCrowd(r.target, connections, streams, receive)
 	err := r.progress.during(fmt.Sprintf("opening %d connections", connections), connections, func() int { return int(c.confirmed.Load()) }, func() error {
 		c.open(ctx, r.AtOnce)
 		return c.complete()
 	})
 	if err == nil {
-		err = r.wait(ctx, "letting the server settle", r.Settle)
+		err = r.wait(ctx, "waiting for the server to settle", r.Settle)
 	}
 	if err != nil {
 		c.close()
@@ -80,8 +81,8 @@ func (r *run) opened(ctx context.Context, connections int, streams []string, hea
 	return c, nil
 }
 
-func (r *run) wait(ctx context.Context, why string, d time.Duration) error {
-	return r.progress.during(why, int(d/(100*time.Millisecond)), elapsed(), func() error {
+func (r *run) wait(ctx context.Context, title string, d time.Duration) error {
+	return r.progress.during(title, int(d/(100*time.Millisecond)), elapsed(), func() error {
 		select {
 		case <-time.After(d):
 			return nil
@@ -91,7 +92,7 @@ func (r *run) wait(ctx context.Context, why string, d time.Duration) error {
 	})
 }
 
-// play sends a round to an open crowd, with the bar.
+// play sends a round to an open crowd, and shows its progress.
 func (r *run) play(ctx context.Context, title string, p *round, send func(int, string) error) error {
 	total := 0
 	for i := range p.owed {
@@ -99,10 +100,10 @@ func (r *run) play(ctx context.Context, title string, p *round, send func(int, s
 	}
 	err := r.progress.during(title, total, func() int { return int(p.delivered.Load()) }, func() error { return p.run(ctx, send) })
 	if errors.Is(err, errNothing) && r.RedisURL != "" {
-		return errors.New("the messages do not arrive: is --redis-url the Redis to which the app publishes, does --redis-channel have the app's channel_prefix, and does the channel stream from what --identifier gives it?")
+		return errors.New("no message arrives: is --redis-url the app's Redis, does --redis-channel have the app's channel_prefix, and does the channel stream from the name in --identifier?")
 	}
 	if errors.Is(err, errNothing) {
-		return errors.New("the messages do not arrive: does the channel have the action, and does it send its data as it is?")
+		return errors.New("no message arrives: does the channel have the action, and does it send its data unchanged?")
 	}
 	return err
 }

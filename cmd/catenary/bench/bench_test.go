@@ -17,7 +17,7 @@ func TestFanout_CountsEveryDelivery(t *testing.T) {
 	figures, err := newServer(t).measure(t, "fanout", nil)
 	must(t, figures, err, map[string]float64{"deliveries": 240, "lost": 0, "duplicated": 0, "reordered": 0, "dropped": 0})
 	if figures["latency_p50_ms"] <= 0 || figures["latency_max_ms"] < figures["latency_p99_ms"] || figures["deliveries_per_s"] <= 0 {
-		t.Errorf("these cannot be: %v", figures)
+		t.Errorf("impossible figures: %v", figures)
 	}
 }
 
@@ -26,11 +26,11 @@ func TestFanout_SpreadsConnectionsOverStreams(t *testing.T) {
 	must(t, figures, err, map[string]float64{"deliveries": 4 * (3 + 3 + 2 + 2 + 2), "lost": 0})
 }
 
-func TestFanout_CountsWhatIsLostDoubledAndOutOfOrder(t *testing.T) {
+func TestFanout_CountsLostDuplicatedAndReorderedMessages(t *testing.T) {
 	s := newServer(t)
 	sequence := regexp.MustCompile(`~(\d+)~`)
 	var held string
-	measured := false // the warm-up goes well
+	measured := false // nothing is lost in the warm-up
 	s.deliver = func(message string) []string {
 		number := sequence.FindStringSubmatch(message)[1]
 		defer func() { measured = measured || number == "9" }()
@@ -52,7 +52,7 @@ func TestFanout_CountsWhatIsLostDoubledAndOutOfOrder(t *testing.T) {
 	must(t, figures, err, map[string]float64{"deliveries": 19 * 12, "lost": 12, "duplicated": 12, "reordered": 12})
 }
 
-func TestFanout_SaysWhatToLookAtIfNothingArrives(t *testing.T) {
+func TestFanout_SaysWhatToCheckIfNothingArrives(t *testing.T) {
 	s := newServer(t)
 	s.deliver = func(string) []string { return nil }
 	_, err := s.measure(t, "fanout", nil)
@@ -71,12 +71,12 @@ func TestFanout_AdvisesARateIfSomeAreLost(t *testing.T) {
 	mustFail(t, err, "use --rate")
 }
 
-func TestEcho_ComesBackToTheOneWhoPerforms(t *testing.T) {
+func TestEcho_ReturnsToTheClientThatPerforms(t *testing.T) {
 	figures, err := newServer(t).measure(t, "echo", func(o *Options) { o.InFlight = 3; o.Size = 2000 })
 	must(t, figures, err, map[string]float64{"round_trips": 20, "lost": 0, "duplicated": 0})
 }
 
-func TestStorm_CountsThoseWhoFail(t *testing.T) {
+func TestStorm_CountsFailures(t *testing.T) {
 	s := newServer(t)
 	var n atomic.Int64
 	s.refuse = func(*http.Request) bool { return n.Add(1)%4 == 0 }
@@ -84,12 +84,12 @@ func TestStorm_CountsThoseWhoFail(t *testing.T) {
 	must(t, figures, err, map[string]float64{"confirmed": 9, "failed": 3})
 }
 
-func TestOthers_RefuseToMeasureHalfACrowd(t *testing.T) {
+func TestOthers_FailIfAClientFails(t *testing.T) {
 	s := newServer(t)
 	var n atomic.Int64
 	s.refuse = func(*http.Request) bool { return n.Add(1)%4 == 0 }
 	_, err := s.measure(t, "fanout", nil)
-	mustFail(t, err, "3 of 12 connections have failed, one of them so: the server answered the handshake with 403 Forbidden")
+	mustFail(t, err, "3 of 12 connections failed, one of them with: the server answered the handshake with 403 Forbidden")
 }
 
 func TestSubscribe_SaysThatTheChannelRejects(t *testing.T) {
@@ -97,25 +97,25 @@ func TestSubscribe_SaysThatTheChannelRejects(t *testing.T) {
 	mustFail(t, err, "rejected the subscription")
 }
 
-func TestSubscribe_SaysThatNobodyAnswers(t *testing.T) {
+func TestSubscribe_TimesOut(t *testing.T) {
 	_, err := newServer(t).measure(t, "echo", func(o *Options) {
 		o.Identifier, o.Timeout = `{"channel":"UnknownChannel"}`, 200*time.Millisecond
 	})
 	mustFail(t, err, "no confirm_subscription within 200ms: does --identifier name a channel")
 }
 
-func TestIdle_HearsPingsAndSeesTheProcess(t *testing.T) {
+func TestIdle_CountsPingsAndMeasuresTheProcess(t *testing.T) {
 	figures, err := newServer(t).measure(t, "idle", func(o *Options) { o.Processes = []string{fmt.Sprint(os.Getpid())} })
 	must(t, figures, err, map[string]float64{"connections": 12})
 	if figures["pings"] < 12 || figures["ping_gap_max_ms"] < 40 {
-		t.Errorf("pings every 50 ms were heard so: %v", figures)
+		t.Errorf("with a ping every 50 ms, got %v", figures)
 	}
 	if _, known := figures["memory_kb_per_connection"]; !known {
-		t.Error("the memory of the process was not seen")
+		t.Error("the memory of the process is missing")
 	}
 }
 
-func TestHandshake_CarriesWhatIsAskedFor(t *testing.T) {
+func TestHandshake_HasTheGivenHeaders(t *testing.T) {
 	s := newServer(t)
 	var mu sync.Mutex
 	var seen []string
@@ -161,7 +161,7 @@ func TestSecrets_AreNotRepeated(t *testing.T) {
 	}
 }
 
-func TestOptions_AreRefusedBeforeAnythingIsOpened(t *testing.T) {
+func TestOptions_AreCheckedBeforeConnecting(t *testing.T) {
 	s := newServer(t)
 	s.handle = func(*server, *http.Request) { t.Error("a connection was opened") }
 	for with, change := range map[string]func(*Options){

@@ -8,29 +8,29 @@ import (
 	"strings"
 )
 
-// headlines are what the chart shows: one or two figures of each scenario.
+// headlines are the figures on the chart: one or two of each scenario.
 var headlines = []struct{ scenario, key, title string }{
 	{"idle", "memory_kb_per_connection", "Memory of an idle connection"},
 	{"fanout", "cpu_s_per_million", "CPU for a million deliveries"},
-	{"fanout", "deliveries_per_s", "Deliveries a second"},
+	{"fanout", "deliveries_per_s", "Deliveries per second"},
 	{"fanout", "latency_p99_ms", "Broadcast latency, 99 %"},
-	{"echo", "latency_p50_ms", "Action and its answer, median"},
-	{"echo", "round_trips_per_s", "Actions and answers a second"},
-	{"storm", "confirmed_per_s", "Subscribed a second, in a storm"},
+	{"echo", "latency_p50_ms", "Action and its response, median"},
+	{"echo", "round_trips_per_s", "Actions and responses per second"},
+	{"storm", "confirmed_per_s", "Subscribed per second, in a storm"},
 	{"storm", "confirm_p99_ms", "Until subscribed in a storm, 99 %"},
 }
 
-// Measures of the chart, in pixels.
+// Sizes in the chart, in pixels.
 const (
 	chartWidth = 860
 	barLeft    = 280
-	barWidth   = 370 // of the longer one
+	barWidth   = 370 // of the longer bar
 	barHeight  = 16
 	rowHeight  = 58
 	chartHead  = 74
 )
 
-// chartStyle looks well on light and on dark pages.
+// chartStyle suits light and dark pages.
 const chartStyle = `
 text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #24292f }
 .title { font-size: 17px; font-weight: 600 }
@@ -42,7 +42,7 @@ text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #24292
 .page { fill: #ffffff; stroke: #d0d7de }
 `
 
-// WriteChart draws the comparison: two bars for each headline, with the gain.
+// WriteChart writes an SVG with two bars for each headline, and the gain.
 func (c *Comparison) WriteChart(to io.Writer) error {
 	var rows []*Comparable
 	var titles []string
@@ -74,8 +74,8 @@ func (c *Comparison) WriteChart(to io.Writer) error {
 	return svg.Flush()
 }
 
-// draw is true if the second bar shows a part that other processes have, those
-// that are not called like the server.
+// draw draws one row. It reports whether the second bar has a part for other processes than the one
+// with the server's name.
 func (c *Comparison) draw(svg io.Writer, r *Comparable, title string, y int) (others bool) {
 	f := describe(r.Figure)
 	hint := "longer is better"

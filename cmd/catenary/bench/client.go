@@ -13,8 +13,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// A client is one connection with one confirmed subscription. One goroutine
-// reads, one at a time writes.
+// client is one connection with one subscription. One goroutine reads, and one at a time writes.
 type client struct {
 	number     int
 	identifier string
@@ -26,7 +25,7 @@ type client struct {
 	lastPing time.Time
 }
 
-// subscribe is done once the server has confirmed.
+// subscribe returns when the server has confirmed the subscription.
 func (c *client) subscribe() error {
 	c.socket.SetReadDeadline(time.Now().Add(c.timeout))
 	defer c.socket.SetReadDeadline(time.Time{})
@@ -39,15 +38,15 @@ func (c *client) subscribe() error {
 	return c.await("confirm_subscription")
 }
 
-// await passes over pings and what the channel transmits while it subscribes.
+// await reads until a frame of this type. It skips pings and what the channel transmits meanwhile.
 func (c *client) await(kind string) error {
 	for {
 		_, text, err := c.socket.ReadMessage()
 		if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
-			return fmt.Errorf("no %s within %v: does --identifier name a channel of the app? Rails says nothing about one that it does not know", kind, c.timeout)
+			return fmt.Errorf("no %s within %v: does --identifier name a channel of the app? Rails does not answer for an unknown one", kind, c.timeout)
 		}
 		if err != nil {
-			return fmt.Errorf("wait for %s: %w", kind, err)
+			return fmt.Errorf("waiting for %s: %w", kind, err)
 		}
 		var frame struct{ Type, Reason string }
 		if err := json.Unmarshal(text, &frame); err != nil {
@@ -57,9 +56,9 @@ func (c *client) await(kind string) error {
 		case kind:
 			return nil
 		case "reject_subscription":
-			return errors.New("the channel has rejected the subscription: is --identifier right?")
+			return errors.New("the channel rejected the subscription: is --identifier right?")
 		case "disconnect":
-			return fmt.Errorf("the server has disconnected us: %s", frame.Reason)
+			return fmt.Errorf("the server disconnected: %s", frame.Reason)
 		}
 	}
 }
@@ -77,14 +76,14 @@ func (c *client) send(command, more string) error {
 	c.socket.SetWriteDeadline(time.Now().Add(c.timeout))
 	text := `{"command":"` + command + `","identifier":` + string(protocol.Quote(c.identifier)) + more + `}`
 	if err := c.socket.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
-		return fmt.Errorf("send %s: %w", command, err)
+		return fmt.Errorf("sending %s: %w", command, err)
 	}
 	return nil
 }
 
-// listen hands every frame to heard until the socket is closed. It holds one of
-// the buffers only while a frame is being read, so that an idle client has none.
-func (c *client) listen(buffers *sync.Pool, heard func(c *client, frame []byte)) error {
+// listen passes every frame to receive until the socket closes. It uses a buffer only while it reads a
+// frame, so that idle clients have none.
+func (c *client) listen(buffers *sync.Pool, receive func(c *client, frame []byte)) error {
 	for {
 		_, reader, err := c.socket.NextReader()
 		if err != nil {
@@ -94,7 +93,7 @@ func (c *client) listen(buffers *sync.Pool, heard func(c *client, frame []byte))
 		buffer.Reset()
 		_, err = buffer.ReadFrom(reader)
 		if err == nil {
-			heard(c, buffer.Bytes())
+			receive(c, buffer.Bytes())
 		}
 		buffers.Put(buffer)
 		if err != nil {

@@ -10,34 +10,34 @@ import (
 	"text/tabwriter"
 )
 
-// A Comparison sets the medians of two servers' runs side by side; of what
-// should never happen, the worst run.
+// Comparison has the medians of two servers' runs, or the worst run for figures that should be 0.
 type Comparison struct {
-	Names   [2]string    `json:"names"` // the first is what the second is compared to
+	Names   [2]string    `json:"names"` // the second is compared to the first
 	Runs    [2]int       `json:"runs"`
 	Results []Comparable `json:"results"`
 }
 
-// Comparable is one figure of one scenario. Of what only one server has, its
-// processes, the other's median is nil.
+// Comparable is one figure of one scenario. For a figure that only one server has, such as the CPU of
+// one of its processes, the other's median is nil.
 type Comparable struct {
 	Scenario string      `json:"scenario"`
 	Settings string      `json:"settings"`
 	Figure   string      `json:"figure"`
 	Medians  [2]*float64 `json:"medians"`
-	// Gain is how many times better the second is, below 1 if it is worse; 0 if
-	// it cannot be said.
+	// Gain is how many times better the second server is, below 1 if it is worse, 0 if that is unknown.
 	Gain float64 `json:"gain,omitempty"`
 }
 
-// ReadReports reads what WriteJSON has written, any number of times.
+// ReadReports reads any number of reports that WriteJSON has written.
 func ReadReports(from io.Reader) (reports []Report, err error) {
 	for decoder := json.NewDecoder(from); ; {
 		var r Report
-		if err := decoder.Decode(&r); errors.Is(err, io.EOF) {
+		err := decoder.Decode(&r)
+		if errors.Is(err, io.EOF) {
 			return reports, nil
-		} else if err != nil {
-			return nil, fmt.Errorf("read the output of catenary bench --json: %w", err)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading the output of catenary bench --json: %w", err)
 		}
 		reports = append(reports, r)
 	}
@@ -81,6 +81,7 @@ func Compare(names [2]string, reports [2][]Report) *Comparison {
 	return c
 }
 
+// summarize returns the median, or the worst value of a figure that should be 0.
 func summarize(values []float64, better better) *float64 {
 	if len(values) == 0 {
 		return nil
@@ -106,7 +107,7 @@ func gain(better better, medians [2]*float64) float64 {
 	return 0
 }
 
-// gained says a gain in words.
+// gained formats a gain.
 func gained(gain float64) string {
 	switch {
 	case gain == 0:
@@ -119,7 +120,7 @@ func gained(gain float64) string {
 	return ratio(gain) + "× better"
 }
 
-// ratio has two digits: more would claim too much.
+// ratio formats with two significant digits; more would suggest a false precision.
 func ratio(r float64) string {
 	switch {
 	case r < 10:
@@ -140,7 +141,7 @@ func (c *Comparison) find(scenario, key string) *Comparable {
 	return nil
 }
 
-// cells are a row's texts: title, both medians, gain.
+// cells returns the columns of a row: title, both medians, gain.
 func (r *Comparable) cells() [4]string {
 	f := describe(r.Figure)
 	cells := [4]string{f.title, "", "", gained(r.Gain)}

@@ -26,18 +26,18 @@ func example() *Comparison {
 	})
 }
 
-func TestComparison_SetsMediansSideBySide(t *testing.T) {
+func TestComparison_ShowsMediansSideBySide(t *testing.T) {
 	var table bytes.Buffer
 	if err := example().WriteTable(&table); err != nil {
 		t.Fatal(err)
 	}
 	const want = `
 fanout: 500 connections
-                                                        Rails   catenary <&>   
-  deliveries a second                                   5,000   2,500          2.0× worse
-  server CPU a million deliveries                       172 s   4 s            43× better
-  server CPU a million deliveries, of it catenary <&>           3.50 s         
-  lost                                                  7       0              
+                                                          Rails   catenary <&>   
+  deliveries per second                                   5,000   2,500          2.0× worse
+  server CPU per million deliveries                       172 s   4 s            43× better
+  server CPU per million deliveries, of it catenary <&>           3.50 s         
+  lost                                                    7       0              
 `
 	if got := table.String(); got != want {
 		t.Errorf("got%s", got)
@@ -50,9 +50,9 @@ func TestComparison_IsAPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"# Rails and catenary <&>, measured\n\nA note.\n\nMedians of 3 runs of Rails and 1 of catenary <&>; of what is lost",
+		"# Rails and catenary <&>, measured\n\nA note.\n\nMedians of 3 runs of Rails and 1 of catenary <&>; the worst run for lost",
 		"](bench.svg)\n",
-		"| server CPU a million deliveries | 172 s | 4 s | 43× better |\n",
+		"| server CPU per million deliveries | 172 s | 4 s | 43× better |\n",
 	} {
 		if !strings.Contains(page.String(), want) {
 			t.Errorf("the page lacks %q:\n%s", want, page.String())
@@ -86,7 +86,7 @@ func TestComparison_IsAChart(t *testing.T) {
 	}
 }
 
-func TestReports_AreReadAsTheyWereWritten(t *testing.T) {
+func TestReports_AreReadAsWritten(t *testing.T) {
 	var file bytes.Buffer
 	for _, value := range []float64{1, 2} {
 		r := report(map[string]float64{"lost": value})
@@ -97,14 +97,14 @@ func TestReports_AreReadAsTheyWereWritten(t *testing.T) {
 		t.Errorf("got %v %v", reports, err)
 	}
 	if _, err := ReadReports(strings.NewReader("a table")); err == nil {
-		t.Error("a table was read as JSON")
+		t.Error("a table was accepted as JSON")
 	}
 }
 
-func TestFigures_AreWrittenShort(t *testing.T) {
+func TestFigures_AreShort(t *testing.T) {
 	for value, want := range map[float64]string{0: "0", 7: "7", 0.123: "0.12", 12.34: "12.3", 123.4: "123", 1234: "1,234", 1234567: "1,234,567", -1234: "-1,234", -123: "-123"} {
 		if got := thousands(value); got != want {
-			t.Errorf("%v is written %s, not %s", value, got, want)
+			t.Errorf("%v is %s, want %s", value, got, want)
 		}
 	}
 }

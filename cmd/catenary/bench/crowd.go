@@ -10,36 +10,35 @@ import (
 	"time"
 )
 
-// A crowd is many clients. Client i streams from stream i mod streams.
+// crowd is many clients. Client i subscribes to stream i mod streams.
 type crowd struct {
 	target  *target
 	streams []string
-	heard   func(c *client, frame []byte)
-	clients []*client // nil where opening has failed
+	receive func(c *client, frame []byte)
+	clients []*client // nil where opening failed
 	buffers sync.Pool // of *bytes.Buffer
 
 	confirmed atomic.Int64
 	failed    atomic.Int64
-	dropped   atomic.Int64 // by the server, later
-	confirm   histogram    // from dialling to the confirmation
-	first     atomic.Int64 // nanoseconds until the first confirmation of all
+	dropped   atomic.Int64 // disconnected by the server
+	confirm   histogram    // from dialling to confirmation
+	first     atomic.Int64 // nanoseconds until the first confirmation
 
-	failure atomic.Pointer[error] // one of those that failed
+	failure atomic.Pointer[error] // of one that failed
 	closing atomic.Bool
 	readers sync.WaitGroup
 }
 
-// newCrowd does not connect yet. heard is called for every frame, in the
-// goroutine of its client.
-func newCrowd(target *target, connections int, streams []string, heard func(*client, []byte)) *crowd {
+// newCrowd does not connect yet. It calls receive for every frame, in the client's goroutine.
+func newCrowd(target *target, connections int, streams []string, receive func(*client, []byte)) *crowd {
 	return &crowd{
-		target: target, streams: streams, heard: heard, clients: make([]*client, connections),
+		target: target, streams: streams, receive: receive, clients: make([]*client, connections),
 		buffers: sync.Pool{New: func() any { return new(bytes.Buffer) }},
 	}
 }
 
-// open connects all, at most atOnce at the same time, and returns when each is
-// confirmed or has failed.
+// open connects all clients, at most atOnce at the same time, and returns when each is confirmed or has
+// failed.
 func (c *crowd) open(ctx context.Context, atOnce int) {
 	began := time.Now()
 	slots := make(chan struct{}, atOnce)
@@ -51,7 +50,7 @@ func (c *crowd) open(ctx context.Context, atOnce int) {
 			client := c.openOne(ctx, i, began)
 			<-slots
 			opening.Done()
-			if client != nil && client.listen(&c.buffers, c.heard) != nil && !c.closing.Load() {
+			if client != nil && client.listen(&c.buffers, c.receive) != nil && !c.closing.Load() {
 				c.dropped.Add(1)
 			}
 		})
@@ -74,18 +73,18 @@ func (c *crowd) openOne(ctx context.Context, number int, began time.Time) *clien
 	return client
 }
 
-// complete is nil if every client is there: a figure of half a crowd is none.
+// complete returns an error if a client is missing: figures of half a crowd would be worthless.
 func (c *crowd) complete() error {
 	if failed := c.failed.Load(); failed > 0 {
-		return fmt.Errorf("%d of %d connections have failed, one of them so: %w", failed, len(c.clients), *c.failure.Load())
+		return fmt.Errorf("%d of %d connections failed, one of them with: %w", failed, len(c.clients), *c.failure.Load())
 	}
 	if c.dropped.Load() > 0 {
-		return errors.New("the server closes connections while others open: its log says why")
+		return errors.New("the server closed connections while others were opening: see its log")
 	}
 	return nil
 }
 
-// close ends all connections. Afterwards receipts may be read.
+// close closes all connections. Afterwards receipts may be read.
 func (c *crowd) close() {
 	c.closing.Store(true)
 	for _, client := range c.clients {

@@ -1,16 +1,15 @@
-// Package bench measures a server that speaks Action Cable, Rails' own or
-// catenary, from where its users are: over WebSockets. It is the user's own
-// command, so it asks nothing of the app but a channel that streams from a name
-// that it is given, and for two of the scenarios an action.
+// Package bench measures a server that speaks Action Cable, Rails' own or catenary, over WebSockets, as
+// browsers use it. The app needs only a channel that streams from a given name, and for two of the
+// scenarios an action of it.
 //
-//	idle    connections that do nothing: the server's memory and what pings cost
+//	idle    idle connections: the server's memory, and the CPU of pings
 //	fanout  broadcasts to all subscribers: latency, deliveries, CPU
 //	echo    actions that transmit their data back: round trips
-//	storm   everybody connects and subscribes at once
+//	storm   all clients connect and subscribe at once
 //
-// Everything that is sent carries a stamp (see stamp.go), so that each delivery
-// is timed, and what is lost, doubled or out of order is counted exactly.
+// Every message carries a stamp (stamp.go), so that each delivery is timed, and lost, duplicated and
+// reordered ones are counted exactly.
 //
-// The server's process is looked at from outside, in /proc. The bench itself
-// spends one goroutine and about 10 KB on a connection.
+// The server's processes are read from /proc. The bench itself needs one goroutine and about 10 KB for
+// each connection.
 package bench

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// echo measures actions whose data comes back to the one who performs them.
+// echo measures actions whose data the channel transmits back to the client.
 func (r *run) echo(ctx context.Context) (map[string]float64, error) {
 	crowd, current, err := r.audience(ctx, r.streamNames())
 	if err != nil {

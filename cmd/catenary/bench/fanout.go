@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// fanout measures broadcasts, from publishing to receipt by each subscriber.
+// fanout measures broadcasts, from publishing until each subscriber has received them.
 func (r *run) fanout(ctx context.Context) (map[string]float64, error) {
 	streams := r.streamNames()
 	crowd, current, err := r.audience(ctx, streams)

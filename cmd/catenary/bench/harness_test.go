@@ -17,13 +17,13 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// A server is Action Cable in a few lines, with the faults that a test asks
-// for. The real ones are measured in cmd/catenary's tests.
+// server is a minimal Action Cable server with the faults that a test sets. Real servers are measured in
+// cmd/catenary/test/measure.
 type server struct {
 	*httptest.Server
 	refuse  func(*http.Request) bool         // the handshake
-	deliver func(message string) []string    // what becomes of a broadcast
-	handle  func(s *server, r *http.Request) // sees every handshake
+	deliver func(message string) []string    // returns what is delivered of a broadcast
+	handle  func(s *server, r *http.Request) // is called with every handshake
 	mu      sync.Mutex
 	streams map[string][]*subscriber
 }

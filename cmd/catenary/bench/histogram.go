@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// histogram counts durations in buckets, 64 for each power of two, so that a
-// percentile is exact to 1.6 %. Any number of clients may add at once.
+// histogram counts durations in buckets, 64 for each power of two, so that percentiles are exact to
+// 1.6 %. Any number of goroutines may add at once.
 type histogram struct {
 	buckets [64 * 64]atomic.Int64
 	count   atomic.Int64
@@ -28,12 +28,13 @@ func (h *histogram) add(d time.Duration) {
 
 func (h *histogram) max() time.Duration { return time.Duration(h.longest.Load()) }
 
-// percentile returns the duration that p of all, between 0 and 1, do not
-// exceed. It is 0 if there are none.
+// percentile returns the duration that a share p of all, between 0 and 1, does not exceed; 0 if the
+// histogram is empty.
 func (h *histogram) percentile(p float64) time.Duration {
 	rank, seen := int64(p*float64(h.count.Load())), int64(0)
 	for i := range h.buckets {
-		if seen += h.buckets[i].Load(); seen > rank {
+		seen += h.buckets[i].Load()
+		if seen > rank {
 			return min(upperBound(i), h.max())
 		}
 	}
@@ -44,7 +45,7 @@ func bucket(v uint64) int {
 	if v < 64 {
 		return int(v)
 	}
-	shift := bits.Len64(v) - 7 // v>>shift is in [64, 128)
+	shift := bits.Len64(v) - 7 // so that v>>shift is in [64, 128)
 	return shift*64 + int(v>>shift)
 }
 

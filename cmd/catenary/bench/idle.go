@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// idle measures what a connection costs that has subscribed and then only hears
-// pings: the growth of the server's memory, and CPU.
+// idle measures connections that have subscribed and then only receive pings: the growth of the
+// server's memory, and its CPU.
 func (r *run) idle(ctx context.Context) (map[string]float64, error) {
 	first, err := r.opened(ctx, min(r.Connections, 10), r.streamNames(), func(*client, []byte) {})
 	if err != nil {
 		return nil, err
 	}
-	first.close() // what only the first connections cost has been paid
-	if err := r.wait(ctx, "letting the server settle", r.Settle); err != nil {
+	first.close() // the server has now allocated what only the first connections need
+	if err := r.wait(ctx, "waiting for the server to settle", r.Settle); err != nil {
 		return nil, err
 	}
 	base := r.memory()

@@ -8,26 +8,26 @@ import (
 	"time"
 )
 
-// Options say what is measured, and how much of it.
+// Options say what to measure, and how much of it.
 type Options struct {
 	URL        string
 	Scenarios  []string
-	Identifier string // of the subscription; {stream} and {i} are filled in
-	Origin     string // "" is the server's own
+	Identifier string // of the subscription; {stream} and {i} are replaced
+	Origin     string // "": the server's own
 	Header     []string
 	Cookie     string
 
 	Connections int
 	Streams     int
 	Messages    int
-	Size        int     // of a message's JSON, bytes
-	Rate        float64 // messages per second; 0 sends the next when one has arrived
-	InFlight    int     // messages under way at once, if Rate is 0
-	Data        string  // JSON object of a message; {payload} is filled in
-	AtOnce      int     // connections being opened at the same time
+	Size        int     // of a message's JSON, in bytes
+	Rate        float64 // messages per second; 0: send the next when one has arrived
+	InFlight    int     // messages in flight at once, if Rate is 0
+	Data        string  // JSON object of a message; {payload} is replaced
+	AtOnce      int     // connections opened at the same time
 
-	RedisURL        string // "" broadcasts by BroadcastAction
-	RedisChannel    string // {stream} is filled in
+	RedisURL        string // "": broadcast by BroadcastAction
+	RedisChannel    string // {stream} is replaced
 	BroadcastAction string
 	Action          string // of echo
 
@@ -35,17 +35,16 @@ type Options struct {
 	Hold      time.Duration
 	Settle    time.Duration // between opening and measuring
 	Timeout   time.Duration // of a handshake, a confirmation, a write
-	Patience  time.Duration // how long nothing may arrive before it is given up
+	Patience  time.Duration // how long to wait for a missing delivery
 }
 
-// Scenarios are all that there is, in the order in which they run.
+// Scenarios returns all scenarios, in the order in which they run.
 func Scenarios() []string { return []string{"idle", "fanout", "echo", "storm"} }
 
-// maxConnections keeps below the ports that one client address has for one
-// server address.
+// maxConnections is below the number of local ports for one server address.
 const maxConnections = 25_000
 
-// check refuses what cannot work before a socket is opened.
+// check rejects impossible options before a connection is opened.
 func (o Options) check() error {
 	for _, number := range []struct {
 		flag     string

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-func TestStamp_IsFoundHoweverTheAppWrapsIt(t *testing.T) {
+func TestStamp_IsFoundInAnyFrame(t *testing.T) {
 	s := newStamp()
 	message := s.message(`{"body":"{payload}"}`, 42, 1500, 200)
 	if len(message) != 200 {
@@ -52,7 +52,7 @@ func TestHistogram_IsExactToItsResolution(t *testing.T) {
 	}
 }
 
-func TestReceipt_TellsDuplicatesFromThoseOutOfOrder(t *testing.T) {
+func TestReceipt_CountsDuplicatesAndReordered(t *testing.T) {
 	r := newReceipt(&round{messages: 100})
 	for _, sequence := range []int{0, 1, 70, 3, 70, 1, 99} {
 		r.note(sequence)
@@ -73,20 +73,20 @@ func TestRound_OwesEachGroupItsMembers(t *testing.T) {
 	}
 }
 
-func TestProcess_CountsWhatItSpends(t *testing.T) {
+func TestProcess_MeasuresCPUAndMemory(t *testing.T) {
 	p := process{"test", os.Getpid()}
 	before, own := p.cpu(), ownCPU()
 	for ownCPU()-own < 100*time.Millisecond { // work
 	}
 	if spent := p.cpu() - before; spent < 80*time.Millisecond || spent > 5*time.Second {
-		t.Errorf("a tenth of a second's work cost %v", spent)
+		t.Errorf("100 ms of work cost %v", spent)
 	}
 	if kb := p.memory(); kb < 1000 {
 		t.Errorf("the memory is %v KB", kb)
 	}
 }
 
-func TestProgress_PrintsPlainLinesWhereThereIsNoTerminal(t *testing.T) {
+func TestProgress_PrintsPlainLinesWithoutATerminal(t *testing.T) {
 	var output bytes.Buffer
 	NewProgress(&output).during("opening", 3, func() int { return 0 }, func() error { return nil })
 	if output.String() != "opening\n" {

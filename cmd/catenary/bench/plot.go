@@ -8,14 +8,13 @@ import (
 	"time"
 )
 
-// A Bin is how many took longer than From and at most To.
+// Bin counts durations longer than From and not longer than To.
 type Bin struct {
 	From, To time.Duration
 	Count    int64
 }
 
-// bins parts what was counted at 1, 2, 5, 10, … of a unit, without empty ones at
-// either end.
+// bins returns the counts between 1, 2, 5, 10, … of each unit, without empty bins at either end.
 func (h *histogram) bins() (all []Bin) {
 	from, at := time.Duration(0), 0
 	for power := time.Microsecond; power < time.Hour; power *= 10 {
@@ -36,10 +35,10 @@ func (h *histogram) bins() (all []Bin) {
 	return all
 }
 
-// plotWidth is that of the longest bar, in characters.
+// plotWidth is the width of the longest bar, in characters.
 const plotWidth = 40
 
-// WritePlots draws how times are spread, for people at a terminal.
+// WritePlots draws the distribution of times, for a terminal.
 func (r *Report) WritePlots(to io.Writer) error {
 	out := bufio.NewWriter(to)
 	for _, result := range r.Results {
@@ -69,7 +68,7 @@ func (r Result) spreadOf() string {
 	return "latency"
 }
 
-// short writes 500µs, 2ms or 5s.
+// short formats a duration as 500µs, 2ms or 5s.
 func short(d time.Duration) string {
 	if d == 0 {
 		return "0"

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// A process is one of the server's, with its children: Puma's workers, or Rails
-// behind "catenary -- bin/rails server". What /proc tells of it is enough.
+// process is one of the server's, with its children: Puma's workers, or Rails behind "catenary --
+// bin/rails server". It is measured through /proc.
 type process struct {
 	name string
 	pid  int
@@ -25,10 +25,10 @@ func parseProcess(text string) (process, error) {
 	}
 	pid, err := strconv.Atoi(number)
 	if err != nil || name == "" {
-		return process{}, fmt.Errorf("--pid %s: is neither 123 nor puma=123", text)
+		return process{}, fmt.Errorf("--pid %s is not of the form 123 or puma=123", text)
 	}
 	if _, err := os.Stat(fmt.Sprintf("/proc/%d/stat", pid)); err != nil {
-		return process{}, fmt.Errorf("--pid %s: there is no such process in /proc; it must run on this machine, under Linux", text)
+		return process{}, fmt.Errorf("--pid %s: no such process in /proc; it must run on this machine, under Linux", text)
 	}
 	return process{name, pid}, nil
 }
@@ -49,14 +49,14 @@ func (p process) family() []int {
 	return family
 }
 
-// cpu is what has been used so far, in user and system mode, to 10 ms.
+// cpu returns the CPU time used so far, in user and system mode, to 10 ms.
 func (p process) cpu() (used time.Duration) {
 	const tick = 10 * time.Millisecond // USER_HZ is 100 wherever Linux runs Go
 	for _, pid := range p.family() {
 		stat := readProc(fmt.Sprintf("/proc/%d/stat", pid))
 		fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
 		if len(fields) < 13 {
-			continue // it has just ended
+			continue // it has just exited
 		}
 		user, _ := strconv.Atoi(fields[11])
 		system, _ := strconv.Atoi(fields[12])
@@ -65,8 +65,8 @@ func (p process) cpu() (used time.Duration) {
 	return used
 }
 
-// memory is what the process has resident, in KB; what it shares with others is
-// counted in proportion, if the kernel lets us see that.
+// memory returns the resident memory in KB. Shared memory counts in proportion, if the kernel allows
+// reading that.
 func (p process) memory() (kb float64) {
 	for _, pid := range p.family() {
 		size := field(readProc(fmt.Sprintf("/proc/%d/smaps_rollup", pid)), "Pss:")
@@ -89,6 +89,6 @@ func field(text, name string) float64 {
 }
 
 func readProc(path string) string {
-	text, _ := os.ReadFile(path) // a process may end at any time
+	text, _ := os.ReadFile(path) // a process may exit at any time
 	return string(text)
 }

@@ -11,20 +11,20 @@ import (
 	"golang.org/x/term"
 )
 
-// Progress tells the user what is going on: with a bar that moves on a
-// terminal, with a line for each step elsewhere.
+// Progress shows what the bench is doing: with a progress bar on a terminal, else with a line for each
+// step.
 type Progress struct {
 	to       io.Writer
 	terminal bool
 }
 
-// NewProgress writes to a stream, usually standard error.
+// NewProgress returns a Progress that writes to a stream, usually standard error.
 func NewProgress(to io.Writer) *Progress {
 	file, ok := to.(*os.File)
 	return &Progress{to: to, terminal: ok && term.IsTerminal(int(file.Fd()))}
 }
 
-// during shows how count approaches total while work runs.
+// during shows count of total while work runs.
 func (p *Progress) during(title string, total int, count func() int, work func() error) error {
 	if !p.terminal {
 		fmt.Fprintf(p.to, "%s\n", title)
@@ -54,7 +54,7 @@ func (p *Progress) draw(title string, count, total int) {
 	fmt.Fprintf(p.to, "\r\x1b[K%s %s%s %d of %d", title, strings.Repeat("█", filled), strings.Repeat("░", width-filled), count, total)
 }
 
-// elapsed is a count for steps that only take time, in tenths of a second.
+// elapsed counts tenths of a second, for steps that only wait.
 func elapsed() func() int {
 	began := time.Now()
 	return func() int { return int(time.Since(began) / (100 * time.Millisecond)) }

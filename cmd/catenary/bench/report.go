@@ -8,23 +8,22 @@ import (
 	"time"
 )
 
-// A Report is what one run has measured.
+// Report is the result of one run.
 type Report struct {
-	URL     string    `json:"url"` // without its query, which may hold a token
+	URL     string    `json:"url"` // without its query, which may contain a token
 	At      time.Time `json:"at"`
 	Results []Result  `json:"results"`
 }
 
-// A Result is one scenario's. Figures are absent if they could not be seen.
+// Result is the result of one scenario. Figures that could not be measured are absent.
 type Result struct {
 	Scenario string             `json:"scenario"`
 	Settings string             `json:"settings"`
 	Figures  map[string]float64 `json:"figures"`
-	Spread   []Bin              `json:"-"` // of the times that it is about; none: of none
+	Spread   []Bin              `json:"-"` // distribution of latencies, or of times until confirmed; empty in idle
 }
 
-// WriteJSON writes the report on one line, so that runs can be appended to a
-// file.
+// WriteJSON writes the report on one line, so that runs can be appended to a file.
 func (r *Report) WriteJSON(to io.Writer) error { return json.NewEncoder(to).Encode(r) }
 
 // WriteTable writes the report for people.
@@ -41,7 +40,7 @@ func (r *Report) WriteTable(to io.Writer) error {
 	return table.Flush()
 }
 
-// settings tell in words what a scenario has been measured with.
+// settings describes the options of a scenario.
 func (o Options) settings(scenario string) string {
 	connections := fmt.Sprintf("%s connections", thousands(float64(o.Connections)))
 	if o.Streams > 1 {
@@ -55,7 +54,7 @@ func (o Options) settings(scenario string) string {
 	}
 	pace := fmt.Sprintf("%d in flight", o.InFlight)
 	if o.Rate > 0 {
-		pace = fmt.Sprintf("%s a second", thousands(o.Rate))
+		pace = fmt.Sprintf("%s per second", thousands(o.Rate))
 	}
 	return fmt.Sprintf("%s, %s messages of %s bytes, %s", connections, thousands(float64(o.Messages)), thousands(float64(o.Size)), pace)
 }

@@ -8,24 +8,23 @@ import (
 	"time"
 )
 
-// A round is a number of messages, each followed until everybody to whom it is
-// owed has it. Clients form groups, client i is of group i mod groups, and
-// message i goes to one group: with one group this is a broadcast to all, with
-// as many groups as clients it is an echo to one.
+// round is a number of messages, each tracked until all its recipients have it. Client i is in group
+// i mod groups, and message i goes to group i mod groups: with one group that is a broadcast to all,
+// with as many groups as clients an echo to one.
 type round struct {
 	stamp    stamp
 	messages int
 	groups   int
 	clients  int
 	template string // of a message; {payload} becomes the stamp
-	size     int    // of a message, bytes
+	size     int    // of a message, in bytes
 	rate     float64
 	patience time.Duration
 
 	began     time.Time
-	free      chan struct{}  // room for messages in flight; nil if the rate paces
-	owed      []atomic.Int64 // deliveries that are still to come, by message
-	missing   atomic.Int64   // messages that are not with everybody yet
+	free      chan struct{}  // slots for messages in flight; nil if there is a rate
+	owed      []atomic.Int64 // pending deliveries, by message
+	missing   atomic.Int64   // messages with pending deliveries
 	arrived   chan struct{}  // closed when missing is 0
 	delivered atomic.Int64
 	last      atomic.Int64 // nanoseconds from began to the last delivery
@@ -53,8 +52,8 @@ func newRound(o Options, messages, groups int) *round {
 
 func (r *round) members(group int) int { return (r.clients - group + r.groups - 1) / r.groups }
 
-// run sends all messages and waits for the last to arrive, or until nothing has
-// come for as long as patience. It may be called once.
+// run sends all messages and waits until all have arrived, or nothing arrives for as long as patience.
+// It may be called once.
 func (r *round) run(ctx context.Context, send func(group int, message string) error) error {
 	r.began = time.Now()
 	for i := range r.messages {
@@ -69,8 +68,8 @@ func (r *round) run(ctx context.Context, send func(group int, message string) er
 	return r.settle(ctx)
 }
 
-// turn waits until message i may be sent. At a fixed rate the clock runs from
-// when it was due: a server that holds up the sender must not look faster.
+// turn waits until message i may be sent, and returns the time from which its latency counts. With a
+// rate that is when it was due: a server that blocks the sender must not look faster.
 func (r *round) turn(ctx context.Context, i int) (time.Duration, error) {
 	if r.rate > 0 {
 		due := time.Duration(float64(i) / r.rate * float64(time.Second))
@@ -92,7 +91,7 @@ func (r *round) turn(ctx context.Context, i int) (time.Duration, error) {
 		if r.delivered.Load() == 0 {
 			return 0, errNothing
 		}
-		return 0, fmt.Errorf("of the first %d messages not every delivery has come within %v: use --rate, which does not wait for them and counts what is lost", i, r.patience)
+		return 0, fmt.Errorf("some deliveries of the first %d messages are missing after %v: use --rate, which does not wait for them and counts the lost ones", i, r.patience)
 	case <-ctx.Done():
 		return 0, context.Cause(ctx)
 	}
@@ -101,6 +100,7 @@ func (r *round) turn(ctx context.Context, i int) (time.Duration, error) {
 
 var errNothing = errors.New("nothing arrives")
 
+// settle waits for the deliveries that are still pending.
 func (r *round) settle(ctx context.Context) error {
 	for before := r.delivered.Load(); ; {
 		select {
@@ -115,14 +115,14 @@ func (r *round) settle(ctx context.Context) error {
 			return errNothing
 		}
 		if now == before {
-			return nil // the rest is lost
+			return nil // the others are lost
 		}
 		before = now
 	}
 }
 
-// heard is called by the clients' goroutines with every frame.
-func (r *round) heard(c *client, frame []byte) {
+// receive is called by the clients' goroutines with every frame.
+func (r *round) receive(c *client, frame []byte) {
 	sequence, sent, ok := r.stamp.find(frame)
 	if !ok || sequence >= r.messages || c.number%r.groups != sequence%r.groups {
 		return
@@ -141,7 +141,7 @@ func (r *round) heard(c *client, frame []byte) {
 		return
 	}
 	if r.free != nil {
-		r.free <- struct{}{} // never blocks: it has room for all in flight
+		r.free <- struct{}{} // never blocks: there is a slot for each message in flight
 	}
 	if r.missing.Add(-1) == 0 {
 		close(r.arrived)

@@ -6,13 +6,12 @@ import (
 	"time"
 )
 
-// storm measures what a deploy does to a server: everybody connects and
-// subscribes at once.
+// storm measures what a deploy causes: all clients connect and subscribe at once.
 func (r *run) storm(ctx context.Context) (map[string]float64, error) {
 	crowd := newCrowd(r.target, r.Connections, r.streamNames(), func(*client, []byte) {})
 	defer crowd.close()
 	usage, began := startUsage(r.processes), time.Now()
-	r.progress.during(fmt.Sprintf("%d connect at once", r.Connections), r.Connections, func() int { return int(crowd.confirmed.Load()) }, func() error {
+	r.progress.during(fmt.Sprintf("opening %d connections at once", r.Connections), r.Connections, func() int { return int(crowd.confirmed.Load()) }, func() error {
 		crowd.open(ctx, r.Connections)
 		return nil
 	})

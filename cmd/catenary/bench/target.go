@@ -15,11 +15,11 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// A target is the server, and how its clients present themselves.
+// target is the server, and the handshake and identifier of its clients.
 type target struct {
 	url        *url.URL
-	header     http.Header // {i} stands for the client's number
-	identifier string      // likewise; {stream} for the stream's name
+	header     http.Header // {i} is replaced by the client's number
+	identifier string      // likewise, and {stream} by the stream's name
 	timeout    time.Duration
 	dialer     websocket.Dialer
 }
@@ -53,7 +53,7 @@ func newTarget(o Options) (*target, error) {
 	}}, nil
 }
 
-// parseURL does not repeat the URL in its errors: it may hold a token.
+// parseURL does not repeat the URL in its errors: it may contain a token.
 func parseURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" {
@@ -64,7 +64,7 @@ func parseURL(text string) (*url.URL, error) {
 	case "http", "https":
 		u.Scheme = strings.Replace(u.Scheme, "http", "ws", 1)
 	default:
-		return nil, fmt.Errorf("the address begins with %s:, not with ws:, wss:, http: or https:", u.Scheme)
+		return nil, fmt.Errorf("the address begins with %s:, want ws:, wss:, http: or https:", u.Scheme)
 	}
 	if u.Path == "" {
 		u.Path = "/cable"
@@ -72,14 +72,14 @@ func parseURL(text string) (*url.URL, error) {
 	return u, nil
 }
 
-// open connects client number and subscribes it to a stream.
+// open connects the client with this number and subscribes it to a stream.
 func (t *target) open(ctx context.Context, number int, stream string) (*client, error) {
 	socket, response, err := t.dialer.DialContext(ctx, strings.ReplaceAll(t.url.String(), "{i}", strconv.Itoa(number)), t.headerOf(number))
 	switch {
 	case response != nil && err != nil:
-		return nil, refusal(response)
+		return nil, rejection(response)
 	case err != nil:
-		return nil, fmt.Errorf("connect: %w", err)
+		return nil, fmt.Errorf("connecting: %w", err)
 	}
 	c := &client{number: number, socket: socket, timeout: t.timeout,
 		identifier: strings.NewReplacer("{stream}", stream, "{i}", strconv.Itoa(number)).Replace(t.identifier)}
@@ -92,11 +92,11 @@ func (t *target) open(ctx context.Context, number int, stream string) (*client, 
 	return c, nil
 }
 
-func refusal(response *http.Response) error {
+func rejection(response *http.Response) error {
 	if response.StatusCode >= 500 {
 		return fmt.Errorf("the server answered the handshake with %s: is the app up?", response.Status)
 	}
-	return fmt.Errorf("the server answered the handshake with %s: is the path right, and the --origin allowed?", response.Status)
+	return fmt.Errorf("the server answered the handshake with %s: is the path right, and --origin allowed?", response.Status)
 }
 
 func (t *target) headerOf(number int) http.Header {

@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// usage is the CPU time of the server's processes and of the bench itself, from
-// a moment on.
+// usage measures the CPU time of the server's processes and of the bench itself, from startUsage on.
 type usage struct {
 	processes []process
 	began     time.Time
@@ -22,9 +21,8 @@ func startUsage(processes []process) *usage {
 	return u
 }
 
-// record adds the figures named after key, in the given unit for each of count,
-// for all processes together and, if there are several, for each. Without a
-// process there are none.
+// record adds the figure key: CPU time in unit per count, of all processes together and, if there are
+// several, of each. Without processes it adds none.
 func (u *usage) record(figures map[string]float64, key string, unit time.Duration, count float64) {
 	figures["bench_cores"] = float64(ownCPU()-u.own) / float64(time.Since(u.began))
 	if count == 0 {

@@ -44,7 +44,7 @@ func TestBench_MeasuresRailsAndCatenary(t *testing.T) {
 	}
 	page := filepath.Join(t.TempDir(), "bench.md")
 	table := benchOutput(t, append([]string{"bench", "compare", "--markdown", page, "--svg", page + ".svg"}, files...))
-	if !strings.Contains(table, "server CPU a million deliveries") || !strings.Contains(table, "rails") {
+	if !strings.Contains(table, "server CPU per million deliveries") || !strings.Contains(table, "rails") {
 		t.Errorf("the comparison is\n%s", table)
 	}
 	if text, err := os.ReadFile(page); err != nil || !strings.Contains(string(text), "(bench.md.svg)") {
