@@ -14,6 +14,7 @@ import (
 	"github.com/catenary-cable/catenary/cable"
 	"github.com/catenary-cable/catenary/cable/admission"
 	"github.com/catenary-cable/catenary/cable/hub"
+	"github.com/catenary-cable/catenary/cmd/catenary/child"
 	"github.com/catenary-cable/catenary/cmd/catenary/front"
 	"github.com/catenary-cable/catenary/cmd/catenary/memory"
 	"github.com/catenary-cable/catenary/cmd/catenary/status"
@@ -44,8 +45,7 @@ type assembly struct {
 	comparison comparison
 
 	// set by start
-	child   bool   // a command starts Rails
-	command string // the command's program
+	command string // the program that starts Rails, without arguments; "": none
 	rails   *railsState
 	ready   *readiness
 	meters  *meters
@@ -103,17 +103,19 @@ func (a *assembly) listen(ctx context.Context) (err error) {
 // start starts the command, if there is one, and everything that must answer before Rails does.
 func (a *assembly) start(command []string, stderr io.Writer) error {
 	a.current.Store(a.cfg)
-	a.child = len(command) > 0
-	if a.child {
+	if len(command) > 0 {
 		a.command = command[0] // without its arguments, which may contain secrets
-		child, err := newChild(command, a.cfg, a.environ, stderr, a.log)
+		rails, err := child.New(child.Options{
+			Command: command, Config: a.cfg, Environ: a.environ,
+			Output: stderr, HideAddress: onTerminal(stderr), Log: a.log,
+		})
 		if err != nil {
 			return err
 		}
-		a.run(child.run)
+		a.run(rails.Run)
 	}
 	a.rails = &railsState{log: a.log, probe: probeOf(a.cfg)}
-	if !a.child {
+	if a.command == "" {
 		a.rails.cfg = a.cfg
 	}
 	a.ready = &readiness{rails: a.rails, unread: a.cfg.Unread}
@@ -209,7 +211,7 @@ func (a *assembly) open() error {
 	}
 	a.rails.consultWith(fits(cfg, a.backend), identifying(cfg.JWT.Identify, admission, a.log), verifying(cfg.Turbo, a.server, a.log))
 	a.background(func(ctx context.Context) { memory.Release(ctx, variable(a.environ, "GOGC")) })
-	bound := memory.NewBound(cfg.Limits.Memory, a.child, variable(a.environ, "GOMEMLIMIT"), a.server, a.log)
+	bound := memory.NewBound(cfg.Limits.Memory, a.command != "", variable(a.environ, "GOMEMLIMIT"), a.server, a.log)
 	if bound.Limited() {
 		a.bound.Store(bound)
 		a.background(bound.Run)
@@ -226,7 +228,7 @@ func (a *assembly) open() error {
 	}
 	a.ready.open(a.source)
 	backend := cfg.Backend.URL
-	if a.child {
+	if a.command != "" {
 		backend = "its own Rails"
 	}
 	a.log.Info("catenary is listening", "address", a.front.Addr().String(), "paths", strings.Join(cfg.Paths, " "),

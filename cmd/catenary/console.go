@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -56,24 +55,4 @@ func localAddress(listen string) string {
 		return net.JoinHostPort("localhost", port)
 	}
 	return listen
-}
-
-// withoutAddress drops the line in which Puma prints the address that only catenary should use. Puma
-// writes that line in one piece.
-type withoutAddress struct {
-	address string
-	to      io.Writer
-}
-
-func (w *withoutAddress) Write(p []byte) (int, error) {
-	shown := make([]byte, 0, len(p))
-	for line := range bytes.Lines(p) {
-		if !bytes.Contains(line, []byte("Listening on")) || !bytes.Contains(line, []byte(w.address)) {
-			shown = append(shown, line...)
-		}
-	}
-	if _, err := w.to.Write(shown); err != nil {
-		return 0, err
-	}
-	return len(p), nil
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/catenary-cable/catenary/cmd/catenary/child"
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 	"github.com/catenary-cable/catenary/config"
 	"go.yaml.in/yaml/v3"
@@ -17,7 +18,7 @@ func TestDeploySamples_LeaveTimeForTheGrace(t *testing.T) {
 		t.Fatal(err)
 	}
 	stage.Sample(t, "catenary.service", "\nTimeoutStopSec=40s\n", "")
-	if least := cfg.Shutdown.Grace + leastGrace; least >= 40*time.Second {
+	if least := cfg.Shutdown.Grace + child.MinGrace; least >= 40*time.Second {
 		t.Errorf("catenary.service must leave more than %v", least)
 	}
 
@@ -51,7 +52,7 @@ func TestDeploySamples_LeaveTimeForTheGrace(t *testing.T) {
 	if cfg, err = config.Load(config.Input{Root: t.TempDir(), Environ: environ}); err != nil {
 		t.Fatal(err)
 	}
-	if grace := time.Duration(pod.Grace) * time.Second; grace < cfg.Shutdown.Grace+leastGrace {
+	if grace := time.Duration(pod.Grace) * time.Second; grace < cfg.Shutdown.Grace+child.MinGrace {
 		t.Errorf("the pod is killed after %v", grace)
 	}
 	if !strings.HasSuffix(cfg.Listen, ":8080") || !strings.HasSuffix(cfg.Operations.Listen, ":9394") || container.Ports[0].ContainerPort != 8080 || container.Ports[1].ContainerPort != 9394 {

@@ -8,17 +8,20 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
+
+	"github.com/catenary-cable/catenary/cmd/catenary/child"
 )
 
 func main() {
 	ctx := signalContext()
 	err := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
-	var child *childError
+	var rails *child.Error
 	var status *statusError
 	switch {
-	case errors.As(err, &child):
-		os.Exit(child.status)
+	case errors.As(err, &rails):
+		os.Exit(rails.Status)
 	case errors.As(err, &status):
 		fmt.Fprintln(os.Stderr, "catenary:", err)
 		os.Exit(status.status)
@@ -64,4 +67,14 @@ func hangupContext(ctx context.Context, hasCommand bool) (context.Context, conte
 		return context.WithCancel(ctx)
 	}
 	return signal.NotifyContext(ctx, syscall.SIGHUP)
+}
+
+// variable returns the value of an environment variable, "" if it is not set.
+func variable(environ []string, name string) (value string) {
+	for _, entry := range environ {
+		if v, found := strings.CutPrefix(entry, name+"="); found {
+			value = v
+		}
+	}
+	return value
 }

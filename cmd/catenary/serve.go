@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/catenary-cable/catenary/cmd/catenary/child"
 	"github.com/catenary-cable/catenary/config"
 )
 
@@ -53,7 +54,7 @@ func serve(ctx context.Context, input config.Input, command, environ []string, s
 		return nil
 	}
 	// Ctrl-C in a terminal may have stopped Rails as well as catenary.
-	if asked && errors.As(err, new(*childError)) {
+	if asked && errors.As(err, new(*child.Error)) {
 		return nil
 	}
 	return err
@@ -71,9 +72,10 @@ func load(input config.Input, hasCommand bool) (*config.Config, error) {
 }
 
 // stopped is the cause with which all parts are cancelled after browsers and Rails were notified.
-type stopped struct {
-	deadline time.Time // when the shutdown grace expires
-}
+type stopped struct{ deadline time.Time }
+
+// Deadline is when the shutdown grace expires. Rails may use what is left of it.
+func (s *stopped) Deadline() time.Time { return s.deadline }
 
 func (s *stopped) Error() string {
 	return fmt.Sprintf("catenary has stopped, with a grace until %v", s.deadline)

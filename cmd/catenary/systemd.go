@@ -12,9 +12,6 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// systemdVariables are meant for catenary itself, and not passed on to its command.
-var systemdVariables = []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"}
-
 // lentSockets returns the listeners of socket activation. The one named "operations"
 // (FileDescriptorName=) is for probes, the other one, whatever its name, for browsers.
 func lentSockets() (*sockets, error) {

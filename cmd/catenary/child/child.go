@@ -1,4 +1,4 @@
-package main
+package child
 
 import (
 	"context"
@@ -22,32 +22,44 @@ import (
 	"github.com/catenary-cable/catenary/config"
 )
 
-// child is the command that starts Rails, as in "catenary -- bin/rails server". It gets a port of
-// its own.
-type child struct {
+// Child is a command that starts Rails.
+type Child struct {
 	command *exec.Cmd
 	log     *slog.Logger
 }
 
-// leastGrace is how long Rails may take to stop, even if catenary has used up the shutdown grace.
-const leastGrace = 5 * time.Second
+// Options describe the command.
+type Options struct {
+	Command     []string
+	Config      *config.Config // New sets the address and the secret of the backend
+	Environ     []string
+	Output      io.Writer
+	HideAddress bool // leave out the line in which Puma prints the address that only catenary should use
+	Log         *slog.Logger
+}
+
+// MinGrace is how long Rails may take to stop, even if catenary has used up the shutdown grace.
+const MinGrace = 5 * time.Second
 
 // forwardedSignals are passed on to Rails. Puma reopens its logs, restarts its workers in phases, or
 // restarts. Browsers notice none of it.
 var forwardedSignals = []os.Signal{syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2}
 
-// childError means that the command exited although catenary was not stopping.
-type childError struct {
-	command string
-	status  int
+// systemdVariables are meant for catenary itself.
+var systemdVariables = []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"}
+
+// Error means that the command exited although catenary was not stopping.
+type Error struct {
+	Command string
+	Status  int // 128 and the signal's number if a signal killed it
 }
 
-func (e *childError) Error() string {
-	return fmt.Sprintf("%s exited with status %d", e.command, e.status)
-}
+func (e *Error) Error() string { return fmt.Sprintf("%s exited with status %d", e.Command, e.Status) }
 
-func newChild(command []string, cfg *config.Config, environ []string, stderr io.Writer, log *slog.Logger) (*child, error) {
-	if err := checkCommand(command, cfg); err != nil {
+// New prepares the command; Run starts it. Unless backend.url is set, it gets a free port.
+func New(o Options) (*Child, error) {
+	cfg, environ, output := o.Config, o.Environ, o.Output
+	if err := checkCommand(o.Command, cfg); err != nil {
 		return nil, err
 	}
 	u, err := url.Parse(cfg.Backend.URL)
@@ -61,8 +73,8 @@ func newChild(command []string, cfg *config.Config, environ []string, stderr io.
 		}
 		u.Host = net.JoinHostPort("127.0.0.1", port)
 		cfg.Backend.URL = u.String()
-		if onTerminal(stderr) {
-			stderr = &withoutAddress{u.Host, stderr}
+		if o.HideAddress {
+			output = &withoutAddress{u.Host, output}
 		}
 		environ = append([]string{"BINDING=127.0.0.1"}, environ...) // else "rails server" binds 0.0.0.0 in production
 	}
@@ -75,13 +87,14 @@ func newChild(command []string, cfg *config.Config, environ []string, stderr io.
 		cfg.Backend.Secret = config.NewSecret(secret.Reveal(), secret.Source())
 	}
 	environ = append(without(environ, "CATENARY_SECRET"), "CATENARY_SECRET="+cfg.Backend.Secret.Reveal())
-	c := exec.Command(command[0], command[1:]...)
-	c.Env, c.Stdout, c.Stderr, c.Dir = environ, stderr, stderr, cfg.Root
-	c.WaitDelay = leastGrace // for its children that still write
+	c := exec.Command(o.Command[0], o.Command[1:]...)
+	c.Env, c.Dir = environ, cfg.Root
+	c.Stdout, c.Stderr = output, output
+	c.WaitDelay = MinGrace // for its children that still write
 	// A process group of its own: Ctrl-C must reach Rails only after catenary has notified browsers.
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stopWithParent(c.SysProcAttr)
-	return &child{c, log}, nil
+	return &Child{c, o.Log}, nil
 }
 
 // checkCommand rejects Thruster as the command: it chooses Rails' port itself, and would serve
@@ -95,8 +108,8 @@ func checkCommand(command []string, cfg *config.Config) error {
 	return fmt.Errorf("Thruster cannot run behind catenary, because it chooses Rails' port itself: put it in front: %s catenary -- %s", command[i], rails)
 }
 
-// run starts the command and waits until it exits. It stops the command when ctx is done.
-func (c *child) run(ctx context.Context) error {
+// Run starts the command and waits until it exits. It stops the command when ctx is done.
+func (c *Child) Run(ctx context.Context) error {
 	runtime.LockOSThread() // the kernel's parent of the command is this thread: see stopWithParent
 	defer runtime.UnlockOSThread()
 	if err := c.command.Start(); err != nil {
@@ -122,31 +135,32 @@ func (c *child) run(ctx context.Context) error {
 }
 
 // exitError returns and logs the error for an exit that catenary did not ask for.
-func (c *child) exitError(err error) error {
+func (c *Child) exitError(err error) error {
 	if errors.Is(err, exec.ErrWaitDelay) {
 		err = nil
 	}
-	result := &childError{command: strings.Join(c.command.Args, " ")}
+	result := &Error{Command: strings.Join(c.command.Args, " ")}
 	exit := new(exec.ExitError)
 	if errors.As(err, &exit) {
-		result.status = exit.ExitCode()
+		result.Status = exit.ExitCode()
 		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-			result.status = 128 + int(status.Signal()) // as a shell would report it
+			result.Status = 128 + int(status.Signal()) // as a shell would report it
 		}
 	} else if err != nil {
 		return fmt.Errorf("waiting for Rails: %w", err)
 	}
-	c.log.Error("Rails exited, catenary stops", "command", result.command, "status", result.status)
+	c.log.Error("Rails exited, catenary stops", "command", result.Command, "status", result.Status)
 	return result
 }
 
-// stop sends SIGTERM to Rails and its children, and SIGKILL when the grace expires.
-func (c *child) stop(ctx context.Context, exited <-chan error) {
+// stop sends SIGTERM to Rails and its children, and SIGKILL after MinGrace, or at the deadline of ctx'
+// cause if that is later.
+func (c *Child) stop(ctx context.Context, exited <-chan error) {
 	syscall.Kill(-c.command.Process.Pid, syscall.SIGTERM)
-	grace := leastGrace
-	var end *stopped
-	if errors.As(context.Cause(ctx), &end) {
-		grace = max(grace, time.Until(end.deadline))
+	grace := MinGrace
+	var stop interface{ Deadline() time.Time }
+	if errors.As(context.Cause(ctx), &stop) {
+		grace = max(grace, time.Until(stop.Deadline()))
 	}
 	select {
 	case <-exited:
@@ -165,16 +179,6 @@ func freePort() (string, error) {
 	defer listener.Close()
 	_, port, err := net.SplitHostPort(listener.Addr().String())
 	return port, err
-}
-
-// variable returns the value of an environment variable, "" if it is not set.
-func variable(environ []string, name string) (value string) {
-	for _, entry := range environ {
-		if v, found := strings.CutPrefix(entry, name+"="); found {
-			value = v
-		}
-	}
-	return value
 }
 
 // without returns the environment without some variables.
