@@ -11,7 +11,7 @@ import (
 func configCommand(environ []string, stdout io.Writer) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "config",
-		Short: "print the effective configuration, without secrets",
+		Short: "print the configuration and where each value comes from, without secrets",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := config.Load(config.Input{Environ: environ, Flags: c.Flags()})

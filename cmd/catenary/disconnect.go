@@ -223,12 +223,21 @@ func withSource(ctx context.Context, s source, f func(publisher, listenFunc) err
 	})
 }
 
+const disconnectHelp = `catenary disconnect closes connections on all nodes: by the sub or jti of their
+token, or by their identifiers, as ActionCable.server.remote_connections does.
+It asks the catenary that runs on this machine, or publishes the request where
+the app publishes broadcasts if none runs here.
+
+    catenary disconnect --sub 7
+    catenary disconnect --identifier gid://app/User/7 --reconnect=false`
+
 func disconnectCommand(environ []string, stdout io.Writer) *cobra.Command {
 	var d disconnection
 	var reconnect bool
 	c := &cobra.Command{
 		Use:   "disconnect --sub 7 | --jti … | --identifier gid://app/User/7",
 		Short: "close a user's connections, on all nodes",
+		Long:  disconnectHelp,
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := load(config.Input{Environ: environ, Flags: c.Flags()}, false)
@@ -252,7 +261,7 @@ func disconnectCommand(environ []string, stdout io.Writer) *cobra.Command {
 	config.RegisterFlags(c.Flags())
 	c.Flags().StringVar(&d.Subject, "sub", "", "close connections whose token has this sub")
 	c.Flags().StringVar(&d.ID, "jti", "", "close connections whose token has this jti")
-	c.Flags().StringArrayVar(&d.Identifier, "identifier", nil, "close connections with this identifier; repeat it for each identified_by")
+	c.Flags().StringArrayVar(&d.Identifier, "identifier", nil, "close connections with this identifier; give one for each identified_by")
 	c.Flags().BoolVar(&reconnect, "reconnect", true, "whether browsers may reconnect")
 	return c
 }

@@ -36,7 +36,11 @@ func usage(c *cobra.Command) error {
 	for _, group := range c.Groups() {
 		listCommands(to, c, group.ID, group.Title)
 	}
-	listCommands(to, c, "", "Also:")
+	others := "Commands:"
+	if len(c.Groups()) > 0 {
+		others = "Other commands:"
+	}
+	listCommands(to, c, "", others)
 	own, settings := config.FlagSections(c.LocalFlags())
 	listFlags(to, "Flags", own)
 	if c.HasParent() {
