@@ -17,8 +17,8 @@ import (
 
 // broadcastProbe has every Rails process broadcast a message from time to time, and waits for it
 // where browsers' broadcasts come from. Whatever is wrong in between, a missing gem of the adapter,
-// another channel_prefix, another Redis, the message does not arrive, and catenary is not ready. The
-// probe wraps the source and keeps its own messages from the hub.
+// another channel_prefix, another Redis, the message does not arrive, and catenary is not ready.
+// The probe wraps the source and keeps its own messages from the hub.
 type broadcastProbe struct {
 	source
 	rails   *rpc.Client
@@ -48,8 +48,8 @@ const (
 	probeWait  = 5 * time.Second  // for a message to arrive
 )
 
-// newBroadcastProbe wraps a source. With the adapter "rails", Rails itself listens: then it is enough
-// that Rails can broadcast. explain says what may be wrong if a message does not arrive.
+// newBroadcastProbe wraps a source. With the adapter "rails", Rails itself listens: then it is
+// enough that Rails can broadcast. explain says what may be wrong if a message does not arrive.
 func newBroadcastProbe(source source, adapter string, rails *rpc.Client, explain func() string, log *slog.Logger) *broadcastProbe {
 	return &broadcastProbe{
 		source: source, rails: rails, explain: explain, log: log, stream: "catenary:probe:" + node(), listens: adapter != "rails",
@@ -86,7 +86,8 @@ func (p *broadcastProbe) isLive() {
 	p.live = true
 }
 
-// attend probes until ctx is done. It needs links: over POST, Rails' processes cannot be told apart.
+// attend probes until ctx is done. It needs links: over POST, Rails' processes cannot be told
+// apart.
 func (p *broadcastProbe) attend(ctx context.Context) {
 	for {
 		select {

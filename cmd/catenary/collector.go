@@ -9,8 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// collector turns the counters of the server, the hub, the lease and the client of Rails into metrics
-// at each scrape.
+// collector turns the counters of the server, the hub, the lease and the client of Rails into
+// metrics at each scrape.
 type collector struct {
 	server  *cable.Server
 	hub     *hub.Hub

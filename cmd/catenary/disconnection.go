@@ -75,8 +75,8 @@ const (
 	nextAnswer  = 200 * time.Millisecond
 )
 
-// listenFunc has f called with each payload that is published on a stream, until leave. live is closed
-// when the subscription is acknowledged.
+// listenFunc has f called with each payload that is published on a stream, until leave. live is
+// closed when the subscription is acknowledged.
 type listenFunc func(stream string, f func(payload []byte)) (live <-chan struct{}, leave func())
 
 // run closes the connections, and counts what the nodes answer.

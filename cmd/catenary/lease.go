@@ -8,8 +8,8 @@ import (
 	"github.com/catenary-cable/catenary/config"
 )
 
-// newLease lets other nodes run this one's disconnect callbacks if it is killed. It returns nil where
-// that is impossible: without Redis, or where everything is passed through.
+// newLease lets other nodes run this one's disconnect callbacks if it is killed. It returns nil
+// where that is impossible: without Redis, or where everything is passed through.
 func newLease(cfg *config.Config, secret string, log *slog.Logger) (*lease.Lease, error) {
 	if cfg.Nodes.Lease == 0 || cfg.Broadcasts.Adapter != "redis" || cfg.PassesAll() {
 		return nil, nil

@@ -60,8 +60,8 @@ func (r *readiness) broadcasts() error {
 	return errors.New("waiting for Rails to report where broadcasts are published")
 }
 
-// serveOperations serves probes, metrics and the status page on a listener of its own, which browsers
-// need not reach. Without a recorder there is no status page, without a listener nothing.
+// serveOperations serves probes, metrics and the status page on a listener of its own, which
+// browsers need not reach. Without a recorder there is no status page, without a listener nothing.
 func serveOperations(ctx context.Context, listener net.Listener, profiles bool, ready *readiness, metrics http.Handler,
 	recorder *status.Recorder, about, disconnect http.HandlerFunc) error {
 	if listener == nil {
@@ -96,8 +96,8 @@ func serveOperations(ctx context.Context, listener net.Listener, profiles bool, 
 	return nil
 }
 
-// rejectRebinding protects a listener on loopback against DNS rebinding: a page in a browser on this
-// machine could reach it through a domain name that resolves to 127.0.0.1.
+// rejectRebinding protects a listener on loopback against DNS rebinding: a page in a browser on
+// this machine could reach it through a domain name that resolves to 127.0.0.1.
 func rejectRebinding(listening net.Addr, handler http.Handler) http.Handler {
 	if address, ok := listening.(*net.TCPAddr); !ok || !address.IP.IsLoopback() {
 		return handler

@@ -35,8 +35,8 @@ type railsState struct {
 	unsuitable error                     // what check returned last
 }
 
-// consultWith has all further settings passed to verify, and to fits and identify, whose errors make
-// catenary not ready. identify may be nil.
+// consultWith has all further settings passed to verify, and to fits and identify, whose errors
+// make catenary not ready. identify may be nil.
 func (r *railsState) consultWith(fits, identify func(*rpc.Settings) error, verify func(*rpc.Settings)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

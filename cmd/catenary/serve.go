@@ -81,8 +81,8 @@ func (s *stopped) Error() string {
 	return fmt.Sprintf("catenary has stopped, with a grace until %v", s.deadline)
 }
 
-// stop does, in order, what others see of a stop. /ready answers 503, and for shutdown.delay that is
-// all. Then handshakes are rejected, browsers are told to reconnect one by one, Rails runs the
+// stop does, in order, what others see of a stop. /ready answers 503, and for shutdown.delay that
+// is all. Then handshakes are rejected, browsers are told to reconnect one by one, Rails runs the
 // disconnect callbacks, and web requests in flight finish. If a part or Rails is gone already, stop
 // skips the delay and tells all browsers at once.
 func (a *assembly) stop() *stopped {

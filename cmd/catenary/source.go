@@ -21,8 +21,8 @@ type source interface {
 }
 
 // newSource returns the source that the configuration names. It reports to gaps when broadcasts may
-// be missed. rails are the linked processes, of which one listens with the adapter "rails"; nil in a
-// process that has no links.
+// be missed. rails are the linked processes, of which one listens with the adapter "rails"; nil in
+// a process that has no links.
 func newSource(cfg config.Broadcasts, rails broadcast.Processes, gaps *gaps, log *slog.Logger) (source, error) {
 	if cfg.Adapter == "rails" {
 		if rails == nil {

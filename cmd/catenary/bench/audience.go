@@ -18,8 +18,8 @@ func (r *run) audience(ctx context.Context, streams []string) (*crowd, *atomic.P
 	return crowd, current, err
 }
 
-// rounds plays a short round to warm up, and then the measured one. what is the figure of deliveries,
-// and cpu that of the CPU for each per of them, in unit.
+// rounds plays a short round to warm up, and then the measured one. what is the figure of
+// deliveries, and cpu that of the CPU for each per of them, in unit.
 func (r *run) rounds(ctx context.Context, crowd *crowd, current *atomic.Pointer[round], groups int,
 	send func(int, string) error, what, cpu string, unit time.Duration, per float64) (map[string]float64, error) {
 	slow := r.Options

@@ -81,8 +81,8 @@ func (c *client) send(command, more string) error {
 	return nil
 }
 
-// listen passes every frame to receive until the socket closes. It uses a buffer only while it reads a
-// frame, so that idle clients have none.
+// listen passes every frame to receive until the socket closes. It uses a buffer only while it
+// reads a frame, so that idle clients have none.
 func (c *client) listen(buffers *sync.Pool, receive func(c *client, frame []byte)) error {
 	for {
 		_, reader, err := c.socket.NextReader()

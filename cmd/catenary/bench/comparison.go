@@ -17,14 +17,15 @@ type Comparison struct {
 	Results []Comparable `json:"results"`
 }
 
-// Comparable is one figure of one scenario. For a figure that only one server has, such as the CPU of
-// one of its processes, the other's median is nil.
+// Comparable is one figure of one scenario. For a figure that only one server has, such as the CPU
+// of one of its processes, the other's median is nil.
 type Comparable struct {
 	Scenario string      `json:"scenario"`
 	Settings string      `json:"settings"`
 	Figure   string      `json:"figure"`
 	Medians  [2]*float64 `json:"medians"`
-	// Gain is how many times better the second server is, below 1 if it is worse, 0 if that is unknown.
+	// Gain is how many times better the second server is, below 1 if it is worse, 0 if that is
+	// unknown.
 	Gain float64 `json:"gain,omitempty"`
 }
 

@@ -37,8 +37,8 @@ func newCrowd(target *target, connections int, streams []string, receive func(*c
 	}
 }
 
-// open connects all clients, at most atOnce at the same time, and returns when each is confirmed or has
-// failed.
+// open connects all clients, at most atOnce at the same time, and returns when each is confirmed or
+// has failed.
 func (c *crowd) open(ctx context.Context, atOnce int) {
 	began := time.Now()
 	slots := make(chan struct{}, atOnce)

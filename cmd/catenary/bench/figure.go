@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// figure is something that is measured. Its key ends in the unit, optionally with a dot and the name of
-// one of the server's processes.
+// figure is something that is measured. Its key ends in the unit, optionally with a dot and the
+// name of one of the server's processes.
 type figure struct {
 	key    string
 	title  string

@@ -17,8 +17,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// server is a minimal Action Cable server with the faults that a test sets. Real servers are measured in
-// cmd/catenary/test/measure.
+// server is a minimal Action Cable server with the faults that a test sets. Real servers are
+// measured in cmd/catenary/test/measure.
 type server struct {
 	*httptest.Server
 	refuse  func(*http.Request) bool         // the handshake

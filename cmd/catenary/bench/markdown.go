@@ -6,8 +6,8 @@ import (
 	"io"
 )
 
-// WriteMarkdown writes the comparison as a page. note says what was measured, chart is the path of the
-// chart relative to the page; both may be empty.
+// WriteMarkdown writes the comparison as a page. note says what was measured, chart is the path of
+// the chart relative to the page; both may be empty.
 func (c *Comparison) WriteMarkdown(to io.Writer, note, chart string) error {
 	page, last := bufio.NewWriter(to), ""
 	fmt.Fprintf(page, "# %s and %s, measured\n", c.Names[0], c.Names[1])

@@ -65,8 +65,8 @@ func (p process) cpu() (used time.Duration) {
 	return used
 }
 
-// memory returns the resident memory in KB. Shared memory counts in proportion, if the kernel allows
-// reading that.
+// memory returns the resident memory in KB. Shared memory counts in proportion, if the kernel
+// allows reading that.
 func (p process) memory() (kb float64) {
 	for _, pid := range p.family() {
 		size := field(readProc(fmt.Sprintf("/proc/%d/smaps_rollup", pid)), "Pss:")

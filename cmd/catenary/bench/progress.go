@@ -11,8 +11,8 @@ import (
 	"golang.org/x/term"
 )
 
-// Progress shows what the bench is doing: with a progress bar on a terminal, else with a line for each
-// step.
+// Progress shows what the bench is doing: with a progress bar on a terminal, else with a line for
+// each step.
 type Progress struct {
 	to       io.Writer
 	terminal bool

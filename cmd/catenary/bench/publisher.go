@@ -48,8 +48,8 @@ func (p *redisPublisher) publish(ctx context.Context, stream int, message string
 
 func (p *redisPublisher) close() error { return p.client.Close() }
 
-// actionPublisher has a client of the stream perform an action of the channel, with the message as its
-// data.
+// actionPublisher has a client of the stream perform an action of the channel, with the message as
+// its data.
 type actionPublisher struct {
 	crowd  *crowd
 	action string

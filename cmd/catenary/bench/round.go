@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// round is a number of messages, each tracked until all its recipients have it. Client i is in group
-// i mod groups, and message i goes to group i mod groups: with one group that is a broadcast to all,
-// with as many groups as clients an echo to one.
+// round is a number of messages, each tracked until all its recipients have it. Client i is in
+// group i mod groups, and message i goes to group i mod groups: with one group that is a broadcast
+// to all, with as many groups as clients an echo to one.
 type round struct {
 	stamp    stamp
 	messages int
@@ -52,8 +52,8 @@ func newRound(o Options, messages, groups int) *round {
 
 func (r *round) members(group int) int { return (r.clients - group + r.groups - 1) / r.groups }
 
-// run sends all messages and waits until all have arrived, or nothing arrives for as long as patience.
-// It may be called once.
+// run sends all messages and waits until all have arrived, or nothing arrives for as long as
+// patience. It may be called once.
 func (r *round) run(ctx context.Context, send func(group int, message string) error) error {
 	r.began = time.Now()
 	for i := range r.messages {
@@ -68,8 +68,8 @@ func (r *round) run(ctx context.Context, send func(group int, message string) er
 	return r.settle(ctx)
 }
 
-// turn waits until message i may be sent, and returns the time from which its latency counts. With a
-// rate that is when it was due: a server that blocks the sender must not look faster.
+// turn waits until message i may be sent, and returns the time from which its latency counts. With
+// a rate that is when it was due: a server that blocks the sender must not look faster.
 func (r *round) turn(ctx context.Context, i int) (time.Duration, error) {
 	if r.rate > 0 {
 		due := time.Duration(float64(i) / r.rate * float64(time.Second))

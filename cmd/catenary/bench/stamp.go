@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// stamp is the text "MARK~SEQUENCE~NANOSECONDS~" in a message: which message of which round it is, and
-// when it was sent or due. It has no character that JSON or HTML escapes, so it is found in a frame
-// without decoding, however the app wraps the message.
+// stamp is the text "MARK~SEQUENCE~NANOSECONDS~" in a message: which message of which round it is,
+// and when it was sent or due. It has no character that JSON or HTML escapes, so it is found in a
+// frame without decoding, however the app wraps the message.
 type stamp struct {
 	mark []byte // unique to a round, with its "~"
 }

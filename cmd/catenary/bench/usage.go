@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// usage measures the CPU time of the server's processes and of the bench itself, from startUsage on.
+// usage measures the CPU time of the server's processes and of the bench itself, from startUsage
+// on.
 type usage struct {
 	processes []process
 	began     time.Time
@@ -21,8 +22,8 @@ func startUsage(processes []process) *usage {
 	return u
 }
 
-// record adds the figure key: CPU time in unit per count, of all processes together and, if there are
-// several, of each. Without processes it adds none.
+// record adds the figure key: CPU time in unit per count, of all processes together and, if there
+// are several, of each. Without processes it adds none.
 func (u *usage) record(figures map[string]float64, key string, unit time.Duration, count float64) {
 	figures["bench_cores"] = float64(ownCPU()-u.own) / float64(time.Since(u.began))
 	if count == 0 {

@@ -41,8 +41,8 @@ type Options struct {
 // MinGrace is how long Rails may take to stop, even if catenary has used up the shutdown grace.
 const MinGrace = 5 * time.Second
 
-// forwardedSignals are passed on to Rails. Puma reopens its logs, restarts its workers in phases, or
-// restarts. Browsers notice none of it.
+// forwardedSignals are passed on to Rails. Puma reopens its logs, restarts its workers in phases,
+// or restarts. Browsers notice none of it.
 var forwardedSignals = []os.Signal{syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2}
 
 // systemdVariables are meant for catenary itself.
@@ -91,7 +91,8 @@ func New(o Options) (*Child, error) {
 	c.Env, c.Dir = environ, cfg.Root
 	c.Stdout, c.Stderr = output, output
 	c.WaitDelay = MinGrace // for its children that still write
-	// A process group of its own: Ctrl-C must reach Rails only after catenary has notified browsers.
+	// A process group of its own: Ctrl-C must reach Rails only after catenary has notified
+	// browsers.
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stopWithParent(c.SysProcAttr)
 	return &Child{c, o.Log}, nil
@@ -153,8 +154,8 @@ func (c *Child) exitError(err error) error {
 	return result
 }
 
-// stop sends SIGTERM to Rails and its children, and SIGKILL after MinGrace, or at the deadline of ctx'
-// cause if that is later.
+// stop sends SIGTERM to Rails and its children, and SIGKILL after MinGrace, or at the deadline of
+// ctx' cause if that is later.
 func (c *Child) stop(ctx context.Context, exited <-chan error) {
 	syscall.Kill(-c.command.Process.Pid, syscall.SIGTERM)
 	grace := MinGrace

@@ -5,8 +5,8 @@ import (
 	"io"
 )
 
-// withoutAddress drops the line in which Puma prints the address that only catenary should use. Puma
-// writes that line in one piece.
+// withoutAddress drops the line in which Puma prints the address that only catenary should use.
+// Puma writes that line in one piece.
 type withoutAddress struct {
 	address string
 	to      io.Writer

@@ -13,7 +13,8 @@ import (
 // one collection costs milliseconds. gogc is the environment's GOGC, "" if it is not set.
 func Release(ctx context.Context, gogc string) {
 	if gogc == "" {
-		// Against Go's default of 100, a storm of handshakes needs a quarter less memory and 5 % more CPU.
+		// Against Go's default of 100, a storm of handshakes needs a quarter less memory and 5 %
+		// more CPU.
 		debug.SetGCPercent(40)
 	}
 	debug.FreeOSMemory() // what reading the configuration took

@@ -1,7 +1,7 @@
 package status
 
-// Status is what the page and `catenary top` show, as JSON. It contains no secrets and nothing about
-// single browsers. Of the app's data it contains only names of streams, made printable.
+// Status is what the page and `catenary top` show, as JSON. It contains no secrets and nothing
+// about single browsers. Of the app's data it contains only names of streams, made printable.
 type Status struct {
 	Node     string   `json:"node"`
 	Version  string   `json:"version"`
@@ -28,8 +28,8 @@ type Queues struct {
 	Bytes    int `json:"bytes"`
 }
 
-// Point is one second on the charts. Rates are per second. Times are the 95th percentile of the last
-// 10 to 20 seconds in milliseconds, nil if there were none.
+// Point is one second on the charts. Rates are per second. Times are the 95th percentile of the
+// last 10 to 20 seconds in milliseconds, nil if there were none.
 type Point struct {
 	At            int64    `json:"at"` // Unix milliseconds
 	Connections   int      `json:"connections"`

@@ -8,8 +8,8 @@ import (
 	"github.com/catenary-cable/catenary/rpc"
 )
 
-// Totals are the program's numbers at one moment. Counters count from the start, so the difference of
-// two Totals is what happened in between.
+// Totals are the program's numbers at one moment. Counters count from the start, so the difference
+// of two Totals is what happened in between.
 type Totals struct {
 	At       time.Time
 	NotReady string // why not, and what to do; "" if ready
@@ -56,8 +56,8 @@ type Memory struct {
 	Goroutines uint64 `json:"goroutines"`
 }
 
-// handshakes counts all handshakes by outcome: "opened", "refused_" and Rails' reason, or catenary's
-// reason.
+// handshakes counts all handshakes by outcome: "opened", "refused_" and Rails' reason, or
+// catenary's reason.
 func (t *Totals) handshakes() map[string]int64 {
 	all := map[string]int64{"opened": t.Server.Opened}
 	for reason, n := range t.Server.RailsRejections {

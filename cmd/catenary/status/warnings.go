@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// warnings returns what an operator should see first: the program's own warnings, handshakes that are
-// being rejected, and a Rails that cannot keep up.
+// warnings returns what an operator should see first: the program's own warnings, handshakes that
+// are being rejected, and a Rails that cannot keep up.
 func warnings(now, then *Totals) (all []string) {
 	all = append(all, now.Warnings...)
 	before, after := then.handshakes(), now.handshakes()

@@ -7,8 +7,8 @@ import (
 
 var errCrowded = errors.New("too many watchers already: close another page or another catenary top")
 
-// watch returns the points so far, and then sends each Status to a channel. The channel has room for
-// one: a slow watcher misses some.
+// watch returns the points so far, and then sends each Status to a channel. The channel has room
+// for one: a slow watcher misses some.
 func (r *Recorder) watch(statuses chan<- []byte) (history []byte, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

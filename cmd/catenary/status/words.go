@@ -2,8 +2,8 @@ package status
 
 import "strings"
 
-// words are what the page and top show for a reason, an outcome or a kind of call. Others are shown by
-// their name.
+// words are what the page and top show for a reason, an outcome or a kind of call. Others are shown
+// by their name.
 var words = map[string]string{
 	// why connections closed
 	"browser_closed": "page closed", "browser_lost": "browser vanished", "slow": "browser too slow",

@@ -30,8 +30,8 @@ var rows = []struct {
 	{"memory", bytes, func(p status.Point) float64 { return float64(p.Memory) }},
 }
 
-// paint has the escape sequences for parts of a frame; its zero value has none, for output that is not
-// a terminal.
+// paint has the escape sequences for parts of a frame; its zero value has none, for output that is
+// not a terminal.
 type paint struct{ bold, soft, good, bad, end string }
 
 var ansi = paint{"\x1b[1m", "\x1b[2m", "\x1b[32m", "\x1b[1;31m", "\x1b[0m"}

@@ -7,8 +7,8 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/status"
 )
 
-// sparkline draws the points as one line of width characters, the latest on the right. Each character
-// shows the maximum of its points, so that no peak is lost.
+// sparkline draws the points as one line of width characters, the latest on the right. Each
+// character shows the maximum of its points, so that no peak is lost.
 func sparkline(points []status.Point, width int, value func(status.Point) float64) string {
 	if width <= 0 || len(points) == 0 {
 		return ""

@@ -85,8 +85,8 @@ func Run(ctx context.Context, o Options) error {
 	}
 }
 
-// view holds the events received so far. It takes over the terminal only with the first status, so that
-// an error before that is printed as usual.
+// view holds the events received so far. It takes over the terminal only with the first status, so
+// that an error before that is printed as usual.
 type view struct {
 	out    *os.File
 	paint  paint
