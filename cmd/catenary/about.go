@@ -21,7 +21,8 @@ func (a *assembly) about(cfg *config.Config) doctor.Running {
 	}
 	r := doctor.Running{
 		Version: version, Root: root, Environment: cfg.Environment, Command: a.command,
-		Listen: a.front.Addr().String(), Paths: cfg.Paths, Proxy: cfg.Proxy, TLS: cfg.TLS.Certificate != "", Origins: cfg.AllowedRequestOrigins,
+		Listen: a.front.Addr().String(), Paths: cfg.Paths, Proxy: cfg.Proxy,
+		TLS: cfg.TLS.Certificate != "", Origins: cfg.AllowedRequestOrigins,
 		Backend: cfg.Backend.URL, Secret: cfg.Backend.Secret.Source(), PassesAll: cfg.PassesAll(),
 		Transport: a.backend.Transport(), PostReason: a.backend.PostReason(),
 	}
@@ -65,10 +66,12 @@ func (a *assembly) warnings() (all []string) {
 		all = append(all, "Browsers may hear nothing: "+about.Trouble.Doubt)
 	}
 	if about.PostReason != "" {
-		all = append(all, "Calls go by POST: "+about.PostReason+"; effects of threads and jobs after a command are lost")
+		all = append(all, "Calls go by POST: "+about.PostReason+
+			"; effects of threads and jobs after a command are lost")
 	}
 	if r := about.Rails; r != nil && r.Environment != "" && r.Environment != about.Environment {
-		all = append(all, fmt.Sprintf("Rails runs in %s, catenary in %s: start both with the same RAILS_ENV", r.Environment, about.Environment))
+		all = append(all, fmt.Sprintf("Rails runs in %s, catenary in %s: start both with the same RAILS_ENV",
+			r.Environment, about.Environment))
 	}
 	return all
 }

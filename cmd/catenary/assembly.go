@@ -157,7 +157,8 @@ func (a *assembly) startBroadcasts() (err error) {
 		return err
 	}
 	if cfg.Broadcasts.Probe && !cfg.PassesAll() {
-		probe := newBroadcastProbe(a.source, cfg.Broadcasts.Adapter, a.backend, func() string { return a.rails.missingBroadcasts(cfg) }, a.log)
+		explain := func() string { return a.rails.missingBroadcasts(cfg) }
+		probe := newBroadcastProbe(a.source, cfg.Broadcasts.Adapter, a.backend, explain, a.log)
 		a.source = probe
 		a.background(probe.attend)
 	}
@@ -202,16 +203,19 @@ func (a *assembly) open() error {
 	a.edge.Limits = admissionLimits(cfg)
 	admission := admission.New(a.edge)
 	a.server, err = cable.NewServer(cable.Options{
-		Backend: a.backend, Hub: a.hub, Node: node(), Limits: limits(cfg), Restart: restart(cfg), Ping: cfg.Ping.Interval, Log: a.log, Secret: a.backend.Secret(),
-		Admission: admission, Compress: cfg.Compression, SkipDisconnectFrames: !cfg.DisconnectFrames, Relay: passThrough, HandshakeDone: a.meters.handshake, Lease: lease,
-		Publish: a.source.Publish,
+		Backend: a.backend, Hub: a.hub, Node: node(), Admission: admission, Relay: passThrough, Lease: lease,
+		Limits: limits(cfg), Restart: restart(cfg), Ping: cfg.Ping.Interval, Compress: cfg.Compression,
+		SkipDisconnectFrames: !cfg.DisconnectFrames, Secret: a.backend.Secret(), Publish: a.source.Publish,
+		HandshakeDone: a.meters.handshake, Log: a.log,
 	})
 	if err != nil {
 		return err
 	}
-	a.rails.consultWith(fits(cfg, a.backend), identifying(cfg.JWT.Identify, admission, a.log), verifying(cfg.Turbo, a.server, a.log))
+	a.rails.consultWith(fits(cfg, a.backend), identifying(cfg.JWT.Identify, admission, a.log),
+		verifying(cfg.Turbo, a.server, a.log))
 	a.background(func(ctx context.Context) { memory.Release(ctx, variable(a.environ, "GOGC")) })
-	bound := memory.NewBound(cfg.Limits.Memory, a.command != "", variable(a.environ, "GOMEMLIMIT"), a.server, a.log)
+	goMemLimit := variable(a.environ, "GOMEMLIMIT")
+	bound := memory.NewBound(cfg.Limits.Memory, a.command != "", goMemLimit, a.server, a.log)
 	if bound.Limited() {
 		a.bound.Store(bound)
 		a.background(bound.Run)

@@ -10,7 +10,8 @@ import (
 
 // newBackend returns the client for calls to Rails. It needs a secret, unless everything is passed
 // through.
-func newBackend(cfg *config.Config, observe func(rpc.Observation), tracer *tracing.Tracer, log *slog.Logger) (*rpc.Client, error) {
+func newBackend(cfg *config.Config, observe func(rpc.Observation), tracer *tracing.Tracer,
+	log *slog.Logger) (*rpc.Client, error) {
 	if err := cfg.RequireSecret(); err != nil && !cfg.PassesAll() {
 		return nil, err
 	}

@@ -87,7 +87,8 @@ func oneURL(c *cobra.Command, args []string) error {
 }
 
 func registerBenchFlags(f *pflag.FlagSet, o *bench.Options) {
-	f.StringVar(&o.Identifier, "identifier", `{"channel":"BenchChannel","stream":"{stream}"}`, "the subscription; {stream} and {i}, the client's number, are replaced")
+	f.StringVar(&o.Identifier, "identifier", `{"channel":"BenchChannel","stream":"{stream}"}`,
+		"the subscription; {stream} and {i}, the client's number, are replaced")
 	f.StringVar(&o.Origin, "origin", "", "the clients' Origin (default the server's own)")
 	f.StringArrayVar(&o.Header, "header", nil, "a header of the handshake, 'Name: value'; {i} is replaced")
 	f.StringVar(&o.Cookie, "cookie", "", "the cookies of the handshake; {i} is replaced")
@@ -100,10 +101,12 @@ func registerBenchFlags(f *pflag.FlagSet, o *bench.Options) {
 	f.StringVar(&o.Data, "data", `{"bench":"{payload}"}`, "a message, if the channel expects a certain form")
 	f.IntVar(&o.AtOnce, "at-once", 50, "connections to open at the same time, except in storm")
 	f.StringVar(&o.RedisURL, "redis-url", "", "publish to this Redis, as Rails does, instead of through an action")
-	f.StringVar(&o.RedisChannel, "redis-channel", "{stream}", "the channel in Redis, with the app's channel_prefix, as in app_production:{stream}")
+	f.StringVar(&o.RedisChannel, "redis-channel", "{stream}",
+		"the channel in Redis, with the app's channel_prefix, as in app_production:{stream}")
 	f.StringVar(&o.BroadcastAction, "broadcast-action", "broadcast", "the action that broadcasts its data")
 	f.StringVar(&o.Action, "action", "echo", "the action that transmits its data back")
-	f.StringArrayVar(&o.Processes, "pid", nil, "a process of the server on this machine, 123 or puma=123; may be repeated")
+	f.StringArrayVar(&o.Processes, "pid", nil,
+		"a process of the server on this machine, 123 or puma=123; may be repeated")
 	f.DurationVar(&o.Hold, "hold", 10*time.Second, "how long to watch idle connections")
 	f.DurationVar(&o.Settle, "settle", time.Second, "pause between opening and measuring")
 	f.DurationVar(&o.Timeout, "timeout", 30*time.Second, "how long to wait for a connection to be confirmed")

@@ -20,8 +20,10 @@ func compareCommand(stdout io.Writer) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "compare NAME=FILE NAME=FILE",
 		Short: "compare two servers, from files of --json output",
-		Long:  "Each file contains the output of \"catenary bench --json\" for one server, of any number of runs.\nThe medians of the second server are compared to those of the first.",
-		Args:  cobra.ExactArgs(2),
+		Long: `Each file contains the output of "catenary bench --json" for one server, of any
+number of runs. The medians of the second server are compared to those of the
+first.`,
+		Args: cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			comparison, err := readComparison(args)
 			if err != nil {

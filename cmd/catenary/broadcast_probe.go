@@ -50,9 +50,11 @@ const (
 
 // newBroadcastProbe wraps a source. With the adapter "rails", Rails itself listens: then it is
 // enough that Rails can broadcast. explain says what may be wrong if a message does not arrive.
-func newBroadcastProbe(source source, adapter string, rails *rpc.Client, explain func() string, log *slog.Logger) *broadcastProbe {
+func newBroadcastProbe(source source, adapter string, rails *rpc.Client, explain func() string,
+	log *slog.Logger) *broadcastProbe {
 	return &broadcastProbe{
-		source: source, rails: rails, explain: explain, log: log, stream: "catenary:probe:" + node(), listens: adapter != "rails",
+		source: source, rails: rails, explain: explain, log: log,
+		stream: "catenary:probe:" + node(), listens: adapter != "rails",
 		pending: map[string]chan struct{}{}, verdicts: map[string]verdict{},
 	}
 }
@@ -210,7 +212,8 @@ func (p *broadcastProbe) Ready() error {
 	switch {
 	case p.probed || p.rails.Transport() == rpc.Post:
 	case p.listens && !p.live:
-		return fmt.Errorf("catenary is not subscribed to its own stream %s yet: if that lasts, allow that channel in the ACL of Redis, for Rails too", p.stream)
+		return fmt.Errorf("catenary is not subscribed to its own stream %s yet: "+
+			"if that lasts, allow that channel in the ACL of Redis, for Rails too", p.stream)
 	default:
 		return errUnanswered
 	}

@@ -55,7 +55,8 @@ func disconnectCommand(environ []string, stdout io.Writer) *cobra.Command {
 	config.RegisterFlags(c.Flags())
 	c.Flags().StringVar(&d.Subject, "sub", "", "close connections whose token has this sub")
 	c.Flags().StringVar(&d.ID, "jti", "", "close connections whose token has this jti")
-	c.Flags().StringArrayVar(&d.Identifier, "identifier", nil, "close connections with this identifier; give one for each identified_by")
+	c.Flags().StringArrayVar(&d.Identifier, "identifier", nil,
+		"close connections with this identifier; give one for each identified_by")
 	c.Flags().BoolVar(&reconnect, "reconnect", true, "whether browsers may reconnect")
 	return c
 }
@@ -82,7 +83,8 @@ func (d disconnection) byRunning(ctx context.Context, cfg *config.Config) (found
 	if err != nil {
 		return found, err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, operationsOf(cfg)+"/disconnect", bytes.NewReader(body))
+	address := operationsOf(cfg) + "/disconnect"
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
 	if err != nil {
 		return found, err
 	}
@@ -144,7 +146,8 @@ func (a *assembly) serveDisconnect(w http.ResponseWriter, r *http.Request) {
 	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&d); err != nil {
-		http.Error(w, fmt.Sprintf("send {\"sub\": …}, {\"jti\": …} or {\"identifier\": […]}: %v", err), http.StatusBadRequest)
+		text := fmt.Sprintf(`send {"sub": …}, {"jti": …} or {"identifier": […]}: %v`, err)
+		http.Error(w, text, http.StatusBadRequest)
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)

@@ -80,7 +80,8 @@ const (
 type listenFunc func(stream string, f func(payload []byte)) (live <-chan struct{}, leave func())
 
 // run closes the connections, and counts what the nodes answer.
-func (d disconnection) run(ctx context.Context, to publisher, listen listenFunc, secret string) (found disconnected, err error) {
+func (d disconnection) run(ctx context.Context, to publisher, listen listenFunc,
+	secret string) (found disconnected, err error) {
 	if err := d.check(); err != nil {
 		return found, err
 	}

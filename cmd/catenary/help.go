@@ -52,7 +52,8 @@ func usage(c *cobra.Command) error {
 	for _, section := range settings {
 		listFlags(to, section.Title, section.Flags)
 	}
-	fmt.Fprintln(to, "\nEach setting is also a key of config/catenary.yml and an environment variable: see docs/configuration.md.")
+	fmt.Fprintln(to, "\nEach setting is also a key of config/catenary.yml and an environment variable: "+
+		"see docs/configuration.md.")
 	return nil
 }
 
@@ -81,7 +82,8 @@ func unknownCommand(root *cobra.Command, name string) error {
 	if near := root.SuggestionsFor(name); len(near) > 0 {
 		return fmt.Errorf("unknown command %q: did you mean %q?", name, strings.Join(near, `" or "`))
 	}
-	return fmt.Errorf("unknown command %q: catenary --help lists them; write -- before a command that starts Rails", name)
+	return fmt.Errorf("unknown command %q: catenary --help lists them; "+
+		"write -- before a command that starts Rails", name)
 }
 
 // unknownFlag suggests the flag that was probably meant.

@@ -52,14 +52,17 @@ func mayIdentify(all []token.Template, s *rpc.Settings) error {
 	for _, template := range all {
 		switch name := template.Identifier; {
 		case !slices.Contains(s.Identifiers, name):
-			return fmt.Errorf("jwt.identify: the app's connections are identified_by %s, not by %s: use only those", strings.Join(s.Identifiers, ", "), name)
+			return fmt.Errorf("jwt.identify: the app's connections are identified_by %s, not by %s: use only those",
+				strings.Join(s.Identifiers, ", "), name)
 		case !slices.Contains(s.Identify, name):
-			return fmt.Errorf("jwt.identify: the app does not let catenary set %s: write config.catenary.identify = %%i[%s] in config/application.rb", name, names(all))
+			return fmt.Errorf("jwt.identify: the app does not let catenary set %s: "+
+				"write config.catenary.identify = %%i[%s] in config/application.rb", name, names(all))
 		}
 		app, record := template.App()
 		// A Global ID of another app would not match in a remote disconnect.
 		if record && s.GlobalIDApp != "" && app != s.GlobalIDApp {
-			return fmt.Errorf("jwt.identify: %s names records of the app %q, but this app is %q: write gid://%s/…", template.Value, app, s.GlobalIDApp, s.GlobalIDApp)
+			return fmt.Errorf("jwt.identify: %s names records of the app %q, but this app is %q: write gid://%s/…",
+				template.Value, app, s.GlobalIDApp, s.GlobalIDApp)
 		}
 	}
 	return nil

@@ -19,6 +19,7 @@ func newLease(cfg *config.Config, secret string, log *slog.Logger) (*lease.Lease
 		return nil, fmt.Errorf("broadcasts.redis: %w", err)
 	}
 	return lease.New(lease.Options{
-		Redis: redis, Prefix: cfg.Broadcasts.ChannelPrefix, Node: node(), Secret: secret, TTL: cfg.Nodes.Lease, Log: log,
+		Redis: redis, Prefix: cfg.Broadcasts.ChannelPrefix, Node: node(), Secret: secret,
+		TTL: cfg.Nodes.Lease, Log: log,
 	}), nil
 }

@@ -102,7 +102,9 @@ func memoryNow() status.Memory {
 	}
 	metrics.Read(samples)
 	return status.Memory{
-		Heap: samples[0].Value.Uint64(), Held: samples[1].Value.Uint64() - samples[2].Value.Uint64(), Goroutines: samples[3].Value.Uint64(),
+		Heap:       samples[0].Value.Uint64(),
+		Held:       samples[1].Value.Uint64() - samples[2].Value.Uint64(),
+		Goroutines: samples[3].Value.Uint64(),
 	}
 }
 

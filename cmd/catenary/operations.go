@@ -19,7 +19,7 @@ import (
 // readiness knows whether a load balancer should send browsers here.
 type readiness struct {
 	rails    *railsState
-	unread   error                  // why only Rails knows where broadcasts are published; nil: the configuration says it
+	unread   error                  // why only Rails knows where broadcasts are published; may be nil
 	source   atomic.Pointer[source] // nil until that is known
 	draining atomic.Bool
 }
@@ -87,7 +87,9 @@ func serveOperations(ctx context.Context, listener net.Listener, profiles bool, 
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	}
-	server := &http.Server{Handler: rejectRebinding(listener.Addr(), mux), ReadTimeout: 5 * time.Second, WriteTimeout: 2 * time.Minute}
+	server := &http.Server{
+		Handler: rejectRebinding(listener.Addr(), mux), ReadTimeout: 5 * time.Second, WriteTimeout: 2 * time.Minute,
+	}
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

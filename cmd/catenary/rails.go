@@ -55,7 +55,8 @@ func (r *railsState) consultWith(fits, identify func(*rpc.Settings) error, verif
 
 // complete waits for Rails, and returns the configuration with Rails' settings wherever neither
 // files, environment nor flags have set a key.
-func (r *railsState) complete(ctx, running context.Context, input config.Input, cfg *config.Config) (*config.Config, error) {
+func (r *railsState) complete(ctx, running context.Context, input config.Input,
+	cfg *config.Config) (*config.Config, error) {
 	if cfg.Unread != nil {
 		r.log.Info("asking Rails where broadcasts are published", "reason", cfg.Unread)
 	}
@@ -76,8 +77,9 @@ func (r *railsState) complete(ctx, running context.Context, input config.Input, 
 
 func completed(input config.Input, cfg *config.Config, settings *rpc.Settings) (*config.Config, error) {
 	if settings.Cable == nil && cfg.Unread != nil {
-		return cfg, fmt.Errorf("Rails does not report where broadcasts are published, because the call does not go over loopback, "+
-			"a Unix socket or TLS, and %w: set broadcasts.redis.url and broadcasts.channel_prefix", cfg.Unread)
+		return cfg, fmt.Errorf("Rails does not report where broadcasts are published, because the call does not "+
+			"go over loopback, a Unix socket or TLS, and %w: set broadcasts.redis.url and broadcasts.channel_prefix",
+			cfg.Unread)
 	}
 	input.FromRails = settings.Cable
 	input.RailsPaths = settings.Mounts()
@@ -174,7 +176,8 @@ func advised(err error, cfg *config.Config) error {
 	case errors.As(err, &connecting) && connecting.Op == "dial":
 		return fmt.Errorf("%w: start the app, or set backend.url to where it listens", err)
 	case errors.As(err, &answer) && answer.Status == http.StatusForbidden:
-		return fmt.Errorf("%w; catenary's is from %s, for the environment %s", err, cfg.Backend.Secret.Sources(), cfg.Environment)
+		return fmt.Errorf("%w; catenary's is from %s, for the environment %s", err,
+			cfg.Backend.Secret.Sources(), cfg.Environment)
 	}
 	return err
 }
@@ -219,7 +222,8 @@ func (r *railsState) pause() time.Duration {
 func fits(cfg *config.Config, backend *rpc.Client) func(*rpc.Settings) error {
 	return func(s *rpc.Settings) error {
 		if mounts := s.Mounts(); len(mounts) > 0 && !front.MatchAny(cfg.Paths, mounts) {
-			return fmt.Errorf("Rails has Action Cable at %s, but paths (from %s) is %s, where Rails answers 404: remove paths, or set it to Rails' mount points",
+			return fmt.Errorf("Rails has Action Cable at %s, but paths (from %s) is %s, where Rails answers 404: "+
+				"remove paths, or set it to Rails' mount points",
 				strings.Join(mounts, " "), cfg.Origin("paths"), strings.Join(cfg.Paths, " "))
 		}
 		if s.Cable == nil || backend.Transport() != rpc.Post { // over links, broadcasts are tested for real
@@ -244,7 +248,8 @@ func (r *railsState) missingBroadcasts(cfg *config.Config) string {
 	if f := misdirected(cfg, settings); f.Text != "" {
 		return f.Text
 	}
-	return ours + ", and Rails reports the same, but it is another Redis: check what that name resolves to on either machine"
+	return ours + ", and Rails reports the same, but it is another Redis: " +
+		"check what that name resolves to on either machine"
 }
 
 // lastSettings returns what the app reported last, nil before that.

@@ -39,7 +39,8 @@ func newSource(cfg config.Broadcasts, rails broadcast.Processes, gaps *gaps, log
 	return redis, nil
 }
 
-var errOnlyRails = errors.New("broadcasts come through Rails processes, to which only the running catenary has links: run this beside it, or send it POST /disconnect at operations.listen")
+var errOnlyRails = errors.New("broadcasts come through Rails processes, to which only the running catenary has links: " +
+	"run this beside it, or send it POST /disconnect at operations.listen")
 
 // redisOptions describe the Redis to which Rails publishes.
 func redisOptions(cfg config.Broadcasts) broadcast.RedisOptions {

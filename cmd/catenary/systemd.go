@@ -28,7 +28,8 @@ func lentSockets() (*sockets, error) {
 		}
 		if *slot != nil {
 			listener.Close()
-			return s, fmt.Errorf("systemd passes both %s and %s (%s), but catenary takes one socket for browsers and one named operations: see FileDescriptorName=",
+			return s, fmt.Errorf("systemd passes both %s and %s (%s), but catenary takes one socket for browsers "+
+				"and one named operations: see FileDescriptorName=",
 				(*slot).Addr(), listener.Addr(), file.Name())
 		}
 		*slot = listener

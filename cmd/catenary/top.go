@@ -58,7 +58,8 @@ func operationsURL(args []string, input config.Input) (string, error) {
 			return "", err
 		}
 		if address = cfg.Operations.Listen; address == "" {
-			return "", errors.New("operations.listen is off: set it, or give the URL of another catenary, as in catenary top http://host:9394")
+			return "", errors.New("operations.listen is off: set it, or give the URL of another catenary, " +
+				"as in catenary top http://host:9394")
 		}
 	}
 	if !strings.Contains(address, "://") {
@@ -75,5 +76,6 @@ func operationsURL(args []string, input config.Input) (string, error) {
 }
 
 func notAnAddress(address string) error {
-	return fmt.Errorf("%q is not the address of an operations listener: write for example http://127.0.0.1:9394", address)
+	return fmt.Errorf("%q is not the address of an operations listener: write for example http://127.0.0.1:9394",
+		address)
 }

@@ -11,8 +11,10 @@ import (
 )
 
 // newTracer returns nil if tracing is off.
-func newTracer(ctx context.Context, cfg config.Telemetry, environ []string, log *slog.Logger) (*tracing.Tracer, error) {
-	if cfg.OTLPEndpoint == "" && cfg.OTLPTracesEndpoint == "" || strings.EqualFold(variable(environ, "OTEL_SDK_DISABLED"), "true") {
+func newTracer(ctx context.Context, cfg config.Telemetry, environ []string,
+	log *slog.Logger) (*tracing.Tracer, error) {
+	disabled := strings.EqualFold(variable(environ, "OTEL_SDK_DISABLED"), "true")
+	if cfg.OTLPEndpoint == "" && cfg.OTLPTracesEndpoint == "" || disabled {
 		return nil, nil
 	}
 	return tracing.New(ctx, tracing.Options{

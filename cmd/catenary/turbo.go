@@ -50,7 +50,8 @@ func verifierFor(t config.Turbo, app *rpc.TurboSettings) (v *turbo.Verifier, rea
 		}
 	}
 	if t.Key.Missing() {
-		return nil, "the app signs with another key than that of its secret_key_base (from " + t.SecretKeyBase.Sources() + "): set turbo.signed_stream_verifier_key"
+		return nil, "the app signs with another key than that of its secret_key_base (from " +
+			t.SecretKeyBase.Sources() + "): set turbo.signed_stream_verifier_key"
 	}
 	return nil, "the app signs with another key than turbo.signed_stream_verifier_key"
 }

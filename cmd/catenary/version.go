@@ -19,7 +19,8 @@ func versionCommand(stdout io.Writer) *cobra.Command {
 			if revision != "" {
 				revision = ", revision " + revision
 			}
-			_, err := fmt.Fprintf(stdout, "catenary %s (%s, %s/%s%s)\n", version, golang, runtime.GOOS, runtime.GOARCH, revision)
+			_, err := fmt.Fprintf(stdout, "catenary %s (%s, %s/%s%s)\n",
+				version, golang, runtime.GOOS, runtime.GOARCH, revision)
 			return err
 		},
 	}

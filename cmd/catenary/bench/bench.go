@@ -36,7 +36,10 @@ func Run(ctx context.Context, o Options, progress *Progress) (*Report, error) {
 		}
 		r.processes = append(r.processes, p)
 	}
-	report := &Report{URL: target.url.Scheme + "://" + target.url.Host + target.url.Path, At: time.Now().UTC().Truncate(time.Second)}
+	report := &Report{
+		URL: target.url.Scheme + "://" + target.url.Host + target.url.Path,
+		At:  time.Now().UTC().Truncate(time.Second),
+	}
 	scenarios := map[string]func(context.Context) (map[string]float64, error){
 		"idle": r.idle, "fanout": r.fanout, "echo": r.echo, "storm": r.storm,
 	}
@@ -49,7 +52,8 @@ func Run(ctx context.Context, o Options, progress *Progress) (*Report, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		report.Results = append(report.Results, Result{Scenario: name, Settings: o.settings(name), Figures: figures, Spread: r.spread})
+		report.Results = append(report.Results,
+			Result{Scenario: name, Settings: o.settings(name), Figures: figures, Spread: r.spread})
 	}
 	return report, nil
 }
@@ -65,9 +69,12 @@ func (r *run) streamNames() []string {
 }
 
 // opened returns a crowd in which every client is subscribed.
-func (r *run) opened(ctx context.Context, connections int, streams []string, receive func(*client, []byte)) (*crowd, error) {
+func (r *run) opened(ctx context.Context, connections int, streams []string,
+	receive func(*client, []byte)) (*crowd, error) {
 	c := newCrowd(r.target, connections, streams, receive)
-	err := r.progress.during(fmt.Sprintf("opening %d connections", connections), connections, func() int { return int(c.confirmed.Load()) }, func() error {
+	title := fmt.Sprintf("opening %d connections", connections)
+	confirmed := func() int { return int(c.confirmed.Load()) }
+	err := r.progress.during(title, connections, confirmed, func() error {
 		c.open(ctx, r.AtOnce)
 		return c.complete()
 	})
@@ -98,12 +105,15 @@ func (r *run) play(ctx context.Context, title string, p *round, send func(int, s
 	for i := range p.owed {
 		total += int(p.owed[i].Load())
 	}
-	err := r.progress.during(title, total, func() int { return int(p.delivered.Load()) }, func() error { return p.run(ctx, send) })
+	delivered := func() int { return int(p.delivered.Load()) }
+	err := r.progress.during(title, total, delivered, func() error { return p.run(ctx, send) })
 	if errors.Is(err, errNothing) && r.RedisURL != "" {
-		return errors.New("no message arrives: is --redis-url the app's Redis, does --redis-channel have the app's channel_prefix, and does the channel stream from the name in --identifier?")
+		return errors.New("no message arrives: is --redis-url the app's Redis, does --redis-channel have " +
+			"the app's channel_prefix, and does the channel stream from the name in --identifier?")
 	}
 	if errors.Is(err, errNothing) {
-		return errors.New("no message arrives: does the channel have the action, and does it send its data unchanged?")
+		return errors.New("no message arrives: does the channel have the action, " +
+			"and does it send its data unchanged?")
 	}
 	return err
 }

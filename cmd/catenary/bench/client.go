@@ -43,7 +43,8 @@ func (c *client) await(kind string) error {
 	for {
 		_, text, err := c.socket.ReadMessage()
 		if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
-			return fmt.Errorf("no %s within %v: does --identifier name a channel of the app? Rails does not answer for an unknown one", kind, c.timeout)
+			return fmt.Errorf("no %s within %v: does --identifier name a channel of the app? "+
+				"Rails does not answer for an unknown one", kind, c.timeout)
 		}
 		if err != nil {
 			return fmt.Errorf("waiting for %s: %w", kind, err)

@@ -76,7 +76,8 @@ func (c *crowd) openOne(ctx context.Context, number int, began time.Time) *clien
 // complete returns an error if a client is missing: figures of half a crowd would be worthless.
 func (c *crowd) complete() error {
 	if failed := c.failed.Load(); failed > 0 {
-		return fmt.Errorf("%d of %d connections failed, one of them with: %w", failed, len(c.clients), *c.failure.Load())
+		return fmt.Errorf("%d of %d connections failed, one of them with: %w",
+			failed, len(c.clients), *c.failure.Load())
 	}
 	if c.dropped.Load() > 0 {
 		return errors.New("the server closed connections while others were opening: see its log")

@@ -14,7 +14,9 @@ func (c *Comparison) WriteMarkdown(to io.Writer, note, chart string) error {
 	if note != "" {
 		fmt.Fprintf(page, "\n%s\n", note)
 	}
-	fmt.Fprintf(page, "\nMedians of %d runs of %s and %d of %s; the worst run for lost, duplicated, out of order, dropped and failed.\n", c.Runs[0], c.Names[0], c.Runs[1], c.Names[1])
+	fmt.Fprintf(page, "\nMedians of %d runs of %s and %d of %s; "+
+		"the worst run for lost, duplicated, out of order, dropped and failed.\n",
+		c.Runs[0], c.Names[0], c.Runs[1], c.Names[1])
 	if chart != "" {
 		fmt.Fprintf(page, "\n![%s and %s](%s)\n", c.Names[0], c.Names[1], chart)
 	}
@@ -22,7 +24,8 @@ func (c *Comparison) WriteMarkdown(to io.Writer, note, chart string) error {
 		row := &c.Results[i]
 		if row.Scenario != last {
 			last = row.Scenario
-			fmt.Fprintf(page, "\n## %s\n%s\n\n| | %s | %s | |\n| --- | ---: | ---: | --- |\n", row.Scenario, row.Settings, c.Names[0], c.Names[1])
+			fmt.Fprintf(page, "\n## %s\n%s\n\n| | %s | %s | |\n| --- | ---: | ---: | --- |\n",
+				row.Scenario, row.Settings, c.Names[0], c.Names[1])
 		}
 		cells := row.cells()
 		fmt.Fprintf(page, "| %s | %s | %s | %s |\n", cells[0], cells[1], cells[2], cells[3])

@@ -55,7 +55,8 @@ func (r *Report) WritePlots(to io.Writer) error {
 			if bar == "" && bin.Count > 0 {
 				bar = "▏"
 			}
-			fmt.Fprintf(out, "  %7s – %-7s%-*s %5.1f %%\n", short(bin.From), short(bin.To), plotWidth+1, bar, 100*float64(bin.Count)/float64(all))
+			share := 100 * float64(bin.Count) / float64(all)
+			fmt.Fprintf(out, "  %7s – %-7s%-*s %5.1f %%\n", short(bin.From), short(bin.To), plotWidth+1, bar, share)
 		}
 	}
 	return out.Flush()

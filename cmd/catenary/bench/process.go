@@ -28,7 +28,8 @@ func parseProcess(text string) (process, error) {
 		return process{}, fmt.Errorf("--pid %s is not of the form 123 or puma=123", text)
 	}
 	if _, err := os.Stat(fmt.Sprintf("/proc/%d/stat", pid)); err != nil {
-		return process{}, fmt.Errorf("--pid %s: no such process in /proc; it must run on this machine, under Linux", text)
+		return process{}, fmt.Errorf("--pid %s: no such process in /proc; "+
+			"it must run on this machine, under Linux", text)
 	}
 	return process{name, pid}, nil
 }

@@ -51,7 +51,8 @@ func (p *Progress) during(title string, total int, count func() int, work func()
 func (p *Progress) draw(title string, count, total int) {
 	const width = 30
 	filled := min(width*count/max(total, 1), width)
-	fmt.Fprintf(p.to, "\r\x1b[K%s %s%s %d of %d", title, strings.Repeat("█", filled), strings.Repeat("░", width-filled), count, total)
+	bar := strings.Repeat("█", filled) + strings.Repeat("░", width-filled)
+	fmt.Fprintf(p.to, "\r\x1b[K%s %s %d of %d", title, bar, count, total)
 }
 
 // elapsed counts tenths of a second, for steps that only wait.

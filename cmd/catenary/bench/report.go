@@ -56,5 +56,6 @@ func (o Options) settings(scenario string) string {
 	if o.Rate > 0 {
 		pace = fmt.Sprintf("%s per second", thousands(o.Rate))
 	}
-	return fmt.Sprintf("%s, %s messages of %s bytes, %s", connections, thousands(float64(o.Messages)), thousands(float64(o.Size)), pace)
+	return fmt.Sprintf("%s, %s messages of %s bytes, %s", connections,
+		thousands(float64(o.Messages)), thousands(float64(o.Size)), pace)
 }

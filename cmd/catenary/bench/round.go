@@ -91,7 +91,8 @@ func (r *round) turn(ctx context.Context, i int) (time.Duration, error) {
 		if r.delivered.Load() == 0 {
 			return 0, errNothing
 		}
-		return 0, fmt.Errorf("some deliveries of the first %d messages are missing after %v: use --rate, which does not wait for them and counts the lost ones", i, r.patience)
+		return 0, fmt.Errorf("some deliveries of the first %d messages are missing after %v: "+
+			"use --rate, which does not wait for them and counts the lost ones", i, r.patience)
 	case <-ctx.Done():
 		return 0, context.Cause(ctx)
 	}

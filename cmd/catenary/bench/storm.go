@@ -11,7 +11,9 @@ func (r *run) storm(ctx context.Context) (map[string]float64, error) {
 	crowd := newCrowd(r.target, r.Connections, r.streamNames(), func(*client, []byte) {})
 	defer crowd.close()
 	usage, began := startUsage(r.processes), time.Now()
-	r.progress.during(fmt.Sprintf("opening %d connections at once", r.Connections), r.Connections, func() int { return int(crowd.confirmed.Load()) }, func() error {
+	title := fmt.Sprintf("opening %d connections at once", r.Connections)
+	count := func() int { return int(crowd.confirmed.Load()) }
+	r.progress.during(title, r.Connections, count, func() error {
 		crowd.open(ctx, r.Connections)
 		return nil
 	})

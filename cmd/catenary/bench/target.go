@@ -74,7 +74,8 @@ func parseURL(text string) (*url.URL, error) {
 
 // open connects the client with this number and subscribes it to a stream.
 func (t *target) open(ctx context.Context, number int, stream string) (*client, error) {
-	socket, response, err := t.dialer.DialContext(ctx, strings.ReplaceAll(t.url.String(), "{i}", strconv.Itoa(number)), t.headerOf(number))
+	address := strings.ReplaceAll(t.url.String(), "{i}", strconv.Itoa(number))
+	socket, response, err := t.dialer.DialContext(ctx, address, t.headerOf(number))
 	switch {
 	case response != nil && err != nil:
 		return nil, rejection(response)
@@ -96,7 +97,8 @@ func rejection(response *http.Response) error {
 	if response.StatusCode >= 500 {
 		return fmt.Errorf("the server answered the handshake with %s: is the app up?", response.Status)
 	}
-	return fmt.Errorf("the server answered the handshake with %s: is the path right, and --origin allowed?", response.Status)
+	return fmt.Errorf("the server answered the handshake with %s: is the path right, and --origin allowed?",
+		response.Status)
 }
 
 func (t *target) headerOf(number int) http.Header {

@@ -46,7 +46,9 @@ const MinGrace = 5 * time.Second
 var forwardedSignals = []os.Signal{syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2}
 
 // systemdVariables are meant for catenary itself.
-var systemdVariables = []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"}
+var systemdVariables = []string{
+	"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES",
+}
 
 // Error means that the command exited although catenary was not stopping.
 type Error struct {
@@ -106,7 +108,8 @@ func checkCommand(command []string, cfg *config.Config) error {
 		return nil
 	}
 	rails := strings.Join(slices.Concat(command[:i], command[i+1:]), " ")
-	return fmt.Errorf("Thruster cannot run behind catenary, because it chooses Rails' port itself: put it in front: %s catenary -- %s", command[i], rails)
+	return fmt.Errorf("Thruster cannot run behind catenary, because it chooses Rails' port itself: "+
+		"put it in front: %s catenary -- %s", command[i], rails)
 }
 
 // Run starts the command and waits until it exits. It stops the command when ctx is done.

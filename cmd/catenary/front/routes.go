@@ -15,7 +15,8 @@ import (
 
 // Routes sends the cable's paths to cable, and everything else to Rails if catenary is the app's
 // front (cfg.Proxy). errorLog is for errors of proxied requests.
-func Routes(cfg *config.Config, cable http.Handler, proxies admission.Proxies, log *slog.Logger, errorLog *log.Logger) (http.Handler, error) {
+func Routes(cfg *config.Config, cable http.Handler, proxies admission.Proxies, log *slog.Logger,
+	errorLog *log.Logger) (http.Handler, error) {
 	rest := http.NotFoundHandler()
 	outcome := "404"
 	if cfg.Proxy {

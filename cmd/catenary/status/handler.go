@@ -13,7 +13,8 @@ import (
 var files embed.FS
 
 // policy lets the page load only what this listener serves.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // Register serves the page at /, and its files and events under /status/.
 func (r *Recorder) Register(mux *http.ServeMux) {
@@ -61,7 +62,8 @@ func (r *Recorder) events(w http.ResponseWriter, request *http.Request) {
 	w.Header().Set("X-Accel-Buffering", "no") // keeps nginx from buffering events
 	stream := http.NewResponseController(w)
 	send := func(event string, data []byte) error {
-		stream.SetWriteDeadline(time.Now().Add(10 * time.Second)) // instead of the server's, which is meant for short responses
+		// The server's own deadline is meant for short responses.
+		stream.SetWriteDeadline(time.Now().Add(10 * time.Second))
 		if _, err := fmt.Fprintf(w, "event: %s\ndata: %s\n\n", event, data); err != nil {
 			return err
 		}

@@ -88,11 +88,12 @@ func point(now, last, recent Totals) Point {
 	}
 	return Point{
 		At: now.At.UnixMilli(), Connections: now.Server.Connections, Subscriptions: now.Server.Subscriptions,
-		Opened:     rate(now.Server.Opened, last.Server.Opened),
-		Ended:      rate(sum(now.Server.Ends), sum(last.Server.Ends)),
-		Rejected:   rate(sum(now.Server.Rejected)+now.Server.RejectedByRails, sum(last.Server.Rejected)+last.Server.RejectedByRails),
-		Commands:   rate(now.commands(), last.commands()),
-		Broadcasts: rate(now.Hub.Broadcasts, last.Hub.Broadcasts), Deliveries: rate(now.Hub.Deliveries, last.Hub.Deliveries),
+		Opened:        rate(now.Server.Opened, last.Server.Opened),
+		Ended:         rate(sum(now.Server.Ends), sum(last.Server.Ends)),
+		Rejected:      rate(now.rejected(), last.rejected()),
+		Commands:      rate(now.commands(), last.commands()),
+		Broadcasts:    rate(now.Hub.Broadcasts, last.Hub.Broadcasts),
+		Deliveries:    rate(now.Hub.Deliveries, last.Hub.Deliveries),
 		BroadcastTime: broadcasts(&now).since(broadcasts(&recent)).milliseconds(.95),
 		CallTime:      calls(&now).since(calls(&recent)).milliseconds(.95),
 		InFlight:      now.InFlight, Workers: now.Workers, Waiting: now.Waiting, Memory: now.Memory.Held,

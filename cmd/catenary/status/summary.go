@@ -18,7 +18,8 @@ func (r *Recorder) Status() Status {
 	}
 	now, then := &r.last, &r.past[0]
 	status := Status{
-		Node: r.options.Node, Version: r.options.Version, Started: r.started.UnixMilli(), NotReady: now.NotReady, Draining: now.Server.Draining,
+		Node: r.options.Node, Version: r.options.Version, Started: r.started.UnixMilli(),
+		NotReady: now.NotReady, Draining: now.Server.Draining,
 		Now: r.points[len(r.points)-1], Nodes: now.Nodes, Gaps: now.Gaps, Memory: now.Memory,
 		Handshakes: counts(now.handshakes(), then.handshakes()), Ends: counts(now.Server.Ends, then.Server.Ends),
 		Streams:  Streams{All: streams.All, Busiest: shown(streams.Busiest), Largest: shown(streams.Largest)},
@@ -31,11 +32,14 @@ func (r *Recorder) Status() Status {
 	for do, calls := range now.Calls {
 		took := calls.Took.since(then.Calls[do].Took)
 		status.Calls = append(status.Calls, Call{
-			Do: do, Text: inWords(do), Pace: float64(took.all) / seconds, Median: took.milliseconds(.5), Slow: took.milliseconds(.95),
+			Do: do, Text: inWords(do), Pace: float64(took.all) / seconds,
+			Median: took.milliseconds(.5), Slow: took.milliseconds(.95),
 			Failed: calls.Failed - then.Calls[do].Failed, All: calls.Took.all,
 		})
 	}
-	slices.SortFunc(status.Calls, func(a, b Call) int { return cmp.Or(cmp.Compare(b.All, a.All), cmp.Compare(a.Do, b.Do)) })
+	slices.SortFunc(status.Calls, func(a, b Call) int {
+		return cmp.Or(cmp.Compare(b.All, a.All), cmp.Compare(a.Do, b.Do))
+	})
 	return status
 }
 
@@ -72,7 +76,9 @@ func processes(stats []rpc.ProcessStats) []Process {
 func shown(streams []hub.StreamStats) []Stream {
 	found := make([]Stream, len(streams))
 	for i, s := range streams {
-		found[i] = Stream{Name: Printable(StreamName(s.Name)), Members: s.Members, Pace: s.Rate, Deliveries: s.Deliveries}
+		found[i] = Stream{
+			Name: Printable(StreamName(s.Name)), Members: s.Members, Pace: s.Rate, Deliveries: s.Deliveries,
+		}
 		if raw := Printable(s.Name); raw != found[i].Name {
 			found[i].Raw = raw
 		}

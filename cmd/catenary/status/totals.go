@@ -69,6 +69,9 @@ func (t *Totals) handshakes() map[string]int64 {
 	return all
 }
 
+// rejected counts the handshakes that catenary or Rails rejected.
+func (t *Totals) rejected() int64 { return sum(t.Server.Rejected) + t.Server.RejectedByRails }
+
 func (t *Totals) commands() int64 { return sum(t.Server.Commands) }
 
 func sum(counts map[string]int64) (all int64) {

@@ -32,7 +32,8 @@ func warnings(now, then *Totals) (all []string) {
 		busy += min(p.InFlight, p.Workers)
 	}
 	if now.Workers > 0 && busy >= now.Workers && now.Waiting > now.Workers {
-		all = append(all, fmt.Sprintf("All %d workers of Rails are busy and %d calls are waiting: a command takes long, or there are too few workers (config.catenary.workers)", now.Workers, now.Waiting))
+		all = append(all, fmt.Sprintf("All %d workers of Rails are busy and %d calls are waiting: "+
+			"a command takes long, or there are too few workers (config.catenary.workers)", now.Workers, now.Waiting))
 	}
 	return all
 }
@@ -42,7 +43,8 @@ func alarming(reason, guess string) bool {
 	switch {
 	case reason == "no_upgrade":
 		return strings.HasPrefix(guess, "a proxy")
-	case reason == "opened", reason == "incomplete", reason == "malformed", reason == "stopping", strings.HasPrefix(reason, "token_") && reason != "token_keys_unavailable":
+	case reason == "opened", reason == "incomplete", reason == "malformed", reason == "stopping",
+		strings.HasPrefix(reason, "token_") && reason != "token_keys_unavailable":
 		return false
 	}
 	return true

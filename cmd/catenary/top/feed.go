@@ -41,7 +41,8 @@ func (f *feed) follow(ctx context.Context, history func([]status.Point), now fun
 	defer silence.Stop()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, f.url+"/status/events", nil)
 	if err != nil {
-		return fmt.Errorf("%s is not the address of an operations listener: write for example http://127.0.0.1:9394", f.url)
+		return fmt.Errorf("%s is not the address of an operations listener: write for example http://127.0.0.1:9394",
+			f.url)
 	}
 	response, err := f.client.Do(request)
 	if err != nil {
@@ -77,7 +78,8 @@ func (f *feed) follow(ctx context.Context, history func([]status.Point), now fun
 			}
 		}
 		if err != nil {
-			return fmt.Errorf("%s sent an event that this version does not understand, use the same version of catenary: %w", f.url, err)
+			return fmt.Errorf("%s sent an event that this version does not understand, use the same version of catenary: %w",
+				f.url, err)
 		}
 	}
 	return f.unreachable(ctx, errors.Join(lines.Err(), io.ErrUnexpectedEOF))
@@ -87,16 +89,19 @@ func (f *feed) unreachable(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
-	return fmt.Errorf("the operations listener at %s does not answer: %w: is catenary running? It logs the address when it starts (operations=); if that is another: catenary top URL", f.url, err)
+	return fmt.Errorf("the operations listener at %s does not answer: %w: is catenary running? "+
+		"It logs the address when it starts (operations=); if that is another: catenary top URL", f.url, err)
 }
 
 func (f *feed) rejected(response *http.Response) error {
 	text, _ := io.ReadAll(io.LimitReader(response.Body, 200))
 	switch response.StatusCode {
 	case http.StatusNotFound:
-		return fmt.Errorf("%s serves no status: operations.status is false, catenary is older, or this is not its operations listener", f.url)
+		return fmt.Errorf("%s serves no status: operations.status is false, catenary is older, "+
+			"or this is not its operations listener", f.url)
 	case http.StatusServiceUnavailable:
 		return fmt.Errorf("%s: %s", f.url, strings.TrimSpace(string(text)))
 	}
-	return fmt.Errorf("%s answers with status %d: is this catenary's operations listener?", f.url, response.StatusCode)
+	return fmt.Errorf("%s answers with status %d: is this catenary's operations listener?",
+		f.url, response.StatusCode)
 }

@@ -42,7 +42,8 @@ func frame(s status.Status, points []status.Point, lost error, width, height int
 	lines := head(s, lost, width, p)
 	for _, row := range rows {
 		label := fmt.Sprintf("%-20s%10s  ", row.name, row.format(row.value(s.Now)))
-		lines = append(lines, p.soft+label[:20]+p.end+cut(label[20:], width-20)+sparkline(points, width-utf8.RuneCountInString(label), row.value))
+		line := sparkline(points, width-utf8.RuneCountInString(label), row.value)
+		lines = append(lines, p.soft+label[:20]+p.end+cut(label[20:], width-20)+line)
 	}
 	lines = append(lines, "")
 	left, right := counts(s, p), append(processes(s, p, width-leftWidth), streams(s, p, width-leftWidth)...)
@@ -73,7 +74,8 @@ func head(s status.Status, lost error, width int, p paint) []string {
 		state, reason = p.bad+"not ready"+p.end, s.NotReady
 	}
 	now := time.UnixMilli(s.Now.At)
-	title := fmt.Sprintf(" %s  version %s  up %s  %s", status.Printable(s.Node), status.Printable(s.Version), age(now.Sub(time.UnixMilli(s.Started))), now.Format(time.TimeOnly))
+	title := fmt.Sprintf(" %s  version %s  up %s  %s", status.Printable(s.Node), status.Printable(s.Version),
+		age(now.Sub(time.UnixMilli(s.Started))), now.Format(time.TimeOnly))
 	if s.Nodes.Known {
 		title += fmt.Sprintf("  of %d nodes", len(s.Nodes.Others)+1)
 	}
@@ -125,7 +127,8 @@ func counts(s status.Status, p paint) []string {
 		if c.Failed > 0 {
 			fail = p.bad + fail + p.end
 		}
-		lines = append(lines, fmt.Sprintf("%-10s%8s%6s%6s", cut(status.Printable(c.Text), 10), short(c.Pace), trimmed(orNone(c.Median)), trimmed(orNone(c.Slow)))+fail)
+		lines = append(lines, fmt.Sprintf("%-10s%8s%6s%6s", cut(status.Printable(c.Text), 10), short(c.Pace),
+			trimmed(orNone(c.Median)), trimmed(orNone(c.Slow)))+fail)
 	}
 	for _, list := range []struct {
 		name   string
@@ -136,7 +139,8 @@ func counts(s status.Status, p paint) []string {
 		}
 		lines = append(lines, p.bold+fmt.Sprintf("%-20s%8s%8s", list.name, "/min", "total")+p.end)
 		for _, c := range list.counts {
-			lines = append(lines, fmt.Sprintf("%-20s%8s%8s", cut(status.Printable(c.Text), 20), short(float64(c.Lately)), short(float64(c.All))))
+			lines = append(lines, fmt.Sprintf("%-20s%8s%8s", cut(status.Printable(c.Text), 20),
+				short(float64(c.Lately)), short(float64(c.All))))
 		}
 	}
 	return lines
@@ -177,9 +181,11 @@ func processName(process status.Process) string {
 
 // streams has the names last: a terminal may show some characters in two columns.
 func streams(s status.Status, p paint, width int) []string {
-	lines := []string{p.bold + fmt.Sprintf("%8s%8s  %s", "frames/s", "members", "stream, of "+short(float64(s.Streams.All))) + p.end}
+	title := fmt.Sprintf("%8s%8s  %s", "frames/s", "members", "stream, of "+short(float64(s.Streams.All)))
+	lines := []string{p.bold + title + p.end}
 	for _, stream := range s.Streams.Busiest {
-		lines = append(lines, fmt.Sprintf("%8s%8s  %s", short(stream.Pace), short(float64(stream.Members)), cut(status.Printable(stream.Name), width-18)))
+		lines = append(lines, fmt.Sprintf("%8s%8s  %s", short(stream.Pace), short(float64(stream.Members)),
+			cut(status.Printable(stream.Name), width-18)))
 	}
 	return lines
 }

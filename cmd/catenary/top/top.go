@@ -38,7 +38,8 @@ func Once(ctx context.Context, o Options) error {
 	err := newFeed(o.URL).follow(ctx, func(p []status.Point) { points = p }, func(s status.Status) {
 		if !shown {
 			shown = true
-			fmt.Fprintln(o.Out, strings.TrimRight(strings.Join(frame(s, append(points, s.Now), nil, width, height, look), "\n"), "\n "))
+			lines := frame(s, append(points, s.Now), nil, width, height, look)
+			fmt.Fprintln(o.Out, strings.TrimRight(strings.Join(lines, "\n"), "\n "))
 		}
 		cancel()
 	})
