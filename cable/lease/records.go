@@ -44,7 +44,9 @@ func (r *records) pending() int { return len(r.changed) + r.writing }
 // attempt notes that connections are about to be written.
 func (r *records) attempt(connections []string) {
 	for _, connection := range connections {
-		r.written[connection] = r.written[connection] // adds it as false, keeps true
+		if _, known := r.written[connection]; !known {
+			r.written[connection] = false
+		}
 	}
 }
 

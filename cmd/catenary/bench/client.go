@@ -84,11 +84,11 @@ func (c *client) send(command, more string) error {
 
 // listen passes every frame to receive until the socket closes. It uses a buffer only while it
 // reads a frame, so that idle clients have none.
-func (c *client) listen(buffers *sync.Pool, receive func(c *client, frame []byte)) error {
+func (c *client) listen(buffers *sync.Pool, receive func(c *client, frame []byte)) {
 	for {
 		_, reader, err := c.socket.NextReader()
 		if err != nil {
-			return err
+			return
 		}
 		buffer := buffers.Get().(*bytes.Buffer)
 		buffer.Reset()
@@ -98,7 +98,7 @@ func (c *client) listen(buffers *sync.Pool, receive func(c *client, frame []byte
 		}
 		buffers.Put(buffer)
 		if err != nil {
-			return err
+			return
 		}
 	}
 }

@@ -50,7 +50,11 @@ func (c *crowd) open(ctx context.Context, atOnce int) {
 			client := c.openOne(ctx, i, began)
 			<-slots
 			opening.Done()
-			if client != nil && client.listen(&c.buffers, c.receive) != nil && !c.closing.Load() {
+			if client == nil {
+				return
+			}
+			client.listen(&c.buffers, c.receive)
+			if !c.closing.Load() {
 				c.dropped.Add(1)
 			}
 		})

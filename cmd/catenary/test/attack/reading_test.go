@@ -23,7 +23,7 @@ func subscribersThatNeverRead(v *victim) {
 	const loud = `{"channel":"StreamChannel","s":"loud"}`
 	for range dose(5, 20) {
 		b := v.connectWithoutReading("127.0.4.1")
-		io.WriteString(b, string(stage.MaskedFrame(0x80|stage.OpText, []byte(stage.Command("subscribe", loud, nil)))))
+		b.Write(stage.MaskedFrame(0x80|stage.OpText, []byte(stage.Command("subscribe", loud, nil))))
 	}
 	subscribed := func() error {
 		if n := v.Scrape().Gauge("catenary_subscriptions"); n < float64(2+dose(5, 20)) {
@@ -74,7 +74,7 @@ func longBroadcast(v *victim) {
 func unreadAnswers(v *victim) {
 	b := v.connectWithoutReading("127.0.4.2")
 	echo := stage.MaskedFrame(0x80|stage.OpText, []byte(stage.Command("message", honestEcho, `{"action":"echo","x":"`+strings.Repeat("x", 50_000)+`"}`)))
-	io.WriteString(b, string(stage.MaskedFrame(0x80|stage.OpText, []byte(stage.Command("subscribe", honestEcho, nil)))))
+	b.Write(stage.MaskedFrame(0x80|stage.OpText, []byte(stage.Command("subscribe", honestEcho, nil))))
 	before := slowEnds(v.Scrape())
 	for range 400 {
 		b.SetWriteDeadline(time.Now().Add(stage.Patience))
