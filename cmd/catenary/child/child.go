@@ -116,14 +116,14 @@ func checkCommand(command []string, cfg *config.Config) error {
 func (c *Child) Run(ctx context.Context) error {
 	runtime.LockOSThread() // the kernel's parent of the command is this thread: see stopWithParent
 	defer runtime.UnlockOSThread()
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, forwardedSignals...) // first: until then such a signal would end catenary
+	defer signal.Stop(signals)
 	if err := c.command.Start(); err != nil {
 		return fmt.Errorf("starting Rails: %w", err)
 	}
 	exited := make(chan error, 1)
 	go func() { exited <- c.command.Wait() }()
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, forwardedSignals...)
-	defer signal.Stop(signals)
 	for {
 		select {
 		case err := <-exited:
