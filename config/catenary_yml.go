@@ -69,7 +69,7 @@ func misplaced(s *yml.Section, known []string) []error {
 	var mistakes []error
 	for _, top := range s.Top {
 		if slices.ContainsFunc(known, func(k string) bool { return k == top.Name || strings.HasPrefix(k, top.Name+".") }) {
-			mistakes = append(mistakes, fmt.Errorf("%s:%d: %s stands outside of an environment: indent it below shared: or production:",
+			mistakes = append(mistakes, fmt.Errorf("%s:%d: %s is outside of an environment: indent it below shared: or production:",
 				catenaryFile, top.Line, top.Name))
 		}
 	}
@@ -113,7 +113,7 @@ func gather(s *yml.Section, key string) error {
 			return err
 		}
 		if value.Kind != yaml.ScalarNode || yml.IsNull(value) {
-			return fmt.Errorf("%s: %s must be one text, such as gid://app/User/{sub}", s.Place(e), e.Key)
+			return fmt.Errorf("%s: %s must be one string, such as gid://app/User/{sub}", s.Place(e), e.Key)
 		}
 		if one.Line == 0 {
 			one.Line = e.Line

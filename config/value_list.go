@@ -19,7 +19,7 @@ func parseList(n *yaml.Node) ([]string, error) {
 	case n.Kind == yaml.SequenceNode:
 		for _, item := range n.Content {
 			if item.Kind != yaml.ScalarNode {
-				return nil, fmt.Errorf("must be a list of texts, without a %s in it", yml.Shape(item))
+				return nil, fmt.Errorf("must be a list of strings, without a %s in it", yml.Shape(item))
 			}
 			items = append(items, item.Value)
 		}
