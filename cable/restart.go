@@ -54,7 +54,7 @@ func (c *Connection) callFailed(err error) {
 		c.disconnectInTurn(railsRestarted)
 		return
 	}
-	c.log().Warn("connection given up", "error", err)
+	c.log().Warn("disconnecting a browser whose call failed", "error", err)
 	var failure *rpc.Error
 	if errors.Is(err, errStateLost) || errors.As(err, &failure) && failure.Kind == rpc.Lost {
 		c.disconnectInTurn("state_lost")
@@ -89,7 +89,8 @@ func (s *Server) processGone(process string) {
 		}
 	}
 	if lost > 0 {
-		s.log.Warn("Rails process ended with blocks of streams", "process", process, "connections", lost)
+		s.log.Warn("stream blocks were lost with a Rails process, their browsers reconnect",
+			"process", process, "connections", lost)
 	}
 }
 
@@ -114,7 +115,7 @@ func (s *Server) reconnectBrowsersOf(process string) {
 		return
 	}
 	every := s.drainInterval(len(browsers), s.restart.Over)
-	s.log.Info("Rails process ended, its browsers reconnect",
+	s.log.Info("Rails process is gone, its browsers reconnect",
 		"process", process, "connections", len(browsers), "every", every)
 	stagger(s.context, len(browsers), every, func(i int) {
 		browsers[i].disconnect(railsRestarted, serverRestart)

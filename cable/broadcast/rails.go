@@ -16,7 +16,7 @@ import (
 // maxWaiting bounds the bytes of broadcasts that wait for Run; further ones are dropped.
 const maxWaiting = 32 << 20
 
-var errNoProcess = errors.New("no link to a Rails process that could listen: broadcasts.adapter: rails needs one " +
+var errNoProcess = errors.New("no Rails process can listen for broadcasts: broadcasts.adapter: rails needs a link " +
 	"(backend.transport)")
 
 // RailsOptions configure a Rails source. Both functions may be nil.

@@ -29,6 +29,6 @@ func (l *Lease) disable(err error) {
 	defer l.mu.Unlock()
 	l.records = newRecords()
 	l.wakeWaiters()
-	l.log.Warn("Redis does not allow this node a lease, so if it is killed its callbacks do not run: "+
+	l.log.Warn("Redis does not allow this node a lease, so if it is killed its disconnect callbacks do not run: "+
 		"allow its user the commands and keys of docs/nodes.md, or set nodes.lease: 0", "error", err)
 }

@@ -95,7 +95,7 @@ func (l *Lease) renewalFailed(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.down && !isDenied(err) {
-		l.log.Warn("failed to renew this node's lease: if it is killed now, its callbacks do not run",
+		l.log.Warn("failed to renew this node's lease: if it is killed now, its disconnect callbacks do not run",
 			"error", err)
 	}
 	l.down = true
@@ -127,7 +127,7 @@ func (l *Lease) lost() {
 	closed := l.records.reset()
 	old := l.name
 	l.mu.Unlock()
-	l.log.Warn("another node ran this node's callbacks because its lease expired: browsers reconnect",
+	l.log.Warn("another node ran this node's disconnect callbacks because its lease expired: browsers reconnect",
 		"lease", l.ttl, "connections", len(closed))
 	l.connections.Taken(closed)
 	l.forgetTakeover(old)

@@ -85,7 +85,7 @@ func (l *Lease) claim(ctx context.Context, name string) {
 		l.redis.SRem(claiming, l.keys.nodes(), name) // if it fails, the next round does it
 		return
 	}
-	l.log.Warn("took over a node that stopped renewing its lease: running its connections' callbacks",
+	l.log.Warn("took over a node that stopped renewing its lease: running its disconnect callbacks",
 		"node", name, "connections", records)
 	l.nodesTakenOver.Add(1)
 	l.mu.Lock()
@@ -122,7 +122,7 @@ func (l *Lease) takeOver(ctx context.Context, name string) {
 			continue
 		}
 		if !failing && ctx.Err() == nil {
-			l.log.Warn("failed to run callbacks of a node taken over, retrying", "node", name, "error", err)
+			l.log.Warn("failed to run disconnect callbacks of a node taken over, retrying", "node", name, "error", err)
 		}
 		failing = true
 		pause(ctx, retryAfter)
@@ -173,7 +173,7 @@ func (l *Lease) openRecords(s sealer, name string, batch map[string]string) (rec
 	for connection, sealed := range batch {
 		text, err := s.open(connection, []byte(sealed))
 		if err != nil {
-			l.log.Error("failed to read the record of a connection taken over: its callbacks do not run",
+			l.log.Error("failed to read the record of a connection taken over: its disconnect callbacks do not run",
 				"node", name, "connection", connection, "error", err)
 			continue
 		}
