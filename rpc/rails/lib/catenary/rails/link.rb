@@ -37,7 +37,8 @@ module Catenary
       def write(message)
         text = JSON.generate(message)
         return @framing.write(text) if text.bytesize <= Framing::LIMIT
-        ::Rails.logger&.error "[catenary] did not send #{message.keys.first}: it has #{text.bytesize} bytes, more than #{Framing::LIMIT}"
+        ::Rails.logger&.error "[catenary] did not send a #{message.keys.first} message: " \
+          "it has #{text.bytesize} bytes, more than #{Framing::LIMIT}"
         false
       end
 

@@ -123,7 +123,7 @@ module Catenary
         def safely
           yield
         rescue StandardError => error
-          ::Rails.logger&.error "[catenary] #{error.message} (#{error.class})"
+          ::Rails.logger&.error "[catenary] an error while the process stops: #{error.message} (#{error.class})"
         end
 
         # Whether this is the process that has registered the hook, and not a forked child.

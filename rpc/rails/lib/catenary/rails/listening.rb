@@ -143,7 +143,7 @@ module Catenary
         end
 
         def report(error)
-          ::Rails.logger&.error "[catenary] broadcasts: #{describe(error)}"
+          ::Rails.logger&.error "[catenary] broadcasts may be missed: #{describe(error)}"
           @link.write({ missed: describe(error) })
         end
 

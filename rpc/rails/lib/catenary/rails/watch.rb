@@ -37,7 +37,8 @@ module Catenary
             quiet = tick ? 0 : quiet + 1
             quiet < IDLE_AFTER ? sleep(TICK) : rest
           rescue StandardError => error
-            ::Rails.logger&.error "[catenary] #{error.message} (#{error.class})\n#{error.backtrace&.first(5)&.join("\n")}"
+            ::Rails.logger&.error "[catenary] the watch thread failed: #{error.message} (#{error.class})\n" \
+              "#{error.backtrace&.first(5)&.join("\n")}"
           end
         end
 

@@ -10,7 +10,7 @@ module Catenary
         def run
           block.call
         rescue Exception => error
-          ::Rails.logger&.error "[catenary] #{error.message} (#{error.class})"
+          ::Rails.logger&.error "[catenary] work posted to the worker pool failed: #{error.message} (#{error.class})"
         end
 
         def link
