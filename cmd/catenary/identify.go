@@ -36,8 +36,8 @@ func identifying(items []string, to *admission.Admission, log *slog.Logger) func
 		origins, unread := admission.ParseRailsOrigins(s.AllowedRequestOrigins)
 		if len(unread) > 0 {
 			once.Do(func() {
-				log.Warn("regular expressions in the app's allowed_request_origins would match differently in Go, "+
-					"and allow no origin where jwt.identify applies: write strings", "items", unread)
+				log.Warn("catenary cannot evaluate some of the app's allowed_request_origins, "+
+					"which allow no origin where jwt.identify applies: write strings", "items", unread)
 			})
 		}
 		to.SetRules(&admission.Rules{
