@@ -60,10 +60,10 @@ func (a *assembly) serveAbout(w http.ResponseWriter, _ *http.Request) {
 func (a *assembly) warnings() (all []string) {
 	about := a.about(a.current.Load())
 	if missing := about.Trouble.Broadcasts; missing != "" && a.ready.check() == nil {
-		all = append(all, hearNothing+missing)
+		all = append(all, receiveNothing+missing)
 	}
 	if about.Trouble.Doubt != "" {
-		all = append(all, "Browsers may hear nothing: "+about.Trouble.Doubt)
+		all = append(all, "Browsers may receive nothing: "+about.Trouble.Doubt)
 	}
 	if about.PostReason != "" {
 		all = append(all, "Calls go by POST: "+about.PostReason+

@@ -139,7 +139,7 @@ func (p *broadcastProbe) probe(ctx context.Context, process *rpc.Process) error 
 	var failed *rpc.PublishError
 	switch {
 	case errors.As(err, &failed):
-		return fmt.Errorf("%s%w", hearNothing, err)
+		return fmt.Errorf("%s%w", receiveNothing, err)
 	case err != nil:
 		return errUnanswered
 	}
@@ -156,7 +156,7 @@ func (p *broadcastProbe) probe(ctx context.Context, process *rpc.Process) error 
 	if p.source.Ready() != nil {
 		return errUnanswered // the source's own error says more
 	}
-	return fmt.Errorf("%swhat Rails broadcasts does not arrive: %s", hearNothing, p.explain())
+	return fmt.Errorf("%swhat Rails broadcasts does not arrive: %s", receiveNothing, p.explain())
 }
 
 // next returns a new message for a process, and a channel that is closed when it arrives.

@@ -36,16 +36,16 @@ func (r *readiness) check() error {
 	return errors.Join(r.rails.ready(), r.missingBroadcasts())
 }
 
-// hearNothing begins every error that keeps broadcasts from browsers.
-const hearNothing = "browsers hear nothing: "
+// receiveNothing begins every error that keeps broadcasts from browsers.
+const receiveNothing = "browsers receive nothing: "
 
 // missingBroadcasts is the error of broadcasts, in terms of the browsers that are connected.
 func (r *readiness) missingBroadcasts() error {
 	err := r.broadcasts()
-	if err == nil || r.source.Load() == nil || strings.HasPrefix(err.Error(), hearNothing) {
+	if err == nil || r.source.Load() == nil || strings.HasPrefix(err.Error(), receiveNothing) {
 		return err
 	}
-	return fmt.Errorf("%s%w", hearNothing, err)
+	return fmt.Errorf("%s%w", receiveNothing, err)
 }
 
 // broadcasts returns nil if they arrive.

@@ -230,7 +230,7 @@ func fits(cfg *config.Config, backend *rpc.Client) func(*rpc.Settings) error {
 			return nil
 		}
 		if f := misdirected(cfg, s); f.Verdict == doctor.Bad {
-			return errors.New(hearNothing + f.Text)
+			return errors.New(receiveNothing + f.Text)
 		}
 		return nil
 	}

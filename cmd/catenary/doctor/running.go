@@ -114,7 +114,7 @@ func (r *Running) Findings() (all []Finding) {
 	}
 	switch {
 	case r.Trouble.Broadcasts != "":
-		add("broadcasts", Bad, "browsers hear nothing: %s", strings.TrimPrefix(r.Trouble.Broadcasts, "browsers hear nothing: "))
+		add("broadcasts", Bad, "browsers receive nothing: %s", strings.TrimPrefix(r.Trouble.Broadcasts, "browsers receive nothing: "))
 	case r.Trouble.Doubt != "":
 		add("broadcasts", Doubt, "%s", r.Trouble.Doubt)
 	case !r.PassesAll:

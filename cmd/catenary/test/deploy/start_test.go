@@ -91,7 +91,7 @@ func TestStart_IsNotReadyIfBroadcastsWouldNotArrive(t *testing.T) {
 	for name, wrong := range map[string]struct{ flags, words []string }{
 		"prefix":        {[]string{"--broadcasts-channel-prefix", "other"}, []string{"Rails publishes with no channel_prefix", `the channel_prefix "other"`, "from --broadcasts-channel-prefix", "leave it to config/cable.yml"}},
 		"another Redis": {[]string{"--broadcasts-redis-url", other.URL()}, []string{"Rails publishes at " + w.Redis.URL(), "catenary listens at " + other.URL(), "from --broadcasts-redis-url", "one Redis"}},
-		"over POST":     {[]string{"--broadcasts-channel-prefix", "other", "--backend-transport", "post"}, []string{"browsers hear nothing: Rails publishes with no channel_prefix", `the channel_prefix "other"`}},
+		"over POST":     {[]string{"--broadcasts-channel-prefix", "other", "--backend-transport", "post"}, []string{"browsers receive nothing: Rails publishes with no channel_prefix", `the channel_prefix "other"`}},
 		"path":          {[]string{"--paths", "/ws"}, []string{"Rails has Action Cable at /cable", "paths (from --paths) is /ws"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -116,5 +116,5 @@ func TestStart_IsNotReadyIfRailsCannotBroadcast(t *testing.T) {
 	}
 	t.Cleanup(redis.Close)
 	c := stage.Launch(t, stage.WithSecret, "--backend-url", app.URL(), "--broadcasts-redis-url", redis.URL())
-	c.ExpectNotReady(t, "not ready", "browsers hear nothing: Rails cannot broadcast", "redis is not part of the bundle")
+	c.ExpectNotReady(t, "not ready", "browsers receive nothing: Rails cannot broadcast", "redis is not part of the bundle")
 }
