@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
-	"path/filepath"
 	"sync"
 	"syscall"
 
@@ -42,9 +41,10 @@ func claim(port int) bool {
 	return unix.FcntlFlock(claims().Fd(), unix.F_SETLK, &lock) == nil
 }
 
-// claims is a lock file in which each byte stands for a port.
+// claims is a lock file in which each byte stands for a port. Ports are the machine's, whatever
+// TMPDIR is, so it is not in sharedFolder.
 var claims = sync.OnceValue(func() *os.File {
-	file, err := os.OpenFile(filepath.Join(sharedFolder(), "ports"), os.O_CREATE|os.O_RDWR, 0o600)
+	file, err := os.OpenFile(fmt.Sprintf("/tmp/catenary-tests-ports-%d", os.Getuid()), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		panic(err)
 	}
