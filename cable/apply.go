@@ -8,7 +8,7 @@ import (
 	"github.com/catenary-cable/catenary/rpc"
 )
 
-// applyResult does what Rails has answered to a call, in Rails' order.
+// applyResult applies the result of a call.
 func (c *Connection) applyResult(result *rpc.Result, q queuedCall) {
 	c.warn(result.Warnings)
 	c.mu.Lock()
@@ -25,8 +25,8 @@ func (c *Connection) applyResult(result *rpc.Result, q queuedCall) {
 		c.applyOutcome(identifier, outcome)
 	}
 	c.startHeartbeat(result.Beat)
-	if q.tick != nil {
-		q.tick.inFlight = false
+	if q.timer != nil {
+		q.timer.inFlight = false
 	}
 	for _, change := range q.changes {
 		s := change.subscription
@@ -51,8 +51,8 @@ func (c *Connection) applyResult(result *rpc.Result, q queuedCall) {
 	}
 }
 
-// applyEffects does what a connection's channels did outside the result of a call,
-// while the call runs or later. Before the 101, effects wait.
+// applyEffects applies effects that do not come with a result: those of a call that
+// still runs, and those of threads and jobs after it. Before the 101 they are kept.
 func (c *Connection) applyEffects(ops []rpc.Op) {
 	c.mu.Lock()
 	if !c.started {
@@ -81,8 +81,8 @@ func (c *Connection) keepEarlyOps(ops []rpc.Op) {
 	}
 }
 
-// applyOps does what channels did, in order. It reports whether Rails has closed
-// the connection. c.mu is held.
+// applyOps applies effects in their order. It reports whether Rails has closed the
+// connection. c.mu is held.
 func (c *Connection) applyOps(ops []rpc.Op) (closed bool) {
 	for _, op := range ops {
 		if c.closed {
@@ -124,8 +124,8 @@ func (c *Connection) applyOps(ops []rpc.Op) (closed bool) {
 	return false
 }
 
-// listenForDisconnects joins an internal stream. Rails names the stream again if
-// the connection was opened by its token. c.mu is held.
+// listenForDisconnects joins the connection's internal stream, unless it has: if a
+// token opened the connection, Rails names the stream again. c.mu is held.
 func (c *Connection) listenForDisconnects(stream string) {
 	for _, m := range c.internalStreams {
 		if m.Stream() == stream {
@@ -135,14 +135,15 @@ func (c *Connection) listenForDisconnects(stream string) {
 	c.internalStreams = append(c.internalStreams, c.server.hub.Listen(stream, c.remoteDisconnect))
 }
 
-// applyOutcome notes a subscription's state after a call. A nil outcome means that
-// Rails has no such subscription. c.mu is held.
+// applyOutcome notes what a call has left of a subscription; nil: Rails has no such
+// subscription. c.mu is held.
 func (c *Connection) applyOutcome(identifier string, outcome *rpc.ChannelOutcome) {
 	if outcome != nil {
 		s := c.liveSubscription(identifier)
 		s.unknownUntil = time.Time{}
 		if outcome.State != "" {
-			s.state, c.recordChanged = outcome.State, true
+			s.state = outcome.State
+			c.recordChanged = true
 		}
 		switch {
 		case c.closed:
@@ -159,7 +160,9 @@ func (c *Connection) applyOutcome(identifier string, outcome *rpc.ChannelOutcome
 		return
 	}
 	s.setLive(false)
-	s.rejected, s.overLimit, s.state = false, false, ""
+	s.rejected = false
+	s.overLimit = false
+	s.state = ""
 	s.leaveAll()
 	if s.queuedCommands == 0 { // otherwise a command in flight decides
 		s.wanted = false
@@ -173,7 +176,7 @@ func (c *Connection) liveSubscription(identifier string) *subscription {
 	s := c.subscriptions.find(identifier)
 	if s == nil {
 		admitted := c.admitSubscription(len(identifier))
-		s = c.subscription(identifier)
+		s = c.findOrAddSubscription(identifier)
 		s.overLimit = !admitted
 	}
 	s.setLive(true)
@@ -190,14 +193,4 @@ func (c *Connection) rejectOverLimit(s *subscription) {
 		call:    rpc.Call{Do: rpc.Frames, Frames: []string{protocol.UnsubscribeCommand(s.identifier)}},
 		changes: []subscriptionChange{{s, protocol.Unsubscribe}},
 	})
-}
-
-// subscription finds the subscription under an identifier, or adds one.
-func (c *Connection) subscription(identifier string) *subscription {
-	s := c.subscriptions.find(identifier)
-	if s == nil {
-		s = &subscription{connection: c, identifier: identifier}
-		c.subscriptions.add(s)
-	}
-	return s
 }

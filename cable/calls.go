@@ -1,7 +1,6 @@
 package cable
 
 import (
-	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -11,11 +10,11 @@ import (
 )
 
 // queuedCall is a call that waits for its turn. A connection makes one call at a
-// time, in order. Commands that arrive meanwhile share the next call.
+// time, in order. Commands that arrive during a call share the next one.
 type queuedCall struct {
 	call    rpc.Call
 	changes []subscriptionChange
-	tick    *timer // of a tick or heartbeat
+	timer   *timer // that causes the call; nil: none does
 }
 
 // subscriptionChange is a subscribe or unsubscribe in a call. The subscription
@@ -54,8 +53,8 @@ func (c *Connection) dropQueuedDeliveries() {
 }
 
 // waitForSpace blocks the browser's reader while too many of its commands, or too
-// many bytes of them, are queued. A greedy client is throttled; nothing is dropped.
-// c.mu is held, and released while it waits.
+// many bytes of them, are queued: a browser that sends too much is throttled, and
+// nothing is dropped. c.mu is held, and released during the wait.
 func (c *Connection) waitForSpace() {
 	for c.queueFull() && !c.closed {
 		c.server.commandsThrottled.Add("pending_commands")
@@ -74,24 +73,26 @@ func (c *Connection) queueFull() bool {
 
 // spaceSignal wakes the one reader that waits for space in a queue. The queue's
 // lock guards it. It is smaller than a sync.Cond.
-type spaceSignal struct{ made chan struct{} }
+type spaceSignal struct {
+	freed chan struct{} // closed by signal; nil: nothing waits
+}
 
 // wait releases the lock until signal is called. The caller checks again.
 func (s *spaceSignal) wait(lock *sync.Mutex) {
-	if s.made == nil {
-		s.made = make(chan struct{})
+	if s.freed == nil {
+		s.freed = make(chan struct{})
 	}
-	made := s.made
+	freed := s.freed
 	lock.Unlock()
-	<-made
+	<-freed
 	lock.Lock()
 }
 
 // signal wakes the reader.
 func (s *spaceSignal) signal() {
-	if s.made != nil {
-		close(s.made)
-		s.made = nil
+	if s.freed != nil {
+		close(s.freed)
+		s.freed = nil
 	}
 }
 
@@ -122,7 +123,8 @@ func (c *Connection) callNext() {
 // makeCall makes the first queued call. c.mu is held.
 func (c *Connection) makeCall() {
 	if c.takenOver.Load() || len(c.calls) == 0 {
-		c.calls, c.callInFlight = nil, false
+		c.calls = nil
+		c.callInFlight = false
 		c.callNext()
 		return
 	}
@@ -132,18 +134,19 @@ func (c *Connection) makeCall() {
 	c.payloadBytes -= len(q.call.Payload)
 	c.inFlightBytes = q.commandBytes() + len(q.call.Payload)
 	c.space.signal()
-	q.call.Connection, q.call.Version, q.call.Home = c.id, c.version, c.process
-	q.call.Fill, q.call.Until = c.fill, time.Now().Add(c.server.limits.CallWait)
+	q.call.Connection = c.id
+	q.call.Version = c.version
+	q.call.Home = c.process
+	q.call.Fill = c.fill
+	q.call.Until = time.Now().Add(c.server.limits.CallWait)
 	_, err := c.server.backend.Do(q.call, func(a rpc.Answer) { c.answered(q, a) })
 	if err != nil {
 		go c.answered(q, rpc.Answer{Err: err})
 	}
 }
 
-var errUnreachable = errors.New("Rails could not be reached in time")
-
-// answered applies the answer to a call, or gives up the connection, and makes the
-// next call.
+// answered applies the answer to a call, or disconnects if the call has failed, and
+// makes the next call.
 func (c *Connection) answered(q queuedCall, a rpc.Answer) {
 	err := a.Err
 	if err == nil && a.Result.Error != nil {
@@ -159,7 +162,8 @@ func (c *Connection) answered(q queuedCall, a rpc.Answer) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.callInFlight, c.inFlightBytes = false, 0
+	c.callInFlight = false
+	c.inFlightBytes = 0
 	c.callNext()
 }
 
@@ -174,7 +178,8 @@ func (c *Connection) waitingBytes() int {
 	return c.commandBytes + c.payloadBytes + c.inFlightBytes
 }
 
-// fill adds to a call all that the process needs to rebuild the connection.
+// fill adds to a call all that the process that gets it needs to rebuild the
+// connection.
 func (c *Connection) fill(call *rpc.Call, at *rpc.Process) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -184,8 +189,12 @@ func (c *Connection) fill(call *rpc.Call, at *rpc.Process) error {
 	if c.stale && call.Do != rpc.Close {
 		return errStateLost
 	}
-	call.Request, call.Protocol, call.State, call.Tags = c.request, c.protocol, c.state, c.tags
-	call.Identities, call.Channels = c.identities, nil
+	call.Request = c.request
+	call.Protocol = c.protocol
+	call.State = c.state
+	call.Tags = c.tags
+	call.Identities = c.identities
+	call.Channels = nil
 	for _, s := range c.subscriptions.all() {
 		if !s.live || s.verified {
 			continue

@@ -17,10 +17,10 @@ type closer struct {
 	lost   *stats.ThrottledCounter // close calls that failed, by reason
 
 	mu        sync.Mutex
-	uncertain []*Connection // may have been taken over by another node
+	uncertain []*Connection // another node may have taken them over
 }
 
-// add takes a closed connection after its last other call. c.mu is held.
+// add makes the close call of a connection that has no other call left. c.mu is held.
 func (cl *closer) add(c *Connection) {
 	if c.isUnknownToRails() {
 		go cl.server.remove(c)
@@ -38,8 +38,8 @@ func (cl *closer) add(c *Connection) {
 	}
 }
 
-// callWhenCertain waits until this node knows whether it still holds its lease, no
-// longer than it would wait for Rails, and then makes the calls.
+// callWhenCertain makes the calls as soon as this node knows whether it still holds
+// its lease, but waits no longer than it would for Rails.
 func (cl *closer) callWhenCertain() {
 	cl.server.lease.WaitValid(cl.server.serving, cl.server.limits.CallWait)
 	cl.mu.Lock()

@@ -18,7 +18,7 @@ import (
 )
 
 // Connection is one browser's WebSocket. Server.ServeHTTP opens it, Receive takes
-// the browser's commands to Rails, applyResult and applyEffects do what Rails
+// the browser's commands to Rails, applyResult and applyEffects apply what Rails
 // answers, and disconnect closes it. It has no goroutine of its own.
 type Connection struct {
 	// static after the handshake
@@ -57,7 +57,7 @@ type Connection struct {
 	payloadBytes  int         // of broadcasts in calls
 	inFlightBytes int         // of the call in flight
 	callInFlight  bool        // stays true from the close call on
-	space         spaceSignal // in calls, for the reader of the socket
+	space         spaceSignal // in calls, for which the socket's reader may wait
 
 	// what catenary keeps of Rails' objects
 	process       *rpc.Process // holds the objects; nil: none does, or calls go by POST
@@ -76,8 +76,7 @@ type Connection struct {
 	earlyOpsBytes int
 }
 
-// serverRestart has the browser reconnect, as Rails' own disconnect does when it
-// restarts.
+// serverRestart has the browser reconnect, as Rails does when it restarts.
 var serverRestart = &protocol.Disconnect{Reason: protocol.ServerRestart, Reconnect: true}
 
 // start begins the life of an accepted connection: it applies the result of the
@@ -133,34 +132,54 @@ func (c *Connection) Receive(text []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.waitForSpace()
-	if c.closed || c.passThrough(command, text) || c.verify(command) {
+	if c.closed {
+		return
+	}
+	handled := c.passThrough(command, text) || c.answerTurbo(command)
+	if handled {
 		return
 	}
 	q := queuedCall{call: rpc.Call{Do: rpc.Frames, Frames: []string{string(text)}}}
 	if command.Kind == protocol.Subscribe || command.Kind == protocol.Unsubscribe {
-		s := c.subscriptions.find(command.Identifier)
-		if command.Kind == protocol.Subscribe {
-			if s == nil && !c.admitSubscription(len(command.Identifier)) || s != nil && s.overLimit {
-				c.socket.SendText(string(protocol.Reject(command.Identifier)))
-				return
-			}
-			s = c.subscription(command.Identifier)
+		changes, needsCall := c.noteChange(command)
+		if !needsCall {
+			return
 		}
-		if s != nil {
-			if !s.needsCall(command.Kind, time.Now()) {
-				c.server.count.repeated.Add(1)
-				return
-			}
-			s.wanted = command.Kind == protocol.Subscribe
-			s.queuedCommands++
-			q.changes = []subscriptionChange{{s, command.Kind}}
-		}
+		q.changes = changes
 	}
 	c.enqueue(q)
 }
 
-// admitSubscription reports whether the limits allow one more subscription with
-// that many bytes of identifier. It counts a rejection. c.mu is held.
+// noteChange notes a subscribe or unsubscribe on its subscription, if there is one,
+// and reports whether Rails must see it. It rejects a subscribe over a limit. c.mu is
+// held.
+func (c *Connection) noteChange(command protocol.Command) (changes []subscriptionChange, needsCall bool) {
+	s := c.subscriptions.find(command.Identifier)
+	if command.Kind == protocol.Subscribe {
+		overLimit := s != nil && s.overLimit
+		if s == nil {
+			overLimit = !c.admitSubscription(len(command.Identifier))
+		}
+		if overLimit {
+			c.socket.SendText(string(protocol.Reject(command.Identifier)))
+			return nil, false
+		}
+		s = c.findOrAddSubscription(command.Identifier)
+	}
+	if s == nil { // unsubscribe without a subscription: Rails logs it
+		return nil, true
+	}
+	if !s.needsCall(command.Kind, time.Now()) {
+		c.server.count.repeated.Add(1)
+		return nil, false
+	}
+	s.wanted = command.Kind == protocol.Subscribe
+	s.queuedCommands++
+	return []subscriptionChange{{s, command.Kind}}, true
+}
+
+// admitSubscription reports whether the limits allow one more subscription, whose
+// identifier has so many bytes, and counts a rejection. c.mu is held.
 func (c *Connection) admitSubscription(bytes int) bool {
 	if c.exceededLimit(bytes) != "" {
 		c.subscriptions.purge(time.Now())
@@ -206,22 +225,24 @@ func (c *Connection) deliverToBlock(s *subscription, stream, payload string) {
 
 // remoteDisconnect handles a message on the connection's internal stream.
 func (c *Connection) remoteDisconnect(payload []byte) {
-	if d, ok := protocol.ParseRemote(payload); ok {
-		c.server.countDisconnected(requestOf(payload), 1)
-		go c.disconnect("remote_disconnect", &d)
+	d, ok := protocol.ParseRemote(payload)
+	if !ok {
+		return
 	}
+	c.server.countDisconnected(requestOf(payload), 1)
+	go c.disconnect("remote_disconnect", &d)
 }
 
 // Slow closes the connection of a browser that does not keep up. The browser may
 // reconnect.
 func (c *Connection) Slow() { c.disconnect("slow", serverRestart) }
 
-// End closes the connection of a browser that is gone, or that gets no disconnect
-// frame.
-func (c *Connection) End(reason string, with *socket.Ending) {
+// End closes the connection without a disconnect frame: the browser is gone, or the
+// frame would not reach it.
+func (c *Connection) End(reason string, how *socket.Ending) {
 	c.mu.Lock()
 	if !c.closed {
-		c.browserEnding = with
+		c.browserEnding = how
 	}
 	c.mu.Unlock()
 	c.disconnect(reason, nil)
@@ -278,7 +299,7 @@ func (c *Connection) disconnect(reason string, d *protocol.Disconnect) {
 	if c.takenOver.Load() {
 		c.calls = nil
 	}
-	c.callNext() // makes the close call, if no other is in flight
+	c.callNext() // makes the close call, unless another call is queued or in flight
 }
 
 // sendsFrame reports whether the browser gets a disconnect frame. Clients from

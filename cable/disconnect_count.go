@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// A request to disconnect may name itself. Then every node that closes connections
-// because of it publishes how many, on a stream with the request's name.
+// A request to disconnect may have a name. Then every node that closes connections for
+// it publishes how many, on a stream with the request's name.
 
 // DisconnectCount is what a node publishes.
 type DisconnectCount struct {
@@ -24,8 +24,8 @@ func DisconnectCountStream(request string) string { return "_catenary/met/" + re
 var requestName = regexp.MustCompile(`^[A-Z2-7]{16,40}$`)
 
 const (
-	countPause  = 20 * time.Millisecond // during which connections are counted together
-	maxRequests = 1000                  // counted at the same time; others get no count
+	countPause  = 20 * time.Millisecond // before a count is published, to add up connections
+	maxRequests = 1000                  // counted at the same time; further ones get no count
 )
 
 // disconnectCounts are the counts that are not yet published.
@@ -34,7 +34,8 @@ type disconnectCounts struct {
 	counts map[string]int // by request
 }
 
-// countDisconnected adds connections to the count of a request, and publishes it soon.
+// countDisconnected adds connections to the count of a request, which is published
+// after countPause.
 func (s *Server) countDisconnected(request string, connections int) {
 	if s.publish == nil || !requestName.MatchString(request) {
 		return

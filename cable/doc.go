@@ -1,9 +1,9 @@
 // Package cable is the server between browsers' sockets and Rails. It opens
 // connections, carries their commands to Rails and joins them to their streams.
 //
-// In come handshakes (Server.ServeHTTP), browsers' messages (Connection.Receive)
-// and Rails' answers (Connection.applyResult). Out go calls to Rails, frames to
-// sockets, and members to the hub. To follow a connection through its life, read
+// It receives handshakes (Server.ServeHTTP), browsers' messages (Connection.Receive)
+// and Rails' answers (Connection.answered, applyEffects). It makes calls to Rails,
+// sends frames to sockets and adds members to the hub's streams. To follow a connection through its life, read
 // opening.go, connection.go, calls.go, apply.go and closer.go, in this order.
 //
 // Package admission decides which handshakes to accept, package socket moves

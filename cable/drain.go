@@ -11,14 +11,14 @@ import (
 // or later. It returns when Rails has run all disconnect callbacks, or when ctx ends,
 // with ctx's error and the number of connections whose callbacks have not run.
 //
-// It disconnects browsers one by one, so that Rails can open them again: at the pace
-// at which Rails has lately opened connections, or faster if that takes longer than
-// over. A browser notices nothing until its turn.
+// It disconnects browsers one by one, at the pace at which Rails has lately opened
+// connections, so that Rails can open them again; but faster if that would take longer
+// than over. A browser notices nothing until its turn.
 func (s *Server) Drain(ctx context.Context, over time.Duration) (left int, err error) {
 	open := s.stopAdmitting()
 	disconnecting, stop := context.WithCancel(ctx)
 	defer stop()
-	defer context.AfterFunc(s.context, stop)() // after that, no socket is read
+	defer context.AfterFunc(s.context, stop)() // Run has returned, so no socket is read any more
 	stagger(disconnecting, len(open), s.drainInterval(len(open), over), func(i int) {
 		open[i].disconnect("server_restart", serverRestart)
 	})
@@ -45,8 +45,8 @@ func (s *Server) stopAdmitting() []*Connection {
 }
 
 // drainInterval is the time from one disconnect to the next: what Rails takes to
-// open a connection, as if it opened only one at a time. Its other capacity is left
-// for subscribes and the web.
+// open a connection, as if it opened only one at a time. That leaves the rest of its
+// capacity to subscribes and the web.
 func (s *Server) drainInterval(browsers int, over time.Duration) time.Duration {
 	every := s.backend.OpenLatency()
 	if every == 0 { // Rails has opened none: all are passed through
@@ -55,7 +55,7 @@ func (s *Server) drainInterval(browsers int, over time.Duration) time.Duration {
 	return min(every, over/time.Duration(max(browsers, 1)))
 }
 
-// stagger calls do n times, one every so often. When ctx ends it makes the remaining
+// stagger calls do n times, once per interval. When ctx ends it makes the remaining
 // calls at once.
 func stagger(ctx context.Context, n int, every time.Duration, do func(int)) {
 	begin := time.Now()

@@ -12,10 +12,10 @@ import (
 )
 
 // If a node dies, other nodes make its close calls from the records that it left in
-// Redis. If it did not die after all, it closes its connections. See package lease.
+// Redis. If it turns out to be alive, it closes its connections. See package lease.
 
-// reportChange has the lease write the connection's record again, if what another
-// node would need has changed. c.mu is held.
+// reportChange has the lease write the connection's record again, if it has changed.
+// c.mu is held.
 func (c *Connection) reportChange() {
 	if c.recordChanged {
 		c.recordChanged = false
@@ -23,9 +23,9 @@ func (c *Connection) reportChange() {
 	}
 }
 
-// Record appends the full close call, on the line after the id of the process that
-// holds the objects. It returns nil if there is nothing to close in Rails.
-func (s *Server) Record(to []byte, id string) []byte {
+// Record appends the id of the process that holds the objects, a newline and the full
+// close call. It returns nil if there is nothing to close in Rails.
+func (s *Server) Record(dst []byte, id string) []byte {
 	s.mu.Lock()
 	c := s.connections[id]
 	s.mu.Unlock()
@@ -39,11 +39,11 @@ func (s *Server) Record(to []byte, id string) []byte {
 		return nil
 	}
 	if process != nil {
-		to = append(to, process.ID...)
+		dst = append(dst, process.ID...)
 	}
-	call := rpc.Call{Connection: c.id, Do: rpc.Close} // without a version: no node has a later one
+	call := rpc.Call{Connection: c.id, Do: rpc.Close} // without a version: it applies to any
 	c.fill(&call, process)
-	return call.AppendTo(append(to, '\n'))
+	return call.AppendTo(append(dst, '\n'))
 }
 
 // Close has Rails run the disconnect callbacks of another node's connections. It
@@ -57,7 +57,7 @@ func (s *Server) Close(ctx context.Context, records []lease.Record) (done []stri
 			Connection: record.Connection, Do: rpc.Close, Encoded: text, Home: s.backend.Process(string(process)),
 		}
 		if s.restart.Reconnect && call.Home == nil && len(process) > 0 {
-			// The process died with the node: as without catenary, no callbacks run.
+			// The process is gone as well: as without catenary, no callbacks run.
 			mu.Lock()
 			done = append(done, record.Connection)
 			mu.Unlock()
@@ -83,8 +83,8 @@ func (s *Server) Close(ctx context.Context, records []lease.Record) (done []stri
 	return done, err
 }
 
-// Taken closes all connections: another node has taken this one over. It has run the
-// disconnect callbacks of those with the given ids.
+// Taken closes all connections, because another node has taken this node over. For the
+// connections with the given ids that node has run the disconnect callbacks.
 func (s *Server) Taken(ids []string) {
 	s.mu.Lock()
 	all := make([]*Connection, 0, len(s.connections))

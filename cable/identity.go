@@ -17,10 +17,10 @@ import (
 // handshake.
 func (s *Server) identify(c *Connection, w http.ResponseWriter, r *http.Request) bool {
 	claims, err := s.admission.VerifyToken(r)
-	var refusal token.Rejection
+	var rejection token.Rejection
 	switch {
-	case errors.As(err, &refusal):
-		s.admission.Rejected.Add(string(refusal))
+	case errors.As(err, &rejection):
+		s.admission.Rejected.Add(string(rejection))
 		s.rejectUnauthorized(c, w, r)
 		return false
 	case err != nil:
@@ -34,8 +34,8 @@ func (s *Server) identify(c *Connection, w http.ResponseWriter, r *http.Request)
 }
 
 // rejectUnauthorized does what Rails' reject_unauthorized_connection does, without
-// Rails: after the 101 it sends a disconnect frame. Clients retry forever after any
-// other rejection. The connection keeps its place until the browser must have closed.
+// Rails: it sends a disconnect frame after the 101. After any other rejection, clients
+// retry forever. The handshake counts against the limits until CloseWait is over.
 func (s *Server) rejectUnauthorized(c *Connection, w http.ResponseWriter, r *http.Request) {
 	err := c.upgrade(w, r)
 	if err != nil {
@@ -52,12 +52,12 @@ func (s *Server) rejectUnauthorized(c *Connection, w http.ResponseWriter, r *htt
 	c.socket.Start()
 }
 
-// A connection that its token identifies is opened without Rails, and the app's
-// connect does not run. Rails sees the connection with its first command. If there
-// was none, no disconnect callbacks run either.
-
-// identifyByToken identifies a connection by its token, if its origin is allowed by
-// Rails' own rules. If it returns false, it has answered the handshake.
+// identifyByToken takes the connection's identity from its token, if Rails' own rules
+// allow the origin. If it returns false, it has answered the handshake.
+//
+// Such a connection is opened without Rails, and the app's connect does not run. Rails
+// learns of the connection with its first command. Without a command, no disconnect
+// callbacks run either.
 func (s *Server) identifyByToken(c *Connection, w http.ResponseWriter, r *http.Request) bool {
 	rules := s.admission.Rules()
 	switch {
@@ -78,7 +78,7 @@ func (s *Server) identifyByToken(c *Connection, w http.ResponseWriter, r *http.R
 	return true
 }
 
-// openedByToken returns what Rails would have answered to the handshake.
+// openedByToken returns what Rails would have answered to the open call.
 func (c *Connection) openedByToken() *rpc.Result {
 	return &rpc.Result{Status: http.StatusOK, Version: "assumed", Ops: []rpc.Op{
 		{Kind: rpc.OpInternal, Stream: internalStreamPrefix + c.name},
@@ -86,7 +86,8 @@ func (c *Connection) openedByToken() *rpc.Result {
 	}}
 }
 
-// isUnknownToRails reports whether no call has yet been made for the connection.
+// isUnknownToRails reports whether Rails has no objects of the connection: the app's
+// middleware rejected it, or its token opened it and no call has run yet.
 func (c *Connection) isUnknownToRails() bool { return c.version == "" }
 
 // internalStreamPrefix begins the name of a connection's internal stream

@@ -94,7 +94,7 @@ func TestLimits_BoundTheBytesOfQueuedCommands(t *testing.T) {
 		if c.commandBytes > 2*4096 {
 			t.Fatalf("%d bytes are queued", c.commandBytes)
 		}
-		return c.space.made != nil
+		return c.space.freed != nil
 	})
 	close(release)
 	for n := range texts {

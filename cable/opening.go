@@ -20,7 +20,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	address := s.admission.Address(r)
-	if err := s.admit(address); err != nil {
+	err := s.admit(address)
+	if err != nil {
 		var over *admission.OverLimit
 		if errors.As(err, &over) {
 			s.admission.RejectOverLimit(w, over)
@@ -103,6 +104,8 @@ func (c *Connection) upgrade(w http.ResponseWriter, r *http.Request) error {
 	return c.socket.Upgrade(w, r, c.protocol)
 }
 
+var errUnreachable = errors.New("Rails could not be reached in time")
+
 // open has Rails run the app's connect and returns its answer.
 func (c *Connection) open(ctx context.Context) (*rpc.Result, error) {
 	if c.upstream != nil {
@@ -150,7 +153,7 @@ func (c *Connection) callOpen(ctx context.Context) (*rpc.Result, error) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.abandoned {
-			c.openedAbandoned(a)
+			c.closeAbandoned(a)
 			return
 		}
 		if a.Err == nil && a.Result.Error == nil {
@@ -205,9 +208,9 @@ func (c *Connection) abandon() {
 	c.disconnect("open_timeout", nil)
 }
 
-// openedAbandoned has Rails run the disconnect callbacks of an abandoned
-// connection after its connect. c.mu is held.
-func (c *Connection) openedAbandoned(a rpc.Answer) {
+// closeAbandoned handles the answer to the open call of an abandoned connection:
+// it has Rails run the disconnect callbacks. c.mu is held.
+func (c *Connection) closeAbandoned(a rpc.Answer) {
 	if a.Err == nil && a.Result.Opened() {
 		c.noteProcess(a.Process, a.Result)
 	}
@@ -215,8 +218,8 @@ func (c *Connection) openedAbandoned(a rpc.Answer) {
 	c.callNext()
 }
 
-// unavailableReason returns the reason for which a handshake is rejected that
-// could not be put to Rails.
+// unavailableReason returns the reason to reject a handshake that Rails could not
+// be asked to open.
 func unavailableReason(err error) string {
 	if errors.Is(err, rpc.ErrBusy) {
 		return "rails_busy"

@@ -7,8 +7,8 @@ import (
 	"github.com/catenary-cable/catenary/protocol"
 )
 
-// passThrough sends a command to the app's own Action Cable, and reports whether the
-// command belongs there. c.mu is held.
+// passThrough sends a command about a passed-through channel to the app's own Action
+// Cable. It returns false for other commands. c.mu is held.
 func (c *Connection) passThrough(command protocol.Command, text []byte) bool {
 	if !c.server.relay.Takes(command) {
 		return false

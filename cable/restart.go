@@ -24,10 +24,35 @@ type Restart struct {
 	Over time.Duration
 }
 
+// callFailed disconnects a connection whose call failed.
+func (c *Connection) callFailed(err error) {
+	if errors.Is(err, errProcessGone) { // reconnectBrowsersOf may not have come to it yet
+		c.disconnectInTurn(railsRestarted)
+		return
+	}
+	c.log().Warn("disconnecting a browser whose call failed", "error", err)
+	var failure *rpc.Error
+	if errors.Is(err, errStateLost) || errors.As(err, &failure) && failure.Kind == rpc.Lost {
+		c.disconnectInTurn("state_lost")
+		return
+	}
+	c.disconnect("rails_failed", serverRestart)
+}
+
+// disconnectInTurn disconnects after the pacer's delay. Only the first call counts.
+func (c *Connection) disconnectInTurn(reason string) {
+	c.mu.Lock()
+	first := !c.disconnecting
+	c.disconnecting = true
+	c.mu.Unlock()
+	if first {
+		time.AfterFunc(c.server.pacer.delay(time.Now()), func() { c.disconnect(reason, serverRestart) })
+	}
+}
+
 // lossInterval is the time from one disconnect after lost state to the next. So the
-// browsers of a dead process do not all reconnect at once, and where state is lost
-// again and again (because of a proxy that mixes up Rails' processes, say) the
-// reconnects cost no more than this.
+// browsers of a dead process do not all reconnect at once, and the load stays bounded
+// where state is lost again and again (because a proxy mixes up Rails' processes, say).
 const lossInterval = 10 * time.Millisecond
 
 // pacer spaces disconnects by lossInterval.
@@ -48,34 +73,9 @@ func (p *pacer) delay(now time.Time) time.Duration {
 	return delay
 }
 
-// callFailed disconnects a connection whose call could not be run.
-func (c *Connection) callFailed(err error) {
-	if errors.Is(err, errProcessGone) { // without waiting for reconnectBrowsersOf
-		c.disconnectInTurn(railsRestarted)
-		return
-	}
-	c.log().Warn("disconnecting a browser whose call failed", "error", err)
-	var failure *rpc.Error
-	if errors.Is(err, errStateLost) || errors.As(err, &failure) && failure.Kind == rpc.Lost {
-		c.disconnectInTurn("state_lost")
-		return
-	}
-	c.disconnect("rails_failed", serverRestart)
-}
-
-// disconnectInTurn disconnects after the pacer's delay, once.
-func (c *Connection) disconnectInTurn(reason string) {
-	c.mu.Lock()
-	first := !c.disconnecting
-	c.disconnecting = true
-	c.mu.Unlock()
-	if first {
-		time.AfterFunc(c.server.pacer.delay(time.Now()), func() { c.disconnect(reason, serverRestart) })
-	}
-}
-
-// processGone disconnects the browsers that lose blocks of streams with a process,
-// before a broadcast fails to find them; with Restart.Reconnect, all of its browsers.
+// processGone disconnects the browsers whose streams have blocks in a process that is
+// gone: a broadcast to them would fail. With Restart.Reconnect it disconnects all
+// browsers of the process.
 func (s *Server) processGone(process string) {
 	if s.restart.Reconnect {
 		go s.reconnectBrowsersOf(process)
@@ -94,6 +94,24 @@ func (s *Server) processGone(process string) {
 	}
 }
 
+// hasBlocksIn reports whether a stream's block is in a process: its token is the
+// process' id.
+func (c *Connection) hasBlocksIn(process string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false
+	}
+	for _, s := range c.subscriptions.all() {
+		for _, m := range s.streams {
+			if m.Token != nil && *m.Token == process {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // railsRestarted is the reason for disconnects under Restart.Reconnect.
 const railsRestarted = "rails_restarted"
 
@@ -102,7 +120,8 @@ var errProcessGone = errors.New("the Rails process of the connection is gone, an
 // reconnectBrowsersOf has the browsers of a process that is gone reconnect, no faster
 // than Rails opens connections. It first waits until Rails can be reached.
 func (s *Server) reconnectBrowsersOf(process string) {
-	if !s.backend.WaitForProcess(s.context) || s.backend.Process(process) != nil { // only the link was lost
+	reachable := s.backend.WaitForProcess(s.context)
+	if !reachable || s.backend.Process(process) != nil { // it is back: only the link was lost
 		return
 	}
 	var browsers []*Connection
@@ -129,28 +148,10 @@ func (c *Connection) isHeldBy(process string) bool {
 	return !c.closed && c.process != nil && c.process.ID == process
 }
 
-// lostItsProcess reports whether the process that opened the connection ended before
-// processGone could find the connection.
+// lostItsProcess reports whether the process that opened the connection is gone, and
+// processGone may have missed the connection.
 func (c *Connection) lostItsProcess() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.server.restart.Reconnect && c.process != nil && c.server.backend.Process(c.process.ID) == nil
-}
-
-// hasBlocksIn reports whether a stream's block is in a process: its token is the
-// process' id.
-func (c *Connection) hasBlocksIn(process string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return false
-	}
-	for _, s := range c.subscriptions.all() {
-		for _, m := range s.streams {
-			if m.Token != nil && *m.Token == process {
-				return true
-			}
-		}
-	}
-	return false
 }

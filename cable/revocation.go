@@ -20,15 +20,13 @@ func (s *Server) revoke(payload []byte) {
 		return
 	}
 	var found []*Connection
-	for key, value := range map[string]string{"sub ": revocation.Subject, "jti ": revocation.ID} {
-		if value != "" {
-			found = append(found, s.tokens.find(key+value)...)
-		}
+	for _, key := range tokenKeys(revocation.Subject, revocation.ID) {
+		found = append(found, s.tokens.find(key)...)
 	}
 	s.log.Info("connections disconnected on request", "connections", len(found))
 	s.countDisconnected(revocation.Asked, len(found))
 	d := &protocol.Disconnect{Reason: protocol.Remote, Reconnect: revocation.Reconnect}
-	go func() { // disconnect takes locks under which others wait for the hub
+	go func() { // disconnect takes locks whose holders may wait for the hub, our caller
 		for _, c := range found {
 			c.disconnect("remote_disconnect", d)
 		}
@@ -38,9 +36,9 @@ func (s *Server) revoke(payload []byte) {
 // RemoteDisconnect returns what Rails publishes for
 // ActionCable.server.remote_connections.where(…).disconnect. identifiers are the
 // values by which the connection is identified: Global IDs ("gid://app/User/7") or
-// texts (actioncable/lib/action_cable/connection/identification.rb). request names
-// where nodes report how many connections they have closed, see
-// DisconnectCountStream; "": nowhere. Rails ignores it.
+// texts (actioncable/lib/action_cable/connection/identification.rb). request has the
+// nodes report on DisconnectCountStream(request) how many connections they have
+// closed; "": they do not. Rails ignores it.
 func RemoteDisconnect(identifiers []string, reconnect bool, request string) (stream string, payload []byte) {
 	var identities []token.Identity
 	for _, identifier := range identifiers {
@@ -55,7 +53,7 @@ func RemoteDisconnect(identifiers []string, reconnect bool, request string) (str
 	return internalStreamPrefix + token.ConnectionIdentifier(identities), payload
 }
 
-// tokenExpired is the reason that a browser gets when its token's "exp" is reached.
+// tokenExpired is the reason for disconnects at the "exp" of a token.
 const tokenExpired = "token_expired"
 
 // connectionsByToken finds connections by the subject and the id of their tokens,
@@ -64,7 +62,7 @@ type connectionsByToken struct {
 	mu       sync.Mutex
 	byKey    map[string][]*Connection           // "sub 7", "jti 0b1e"
 	byExpiry map[int64]map[*Connection]struct{} // by Unix second
-	checked  int64                              // Unix second up to which expired has returned all
+	checked  int64                              // Unix second up to which expired has returned them
 }
 
 func (t *connectionsByToken) init() {
@@ -73,11 +71,11 @@ func (t *connectionsByToken) init() {
 	t.checked = time.Now().Unix()
 }
 
-// add is called once for a connection, which is open. c.mu is held.
+// add is called at most once for a connection, while it is open. c.mu is held.
 func (t *connectionsByToken) add(c *Connection) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, key := range c.tokenKeys() {
+	for _, key := range tokenKeys(c.claims.Subject, c.claims.ID) {
 		t.byKey[key] = append(t.byKey[key], c)
 	}
 	if c.claims.Expires.IsZero() {
@@ -93,7 +91,7 @@ func (t *connectionsByToken) add(c *Connection) {
 func (t *connectionsByToken) remove(c *Connection) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, key := range c.tokenKeys() {
+	for _, key := range tokenKeys(c.claims.Subject, c.claims.ID) {
 		left := slices.DeleteFunc(t.byKey[key], func(other *Connection) bool { return other == c })
 		if len(left) == 0 {
 			delete(t.byKey, key)
@@ -107,12 +105,13 @@ func (t *connectionsByToken) remove(c *Connection) {
 	}
 }
 
-func (c *Connection) tokenKeys() (keys []string) {
-	if c.claims.Subject != "" {
-		keys = append(keys, "sub "+c.claims.Subject)
+// tokenKeys returns the keys of connectionsByToken.byKey for a token.
+func tokenKeys(subject, id string) (keys []string) {
+	if subject != "" {
+		keys = append(keys, "sub "+subject)
 	}
-	if c.claims.ID != "" {
-		keys = append(keys, "jti "+c.claims.ID)
+	if id != "" {
+		keys = append(keys, "jti "+id)
 	}
 	return keys
 }

@@ -47,11 +47,11 @@ type Options struct {
 	// The caller runs it with the server as its lease.Connections. nil: no node does.
 	Lease *lease.Lease
 
-	// Publish broadcasts as the app would. It reports how many connections a
-	// remote disconnect has closed. nil: nothing is reported.
+	// Publish broadcasts as the app would. With it the server reports how many
+	// connections a remote disconnect has closed. nil: it does not report them.
 	Publish func(ctx context.Context, stream string, payload []byte) error
 
-	// HandshakeDone is called after every handshake that was put to Rails, with
+	// HandshakeDone is called after every handshake that Rails was to open, with
 	// the time that it took. The outcome is opened, refused (by Rails),
 	// unavailable (Rails) or lost (the browser is gone). It may be nil.
 	HandshakeDone func(outcome string, took time.Duration)
@@ -79,7 +79,7 @@ type Server struct {
 
 	commandsThrottled     *stats.ThrottledCounter // by limit
 	subscriptionsRejected *stats.ThrottledCounter // by limit
-	badStreamNames        *stats.ThrottledCounter // Turbo's signed stream names that did not verify
+	badStreamNames        *stats.ThrottledCounter // Turbo's signed stream names that failed verification
 	connectRaised         *stats.ThrottledCounter // exceptions in the app's connect
 
 	tokens      connectionsByToken
@@ -89,12 +89,12 @@ type Server struct {
 	pacer       pacer // staggers disconnects after lost state
 	count       counters
 
-	warnRestarts sync.Once // logs that restarts of Rails cannot be noticed
+	warnRestarts sync.Once // logs that by POST a restart of Rails goes unnoticed
 	serial       atomic.Int64
 	memoryShort  atomic.Bool
 	context      context.Context // of all calls; cancelled last
 	cancel       context.CancelFunc
-	serving      context.Context // of optional waits; cancelled when draining begins
+	serving      context.Context // of waits for the lease; cancelled when draining begins
 	stopServing  context.CancelFunc
 
 	mu          sync.Mutex
@@ -156,7 +156,8 @@ func (s *Server) Run(ctx context.Context) error {
 	return s.sockets.Run(ctx)
 }
 
-// admit takes a place for one more connection, or returns why there is none.
+// admit counts one more handshake against the limits, or returns the reason to
+// reject it.
 func (s *Server) admit(address netip.Addr) error {
 	err := s.admission.AdmitHandshake(address)
 	if err != nil {
@@ -185,9 +186,9 @@ func (s *Server) beginOpening() error {
 	return nil
 }
 
-// finishOpening gives back the place of a handshake, or to the connection that it
-// has opened. It reports whether the server is stopping: then Drain has not seen
-// the connection.
+// finishOpening ends a handshake, and registers the connection if it has opened.
+// It reports whether the server is stopping: Drain does not know the connection
+// then.
 func (s *Server) finishOpening(c *Connection, opened bool) (stopping bool) {
 	if !opened {
 		s.admission.ReleaseHandshake(c.address)

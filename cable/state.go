@@ -15,8 +15,8 @@ import (
 var errStateLost = errors.New("the Rails process that held the latest state is gone")
 
 // noteProcess notes which process holds the objects after a call, and whether
-// catenary has their latest state. It must run before anything that Rails sends
-// after the result is applied. c.mu is held.
+// catenary has their latest state. It must run before frames that follow the result
+// are handled. c.mu is held.
 func (c *Connection) noteProcess(p *rpc.Process, result *rpc.Result) {
 	if p == nil && c.server.restart.Reconnect {
 		c.server.warnRestarts.Do(func() {
@@ -27,18 +27,20 @@ func (c *Connection) noteProcess(p *rpc.Process, result *rpc.Result) {
 	if c.process != p {
 		c.recordChanged = true
 	}
-	c.process, c.version = p, result.Version
+	c.process = p
+	c.version = result.Version
 	if result.Tags != nil {
 		c.tags = result.Tags
 	}
-	c.keepState(result.State, result.Kept)
+	c.keepState(result.State, result.Latest)
 }
 
-// keepState notes the connection's own state, if it is new, and whether all state
-// is the latest. c.mu is held.
+// keepState keeps the connection's own state, unless it is "" (unchanged), and notes
+// whether catenary has the latest state of all objects. c.mu is held.
 func (c *Connection) keepState(state string, latest bool) {
 	if state != "" {
-		c.state, c.recordChanged = state, true
+		c.state = state
+		c.recordChanged = true
 	}
 	c.countStale(-1)
 	c.stale = !latest
@@ -53,8 +55,8 @@ func (c *Connection) countStale(by int64) {
 	}
 }
 
-// receiveState takes the latest state from the process, unless there has been
-// another call since.
+// receiveState keeps the state that a process hands over after a call, unless another
+// call has run since.
 func (c *Connection) receiveState(from *rpc.Process, kept rpc.Kept) {
 	defer c.warn(kept.Warnings)
 	c.mu.Lock()
@@ -65,7 +67,8 @@ func (c *Connection) receiveState(from *rpc.Process, kept rpc.Kept) {
 	c.keepState(kept.State, true)
 	for identifier, outcome := range kept.Channels {
 		if s := c.subscriptions.find(identifier); s != nil && outcome != nil && outcome.State != "" {
-			s.state, c.recordChanged = outcome.State, true
+			s.state = outcome.State
+			c.recordChanged = true
 		}
 	}
 	if c.started {

@@ -16,32 +16,33 @@ type subscription struct {
 
 	wanted         bool      // the browser's last command was a subscribe
 	queuedCommands int       // subscribes and unsubscribes that Rails has not answered
-	live           bool      // Rails holds it, or verify has confirmed it
-	verified       bool      // by catenary, and unknown to Rails: see Connection.verify
+	live           bool      // Rails holds it, or answerTurbo has confirmed it
+	verified       bool      // by catenary, and unknown to Rails: see Connection.answerTurbo
 	rejected       bool      // by the channel, in the result that is being applied
 	overLimit      bool      // Rails holds it although it is over a limit
 	unknownUntil   time.Time // Rails knows no such channel: until then, no subscribe is a call
 
 	state          string        // opaque, see docs/rpc.md
 	streams        []*hub.Member // in no order
-	pendingStreams int           // of these, those not yet live
+	pendingStreams int           // how many of these are not live yet
 	confirmation   []byte        // frame to send when pendingStreams is 0
 	timers         []*timer      // in Rails' order
 }
 
-// unknownChannelTTL is how long a subscribe to an unknown channel is not repeated
-// in Rails. Clients repeat it twice a second, forever.
+// unknownChannelTTL is how long Rails is not asked again about an unknown channel.
+// Clients repeat the subscribe twice a second, forever.
 const unknownChannelTTL = 5 * time.Second
 
-// setLive notes whether Rails holds the subscription. disconnect subtracts those of
-// the connection from the count.
+// setLive notes whether the subscription is live, and keeps the server's count.
 func (s *subscription) setLive(live bool) {
 	if s.live == live {
 		return
 	}
-	s.live, s.connection.recordChanged = live, true
-	switch count := &s.connection.server.count.subscriptions; {
-	case s.connection.closed:
+	s.live = live
+	s.connection.recordChanged = true
+	count := &s.connection.server.count.subscriptions
+	switch {
+	case s.connection.closed: // disconnect has subtracted it
 	case live:
 		count.Add(1)
 	default:
@@ -59,7 +60,8 @@ func (s *subscription) follow(name string, token *string) {
 	if token != nil {
 		m.Callback = func(payload string) { c.deliverToBlock(s, name, payload) }
 	}
-	s.streams, c.recordChanged = append(s.streams, m), true
+	s.streams = append(s.streams, m)
+	c.recordChanged = true
 	live := c.server.hub.Join(name, s.identifier, m)
 	if !live { // Live takes c.mu, so it cannot have run before this
 		m.Waiting = true
@@ -78,7 +80,8 @@ func (s *subscription) unfollow(name string) {
 	last := len(s.streams) - 1
 	s.streams[i] = s.streams[last]
 	s.streams[last] = nil
-	s.streams, s.connection.recordChanged = s.streams[:last], true
+	s.streams = s.streams[:last]
+	s.connection.recordChanged = true
 }
 
 func (s *subscription) findStream(name string) int {
@@ -92,11 +95,11 @@ func (s *subscription) findStream(name string) int {
 
 func (s *subscription) leave(m *hub.Member) {
 	s.connection.server.hub.Leave(m)
-	s.notPending(m)
+	s.stopWaiting(m)
 }
 
-// notPending takes a stream that is live, or left, off the pending ones.
-func (s *subscription) notPending(m *hub.Member) {
+// stopWaiting uncounts a pending stream, because it is live or was left.
+func (s *subscription) stopWaiting(m *hub.Member) {
 	if !m.Waiting {
 		return
 	}
@@ -114,14 +117,15 @@ func (s *subscription) leaveAll() {
 	for _, m := range s.streams {
 		s.leave(m)
 	}
-	s.streams, s.confirmation = nil, nil
+	s.streams = nil
+	s.confirmation = nil
 }
 
 // Live is called by the hub when a stream is live.
 func (s *subscription) Live(m *hub.Member) {
 	s.connection.mu.Lock()
 	defer s.connection.mu.Unlock()
-	s.notPending(m)
+	s.stopWaiting(m)
 	s.sendConfirmation()
 }
 
@@ -134,7 +138,7 @@ func (s *subscription) sendConfirmation() {
 }
 
 // needsCall reports whether Rails must see a command. It need not see a repeated
-// subscribe, nor one to a channel that it does not know.
+// subscribe, nor a subscribe to a channel that it does not know.
 func (s *subscription) needsCall(kind protocol.Kind, now time.Time) bool {
 	return kind != protocol.Subscribe || !s.wanted && now.After(s.unknownUntil)
 }

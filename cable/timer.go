@@ -42,7 +42,7 @@ func (s *subscription) tick(i int, t *timer, every time.Duration) {
 	t.Reset(every)
 	if !t.inFlight {
 		t.inFlight = true
-		c.enqueue(queuedCall{call: rpc.Call{Do: rpc.Tick, Channel: s.identifier, Timer: i}, tick: t})
+		c.enqueue(queuedCall{call: rpc.Call{Do: rpc.Tick, Channel: s.identifier, Timer: i}, timer: t})
 	}
 }
 
@@ -53,8 +53,8 @@ func (s *subscription) stopTimers() {
 	s.timers = nil
 }
 
-// startHeartbeat has Rails run the beat of an app that overrides it, unless it does
-// already. The sockets send their pings regardless. c.mu is held.
+// startHeartbeat has Rails run Connection#beat regularly if the app overrides it. The
+// sockets send their pings regardless. c.mu is held.
 func (c *Connection) startHeartbeat(seconds float64) {
 	if seconds <= 0 || c.heartbeat != nil || c.closed {
 		return
@@ -74,6 +74,6 @@ func (c *Connection) beat(t *timer, every time.Duration) {
 	t.Reset(every)
 	if !t.inFlight {
 		t.inFlight = true
-		c.enqueue(queuedCall{call: rpc.Call{Do: rpc.Beat}, tick: t})
+		c.enqueue(queuedCall{call: rpc.Call{Do: rpc.Beat}, timer: t})
 	}
 }

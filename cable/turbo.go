@@ -11,16 +11,16 @@ import (
 // catenary can verify the signed names of Turbo's streams itself. Rails never sees
 // such a subscription: no command about it is a call, and no call mentions it.
 
-// VerifyStreams has subscriptions to Turbo's streams answered without Rails from now
-// on. With nil, Rails answers new ones; existing ones stay as they are.
+// VerifyStreams has new subscriptions to Turbo's streams answered without Rails; with
+// nil, by Rails. Existing ones stay as they are.
 func (s *Server) VerifyStreams(v *turbo.Verifier) { s.verifier.Store(v) }
 
-// verify handles a command about one of Turbo's streams. It returns false if Rails
-// must see the command; so it does if Rails holds the subscription. c.mu is held.
-func (c *Connection) verify(command protocol.Command) bool {
+// answerTurbo answers a command about one of Turbo's streams. It returns false if Rails
+// must see the command, also because Rails holds the subscription. c.mu is held.
+func (c *Connection) answerTurbo(command protocol.Command) bool {
 	if s := c.subscriptions.find(command.Identifier); s != nil {
 		if s.verified {
-			c.repeatVerified(s, command.Kind)
+			c.changeVerified(s, command.Kind)
 		}
 		return s.verified
 	}
@@ -39,12 +39,14 @@ func (c *Connection) verify(command protocol.Command) bool {
 	if !ok {
 		c.server.badStreamNames.Add("bad signature or expired")
 	}
-	if !ok || !c.admitSubscription(len(command.Identifier)) {
+	admitted := ok && c.admitSubscription(len(command.Identifier))
+	if !admitted {
 		c.socket.SendText(string(protocol.Reject(command.Identifier)))
 		return true
 	}
-	s := c.subscription(command.Identifier)
-	s.verified, s.wanted = true, true
+	s := c.findOrAddSubscription(command.Identifier)
+	s.verified = true
+	s.wanted = true
 	s.setLive(true)
 	s.follow(stream, nil)
 	s.confirmation = socket.Text(protocol.Confirm(s.identifier))
@@ -52,9 +54,9 @@ func (c *Connection) verify(command protocol.Command) bool {
 	return true
 }
 
-// repeatVerified handles a further command about a verified subscription. Turbo's
+// changeVerified handles a further command about a verified subscription. Turbo's
 // channel has no actions.
-func (c *Connection) repeatVerified(s *subscription, kind protocol.Kind) {
+func (c *Connection) changeVerified(s *subscription, kind protocol.Kind) {
 	switch kind {
 	case protocol.Subscribe:
 		c.server.count.repeated.Add(1)

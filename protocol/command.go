@@ -26,14 +26,14 @@ type Command struct {
 }
 
 // ParseCommand parses a browser's message. As in Ruby, keys are case-sensitive and the
-// last of equal keys counts; encoding/json alone would accept "Command" too. What Ruby
-// versions parse differently from each other, or less strictly than Go, is Unknown:
-// then Rails' answer shows what it was.
+// last of equal keys counts; encoding/json would accept "Command" too. A message that
+// versions of Ruby parse differently, or that Ruby accepts and Go does not, is Unknown:
+// Rails' answer shows what it was.
 func ParseCommand(text []byte) Command {
 	if !json.Valid(text) {
 		return Command{}
 	}
-	var command, identifier []byte
+	var command, identifier []byte // undecoded
 	eachMember(text, func(key, value []byte) {
 		name, _ := unquote(key)
 		switch string(name) {
@@ -43,11 +43,11 @@ func ParseCommand(text []byte) Command {
 			identifier = value
 		}
 	})
-	name, ok := unquote(identifier)
+	decoded, ok := unquote(identifier)
 	if !ok {
 		return Command{}
 	}
-	c := Command{Identifier: string(name)}
+	c := Command{Identifier: string(decoded)}
 	kind, _ := unquote(command)
 	switch string(kind) {
 	case "subscribe":
@@ -58,27 +58,6 @@ func ParseCommand(text []byte) Command {
 		c.Kind = Perform
 	}
 	return c
-}
-
-// unquote decodes a JSON string. It returns false for any other value, and for an
-// unpaired surrogate, which every JSON library decodes differently.
-func unquote(value []byte) (text []byte, ok bool) {
-	if len(value) == 0 || value[0] != '"' {
-		return nil, false
-	}
-	if bytes.IndexByte(value, '\\') < 0 {
-		return value[1 : len(value)-1], true
-	}
-	var s string
-	if json.Unmarshal(value, &s) != nil || strings.ContainsRune(s, utf8.RuneError) {
-		return nil, false
-	}
-	return []byte(s), true
-}
-
-// UnsubscribeCommand returns the message with which a browser unsubscribes.
-func UnsubscribeCommand(identifier string) string {
-	return `{"command":"unsubscribe","identifier":` + string(Quote(identifier)) + `}`
 }
 
 // eachMember calls f with every key and value, undecoded, of the top-level object of
@@ -144,4 +123,25 @@ func skipValue(text []byte, at int) int {
 
 func endsLiteral(c byte) bool {
 	return c == ',' || c == '}' || c == ']' || c == ' ' || c == '\t' || c == '\n' || c == '\r'
+}
+
+// unquote decodes a JSON string. It returns false for any other value, and for a string
+// with an unpaired surrogate, which every JSON library decodes differently.
+func unquote(value []byte) (text []byte, ok bool) {
+	if len(value) == 0 || value[0] != '"' {
+		return nil, false
+	}
+	if bytes.IndexByte(value, '\\') < 0 {
+		return value[1 : len(value)-1], true
+	}
+	var s string
+	if json.Unmarshal(value, &s) != nil || strings.ContainsRune(s, utf8.RuneError) {
+		return nil, false
+	}
+	return []byte(s), true
+}
+
+// UnsubscribeCommand returns the message with which a browser unsubscribes.
+func UnsubscribeCommand(identifier string) string {
+	return `{"command":"unsubscribe","identifier":` + string(Quote(identifier)) + `}`
 }

@@ -33,15 +33,14 @@ func (d Disconnect) Frame() []byte {
 	return append(b, `,"reconnect":false}`...)
 }
 
-// ParseRemote parses what Rails publishes on a connection's internal stream. It returns
-// false for anything but a disconnect. Before Rails 7.1 the message has no "reconnect",
-// which means true, as in
-// actioncable/lib/action_cable/connection/internal_channel.rb.
+// ParseRemote parses a message that Rails has published on a connection's internal stream.
+// It returns false for anything but a disconnect. A missing "reconnect" (before Rails 7.1)
+// means true, as in actioncable/lib/action_cable/connection/internal_channel.rb.
 func ParseRemote(payload []byte) (d Disconnect, ok bool) {
-	message := struct {
+	var message struct {
 		Type      string
 		Reconnect *bool
-	}{}
+	}
 	if json.Unmarshal(payload, &message) != nil || message.Type != "disconnect" {
 		return Disconnect{}, false
 	}

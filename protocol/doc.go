@@ -1,5 +1,5 @@
-// Package protocol is the messages between a browser and a cable server, both ways. It
-// does no I/O and imports none of our packages.
+// Package protocol describes the messages between a browser and a cable server. It does
+// no I/O and imports none of our packages.
 //
 // The protocol is Action Cable's, sub-protocol "actioncable-v1-json". Every message is
 // one JSON text in one WebSocket text message.

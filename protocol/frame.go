@@ -8,17 +8,17 @@ import (
 // Welcome is the first frame of a connection.
 const Welcome = `{"type":"welcome"}`
 
-// Ping returns the heartbeat. now is in seconds since 1970.
+// Ping returns the frame of a heartbeat. now is Unix time in seconds.
 func Ping(now int64) []byte {
 	return append(strconv.AppendInt([]byte(`{"type":"ping","message":`), now, 10), '}')
 }
 
-// Confirm returns the frame for a live subscription.
+// Confirm returns the frame that confirms a subscription.
 func Confirm(identifier string) []byte {
 	return withIdentifier(identifier, `,"type":"confirm_subscription"}`)
 }
 
-// Reject returns the frame for a rejected subscription.
+// Reject returns the frame that rejects a subscription.
 func Reject(identifier string) []byte {
 	return withIdentifier(identifier, `,"type":"reject_subscription"}`)
 }

@@ -55,7 +55,7 @@ func (r *Result) parse(c *cursor, key string) (err error) {
 	case "state":
 		r.State = c.string()
 	case "kept":
-		r.Kept = string(c.raw()) == "true"
+		r.Latest = string(c.raw()) == "true"
 	case "tags":
 		err = c.decode(&r.Tags)
 	case "id":

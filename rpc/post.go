@@ -155,7 +155,7 @@ func (p *poster) carry(batch []*Pending) {
 		case r.results[i].Need != "":
 			p.finish(pending, nil, needError(r.results[i].Need))
 		default:
-			r.results[i].Kept = true // nothing can follow over a POST
+			r.results[i].Latest = true // by POST, no Kept can follow
 			p.finish(pending, &r.results[i], nil)
 		}
 	}

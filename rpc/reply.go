@@ -24,7 +24,7 @@ type Result struct {
 	Ops      []Op
 	Version  string
 	State    string
-	Kept     bool // State and Channels complete what catenary has; false: a Kept follows
+	Latest   bool // with State and Channels catenary has the latest state; false: a Kept follows
 	Tags     []string
 	ID       string
 	Beat     float64                    // seconds between calls of Beat; 0: none

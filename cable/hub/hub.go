@@ -10,13 +10,13 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// shards is how many streams can be delivered to in parallel. A stream always belongs
-// to the same shard, which keeps its broadcasts in order.
+// shards is how many goroutines deliver in parallel. A stream always belongs to the same
+// shard, which keeps its broadcasts in order.
 const shards = 16
 
-// Hub delivers every broadcast to the members of its stream. The first member of a
-// stream subscribes to it at the source, the last one to leave unsubscribes, as in
-// Rails' actioncable/lib/action_cable/subscription_adapter/subscriber_map.rb.
+// Hub delivers every broadcast to the members of its stream. It subscribes to streams at
+// the source as Rails' actioncable/lib/action_cable/subscription_adapter/subscriber_map.rb
+// does.
 type Hub struct {
 	source      Source
 	dropped     *stats.ThrottledCounter // broadcasts, by reason
@@ -74,8 +74,8 @@ func (h *Hub) deliver(name string, payload []byte) {
 }
 
 // Join makes m a member of a stream under an identifier ("" with a callback). It reports
-// whether the stream is live; if not, m.Subscriber.Live is called when it is. While the source
-// is not ready, Join subscribes again and does not trust what was live before.
+// whether the stream is live; if not, m.Subscriber.Live is called when it is. While the
+// source is not ready, no stream counts as live, and Join subscribes to it again.
 func (h *Hub) Join(name, identifier string, m *Member) (live bool) {
 	shard := h.shard(name)
 	shard.mu.Lock()
@@ -107,14 +107,18 @@ func (h *Hub) Leave(m *Member) {
 	shard := h.shard(s.name)
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
-	if !m.left && s.remove(m) == 0 {
+	if m.left {
+		return
+	}
+	left := s.remove(m)
+	if left == 0 {
 		delete(shard.streams, s.name)
 		h.source.Unsubscribe(s.name)
 	}
 }
 
-// Listen calls f with every payload of one of catenary's own streams, until the returned
-// member leaves.
+// Listen calls f with every payload of one of catenary's own streams, until Leave is called
+// with the returned member.
 func (h *Hub) Listen(name string, f func(payload []byte)) *Member {
 	m := &Member{Callback: func(payload string) { f([]byte(payload)) }}
 	h.Join(name, "", m)

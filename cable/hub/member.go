@@ -9,8 +9,8 @@ type Subscriber interface {
 
 // Member is one membership in a stream. Its owner keeps it to leave the stream.
 //
-// The hub does not use Token and Waiting. They belong to the owner and are here because
-// they fit into the 64 bytes that a Member takes anyway.
+// The hub does not use Token and Waiting: they belong to the owner, and fit into the 64
+// bytes that a Member takes anyway.
 type Member struct {
 	Socket     *socket.Socket       // gets the frames
 	Callback   func(payload string) // gets the payload instead: for a stream's block, or catenary's own streams

@@ -18,7 +18,7 @@ type sampler struct {
 	since  int // broadcasts since the last report
 }
 
-// add may report the last broadcast of a batch.
+// add reports the last broadcast of a batch, if oneIn are over.
 func (s *sampler) add(shard *shard, batch []delivery) {
 	if s.oneIn == 0 {
 		return
@@ -40,8 +40,8 @@ func (s *sampler) add(shard *shard, batch []delivery) {
 	}
 }
 
-// Sample has one broadcast in oneIn, of each shard, passed to report, which must not
-// block. Call Sample before Run.
+// Sample has each shard report one broadcast in oneIn. report must not block. Call Sample
+// before Run.
 func (h *Hub) Sample(oneIn int, report func(Delivery)) {
 	for i := range h.shards {
 		h.shards[i].sampler = sampler{oneIn: oneIn, report: report}

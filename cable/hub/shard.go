@@ -42,8 +42,10 @@ type delivery struct {
 }
 
 func (s *shard) init() {
-	s.streams, s.started = map[string]*stream{}, time.Now()
-	s.queue.arrived.L, s.queue.space.L = &s.queue, &s.queue
+	s.streams = map[string]*stream{}
+	s.started = time.Now()
+	s.queue.arrived.L = &s.queue
+	s.queue.space.L = &s.queue
 }
 
 func (s *shard) find(name string) *stream {
@@ -96,9 +98,10 @@ func (s *shard) run(dropped *stats.ThrottledCounter) {
 		q.Unlock()
 
 		order = order[:0]
-		small := batch[:0]
+		small := batch[:0] // deliveries that run makes itself
 		for _, d := range batch {
-			if s.handOver(d, dropped) {
+			served := s.handOver(d, dropped)
+			if served {
 				continue
 			}
 			if len(d.stream.batch) == 0 {
@@ -113,8 +116,8 @@ func (s *shard) run(dropped *stats.ThrottledCounter) {
 	}
 }
 
-// deliver delivers the batch of each stream. deliveries are the same broadcasts, in the
-// order of their arrival.
+// deliver delivers the batch of each stream. deliveries are the same broadcasts in order
+// of arrival.
 func (s *shard) deliver(streams []*stream, deliveries []delivery, dropped *stats.ThrottledCounter) {
 	if len(deliveries) == 0 {
 		return
@@ -143,7 +146,7 @@ func (s *shard) deliver(streams []*stream, deliveries []delivery, dropped *stats
 const largeStream = 512
 
 // handOver gives a delivery to the goroutine of a large stream. It returns false if run
-// must deliver it. Only run calls it.
+// must make the delivery. Only run calls it.
 func (s *shard) handOver(d delivery, dropped *stats.ThrottledCounter) bool {
 	q := &s.queue
 	if d.stream.served.Load() {
@@ -157,7 +160,7 @@ func (s *shard) handOver(d delivery, dropped *stats.ThrottledCounter) bool {
 			return true
 		}
 	}
-	if len(d.stream.batch) > 0 || !d.stream.isLarge() { // what run has begun, it finishes
+	if len(d.stream.batch) > 0 || !d.stream.isLarge() { // run delivers the batch that it has begun
 		return false
 	}
 	d.stream.served.Store(true)

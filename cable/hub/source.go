@@ -9,8 +9,8 @@ type Source interface {
 	// arrive. deliver keeps the payload and may block.
 	Run(ctx context.Context, deliver func(stream string, payload []byte)) error
 
-	// Subscribe asks for a stream without waiting. acknowledged is called when every
-	// broadcast from then on is delivered; it may be called before Subscribe returns.
+	// Subscribe asks for a stream and does not wait. It calls acknowledged, perhaps before
+	// it returns, when every later broadcast will be delivered.
 	Subscribe(stream string, acknowledged func())
 
 	// Unsubscribe gives up a stream.

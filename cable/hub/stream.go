@@ -16,13 +16,13 @@ import (
 type stream struct {
 	name string
 
-	// owned by the goroutine that delivers: the shard's, or serve
+	// owned by the goroutine that delivers: shard.run or shard.serve
 	batch      [][]byte      // payloads to deliver next
 	delivering []*group      // copy of groups, while deliver runs
 	delivered  time.Duration // end of the last delivery, since the shard's start
 
-	served  atomic.Bool // a goroutine runs serve
-	waiting []delivery  // for serve; guarded by the shard's queue
+	served  atomic.Bool // shard.serve runs for it
+	waiting []delivery  // for shard.serve; guarded by the shard's queue
 
 	mu            sync.Mutex
 	live          bool                // the source has acknowledged it
@@ -55,7 +55,7 @@ func (s *stream) add(identifier string, m *Member) (live bool) {
 	return s.live
 }
 
-// remove removes a member and reports whether groups or callbacks are left: 0 means none.
+// remove removes a member and returns how many groups and callbacks are left.
 func (s *stream) remove(m *Member) (left int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,8 +79,8 @@ func (s *stream) remove(m *Member) (left int) {
 	return len(s.groups) + len(s.callbacks)
 }
 
-// prunePending removes members that have left, when they are the majority. Redis may be
-// away for long, or never acknowledge the stream.
+// prunePending drops members that have left from pending, when they are the majority. Redis
+// may be down for long, or never acknowledge the stream.
 func (s *stream) prunePending() {
 	if len(s.pending) > 2*s.subscriptions+keptPending {
 		s.pending = slices.DeleteFunc(s.pending, func(m *Member) bool { return m.left })

@@ -11,7 +11,7 @@ const trafficSpan = 10 * time.Second
 
 // traffic counts a stream's deliveries in the current span and the one before. That is
 // enough for a rate at any time, without a timer. Times count from the shard's start.
-// The stream's mu guards it, which deliver holds anyway.
+// The stream's mu guards it.
 type traffic struct {
 	span              time.Duration // number of the current span
 	current, previous int64         // deliveries in these spans, callbacks included
@@ -30,7 +30,7 @@ func (t *traffic) add(now time.Duration, broadcasts, deliveries int) {
 func (t *traffic) advance(now time.Duration) {
 	span := now / trafficSpan
 	switch {
-	case span <= t.span: // also if now is a time of arrival and lags
+	case span <= t.span: // now may be a time of arrival, which lags
 		return
 	case span == t.span+1:
 		t.previous = t.current
@@ -65,8 +65,8 @@ type StreamsByTraffic struct {
 	Largest []StreamStats // by members
 }
 
-// StreamsByTraffic looks at every stream and returns the first n of each order. It costs
-// less than a microsecond per stream.
+// StreamsByTraffic returns the first n streams of each order. It looks at every stream,
+// which costs less than a microsecond each.
 func (h *Hub) StreamsByTraffic(n int) (found StreamsByTraffic) {
 	busiest := func(a, b StreamStats) int {
 		return cmp.Or(cmp.Compare(b.Rate, a.Rate), cmp.Compare(b.Deliveries, a.Deliveries), cmp.Compare(a.Name, b.Name))

@@ -10,12 +10,12 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// backlog tracks the sockets with queued frames. Sockets whose frames the kernel takes at once are
+// backlog tracks the sockets with queued frames. A socket whose frames the kernel takes at once is
 // never in it.
 type backlog struct {
 	mu     sync.Mutex
 	since  map[*Socket]time.Time // when each queue began
-	lasted stats.Latencies
+	lasted stats.Latencies       // see BacklogStats
 }
 
 // BacklogStats are the numbers of slow browsers.
@@ -60,11 +60,11 @@ func (b *backlog) stats() (found BacklogStats) {
 	return found
 }
 
-// Shed frees memory: of the browsers with more than WriteBytes queued it ends the half with most,
-// and returns how many. It sends them no disconnect message, which would have to wait in the queue;
-// they may reconnect.
-func (a *Sockets) Shed() (ended int) {
-	slow := a.backlog.longest()
+// Shed frees memory: of the browsers with more than WriteBytes queued it disconnects the half with
+// the longest queues, and returns how many. A disconnect frame would wait in the queue, so it sends
+// none; the browsers may reconnect.
+func (a *Sockets) Shed() (disconnected int) {
+	slow := a.backlog.slowest()
 	slow = slow[:(len(slow)+1)/2]
 	for _, s := range slow {
 		s.owner.End("memory", &Ending{Code: websocket.CloseAbnormalClosure})
@@ -77,8 +77,8 @@ func (a *Sockets) Shed() (ended int) {
 	return len(slow)
 }
 
-// longest returns the sockets with more than WriteBytes queued, the longest queue first.
-func (b *backlog) longest() (sockets []*Socket) {
+// slowest returns the sockets with more than WriteBytes queued, the longest queue first.
+func (b *backlog) slowest() (sockets []*Socket) {
 	type queued struct {
 		*Socket
 		bytes int

@@ -14,15 +14,15 @@ import (
 // decompresses what we read; we compress ourselves.
 
 const (
-	// deflateFrom is the shortest payload worth compressing, in bytes.
+	// deflateFrom is the length of the shortest payload that is compressed, in bytes.
 	deflateFrom = 512
 
 	// deflated is the bit RSV1, which marks a compressed message.
 	deflated = 0x40
 )
 
-// offersDeflate reports whether a browser offers compression that we support. The exception is a
-// smaller window on our side, which no browser asks for.
+// offersDeflate reports whether a browser offers compression that we support: any but a smaller
+// window on our side, which no browser asks for.
 func offersDeflate(r *http.Request) bool {
 	offers := strings.Join(r.Header.Values("Sec-WebSocket-Extensions"), ",")
 	if strings.Contains(offers, "server_max_window_bits") {

@@ -69,12 +69,12 @@ func (h *heartbeat) run(ctx context.Context) {
 }
 
 // StartPings pings the browser until StopPings.
-func (s *Socket) StartPings() { s.phase = s.all.heartbeat.join(s, &s.index) }
+func (s *Socket) StartPings() { s.phase = s.shared.heartbeat.join(s, &s.index) }
 
 // StopPings stops the pings, if they were started.
 func (s *Socket) StopPings() {
 	if s.phase >= 0 {
-		s.all.heartbeat.leave(s.phase, &s.index)
+		s.shared.heartbeat.leave(s.phase, &s.index)
 		s.phase = -1
 	}
 }

@@ -15,8 +15,8 @@ type Limits struct {
 	CommandRate  int // messages read per second, on average; 0: no limit
 	CommandBurst int // messages read at once
 
-	// Unanswered is how long sent data may stay unacknowledged by the browser's TCP. Because of the
-	// pings, a browser that vanished is noticed after that time.
+	// Unanswered is how long the browser's TCP may leave data unacknowledged. Since every browser
+	// gets pings, one that vanished is noticed after that time.
 	Unanswered time.Duration
 
 	CloseWait   time.Duration // for the browser's answer to our close frame

@@ -28,21 +28,21 @@ var errNotUTF8 = &websocket.CloseError{
 	Code: websocket.CloseInvalidFramePayloadData, Text: "Could not decode a text frame as UTF-8",
 }
 
-// errTooSlow: a message that has begun holds memory, so the rest must arrive within MessageWait.
+// errTooSlow limits how long a message that has begun can hold memory.
 var errTooSlow = errors.New("the rest of a message did not arrive in time")
 
 // Start begins to read messages and to answer pings and the close frame. Call it after Upgrade.
 func (s *Socket) Start() {
 	ws := s.reader.ws
-	ws.SetReadLimit(s.all.limits.MessageBytes)
-	ws.SetPingHandler(func(data string) error { // between the frames of a message: see controlFrame
+	ws.SetReadLimit(s.shared.limits.MessageBytes)
+	ws.SetPingHandler(func(data string) error { // for pings inside a message; see controlFrame
 		s.throttle()
 		s.Send(frame(pongFrame, data))
 		return nil
 	})
 	ws.SetPongHandler(func(string) error { s.throttle(); return nil })
 	ws.SetCloseHandler(s.AnswerClose)
-	s.reader.start(s.all.poller)
+	s.reader.start(s.shared.poller)
 }
 
 // AnswerClose answers a close frame as websocket-driver does.
@@ -54,12 +54,14 @@ func (s *Socket) AnswerClose(code int, text string) error {
 	return nil
 }
 
-// start begins to read. The handshake has attached a buffer.
+// start has the poller watch the socket, or reads in a goroutine of its own. The handshake has
+// attached a buffer.
 func (r *reader) start(p *poller) {
 	if r.fd >= 0 {
 		detachBuffer(&r.buffer)
 		r.poller = p
-		if p.watch(r) == nil {
+		err := p.watch(r)
+		if err == nil {
 			return
 		}
 		r.poller = nil
@@ -68,7 +70,7 @@ func (r *reader) start(p *poller) {
 	go r.run()
 }
 
-// read reads after the poller has found the socket readable.
+// read borrows a buffer and reads. The poller starts it when the socket is readable.
 func (r *reader) read() {
 	attachBuffer(&r.buffer, r.socket)
 	r.run()
@@ -104,11 +106,12 @@ func (r *reader) message() (text []byte, err error) {
 	if r.poller == nil {
 		r.buffer.Peek(1) // without a deadline: no message has begun
 	}
-	limits := &r.socket.all.limits
+	limits := &r.socket.shared.limits
 	began := time.Now()
 	r.socket.SetReadDeadline(began.Add(limits.MessageWait))
 	defer r.socket.SetReadDeadline(time.Time{})
-	if r.controlFrame() {
+	handled := r.controlFrame()
+	if handled {
 		return nil, nil
 	}
 	kind, from, err := r.ws.NextReader()
@@ -164,15 +167,15 @@ func (r *reader) controlFrame() (handled bool) {
 	return true
 }
 
-// end reports the end of the connection to the owner, and closes the socket.
+// end reports to the owner that the connection is closed, and why, and closes the socket.
 func (r *reader) end(err error) {
 	s := r.socket
 	if err == errNotUTF8 {
 		s.SendClose(errNotUTF8.Code, errNotUTF8.Text)
 	}
 	s.finish(nil)
-	reason, with := endReason(err)
-	s.owner.End(reason, with)
+	reason, how := endReason(err)
+	s.owner.End(reason, how)
 	r.ws = nil // frees its memory while the disconnect callbacks wait for Rails
 	if reason == "browser_closed" || reason == "browser_lost" {
 		s.Close()
@@ -206,9 +209,9 @@ func detachBuffer(r *bufio.Reader) {
 	buffers.Put(pooled)
 }
 
-// endReason translates an error of message: into one word for logs and metrics, and for the
-// application.
-func endReason(err error) (reason string, with *Ending) {
+// endReason translates an error of message into one word for logs and metrics, and into what the
+// application learns.
+func endReason(err error) (reason string, how *Ending) {
 	var closed *websocket.CloseError
 	switch lost := (&Ending{Code: websocket.CloseAbnormalClosure}); {
 	case errors.As(err, &closed) && closed.Code == websocket.CloseAbnormalClosure:

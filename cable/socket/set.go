@@ -2,13 +2,13 @@ package socket
 
 import "sync"
 
-// Set holds sockets that get the same frames. Add and Remove take constant time, and the sockets
-// are contiguous in memory for Write. Callers lock.
+// Set holds sockets that get the same frames. Add and Remove take constant time, and Write walks
+// contiguous memory. The caller holds a lock.
 type Set struct {
 	sockets []*Socket
 	indexes []*int32 // where each socket's index is kept, for Remove
 	writing bool     // Write is running and may release the lock: indexes must not change
-	removed int      // sockets that left meanwhile
+	removed int      // sockets removed since Write began
 }
 
 // Add adds a socket and stores its index in index, where the Set keeps it up to date for Remove.
@@ -40,8 +40,8 @@ func (s *Set) Remove(index int32) {
 // Len returns the number of sockets.
 func (s *Set) Len() int { return len(s.sockets) - s.removed }
 
-// Write sends a frame to every socket that is in the set at the start and not removed before its
-// turn. turns releases the lock of the set in between.
+// Write sends a frame to every socket that is in the set when it begins and is not removed before
+// its turn. turns releases the lock in between.
 func (s *Set) Write(frame []byte, turns *Turns) {
 	s.writing = true
 	for i, n := 0, len(s.sockets); i < n; i++ {
@@ -91,7 +91,7 @@ type Turns struct {
 	sent int
 }
 
-// writesPerTurn is how many writes others wait for the lock: a fraction of a millisecond.
+// writesPerTurn is how many writes others wait for the lock; they take less than a millisecond.
 const writesPerTurn = 64
 
 func (t *Turns) next() {

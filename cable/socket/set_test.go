@@ -13,11 +13,11 @@ func (f onUnlock) Unlock() { f() }
 
 func TestSet_ChangesDuringAWrite(t *testing.T) {
 	const n = 4 * writesPerTurn
-	all := &Sockets{}
+	shared := &Sockets{}
 	sockets, indexes := make([]Socket, 2*n), make([]int32, 2*n)
 	var set Set
 	for i := range sockets {
-		sockets[i].all = all
+		sockets[i].shared = shared
 		sockets[i].corked = true // what it is sent stays in its queue
 		sockets[i].limit = 100
 	}

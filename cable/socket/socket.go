@@ -22,7 +22,7 @@ type Owner interface {
 
 	// End is called when nothing more can be read from the browser, or when Shed closes the
 	// connection. The reason is one word for logs and metrics.
-	End(reason string, with *Ending)
+	End(reason string, how *Ending)
 }
 
 // Ending describes how a WebSocket was closed, as the application may want to know it.
@@ -42,7 +42,7 @@ type Socket struct {
 	net.Conn
 	fd       int      // for non-blocking writes; -1 where they are not possible
 	limit    int      // of queued bytes
-	all      *Sockets // nil only in benchmarks and tests
+	shared   *Sockets // nil only in benchmarks and tests
 	owner    Owner
 	deflates bool // permessage-deflate was negotiated
 
@@ -59,18 +59,18 @@ type Socket struct {
 	flushing bool       // a goroutine writes the queue
 	shut     bool       // Send drops frames
 	closed   bool
-	slow     bool     // Owner.Slow was called
+	slow     bool     // Owner.Slow has been called
 	queue    [][]byte // what the kernel has not taken
 	queued   int      // bytes in queue and in flush's hands
-	longest  int      // frame among these, in bytes
+	longest  int      // the longest frame among these, in bytes
 }
 
 // Init prepares a zero Socket. Frames wait for Uncork, which comes after the answer to the
 // handshake.
-func (s *Socket) Init(all *Sockets, owner Owner) {
+func (s *Socket) Init(shared *Sockets, owner Owner) {
 	s.fd = -1
-	s.limit = all.limits.PendingBytes
-	s.all = all
+	s.limit = shared.limits.PendingBytes
+	s.shared = shared
 	s.owner = owner
 	s.phase = -1
 	s.corked = true
@@ -80,7 +80,7 @@ func (s *Socket) Init(all *Sockets, owner Owner) {
 // Attach gives the socket its TCP connection. Upgrade does it for a handshake.
 func (s *Socket) Attach(conn net.Conn) {
 	s.Conn = conn
-	s.fd = descriptor(conn, s.all.limits.Unanswered)
+	s.fd = descriptor(conn, s.shared.limits.Unanswered)
 }
 
 // Deflates reports whether the browser accepts compressed frames.
@@ -145,7 +145,7 @@ func (s *Socket) sendLocked(frame []byte) {
 		if n == len(frame) {
 			return
 		}
-		if broken { // the reader notices and ends the connection
+		if broken { // the reader notices it too, and closes the socket
 			s.shut = true
 			return
 		}
@@ -169,9 +169,9 @@ func (s *Socket) startFlush() {
 
 // flush writes the queue as the browser reads.
 func (s *Socket) flush() {
-	if s.all != nil {
-		s.all.backlog.began(s)
-		defer s.all.backlog.ended(s)
+	if s.shared != nil {
+		s.shared.backlog.began(s)
+		defer s.shared.backlog.ended(s)
 	}
 	for {
 		s.mu.Lock()
@@ -245,8 +245,8 @@ func (s *Socket) Write(p []byte) (int, error) {
 // SetWriteDeadline does nothing: it is for gorilla/websocket, whose writes do not block here.
 func (s *Socket) SetWriteDeadline(time.Time) error { return nil }
 
-// abort drops the queue and ends the TCP connection. The reader notices and closes the socket. s.mu
-// is held.
+// abort drops the queue and ends the TCP connection, so that the reader closes the socket. s.mu is
+// held.
 func (s *Socket) abort() {
 	s.shut = true
 	s.queue = nil
@@ -260,7 +260,7 @@ func (s *Socket) abort() {
 // AbortUnlessAnswered ends the TCP connection if the browser does not answer our close frame within
 // Limits.CloseWait.
 func (s *Socket) AbortUnlessAnswered() {
-	time.AfterFunc(s.all.limits.CloseWait, func() {
+	time.AfterFunc(s.shared.limits.CloseWait, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if !s.closed {
@@ -269,8 +269,8 @@ func (s *Socket) AbortUnlessAnswered() {
 	})
 }
 
-// Close closes the TCP connection. Only the reader calls it, or nobody reads: a descriptor that was
-// closed during a read may belong to another connection already.
+// Close closes the TCP connection. It must not run beside a read: a descriptor that is closed during
+// one may belong to another connection already.
 func (s *Socket) Close() error {
 	s.mu.Lock()
 	s.shut = true

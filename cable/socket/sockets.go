@@ -16,8 +16,7 @@ type Options struct {
 	Throttled *stats.ThrottledCounter // commands, by limit
 }
 
-// Sockets is what all sockets of a server share: the poller that reads them, the heartbeat and the
-// backlog.
+// Sockets is what all sockets of a server share: limits, the poller, the heartbeat and the backlog.
 type Sockets struct {
 	limits    Limits
 	compress  bool
@@ -51,7 +50,7 @@ type Stats struct {
 	Backlog BacklogStats
 }
 
-// Stats is safe to call at any time; it holds each lock only briefly.
+// Stats returns the numbers. It holds each lock only briefly.
 func (a *Sockets) Stats() Stats {
 	return Stats{Pings: a.heartbeat.sent.Load(), Backlog: a.backlog.stats()}
 }

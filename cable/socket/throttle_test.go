@@ -12,8 +12,8 @@ import (
 func TestThrottle_DelaysMessagesAfterABurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		throttled := stats.NewThrottledCounter("slowed", slog.New(slog.DiscardHandler))
-		all := &Sockets{limits: Limits{CommandRate: 100, CommandBurst: 20}, throttled: throttled, started: time.Now()}
-		s := &Socket{all: all}
+		shared := &Sockets{limits: Limits{CommandRate: 100, CommandBurst: 20}, throttled: throttled, started: time.Now()}
+		s := &Socket{shared: shared}
 		begin := time.Now()
 		for range 20 {
 			s.throttle()

@@ -14,7 +14,7 @@ import (
 // Upgrade takes the connection over from net/http and queues the 101 until Uncork. protocol is the
 // sub-protocol, "" for none.
 func (s *Socket) Upgrade(w http.ResponseWriter, r *http.Request, protocol string) error {
-	s.deflates = s.all.compress && offersDeflate(r)
+	s.deflates = s.shared.compress && offersDeflate(r)
 	upgrader := &plain
 	if s.deflates {
 		upgrader = &compressing
@@ -24,21 +24,21 @@ func (s *Socket) Upgrade(w http.ResponseWriter, r *http.Request, protocol string
 		s.Close()
 		return err
 	}
-	s.Send(s.switching(r, protocol))
+	s.Send(s.switchingProtocols(r, protocol))
 	s.reader.ws = ws
 	s.reader.fd = s.fd
 	return nil
 }
 
-// stubRequest is the handshake that gorilla gets to see, and its answer is dropped. Gorilla is
-// stricter than Rails: it rejects a key that is not the base64 of 16 bytes.
+// stubRequest is the handshake that gorilla answers in place of the browser's; Write drops the
+// answer. Gorilla is stricter than Rails: it rejects a key that is not the base64 of 16 bytes.
 var stubRequest = http.Request{Method: http.MethodGet, Header: http.Header{
 	"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"},
 	"Sec-Websocket-Key": {"AAAAAAAAAAAAAAAAAAAAAA=="}, "Sec-Websocket-Extensions": {"permessage-deflate"},
 }}
 
-// switching returns the 101 for this browser.
-func (s *Socket) switching(r *http.Request, protocol string) []byte {
+// switchingProtocols returns the 101 for this browser.
+func (s *Socket) switchingProtocols(r *http.Request, protocol string) []byte {
 	const guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" // RFC 6455, section 1.3
 	key := strings.Join(r.Header.Values("Sec-WebSocket-Key"), ", ")
 	accept := sha1.Sum([]byte(key + guid))
@@ -62,7 +62,7 @@ var (
 	compressing = websocket.Upgrader{CheckOrigin: anyOrigin, WriteBufferPool: noBuffers{}, EnableCompression: true}
 )
 
-// anyOrigin: Rails has checked the origin.
+// anyOrigin allows every origin: admission and Rails have checked it.
 func anyOrigin(*http.Request) bool { return true }
 
 // noBuffers is an empty pool: gorilla writes only control frames, for which it needs no buffer.

@@ -1,7 +1,6 @@
 // Package stats counts events for the other packages: how long things took, and what was
 // rejected for which reason.
 //
-// In comes one call per event, out go plain numbers on request. Nothing runs by itself.
-//
-// docs/metrics.md says what the numbers mean and under which names operators see them.
+// Each event is one call, and the counts are returned on request. Nothing runs by itself.
+// docs/metrics.md describes what the numbers mean and under which names operators see them.
 package stats
