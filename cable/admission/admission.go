@@ -19,7 +19,7 @@ type Limits struct {
 	HandshakesPerAddress  int // per second; further ones are answered 429
 }
 
-// Options configure an Admission. What a zero field would check is left to Rails.
+// Options configure an Admission. A zero field checks nothing, and Rails decides.
 type Options struct {
 	Limits  Limits
 	Tokens  *token.Verifier
@@ -42,7 +42,7 @@ type Admission struct {
 
 	mu       sync.Mutex
 	inFlight int       // handshakes that wait for Rails
-	capacity sync.Cond // signalled when inFlight has shrunk
+	capacity sync.Cond // signalled when inFlight shrinks
 }
 
 // New creates an Admission.
@@ -68,13 +68,13 @@ var reasons = [...]string{
 	"rails_busy", "rails_unavailable", "stopping",
 }
 
-// maxInFlight bounds the handshakes that wait for Rails, each with its own buffers and stack. It is
-// more than Rails works on at once.
+// maxInFlight bounds the handshakes that wait for Rails, each with its own buffers and stack. Rails
+// works on fewer at once.
 const maxInFlight = 256
 
 // WaitForCapacity blocks while too many handshakes wait for Rails. The listener calls it before
-// each accept, so that a storm queues in the kernel's backlog. Slow requests and bad tokens do not
-// count.
+// each accept, so that a storm queues in the kernel's backlog. Handshakes count only from RailsAsked
+// on: slow requests and bad tokens do not.
 func (a *Admission) WaitForCapacity() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -108,10 +108,10 @@ func (a *Admission) Admit(remote net.Addr) bool {
 	return false
 }
 
-// Release must be called when an admitted TCP connection has become a WebSocket or has ended.
+// Release must be called when an admitted TCP connection becomes a WebSocket or closes.
 func (a *Admission) Release(remote net.Addr) { a.rates.release(a.proxies.peer(remote)) }
 
-// Incomplete counts a request whose header was too long, too slow or missing.
+// Incomplete counts a request whose header was too long, too slow or cut off.
 func (a *Admission) Incomplete() { a.Rejected.Add("incomplete") }
 
 // Address returns the browser's address, or the zero Addr if it is unknown.
@@ -120,13 +120,14 @@ func (a *Admission) Address(r *http.Request) netip.Addr { return a.proxies.clien
 // AdmitHandshake counts a handshake against the limits until ReleaseHandshake. The error is an
 // *OverLimit.
 func (a *Admission) AdmitHandshake(from netip.Addr) error {
-	if over := a.rates.admitHandshake(from); over != nil {
+	over := a.rates.admitHandshake(from)
+	if over != nil { // a nil *OverLimit would not be a nil error
 		return over
 	}
 	return nil
 }
 
-// ReleaseHandshake must be called when the handshake, or the connection it has become, has ended.
+// ReleaseHandshake must be called when the handshake fails, or its connection closes.
 func (a *Admission) ReleaseHandshake(from netip.Addr) { a.rates.releaseHandshake(from) }
 
 // ChecksTokens reports whether browsers need a token.
@@ -141,8 +142,8 @@ func (a *Admission) VerifyToken(r *http.Request) (*token.Claims, error) {
 	return a.tokens.Verify(r)
 }
 
-// SetRules sets the app's rules about origins. While they are nil, only the app can accept a
-// handshake.
+// SetRules sets the app's rules about origins. While they are nil, no handshake is accepted without
+// Rails.
 func (a *Admission) SetRules(rules *Rules) { a.rules.Store(rules) }
 
 // Rules returns the app's rules about origins, or nil if they are not known.

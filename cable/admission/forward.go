@@ -7,10 +7,10 @@ import (
 )
 
 // Forward adds X-Forwarded-For and X-Forwarded-Proto to a request that catenary passes on to the
-// app, so the app sees the addresses that it would see in catenary's place.
+// app, so that the app sees the same addresses and scheme as without catenary. changesScheme means
+// that the scheme of backend.url is not the request's.
 //
 // A trusted proxy that has set X-Forwarded-For is not added itself, since the app may not know it.
-// changesScheme means that the app is asked by another scheme than catenary was.
 func (p Proxies) Forward(header http.Header, peer string, changesScheme bool, scheme string) {
 	forwarded := header.Values("X-Forwarded-For")
 	address, err := netip.ParseAddr(peer)

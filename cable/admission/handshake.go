@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// CheckRequest answers a request that is not a valid handshake or that comes from a page that may
-// not connect, and then reports false. With anyVersion the app decides about the WebSocket version:
-// all versions have the same frames.
+// CheckRequest reports whether a request is a valid handshake from a page that may connect. If not,
+// it has answered the request. With anyVersion the app decides about the WebSocket version: all
+// versions have the same frames.
 func (a *Admission) CheckRequest(w http.ResponseWriter, r *http.Request, anyVersion bool) bool {
 	if !upgradable(r) {
 		a.reject("no_upgrade", explainNoUpgrade(r), r)
@@ -47,8 +47,8 @@ func listed(headers []string, word string) bool {
 	return false
 }
 
-// answerMalformed answers a handshake without a version or key that we accept, and reports whether
-// it did.
+// answerMalformed answers a handshake whose version or key is missing or unsupported, and reports
+// whether it did.
 func answerMalformed(w http.ResponseWriter, r *http.Request, anyVersion bool) bool {
 	versions := r.Header.Values("Sec-WebSocket-Version")
 	if !listed(versions, "13") && (!anyVersion || len(versions) == 0) {
@@ -70,7 +70,7 @@ func PageNotFound(w http.ResponseWriter) {
 	w.Write([]byte(pageNotFound))
 }
 
-// retryAfter is when a client may retry a handshake that was over a limit or failed.
+// retryAfter is how long a client should wait after a handshake that was over a limit or failed.
 const retryAfter = 5 * time.Second
 
 // RejectOverLimit answers a handshake that is over a limit.

@@ -9,13 +9,14 @@ import (
 )
 
 // Origins are the pages that may connect; Rails checks the origin too. As in Rails'
-// allowed_request_origins an item is a string or a regular expression, here between slashes.
+// allowed_request_origins, each is a string or a regular expression, here between slashes.
 type Origins struct {
 	texts    []string
 	patterns []*regexp.Regexp
 }
 
-// ParseOrigins returns nil, which allows every page, if there are no items.
+// ParseOrigins parses catenary's own allowed_request_origins. Without items it returns nil, which
+// allows every page.
 func ParseOrigins(items []string) (*Origins, error) {
 	if len(items) == 0 {
 		return nil, nil
@@ -36,8 +37,8 @@ func ParseOrigins(items []string) (*Origins, error) {
 }
 
 // ParseRailsOrigins parses the app's allowed_request_origins, in the form of Ruby's inspect. Procs,
-// and regular expressions that mean or may mean something else in Go, are returned as unsupported
-// and allow no page.
+// and regular expressions that may mean something else in Go, are returned as unsupported and allow
+// no page.
 func ParseRailsOrigins(items []string) (o *Origins, unsupported []string) {
 	o = &Origins{}
 	for _, item := range items {
@@ -68,7 +69,7 @@ var (
 	rubyPattern = regexp.MustCompile(`(?s)^/(.*)/([imxn]*)$`)                // Regexp#inspect
 	goFlags     = strings.NewReplacer("(?-mix:", "(?-i:", "(?i-mx:", "(?i:") // Regexp#to_s, as in Regexp.union
 
-	// nested classes, flags in the middle of a pattern, quoting
+	// nested classes, flags in the middle of a pattern, \Q and \E
 	differsInGo = regexp.MustCompile(`&&|\[[^\]]*\[|\(\?[a-zA-Z-]*\)|\\[QE]`)
 )
 

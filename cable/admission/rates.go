@@ -14,7 +14,7 @@ const (
 	// and whole offices reconnect together.
 	burst = 5
 
-	// maxIdle bounds the addresses that are remembered without a connection. Further addresses
+	// maxIdle bounds how many addresses without a connection are remembered. Further addresses
 	// count only against the limits for all.
 	maxIdle = 1 << 16
 )
@@ -31,12 +31,12 @@ func (o *OverLimit) Error() string { return "over limits." + o.Limit }
 // limited by address.
 type rates struct {
 	maxConnections int           // of one address
-	rate           int           // of handshakes from one address, per second
-	all            *rate.Limiter // of all handshakes; nil: no limit
+	perAddress     int           // handshakes from one address, per second
+	all            *rate.Limiter // for all handshakes; nil: no limit
 
 	mu        sync.Mutex
 	addresses map[netip.Addr]*usage
-	sweepAt   int // number of addresses
+	sweepAt   int // number of addresses at which sweep is due
 	swept     time.Time
 }
 
@@ -49,12 +49,12 @@ type usage struct {
 
 func newRates(l Limits) *rates {
 	return &rates{
-		maxConnections: l.ConnectionsPerAddress, rate: l.HandshakesPerAddress, all: perSecond(l.Handshakes),
+		maxConnections: l.ConnectionsPerAddress, perAddress: l.HandshakesPerAddress, all: perSecond(l.Handshakes),
 		addresses: map[netip.Addr]*usage{}, sweepAt: maxIdle,
 	}
 }
 
-// perSecond returns nil, no limit, for 0.
+// perSecond returns a limiter; nil, no limit, for 0.
 func perSecond(n int) *rate.Limiter {
 	if n == 0 {
 		return nil
@@ -117,7 +117,7 @@ func (r *rates) releaseHandshake(from netip.Addr) {
 
 // usage returns the usage of an address, or nil if the address is not limited. r.mu is held.
 func (r *rates) usage(from netip.Addr) *usage {
-	if !from.IsValid() || r.maxConnections == 0 && r.rate == 0 {
+	if !from.IsValid() || r.maxConnections == 0 && r.perAddress == 0 {
 		return nil
 	}
 	if u := r.addresses[from]; u != nil {
@@ -129,12 +129,13 @@ func (r *rates) usage(from netip.Addr) *usage {
 			return nil
 		}
 	}
-	u := &usage{handshakes: perSecond(r.rate)}
+	u := &usage{handshakes: perSecond(r.perAddress)}
 	r.addresses[from] = u
 	return u
 }
 
-// sweep forgets addresses without connections and recent handshakes, at most once a second.
+// sweep forgets addresses that have neither connections nor recent handshakes. It runs at most once
+// a second.
 func (r *rates) sweep() {
 	now := time.Now()
 	if now.Sub(r.swept) < time.Second {

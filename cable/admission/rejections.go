@@ -6,17 +6,17 @@ import (
 	"strings"
 )
 
-// A rejected handshake is logged with the values that decided, and with a guess at the cause: the
-// browser's console says only that the WebSocket failed.
+// A rejected handshake is logged with the values that matter and a guess at the cause, since the
+// browser's console shows only that the WebSocket failed.
 
 // reasonsOfRails are the kinds of RejectedByRails: the app's middleware or Action Cable rejected
 // the handshake.
 var reasonsOfRails = [...]string{"origin", "https", "redirect", "host", "path", "error", "other"}
 
-// pageNotFound is how Action Cable answers an origin that may not connect.
+// pageNotFound is Action Cable's answer to an origin that may not connect.
 const pageNotFound = "Page not found"
 
-// AddRailsRejection counts and logs a handshake that the app has not answered with a WebSocket.
+// AddRailsRejection counts and logs a handshake that the app answered without opening a connection.
 func (a *Admission) AddRailsRejection(r *http.Request, status int, location, body string) {
 	reason, guess := explain(r, status, location, body)
 	a.RejectedByRails.AddGuess(reason, guess, append([]any{"status", status}, describe(r)...)...)

@@ -8,8 +8,8 @@ import (
 
 // Rules are the app's rules about the origin of a handshake
 // (actioncable/lib/action_cable/connection/base.rb, allow_request_origin?), for handshakes that are
-// accepted without Rails. They are never less strict than Rails: where versions of Rack differ, or
-// a regular expression is unsupported, no page is allowed.
+// accepted without Rails. They are at least as strict as Rails: where versions of Rack differ, or a
+// regular expression is unsupported, no page is allowed.
 type Rules struct {
 	AnyOrigin  bool     // disable_request_forgery_protection
 	SameOrigin bool     // allow_same_origin_as_host
@@ -27,14 +27,14 @@ func (r *Rules) Allow(request *http.Request) bool {
 		return true
 	}
 	origin := header(request, "Origin")
-	if r.SameOrigin && origin == r.own(request) {
+	if r.SameOrigin && origin == r.ownOrigin(request) {
 		return true
 	}
 	return r.Origins != nil && r.Origins.allow(request)
 }
 
-// own returns the app's own origin. If the scheme is unclear, no page has that origin.
-func (r *Rules) own(request *http.Request) string {
+// ownOrigin returns the app's own origin. If the scheme is unclear, no page has that origin.
+func (r *Rules) ownOrigin(request *http.Request) string {
 	scheme, host := r.scheme(request), request.Host
 	if !r.ForwardedHost {
 		return scheme + "://" + host

@@ -47,7 +47,7 @@ func hungUp(err error) bool {
 	return false
 }
 
-// unreachableError is a failed connection with advice on what to do about it.
+// unreachableError is the error of a failed connection and advice on what to do about it.
 type unreachableError struct {
 	error
 	advice string

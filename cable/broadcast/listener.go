@@ -24,8 +24,8 @@ type listener struct {
 	writeMu sync.Mutex
 }
 
-// listen opens a connection and returns the cause of its loss. It calls up when every stream that
-// was wanted at the start is live.
+// listen opens a connection, delivers broadcasts and returns why it lost the connection. It calls up
+// when every stream that was wanted at the start is live.
 func (r *Redis) listen(ctx context.Context, deliver func(string, []byte), up func()) error {
 	stream := "_catenary/probe/" + rand.Text()
 	conn, hangUp, err := r.dial(ctx, stream)
@@ -67,13 +67,15 @@ func (l *listener) read() error {
 		case "message":
 			l.message(push)
 		case "subscribe", "unsubscribe":
-			if !l.source.subscriptions.answered(push.name) {
+			expected := l.source.subscriptions.answered(push.name)
+			if !expected {
 				return fmt.Errorf("%w: an unexpected acknowledgement of %q", errProtocol, push.name)
 			}
 		case "pong":
 			l.probe.success()
 		case "error":
-			if err := l.denied(push.name); err != nil {
+			err := l.denied(push.name)
+			if err != nil {
 				return err
 			}
 		default:
@@ -98,8 +100,7 @@ func (l *listener) message(m push) {
 	}
 }
 
-// denied handles an error from Redis. The connection survives only if an ACL denies this user a
-// stream.
+// denied handles an error from Redis. Any but an ACL that denies a stream ends the connection.
 func (l *listener) denied(text []byte) error {
 	if !bytes.HasPrefix(text, []byte("NOPERM")) {
 		return fmt.Errorf("redis answered: %s", text)
@@ -110,7 +111,7 @@ func (l *listener) denied(text []byte) error {
 	}
 	l.source.log.Error("Redis denies a stream: allow it with ACL SETUSER … &pattern",
 		"stream", stream, "error", string(text))
-	if stream == l.probe.stream {
+	if stream == l.probe.stream { // it will never be live
 		l.up()
 	}
 	return nil
@@ -127,7 +128,8 @@ func (l *listener) writeCommands(ctx context.Context) error {
 		if len(commands) == 0 {
 			continue
 		}
-		if err := l.write(commands); err != nil {
+		err := l.write(commands)
+		if err != nil {
 			return fmt.Errorf("subscribing: %w", err)
 		}
 	}
@@ -136,9 +138,10 @@ func (l *listener) writeCommands(ctx context.Context) error {
 func (l *listener) write(b []byte) error {
 	l.writeMu.Lock()
 	defer l.writeMu.Unlock()
-	if err := l.conn.SetWriteDeadline(time.Now().Add(l.source.options.Timeout)); err != nil {
+	err := l.conn.SetWriteDeadline(time.Now().Add(l.source.options.Timeout))
+	if err != nil {
 		return err
 	}
-	_, err := l.conn.Write(b)
+	_, err = l.conn.Write(b)
 	return err
 }

@@ -30,7 +30,7 @@ type move struct {
 
 	fromMarked bool           // from has received the marker
 	toMarked   []*rpc.Process // the processes of to that have received it
-	held       []received     // broadcasts from toMarked, until fromMarked
+	held       []received     // broadcasts from processes in toMarked, until fromMarked
 	bytes      int            // of their payloads
 	overflow   bool           // held was full and some were dropped
 	timer      *time.Timer
@@ -52,8 +52,8 @@ func (r *Rails) startMove(from *rpc.Process) {
 	})
 }
 
-// begin asks the other processes to listen to the streams, and all to listen to the marker. Without
-// another process, ProcessReady calls it when there is one. r.mu is held.
+// begin asks the other processes to listen to the streams, and all to listen to the marker. While
+// there is no other process it does nothing; ProcessReady calls it again. r.mu is held.
 func (r *Rails) begin(m *move) {
 	if len(r.processes) == 0 {
 		return
@@ -93,18 +93,19 @@ func (r *Rails) moveWithMarker(marker string) *move {
 	return nil
 }
 
-// answered counts an answer to Listen. After the last one it broadcasts the marker.
+// answered counts an answer to Listen. After the last one it has the marker broadcast. r.mu is held.
 func (m *move) answered(r *Rails) {
 	m.unanswered--
 	if m.unanswered != 0 {
 		return
 	}
-	if err := r.links.Publish(m.to[0], m.marker, []byte("{}")); err != nil {
+	err := r.links.Publish(m.to[0], m.marker, []byte("{}"))
+	if err != nil {
 		r.finish(m)
 	}
 }
 
-// marked notes that a process has received the marker.
+// marked notes that a process has received the marker. r.mu is held.
 func (m *move) marked(r *Rails, p *rpc.Process) {
 	if p == m.from {
 		m.fromMarked = true
@@ -120,8 +121,9 @@ func (m *move) marked(r *Rails, p *rpc.Process) {
 // complete reports whether every process has received the marker.
 func (m *move) complete() bool { return m.fromMarked && len(m.toMarked) == len(m.to) }
 
-// received passes on a broadcast of the stopping process from before the marker, and one of the
-// others from after it; the latter wait until the stopping process has received the marker too.
+// received passes on what the stopping process receives before the marker, and what the others
+// receive after it. The latter is held back until the stopping process has received the marker too.
+// r.mu is held.
 func (m *move) received(r *Rails, p *rpc.Process, b received) {
 	switch {
 	case p == m.from && !m.fromMarked:
@@ -137,6 +139,7 @@ func (m *move) received(r *Rails, p *rpc.Process, b received) {
 	}
 }
 
+// release passes on what was held back. r.mu is held.
 func (m *move) release(r *Rails) {
 	for _, b := range m.held {
 		r.pass(b)
@@ -145,8 +148,8 @@ func (m *move) release(r *Rails) {
 	m.bytes = 0
 }
 
-// finish lets the others listen in place of the stopping process. If it is called before every
-// process has received the marker, broadcasts may be missed. r.mu is held.
+// finish ends a move: from now on, what the others receive counts. If not every process has received
+// the marker, broadcasts may be missed. r.mu is held.
 func (r *Rails) finish(m *move) {
 	lossless := m.complete() && !m.overflow
 	m.timer.Stop()

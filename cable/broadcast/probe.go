@@ -26,7 +26,7 @@ type probe struct {
 	activity atomic.Uint64
 }
 
-// silenceError means that probes do not come back.
+// silenceError means that a probe did not come back.
 type silenceError struct {
 	since  time.Time // when broadcasts were last known to arrive
 	waited time.Duration
@@ -45,21 +45,23 @@ func (p *probe) run(ctx context.Context) error {
 			return ctx.Err()
 		case <-ticker.C:
 		}
-		if err := p.send(ctx); err != nil {
+		err := p.send(ctx)
+		if err != nil {
 			return err
 		}
-		if err := p.wait(ctx); err != nil {
+		err = p.wait(ctx)
+		if err != nil {
 			return err
 		}
 		p.lastSuccess = time.Now()
 	}
 }
 
-// send publishes to our own stream. If it cannot (an ACL, a replica, no free connection), it sends
-// PING on the listener's connection, which at least shows that Redis answers.
+// send publishes a probe. If it cannot (an ACL, a replica, no free connection), it sends PING on the
+// listener's connection, which at least shows that Redis answers.
 func (p *probe) send(ctx context.Context) error {
 	select {
-	case <-p.returned: // a late answer to an earlier probe
+	case <-p.returned: // an earlier probe, too late
 	default:
 	}
 	publishing, cancel := context.WithTimeout(ctx, p.deadline)
@@ -73,14 +75,15 @@ func (p *probe) send(ctx context.Context) error {
 		p.log.Warn("failed to publish a probe: checking the connection to Redis with PING only",
 			"stream", p.stream, "error", err)
 	}
-	if err := p.ping(); err != nil {
+	err = p.ping()
+	if err != nil {
 		return fmt.Errorf("sending PING: %w", err)
 	}
 	return nil
 }
 
-// wait fails after a deadline without any message, or after ten deadlines in which other messages
-// arrived but not the probe. Time that deliver takes does not count.
+// wait waits for the probe. It fails after a deadline without any message, or after ten deadlines in
+// which other messages arrived but not the probe. Time that deliver takes does not count.
 func (p *probe) wait(ctx context.Context) error {
 	step := max(p.deadline/10, time.Millisecond)
 	ticker := time.NewTicker(step)

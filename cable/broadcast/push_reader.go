@@ -11,7 +11,7 @@ import (
 var errProtocol = errors.New("unexpected reply from Redis")
 
 // push is a message from Redis to a subscriber. kind and name are valid until the next read; the
-// payload is the caller's to keep.
+// caller owns the payload.
 type push struct {
 	kind    []byte // message, subscribe, unsubscribe, pong, error
 	name    []byte // the topic, or the text of an error
@@ -38,10 +38,12 @@ func (p *pushReader) read() (push, error) {
 	}
 	switch mark {
 	case '-':
-		p.kind, p.name = append(p.kind[:0], "error"...), append(p.name[:0], line...)
+		p.kind = append(p.kind[:0], "error"...)
+		p.name = append(p.name[:0], line...)
 		return push{kind: p.kind, name: p.name}, nil
 	case '+': // PONG before the first SUBSCRIBE
-		p.kind, p.name = append(p.kind[:0], "pong"...), append(p.name[:0], line...)
+		p.kind = append(p.kind[:0], "pong"...)
+		p.name = append(p.name[:0], line...)
 		return push{kind: p.kind, name: p.name}, nil
 	case '*':
 	default:
@@ -54,10 +56,12 @@ func (p *pushReader) read() (push, error) {
 	if n != 2 && n != 3 {
 		return push{}, fmt.Errorf("%w: an array of %d elements", errProtocol, n)
 	}
-	if p.kind, err = p.short(p.kind); err != nil {
+	p.kind, err = p.short(p.kind)
+	if err != nil {
 		return push{}, err
 	}
-	if p.name, err = p.short(p.name); err != nil {
+	p.name, err = p.short(p.name)
+	if err != nil {
 		return push{}, err
 	}
 	message := push{kind: p.kind, name: p.name}
@@ -95,7 +99,8 @@ func (p *pushReader) short(dst []byte) ([]byte, error) {
 		dst = make([]byte, n)
 	}
 	dst = dst[:n]
-	if _, err := io.ReadFull(p.r, dst); err != nil {
+	_, err = io.ReadFull(p.r, dst)
+	if err != nil {
 		return dst, err
 	}
 	_, err = p.r.Discard(2)
@@ -124,7 +129,8 @@ func (p *pushReader) last() (payload []byte, size int, err error) {
 		return nil, n, err
 	}
 	payload = make([]byte, n)
-	if _, err := io.ReadFull(p.r, payload); err != nil {
+	_, err = io.ReadFull(p.r, payload)
+	if err != nil {
 		return nil, n, err
 	}
 	_, err = p.r.Discard(2)

@@ -63,7 +63,7 @@ type Rails struct {
 	gapSince   time.Time
 	gapStreams map[string]struct{} // the gap lasts until these are live
 
-	due []func() // acknowledgements to call when mu is released
+	due []func() // acknowledgements that unlock calls
 }
 
 // received is one broadcast.
@@ -72,13 +72,13 @@ type received struct {
 	payload []byte
 }
 
-// railsStream is a stream that is wanted, or that a process has yet to answer for. Rails.mu guards
-// it.
+// railsStream is a stream that is wanted, or about which a process still owes an answer. Rails.mu
+// guards it.
 type railsStream struct {
 	name      string
 	wanted    bool
 	listeners []*streamListener
-	waiters   []func() // acknowledgements
+	waiters   []func() // acknowledgements to call when it is live
 	move      *move    // nil unless the stream is moving to another process
 }
 
@@ -90,7 +90,7 @@ type streamListener struct {
 	standby    bool // part of a move: its broadcasts do not count yet
 }
 
-// NewRails opens nothing. It learns of processes while rpc.Client.Run runs.
+// NewRails returns a source that learns of processes while rpc.Client.Run runs.
 func NewRails(links Processes, options RailsOptions, log *slog.Logger) *Rails {
 	if options.Lost == nil {
 		options.Lost = func(error) {}
@@ -177,7 +177,7 @@ func (r *Rails) Publish(_ context.Context, stream string, payload []byte) error 
 	return r.links.Publish(r.processes[0], stream, payload)
 }
 
-// Ready is nil while broadcasts arrive for every subscribed stream.
+// Ready returns why broadcasts do not arrive now, or nil.
 func (r *Rails) Ready() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -192,8 +192,8 @@ func (r *Rails) Ready() error {
 	return nil
 }
 
-// ProcessReady lets a process listen to streams that no process listens to, or to all streams if
-// broadcasts stay in it.
+// ProcessReady has a process listen to the streams that no process listens to, or to all streams if
+// broadcasts stay in the process that makes them.
 func (r *Rails) ProcessReady(p *rpc.Process) {
 	r.mu.Lock()
 	defer r.unlock()
@@ -217,7 +217,7 @@ func (r *Rails) ProcessReady(p *rpc.Process) {
 	r.endGap()
 }
 
-// ProcessStopping moves the streams of a stopping process to others.
+// ProcessStopping moves the streams of a process that is stopping to others.
 func (r *Rails) ProcessStopping(p *rpc.Process) {
 	r.mu.Lock()
 	defer r.unlock()
@@ -291,7 +291,7 @@ func (r *Rails) Listening(p *rpc.Process, stream string) {
 	r.endGap()
 }
 
-// Received passes a broadcast on to Run, unless another process is the one to receive it from.
+// Received queues a broadcast for Run, unless another process' copy of it counts.
 func (r *Rails) Received(p *rpc.Process, stream string, payload []byte) {
 	r.mu.Lock()
 	defer r.unlock()
@@ -316,7 +316,7 @@ func (r *Rails) Received(p *rpc.Process, stream string, payload []byte) {
 	}
 }
 
-// Missed begins a gap that a Rails process has reported. It is over at once.
+// Missed notes a gap that a process reports. The gap is over already.
 func (r *Rails) Missed(p *rpc.Process, reason string) {
 	r.mu.Lock()
 	defer r.unlock()
@@ -324,7 +324,7 @@ func (r *Rails) Missed(p *rpc.Process, reason string) {
 	r.endGap()
 }
 
-// unlock releases mu and then calls the acknowledgements that have become due: they may call us.
+// unlock releases mu and then calls the acknowledgements that are due, since they may call r again.
 func (r *Rails) unlock() {
 	due := r.due
 	r.due = nil

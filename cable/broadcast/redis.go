@@ -38,7 +38,7 @@ type Redis struct {
 }
 
 // NewRedis checks the options and opens no connection. It disables go-redis' logger for the whole
-// process: that one prints every failed dial to stderr, whereas we log one loss and one return.
+// process, which prints every failed dial to stderr: we log each outage once, and its end.
 func NewRedis(options RedisOptions, log *slog.Logger) (*Redis, error) {
 	logging.Disable()
 	client, err := options.Client()
@@ -63,8 +63,8 @@ func NewRedis(options RedisOptions, log *slog.Logger) (*Redis, error) {
 	return r, nil
 }
 
-// Run listens until ctx ends, and then returns nil: errors of Redis do not end it. Only Run's
-// goroutine calls deliver; while deliver blocks, Redis' output buffer fills. Call Run once.
+// Run listens until ctx ends, whatever Redis does, and then returns nil. Only Run's goroutine calls
+// deliver; while deliver blocks, Redis' output buffer fills. Call Run once.
 func (r *Redis) Run(ctx context.Context, deliver func(stream string, payload []byte)) error {
 	defer r.client.Close()
 	var lostAt time.Time
@@ -121,13 +121,14 @@ func (r *Redis) Unsubscribe(stream string) {
 // the broadcast twice.
 func (r *Redis) Publish(ctx context.Context, stream string, payload []byte) error {
 	topic := topicOf(r.options.ChannelPrefix, stream)
-	if err := r.client.Publish(ctx, topic, payload).Err(); err != nil {
+	err := r.client.Publish(ctx, topic, payload).Err()
+	if err != nil {
 		return fmt.Errorf("publishing to Redis at %s: %w", r.address, err)
 	}
 	return nil
 }
 
-// Ready is nil while broadcasts arrive for every subscribed stream.
+// Ready returns why broadcasts do not arrive now, or nil.
 func (r *Redis) Ready() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -144,7 +145,7 @@ func (r *Redis) setDown(cause error) {
 }
 
 // dial opens the listener's connection. go-redis connects, finds the master, authenticates and sets
-// the client name; then we take over the net.Conn. hangUp closes it. key selects a node of a
+// the client name; then we take over its net.Conn, which hangUp closes. key selects a node of a
 // Cluster.
 func (r *Redis) dial(ctx context.Context, key string) (conn net.Conn, hangUp func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*r.options.Timeout)
@@ -176,7 +177,8 @@ func (r *Redis) dial(ctx context.Context, key string) (conn net.Conn, hangUp fun
 	options.MaxRetries, options.DialerRetries = -1, 1
 	client := redis.NewClient(&options)
 	held := client.Conn()
-	if err := held.Ping(ctx).Err(); err != nil {
+	err = held.Ping(ctx).Err()
+	if err != nil {
 		_ = client.Close()
 		return nil, nil, fmt.Errorf("connecting: %w", &unreachableError{err, advise(err, options.TLSConfig != nil)})
 	}
@@ -186,7 +188,8 @@ func (r *Redis) dial(ctx context.Context, key string) (conn net.Conn, hangUp fun
 		_ = held.Close()
 		_ = client.Close()
 	}
-	if err := conn.SetDeadline(time.Time{}); err != nil {
+	err = conn.SetDeadline(time.Time{})
+	if err != nil {
 		hangUp()
 		return nil, nil, fmt.Errorf("connecting: %w", err)
 	}

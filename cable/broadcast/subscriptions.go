@@ -7,28 +7,28 @@ import (
 )
 
 const (
-	// namesPerCommand is the most names in one SUBSCRIBE. A storm then neither costs one command
-	// per stream nor blocks Redis with a single huge one.
+	// namesPerCommand is the most names in one SUBSCRIBE, so that a storm of subscribes neither
+	// costs one command per stream nor blocks Redis with a single huge one.
 	namesPerCommand = 512
 
-	// maxUnanswered is the most names sent but not acknowledged. Redis queues an acknowledgement
-	// for each, and disconnects a subscriber with more than 32 MB queued
+	// maxUnanswered is the most names sent and not yet acknowledged. Redis queues an acknowledgement
+	// for each, and disconnects a subscriber for which more than 32 MB are queued
 	// (client-output-buffer-limit pubsub).
 	maxUnanswered = 8192
 )
 
-// subscriptions holds the streams that the hub wants, and what Redis was sent and has acknowledged.
-// The listener's writer brings the second in line with the first. So leaving and joining a stream
-// between two writes costs nothing, and a stream that changes faster than Redis answers ends up as
-// it was last wanted.
+// subscriptions holds which streams the hub wants, and which Redis was asked for and has
+// acknowledged. The listener's writer sends the commands that make up the difference. So leaving and
+// joining a stream between two writes costs nothing, and a stream that changes faster than Redis
+// answers ends up as the hub last wanted it.
 type subscriptions struct {
 	prefix *string
 	wake   chan struct{} // holds one token while there is something to write
 
 	mu         sync.Mutex
 	topics     map[string]*topic
-	dirty      []*topic  // wanted and sent may differ
-	sent       []command // without all their answers, oldest first
+	dirty      []*topic  // topics that may need a command
+	sent       []command // those not fully answered, oldest first
 	unanswered int       // names in sent without an answer
 }
 
@@ -37,22 +37,22 @@ type topic struct {
 	name       string // in Redis, with prefix
 	stream     string // in the app
 	wanted     bool
-	subscribed bool // the last command sent for it was SUBSCRIBE
-	unanswered int  // commands sent for it without an answer
-	alone      bool // to be sent in a command of its own
-	denied     bool // Redis answered with an error on this connection
-	dirty      bool
-	waiters    []func() // acknowledgements
+	subscribed bool     // the last command sent for it was SUBSCRIBE
+	unanswered int      // commands sent for it without an answer
+	alone      bool     // to be sent in a command of its own
+	denied     bool     // Redis answered with an error on this connection
+	dirty      bool     // in subscriptions.dirty
+	waiters    []func() // acknowledgements to call when it is live
 }
 
 // live reports whether Redis has answered every command for the topic and the last was SUBSCRIBE.
 func (t *topic) live() bool { return t.subscribed && t.unanswered == 0 }
 
-// command is a SUBSCRIBE or UNSUBSCRIBE without all its answers. Redis answers commands in order,
-// once per name, or with one error for all names.
+// command is a SUBSCRIBE or UNSUBSCRIBE that Redis has not fully answered. Redis answers commands in
+// order, once per name, or with one error for all names.
 type command struct {
 	topics  []*topic
-	answers int
+	answers int // so far
 }
 
 func newSubscriptions(prefix *string) *subscriptions {
@@ -92,7 +92,7 @@ func (s *subscriptions) unsubscribe(stream string) {
 	s.mark(t)
 }
 
-// mark has the writer look at a topic.
+// mark has the writer send what a topic needs. s.mu is held.
 func (s *subscriptions) mark(t *topic) {
 	if t.dirty {
 		return
@@ -154,8 +154,7 @@ func (s *subscriptions) appendCommand(b []byte, verb string, topics []*topic) []
 }
 
 // answered takes Redis' answer for one name, which must be the first unanswered name of the oldest
-// command. If the stream is live now, its acknowledgements are called. It reports false for an
-// answer that we do not expect.
+// command: it reports false for any other. If the stream is live now, it calls the acknowledgements.
 func (s *subscriptions) answered(name []byte) bool {
 	s.mu.Lock()
 	if len(s.sent) == 0 || s.sent[0].topics[s.sent[0].answers].name != string(name) {
@@ -181,9 +180,9 @@ func (s *subscriptions) answered(name []byte) bool {
 	return true
 }
 
-// denied takes an error as the answer to the oldest command. Redis rejects the whole command if the
-// user is denied one of its names, so the names are sent again, each alone. A stream that is denied
-// alone is returned, and stays unacknowledged on this connection.
+// denied takes an error as the answer to the oldest command. Redis rejects the whole command if an
+// ACL denies one of its names, so the names are sent again, each alone. If the command had only one
+// name, denied returns its stream, which stays unacknowledged on this connection.
 func (s *subscriptions) denied() (stream string, denied bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -208,7 +207,7 @@ func (s *subscriptions) denied() (stream string, denied bool) {
 	return "", false
 }
 
-// countAnswer notes that one command for the topic is answered.
+// countAnswer notes that one command for the topic is answered. s.mu is held.
 func (s *subscriptions) countAnswer(t *topic) {
 	t.unanswered--
 	s.unanswered--
@@ -224,7 +223,7 @@ func (s *subscriptions) forgetIfIdle(t *topic) {
 	}
 }
 
-// stream returns the name of a topic in the app, and false if the stream is not wanted.
+// stream returns the app's name for a topic, and false if the stream is not wanted.
 func (s *subscriptions) stream(name []byte) (string, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -235,7 +234,7 @@ func (s *subscriptions) stream(name []byte) (string, bool) {
 	return t.stream, true
 }
 
-// reset has every wanted stream subscribed again, on the next connection.
+// reset has the next connection subscribe to every wanted stream again.
 func (s *subscriptions) reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,8 +1,7 @@
 package broadcast
 
-// topicOf returns the pub/sub topic of a stream, as Rails does with
-// [channel_prefix, stream].compact.join(":"). So a nil prefix adds nothing, and an empty one adds a
-// colon. Mirrors subscription_adapter/channel_prefix.rb.
+// topicOf returns the pub/sub topic of a stream: Rails' [channel_prefix, stream].compact.join(":")
+// (subscription_adapter/channel_prefix.rb). A nil prefix adds nothing, an empty one a colon.
 func topicOf(prefix *string, stream string) string {
 	if prefix == nil {
 		return stream

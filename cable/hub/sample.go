@@ -18,7 +18,7 @@ type sampler struct {
 	since  int // broadcasts since the last report
 }
 
-// add reports the last broadcast of a batch, if oneIn are over.
+// add counts the broadcasts of a batch, and reports its last one when oneIn have been counted.
 func (s *sampler) add(shard *shard, batch []delivery) {
 	if s.oneIn == 0 {
 		return

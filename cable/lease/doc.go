@@ -1,10 +1,10 @@
-// Package lease lets surviving nodes run the callbacks of a node that was killed: apps count who is
-// online in "unsubscribed" and "disconnect".
+// Package lease lets other nodes run the disconnect callbacks of a node that was killed: apps count
+// who is online in "unsubscribed" and "disconnect".
 //
 // Every node keeps two things in the Redis that carries the broadcasts: a lease, which it renews,
-// and one record per connection, the close call that Rails must get when the connection ends.
-// Records are written behind, and sealed because they hold cookies and tokens. When a lease
-// expires, one of the other nodes claims it, makes the close calls in batches and removes each
+// and one record per connection, the close call that Rails must get when the connection closes.
+// Records are written in the background, and sealed because they hold cookies and tokens. When a
+// lease expires, one of the other nodes claims it, makes the close calls in batches and removes each
 // record afterwards. If that node dies too, another one takes over the rest in the same way.
 //
 // A node that slept, or was cut off from Redis, learns on its return that it was taken over. Rails

@@ -2,7 +2,7 @@ package lease
 
 import "time"
 
-// day is how long Redis keeps the records of a node that nobody takes over, and the note that a
+// day is how long Redis keeps the records of a node that no other takes over, and the note that a
 // node was taken over.
 const day = 24 * time.Hour
 

@@ -24,7 +24,7 @@ type Options struct {
 	Log    *slog.Logger
 }
 
-// Connections are this node's connections and its way to Rails.
+// Connections are this node's connections and calls to Rails.
 type Connections interface {
 	// Record appends to dst what another node needs to run the connection's disconnect callbacks.
 	// It returns nil if Rails has run them already, or has nothing to run.
@@ -34,19 +34,19 @@ type Connections interface {
 	// connections whose callbacks ran or may have run. With an error, the others are to be retried.
 	Close(ctx context.Context, records []Record) (closed []string, err error)
 
-	// Taken closes all connections of this node, after another node took it over. For the
-	// connections in its argument the other node has run the callbacks.
+	// Taken closes all connections of this node, after another node took it over. For the given
+	// connections the other node has run the callbacks.
 	Taken(connections []string)
 }
 
 // Record is one connection of another node.
 type Record struct {
 	Connection string
-	Text       []byte // what Connections.Record returned there
+	Text       []byte // from Connections.Record of that node
 }
 
-// Lease tells other nodes that this one is alive, and keeps the records that they need if it is
-// not. A nil Lease does nothing.
+// Lease keeps this node's lease renewed, and the records that other nodes need when it expires. It
+// also takes over other nodes. A nil Lease does nothing.
 type Lease struct {
 	redis       redis.UniversalClient
 	keys        keys
@@ -57,9 +57,9 @@ type Lease struct {
 	connections Connections // set by Run
 
 	changed chan struct{} // wakes the writer
-	recheck chan struct{} // renew now: Redis says that the lease is not ours
+	recheck chan struct{} // has the lease renewed at once: Redis answered that it is not ours
 
-	validUntil atomic.Pointer[time.Time] // nil before the first renewal: no lease can expire
+	validUntil atomic.Pointer[time.Time] // nil before the first renewal, when no lease can expire
 	denied     atomic.Bool               // Redis does not allow what a lease needs
 
 	takeovers  sync.WaitGroup
@@ -98,7 +98,7 @@ func New(o Options) *Lease {
 	return l
 }
 
-// rename gives the lease a name that was never used. Redis has nothing under it yet.
+// rename gives the lease a name under which Redis has nothing yet.
 func (l *Lease) rename() {
 	l.name = l.node
 	if l.generation > 0 {
@@ -129,8 +129,8 @@ func wake(c chan struct{}) {
 	}
 }
 
-// Run keeps the lease until ctx ends and then releases it, so that other nodes take over whatever
-// Rails has not been told. It returns earlier only if Redis does not allow what a lease needs.
+// Run keeps the lease until ctx ends and then releases it, so that other nodes take over the records
+// that are left. It returns earlier only if Redis does not allow what a lease needs.
 func (l *Lease) Run(ctx context.Context, connections Connections) error {
 	if l == nil {
 		return nil

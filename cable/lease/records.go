@@ -1,11 +1,11 @@
 package lease
 
-// records tracks what Redis has of this node's records. It holds connection names only, so it is
-// never larger than the table of connections.
+// records tracks which of this node's records Redis has. It holds only names of connections, so it
+// is never larger than the table of connections.
 type records struct {
 	changed map[string]struct{} // to be written or removed
 	written map[string]bool     // true: Redis confirmed the record; false: Redis may have it
-	writing int                 // taken from changed, not confirmed yet
+	writing int                 // how many take returned last, and flush is writing
 }
 
 func newRecords() records {

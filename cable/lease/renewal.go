@@ -63,20 +63,21 @@ func (l *Lease) renew(ctx context.Context) (answer string, err error) {
 		err = l.register(ctx, name)
 	}
 	for _, other := range claimed {
-		l.extend(ctx, other) // an error is found by takeOver, which extends before each batch
+		l.extend(ctx, other) // takeOver extends before each batch, and handles an error
 	}
 	return answer, err
 }
 
 // register adds our lease to those that other nodes watch. Records are written only afterwards.
 func (l *Lease) register(ctx context.Context, name string) error {
-	if err := l.redis.SAdd(ctx, l.keys.nodes(), name).Err(); err != nil {
+	err := l.redis.SAdd(ctx, l.keys.nodes(), name).Err()
+	if err != nil {
 		return err
 	}
 	return l.redis.Expire(ctx, l.keys.nodes(), day).Err()
 }
 
-// apply acts on the answer to a renewal and then wakes those who wait for it.
+// apply acts on the answer to a renewal, and then wakes the waiters.
 func (l *Lease) apply(began time.Time, answer string, err error) {
 	switch {
 	case err != nil:
@@ -120,8 +121,8 @@ func (l *Lease) renewed(began time.Time, answer string) {
 	wake(l.changed)
 }
 
-// lost handles a takeover of this node: it closes the connections before it renews under a new
-// name, because a valid lease lets commands and close calls go to Rails again.
+// lost handles a takeover of this node. It closes the connections before it renews under a new name,
+// because commands and close calls go to Rails again as soon as the lease is valid.
 func (l *Lease) lost() {
 	l.mu.Lock()
 	closed := l.records.reset()
@@ -142,7 +143,8 @@ func (l *Lease) lost() {
 func (l *Lease) forgetTakeover(name string) {
 	ctx, cancel := l.withTimeout(context.Background())
 	defer cancel()
-	if err := l.redis.Del(ctx, l.keys.taken(name)).Err(); err != nil {
+	err := l.redis.Del(ctx, l.keys.taken(name)).Err()
+	if err != nil {
 		l.log.Debug("failed to remove the note that this node was taken over, which expires in a day",
 			"error", err)
 	}

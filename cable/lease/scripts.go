@@ -10,7 +10,7 @@ const (
 )
 
 // What must be atomic runs as a script in Redis. KEYS are always keys.all of a node, and ARGV[1] is
-// the node that asks.
+// the node that runs the script.
 var (
 	// renewScript answers held, new if the lease had expired, or taken.
 	renewScript = redis.NewScript(`

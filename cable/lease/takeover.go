@@ -15,10 +15,10 @@ const (
 
 var errNotOurs = errors.New("lease is held by another node")
 
-// claimExpired looks for leases that have expired and claims them. When Redis was unreachable for
-// all nodes, every lease expires, and each node renews its own when it gets through. So a lease is
-// claimed only if a living owner would have renewed it by now, and only by a node that has itself
-// been in touch with Redis for a whole TTL.
+// claimExpired looks for leases that have expired and claims them. While Redis is unreachable for
+// all nodes, every lease expires, and each node renews its own afterwards. So a node claims a lease
+// only if its owner, were it alive, would have renewed it by now, and only if every renewal of its
+// own has succeeded for a whole TTL.
 func (l *Lease) claimExpired(ctx context.Context) error {
 	names, err := l.otherNodes(ctx)
 	if err != nil {
@@ -94,8 +94,8 @@ func (l *Lease) claim(ctx context.Context, name string) {
 	l.takeovers.Go(func() { l.takeOver(ctx, name) })
 }
 
-// takeOver makes the close calls of another node until no record is left. If it stops before,
-// another node claims the lease and finishes.
+// takeOver makes the close calls of another node until no record is left. If this node stops before
+// that, another one claims the lease and finishes.
 func (l *Lease) takeOver(ctx context.Context, name string) {
 	l.takeoverMu.Lock()
 	defer l.takeoverMu.Unlock()
@@ -137,7 +137,8 @@ func (l *Lease) scan(ctx context.Context, name string, cursor uint64) (batch map
 	ctx, cancel := l.withTimeout(ctx)
 	defer cancel()
 	key := l.keys.connections(name)
-	if left, err := l.redis.HLen(ctx, key).Result(); err != nil || left == 0 {
+	left, err := l.redis.HLen(ctx, key).Result()
+	if err != nil || left == 0 {
 		return nil, 0, err
 	}
 	pairs, next, err := l.redis.HScan(ctx, key, cursor, "", closeBatch).Result()
@@ -168,7 +169,7 @@ func (l *Lease) closeRecords(ctx context.Context, s sealer, name string, batch m
 	return errors.Join(l.remove(context.WithoutCancel(ctx), name, closed), closeErr)
 }
 
-// openRecords unseals a batch and leaves out records that it cannot read: a retry would not help.
+// openRecords unseals a batch, without the records that it cannot read: a retry would not help.
 func (l *Lease) openRecords(s sealer, name string, batch map[string]string) (records []Record) {
 	for connection, sealed := range batch {
 		text, err := s.open(connection, []byte(sealed))
@@ -194,7 +195,7 @@ func (l *Lease) extend(ctx context.Context, name string) (ours bool, err error) 
 }
 
 // remove removes the records of connections whose callbacks have run. It retries for as long as the
-// lease may be ours, since a record left behind has its callbacks run again.
+// lease may be ours: the callbacks of a record that stays would run again.
 func (l *Lease) remove(ctx context.Context, name string, connections []string) error {
 	for end := time.Now().Add(l.ttl); ; pause(ctx, retryAfter) {
 		ours, err := l.write(ctx, name, connections, nil)

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Valid reports whether no other node can have taken this one over. WaitValid and WaitValidOrDown
-// return at once then.
+// Valid reports whether no other node can have taken this one over. While it is true, WaitValid and
+// WaitValidOrDown return at once.
 func (l *Lease) Valid() bool { return l == nil || l.valid() }
 
 // valid reports whether the lease has not expired. It compares both the monotonic clock, which
@@ -21,8 +21,8 @@ func (l *Lease) valid() bool {
 }
 
 // WaitValidOrDown waits, up to limit, until the lease is valid or Redis is unreachable. It waits
-// only in a process that has slept for longer than its lease: its connections may not be its own
-// any more.
+// only in a process that has slept for longer than its lease: another node may have closed its
+// connections.
 func (l *Lease) WaitValidOrDown(ctx context.Context, limit time.Duration) { l.wait(ctx, limit, true) }
 
 // WaitValid waits, up to limit, until the lease is valid, even while Redis is unreachable.
@@ -55,7 +55,7 @@ func (l *Lease) nextAnswer() (answered <-chan struct{}, down bool) {
 	return l.answered, l.down
 }
 
-// wakeWaiters wakes everyone who waits for nextAnswer. l.mu is held.
+// wakeWaiters closes the channel that nextAnswer returned. l.mu is held.
 func (l *Lease) wakeWaiters() {
 	close(l.answered)
 	l.answered = make(chan struct{})

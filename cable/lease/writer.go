@@ -6,13 +6,12 @@ import (
 )
 
 const (
-	writeEvery = 100 * time.Millisecond // what changed within the last writeEvery is lost in a kill
-	writeMost  = 256                    // records in one write
-	writeBytes = 1 << 20                // in one write, exceeded by at most one record
+	writeEvery   = 100 * time.Millisecond // changes from the last writeEvery before a kill are lost
+	writeRecords = 256                    // in one write, at most
+	writeBytes   = 1 << 20                // in one write; one record may exceed it
 )
 
-// writeBehind writes changed records, in one batch per writeEvery. It is idle while nothing
-// changes.
+// writeBehind writes the changed records every writeEvery. It is idle while nothing changes.
 func (l *Lease) writeBehind(ctx context.Context) {
 	for {
 		select {
@@ -30,8 +29,8 @@ func (l *Lease) writeBehind(ctx context.Context) {
 	}
 }
 
-// flush writes one batch and reports whether there may be more. What it fails to write stays
-// pending until the next renewal wakes the writer.
+// flush writes one batch, and reports whether to write another. What it fails to write stays pending
+// until the next renewal wakes the writer.
 func (l *Lease) flush(ctx context.Context) (more bool) {
 	l.mu.Lock()
 	name, sealer := l.name, l.sealer
@@ -39,7 +38,7 @@ func (l *Lease) flush(ctx context.Context) (more bool) {
 		l.mu.Unlock()
 		return false
 	}
-	connections := l.records.take(writeMost)
+	connections := l.records.take(writeRecords)
 	l.mu.Unlock()
 
 	var set, removed, rest []string
@@ -92,7 +91,7 @@ func (l *Lease) write(ctx context.Context, name string, removed []string, pairs 
 	return writeScript.Run(ctx, l.redis, l.keys.all(name), arguments...).Bool()
 }
 
-// wrote records the outcome of a write and reports whether to continue.
+// wrote notes the outcome of a write, and reports whether to write another batch.
 func (l *Lease) wrote(name string, set, removed []string, ours bool, err error) (more bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

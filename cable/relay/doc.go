@@ -5,5 +5,5 @@
 // Upstream.run reads what the app sends and gives it to the Browser unchanged. When Puma restarts,
 // an Upstream of channels reconnects and subscribes again.
 //
-// Package cable implements Browser: limits on the browser, its socket and its close are there.
+// Package cable implements Browser: the browser's socket and its limits belong to it.
 package relay

@@ -14,11 +14,11 @@ const writeTimeout = 10 * time.Second
 type outgoing struct {
 	text         []byte
 	kind         protocol.Kind
-	subscription *subscription // nil if everything is relayed
+	subscription *subscription // nil for a whole connection
 }
 
-// Send queues a message of the browser. While Limits.PendingBytes wait for the app it blocks, and
-// so does the browser's reader. The lock is held.
+// Send queues a message of the browser. While Limits.PendingBytes wait for the app, it blocks the
+// browser's reader. The lock is held.
 func (u *Upstream) Send(command protocol.Command, text []byte) {
 	for u.queued >= u.limits.PendingBytes && !u.ended {
 		u.space.Wait()
@@ -53,7 +53,7 @@ func (u *Upstream) startFlush() {
 	}
 }
 
-// flush writes the queue, and a close frame if the connection has ended.
+// flush writes the queue, and a close frame if the browser's connection has closed.
 func (u *Upstream) flush() {
 	u.mu.Lock()
 	for u.ready && len(u.queue) > 0 {
@@ -74,15 +74,14 @@ func (u *Upstream) flush() {
 	u.flushing = false
 	ws, closing := u.ws, u.ready && u.ended
 	u.mu.Unlock()
-	if closing { // the app answers with its own close frame, which ends run
+	if closing { // the app answers with a close frame, which ends run
 		frame := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
 		ws.WriteControl(websocket.CloseMessage, frame, time.Now().Add(writeTimeout))
 		ws.SetReadDeadline(time.Now().Add(u.limits.CloseWait))
 	}
 }
 
-// write sends a message to the app. If that fails, it closes the WebSocket, which ends
-// Upstream.read.
+// write sends a message to the app. If it fails, it closes the WebSocket, which ends Upstream.read.
 func write(ws *websocket.Conn, text []byte) error {
 	ws.SetWriteDeadline(time.Now().Add(writeTimeout))
 	err := ws.WriteMessage(websocket.TextMessage, text)

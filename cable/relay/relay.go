@@ -21,11 +21,11 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// All in place of channels passes whole connections through.
+// All, in place of a channel's class, passes whole connections through.
 const All = "all"
 
 const (
-	maxDials = 64 // handshakes with the app at once: after a restart of Puma all upstreams reconnect
+	maxDials = 64 // handshakes with the app at once: all upstreams reconnect after a restart of Puma
 
 	dialTimeout = 10 * time.Second // for one attempt, from connecting to the app's 101
 
@@ -48,7 +48,7 @@ type Relay struct {
 	dials    chan struct{} // holds one token per handshake
 }
 
-// New passes through the channels of these classes, or everything (All). The backend is
+// New returns a Relay for the channels of these classes, or for everything (All). The backend is
 // http://host:port, https://host or unix:/path/to/puma.sock.
 func New(backend string, channels ...string) (*Relay, error) {
 	u, err := url.Parse(backend)
@@ -105,15 +105,16 @@ func (r *Relay) Takes(command protocol.Command) bool {
 }
 
 // open dials until the app answers or ctx ends, since Puma may be starting. If the app answers with
-// HTTP instead of a WebSocket, that is the rejection, with the first kilobyte of its body: browsers
-// do not show it anyway.
+// HTTP instead of a WebSocket, open returns that as the rejection, with the first kilobyte of its
+// body: browsers show none of it.
 func (r *Relay) open(ctx context.Context, request *rpc.Request) (ws *websocket.Conn, rejection *rpc.Result, err error) {
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		ws, rejection, err = r.dial(ctx, request)
 		if err == nil {
 			return ws, rejection, nil
 		}
-		if waitErr := sleep(ctx, pause); waitErr != nil {
+		waitErr := sleep(ctx, pause)
+		if waitErr != nil {
 			return nil, nil, fmt.Errorf("opening a WebSocket to the app's own Action Cable: %w",
 				errors.Join(waitErr, err))
 		}
@@ -172,7 +173,8 @@ func unavailable(status int) bool {
 	return false
 }
 
-// headers returns the browser's headers without those of its own hop, and with X-Forwarded-*.
+// headers returns the browser's headers without those that concern its connection to catenary, and
+// with X-Forwarded-*.
 func (r *Relay) headers(request *rpc.Request, scheme string) http.Header {
 	header := http.Header{}
 	for _, h := range request.Headers {

@@ -15,18 +15,19 @@ type subscription struct {
 	wanted       bool // the browser's last command was a subscribe
 	queued       int  // commands for it in the queue
 	held         bool // the last command written to the app was a subscribe
-	confirmed    bool // and the browser has its confirmation
-	reconfirming bool // after a reconnect: the app owes a confirmation that is not for the browser
+	confirmed    bool // and the app has confirmed it
+	reconfirming bool // after a reconnect, the app owes a confirmation that the browser has already
 }
 
-// note takes a command for a subscription. It returns nil if the app need not see the command: a
-// repeated subscribe, or a command without a subscription.
+// note notes a command on its subscription, which it returns; nil if the app need not see the
+// command: a repeated subscribe, or a command without a subscription. The lock is held.
 func (u *Upstream) note(command protocol.Command, text []byte) *subscription {
 	s := u.subscriptions[command.Identifier]
 	switch command.Kind {
 	case protocol.Subscribe:
 		if s == nil {
-			if !u.browser.Admit(len(text)) {
+			admitted := u.browser.Admit(len(text))
+			if !admitted {
 				u.browser.Send(string(protocol.Reject(command.Identifier)))
 				return nil
 			}
@@ -60,7 +61,7 @@ func (u *Upstream) Subscriptions() (count, bytes int) {
 	return len(u.order), bytes
 }
 
-// sending notes that a command is about to be written to the app.
+// sending notes that a command is about to be written to the app. The lock is held.
 func (u *Upstream) sending(s *subscription, kind protocol.Kind) {
 	s.queued--
 	switch kind {
@@ -82,7 +83,7 @@ func (u *Upstream) forgetIfIdle(s *subscription) {
 	}
 }
 
-// needed reports whether there is anything to relay.
+// needed reports whether there is anything to relay. The lock is held.
 func (u *Upstream) needed() bool {
 	return len(u.queue) > 0 || slices.ContainsFunc(u.order, func(s *subscription) bool { return s.held })
 }
@@ -136,8 +137,8 @@ func (u *Upstream) receive(text []byte) {
 	u.browser.Send(string(text))
 }
 
-// resume subscribes on a new WebSocket to all that the app held on the last one. Messages of the
-// browser wait until the app has confirmed again, because Rails runs commands concurrently.
+// resume subscribes on a new WebSocket to all that the app held on the last one. Because Rails runs
+// commands concurrently, messages of the browser wait until the app has confirmed again.
 func (u *Upstream) resume() {
 	u.mu.Lock()
 	ws := u.ws
@@ -162,7 +163,7 @@ func (u *Upstream) resume() {
 	u.makeReady()
 }
 
-// answered notes the app's answer to a subscribe.
+// answered notes the app's answer to a subscribe. The lock is held.
 func (u *Upstream) answered(s *subscription) {
 	if s.reconfirming {
 		s.reconfirming = false
@@ -171,7 +172,7 @@ func (u *Upstream) answered(s *subscription) {
 	}
 }
 
-// makeReady starts to send the queue, if the app has confirmed everything again.
+// makeReady starts to send the queue, if the app has confirmed everything again. The lock is held.
 func (u *Upstream) makeReady() {
 	if u.unconfirmed > 0 || u.ready || u.ws == nil || u.ended {
 		return
@@ -181,7 +182,7 @@ func (u *Upstream) makeReady() {
 	u.startFlush()
 }
 
-// rejectAll rejects everything that the browser subscribes to.
+// rejectAll rejects all subscriptions of the browser. The lock is held.
 func (u *Upstream) rejectAll() {
 	for _, s := range u.order {
 		if s.wanted {

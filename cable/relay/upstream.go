@@ -35,10 +35,10 @@ type Browser interface {
 	// Close passes on the app's close frame.
 	Close(code int, text string)
 
-	// End ends the connection, and sends the disconnect message if d is not nil.
+	// End closes the connection, after a disconnect frame if d is not nil.
 	End(reason string, d *protocol.Disconnect)
 
-	// Gone reports that the upstream of a whole connection is closed.
+	// Gone reports that the upstream of a whole connection has closed.
 	Gone()
 
 	Log() *slog.Logger
@@ -62,29 +62,29 @@ type Upstream struct {
 	browser Browser
 	limits  Limits
 	request json.RawMessage // the browser's handshake
-	whole   bool            // everything is relayed, and Rails is never called
+	whole   bool            // for a whole connection: everything is relayed, and Rails is never called
 	context context.Context
 	cancel  context.CancelFunc
 
 	mu           *sync.Mutex     // the browser's; guards the rest
-	ended        bool            // Close was called
+	ended        bool            // Close has been called
 	space        sync.Cond       // signalled when the queue has shrunk, and by Close
 	ws           *websocket.Conn // nil while there is none
 	running      bool            // run is running
 	ready        bool            // ws may be written to: the app has all subscriptions again
 	disconnected bool            // the app's last message was a disconnect
-	deadline     *time.Timer     // ends the connection if the upstream is not ready by then
+	deadline     *time.Timer     // closes the connection unless the upstream is ready by then
 	queue        []outgoing
 	queued       int // bytes in queue and in flush's hands
 	flushing     bool
 
 	subscriptions map[string]*subscription
-	order         []*subscription // in order of their subscribe
+	order         []*subscription // the same in the order in which they were made
 	unconfirmed   int             // confirmations that the app owes us after a reconnect
 }
 
-// NewUpstream returns the Upstream of a browser, for some channels or, if TakesAll, for the whole
-// connection. It ends with ctx or with Close. lock is the browser's.
+// NewUpstream returns the Upstream of a browser, for its whole connection if TakesAll. It ends with
+// ctx or with Close. lock is the browser's.
 func (r *Relay) NewUpstream(
 	ctx context.Context, browser Browser, lock *sync.Mutex, request json.RawMessage, limits Limits,
 ) *Upstream {
@@ -112,20 +112,21 @@ func (u *Upstream) start() {
 	go u.run()
 }
 
-// run reads from the app until the connection ends or nothing is left to relay. If an upstream of
+// run reads from the app until the connection closes or nothing is left to relay. If an upstream of
 // channels is lost, as when Puma restarts, run opens another and subscribes again.
 func (u *Upstream) run() {
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		ws := u.connect()
 		if ws == nil {
-			u.stopped()
+			u.finish()
 			return
 		}
 		began := time.Now()
 		err := u.read(ws)
 		ws.Close()
-		if !u.closed(err) {
-			u.stopped()
+		reopen := u.handleClose(err)
+		if !reopen {
+			u.finish()
 			return
 		}
 		if time.Since(began) > readTimeout {
@@ -150,7 +151,7 @@ func (u *Upstream) connect() *websocket.Conn {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	switch {
-	case err != nil: // the connection has ended: nothing else ends the context
+	case err != nil: // the connection has closed: nothing else ends the context
 		return nil
 	case rejection != nil:
 		u.browser.Log().Warn("the app's own Action Cable rejects passed-through channels: is it mounted at the same path?",
@@ -168,7 +169,7 @@ func (u *Upstream) connect() *websocket.Conn {
 
 func (u *Upstream) read(ws *websocket.Conn) error {
 	for {
-		if !u.whole { // a browser that is relayed wholly watches the app's pings itself
+		if !u.whole { // a wholly relayed browser gets the app's pings, and notices itself
 			ws.SetReadDeadline(time.Now().Add(readTimeout))
 		}
 		kind, text, err := ws.ReadMessage()
@@ -186,9 +187,9 @@ func (u *Upstream) read(ws *websocket.Conn) error {
 	}
 }
 
-// closed ends the browser's connection as the upstream's end demands, and reports whether to open
-// another upstream instead.
-func (u *Upstream) closed(err error) (reopen bool) {
+// handleClose closes the browser's connection after the app has closed or lost the upstream. It
+// returns true to have the upstream reopened instead.
+func (u *Upstream) handleClose(err error) (reopen bool) {
 	u.mu.Lock()
 	u.ws = nil
 	u.ready = false
@@ -224,12 +225,12 @@ func closedByApp(err error) bool {
 	return errors.As(err, &frame) && frame.Code != websocket.CloseAbnormalClosure
 }
 
-// stopped runs at the end of run.
-func (u *Upstream) stopped() {
+// finish ends run. It starts another if the browser has subscribed meanwhile.
+func (u *Upstream) finish() {
 	u.mu.Lock()
 	u.running = false
 	ended := u.ended
-	if !ended && u.needed() { // the browser has subscribed meanwhile
+	if !ended && u.needed() {
 		u.start()
 	}
 	u.mu.Unlock()
@@ -260,8 +261,8 @@ func (u *Upstream) clearDeadline() {
 	}
 }
 
-// Close follows the end of the browser's connection: the app gets what the browser sent before, and
-// a close frame. The lock is held.
+// Close closes the upstream after the browser's connection has closed: the app gets what the browser
+// sent before, and a close frame. The lock is held.
 func (u *Upstream) Close() {
 	u.ended = true
 	u.space.Signal()

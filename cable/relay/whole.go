@@ -10,8 +10,8 @@ import (
 	"github.com/catenary-cable/catenary/rpc"
 )
 
-// Open opens the upstream of a whole connection and returns its sub-protocol. If the app rejects
-// the handshake, result is its HTTP answer.
+// Open opens the upstream of a whole connection and returns its sub-protocol. If the app rejects the
+// handshake, result is the app's HTTP answer.
 func (u *Upstream) Open(ctx context.Context) (protocol string, result *rpc.Result, err error) {
 	cause := errors.New("the app could not be reached in time")
 	ctx, cancel := context.WithTimeoutCause(ctx, u.limits.OpenWait, cause)
@@ -39,8 +39,8 @@ func (u *Upstream) Begin() {
 	}
 }
 
-// pass sends the browser a message of the app. That includes the app's pings, so a browser notices
-// when Puma hangs, as it would without catenary.
+// pass sends the browser a message of the app, pings included: so a browser notices that Puma hangs,
+// as it would without catenary.
 func (u *Upstream) pass(text []byte) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Claims are what catenary uses of a valid token.
+// Claims are the claims of a valid token that catenary uses.
 type Claims struct {
 	Subject string    // "sub"; a number as text
 	ID      string    // "jti"
@@ -46,7 +46,7 @@ func newClaims(all jwt.MapClaims, leeway time.Duration) (*Claims, error) {
 	return c, nil
 }
 
-// tooLarge reports whether a time overflows in golang-jwt, which would take it for long ago.
+// tooLarge reports whether golang-jwt would overflow at a time and take it for one in the past.
 func tooLarge(at any) bool {
 	number, ok := at.(json.Number)
 	if !ok {

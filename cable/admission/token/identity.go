@@ -22,7 +22,7 @@ func ParseTemplate(text string) Template {
 	return Template{identifier, value}
 }
 
-// App returns the app in the Global ID, and false if the template is not a Global ID.
+// App returns the app that a Global ID names, and false if the template is not a Global ID.
 func (t Template) App() (app string, record bool) {
 	rest, record := strings.CutPrefix(t.Value, "gid://")
 	app, _, _ = strings.Cut(rest, "/")
@@ -38,8 +38,8 @@ type Identity struct {
 
 var placeholder = regexp.MustCompile(`\{[^{}]+\}`)
 
-// identify fills in the templates. It fails if a claim is missing: a partial value could be someone
-// else's.
+// identify fills in the templates. It fails if a claim is missing: a partial value could be another
+// user's.
 func identify(templates []Template, all jwt.MapClaims) (identities []Identity, err error) {
 	for _, template := range templates {
 		record := strings.HasPrefix(template.Value, "gid://")

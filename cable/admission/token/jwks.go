@@ -72,8 +72,8 @@ func (j *jwks) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// keysFor returns the key that the token names, or all keys for its algorithm if it names none. The
-// error is UnknownKey only after the provider was asked.
+// keysFor returns the key that the token names, or all keys for its algorithm if it names none. It
+// fails with UnknownKey only if the provider has no such key.
 func (j *jwks) keysFor(t *jwt.Token) ([]jwt.VerificationKey, error) {
 	loaded := j.keys.Load()
 	if loaded == nil {
@@ -89,7 +89,7 @@ func (j *jwks) keysFor(t *jwt.Token) ([]jwt.VerificationKey, error) {
 		if errors.Is(err, jwkset.ErrKeyNotFound) && !j.down.Load() {
 			return nil, UnknownKey
 		}
-		if err != nil { // also if the rate limit for fetches is exceeded
+		if err != nil { // the rate limit for fetches, say
 			return nil, ErrUnavailable
 		}
 		candidates = append(candidates, key)

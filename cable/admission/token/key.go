@@ -23,8 +23,8 @@ type keys struct {
 	jwks    *jwks                            // nil: none
 }
 
-// known are the algorithms that can be configured.
-var known = []string{
+// knownAlgorithms can be configured.
+var knownAlgorithms = []string{
 	"HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512",
 	"ES256", "ES384", "ES512", "EdDSA",
 }
@@ -75,8 +75,8 @@ func readKeys(o Options) (k keys, algorithms []string, err error) {
 // checkAlgorithm returns an error if no key fits an algorithm.
 func (k keys) checkAlgorithm(algorithm string) error {
 	switch {
-	case !slices.Contains(known, algorithm):
-		return fmt.Errorf("jwt.algorithms: %q is unknown: use some of %s", algorithm, strings.Join(known, ", "))
+	case !slices.Contains(knownAlgorithms, algorithm):
+		return fmt.Errorf("jwt.algorithms: %q is unknown: use some of %s", algorithm, strings.Join(knownAlgorithms, ", "))
 	case symmetric(algorithm) && len(k.secrets) == 0:
 		return fmt.Errorf("jwt.algorithms: %s needs jwt.secret", algorithm)
 	case !symmetric(algorithm) && len(k.public[algorithm]) == 0 && k.jwks == nil:

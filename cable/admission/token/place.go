@@ -15,11 +15,12 @@ type Places struct {
 	Cookie        string // name of a cookie; "": none
 }
 
-// RawSubprotocol means that the token is an entry of Sec-WebSocket-Protocol by itself, as npm's
-// actioncable-jwt sends it.
+// RawSubprotocol means that an entry of Sec-WebSocket-Protocol is the token and nothing else, as
+// npm's actioncable-jwt sends it.
 const RawSubprotocol = "raw"
 
-// ambiguous is the result of a search where Ruby may find another token.
+// ambiguous is the result of a search where Ruby may find another token: two tokens, which Find
+// rejects as Repeated.
 var ambiguous = make([]string, 2)
 
 // Find returns the handshake's token. It fails with Repeated if Ruby, with any version of Rack, may
@@ -65,7 +66,7 @@ func (p Places) parameters(query, separators string) (tokens []string) {
 	return tokens
 }
 
-// baseName returns the parameter that a name such as token[] belongs to.
+// baseName returns token for a name such as token[] or token[a].
 func baseName(name string) string {
 	name = strings.TrimLeft(name, "[]")
 	if end := strings.IndexAny(name, "[]"); end >= 0 {

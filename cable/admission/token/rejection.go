@@ -2,15 +2,14 @@ package token
 
 import "errors"
 
-// Rejection is the reason, in one word for logs and metrics, why a token is invalid. It never
-// quotes the token.
+// Rejection is why a token is invalid, in one word for logs and metrics. It never quotes the token.
 type Rejection string
 
 func (r Rejection) Error() string { return "token rejected: " + string(r) }
 
 const (
 	Missing      Rejection = "token_missing"
-	Repeated     Rejection = "token_repeated" // more than one: Rails might read another one
+	Repeated     Rejection = "token_repeated" // more than one: Rails might use another one
 	TooLong      Rejection = "token_too_long"
 	Malformed    Rejection = "token_malformed"
 	Algorithm    Rejection = "token_algorithm"   // not allowed by the configuration

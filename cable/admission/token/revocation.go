@@ -22,7 +22,7 @@ type Revocation struct {
 	Subject   string `json:"sub,omitempty"`
 	ID        string `json:"jti,omitempty"`
 	Reconnect bool   `json:"reconnect"`
-	Asked     string `json:"asked,omitempty"` // who wants to know how many connections were closed; "": nobody
+	Asked     string `json:"asked,omitempty"` // request to which nodes report how many they closed; "": none
 
 	At    int64  `json:"at"` // Unix seconds
 	Nonce string `json:"nonce"`
@@ -50,7 +50,7 @@ func signRevocation(secret string, text []byte) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// Revocations verifies revocations and accepts each only once.
+// Revocations verifies revocations and accepts each once.
 type Revocations struct {
 	Secret string // shared by all nodes
 
@@ -58,8 +58,8 @@ type Revocations struct {
 	seen map[string]int64 // Revocation.At by nonce
 }
 
-// Verify returns a revocation, or the reason why it is rejected: a bad signature, an old one, or a
-// repeated one.
+// Verify returns a revocation, or the reason to reject it: its signature is wrong, or it is too old
+// or a repetition.
 func (r *Revocations) Verify(payload []byte) (one Revocation, reason string) {
 	var signed signedRevocation
 	if json.Unmarshal(payload, &signed) != nil {

@@ -34,11 +34,11 @@ type Options struct {
 	Identify       []Template
 	Leeway         time.Duration
 
-	Optional bool // a handshake without a token goes on to Rails
+	Optional bool // a handshake without a token is left to Rails
 	Log      *slog.Logger
 }
 
-// Verifier verifies the tokens of handshakes. With a JWKS it needs Run.
+// Verifier verifies the tokens of handshakes. With a JWKS it needs Run to fetch the keys.
 type Verifier struct {
 	options    Options
 	keys       keys
@@ -72,7 +72,8 @@ func (v *Verifier) Run(ctx context.Context) error {
 	if v.keys.jwks == nil {
 		return nil
 	}
-	if err := v.keys.jwks.run(ctx); err != nil {
+	err := v.keys.jwks.run(ctx)
+	if err != nil {
 		return fmt.Errorf("fetching keys for tokens (jwt.jwks_url): %w", err)
 	}
 	return nil
@@ -113,7 +114,7 @@ func (v *Verifier) check(text string) (*Claims, error) {
 	return claims, err
 }
 
-// rejection translates an error of golang-jwt, which may quote the token.
+// rejection translates an error of golang-jwt, which may quote the token, into one of ours.
 func (v *Verifier) rejection(token *jwt.Token, err error) error {
 	var own Rejection
 	switch {

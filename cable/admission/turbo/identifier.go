@@ -8,7 +8,7 @@ import (
 const channel = "Turbo::StreamsChannel"
 
 // SignedName returns the signed stream name in a subscription's identifier. It returns false if the
-// identifier is not of turbo-rails' channel, or has another form; Rails decides then.
+// identifier is not of turbo-rails' channel, or has another form: Rails decides about it.
 func SignedName(identifier string) (signed string, ok bool) {
 	if !strings.Contains(identifier, channel) {
 		return "", false

@@ -9,9 +9,9 @@ import (
 	"hash"
 )
 
-// Keys returns the keys that Rails may sign stream names with. Rails.application.key_generator
-// derives them from secret_key_base, with SHA-256 in apps with the defaults of Rails 7.0 or later,
-// otherwise with SHA-1.
+// Keys returns the keys of which Rails signs stream names with one. Rails.application.key_generator
+// derives it from secret_key_base, with SHA-256 in apps with the defaults of Rails 7.0 or later, else
+// with SHA-1.
 func Keys(secretKeyBase string) [][]byte {
 	return [][]byte{derive(sha256.New, secretKeyBase), derive(sha1.New, secretKeyBase)}
 }
@@ -24,9 +24,9 @@ func derive[H hash.Hash](digest func() H, secretKeyBase string) []byte {
 	return key
 }
 
-// Check returns a value by which the app and catenary find out whether they have the same key. It
-// reveals nothing, since every page has signatures of the key, and it is not a stream name, since
-// the signed text is not base64.
+// Check returns a signature that the app and catenary compare to see whether they have the same key.
+// It reveals no more than the signatures on every page. Nobody can subscribe with it: the signed text
+// is not base64, so it is not a stream name.
 func Check(key []byte) string { return hex.EncodeToString(mac(key, "catenary turbo v1")) }
 
 func mac(key []byte, text string) []byte {

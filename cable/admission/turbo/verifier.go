@@ -15,7 +15,7 @@ type Verifier struct{ key []byte }
 // NewVerifier returns a Verifier, which keeps the key.
 func NewVerifier(key []byte) *Verifier { return &Verifier{key} }
 
-// Verify returns the name of the stream, and false if the signature is wrong or has expired.
+// Verify returns the name of the stream. It returns false if the signature is wrong or has expired.
 func (v *Verifier) Verify(signed string, now time.Time) (stream string, ok bool) {
 	data, digest, ok := cutLast(signed, "--")
 	if !ok || !hmac.Equal([]byte(digest), []byte(hex.EncodeToString(mac(v.key, data)))) {
@@ -37,7 +37,7 @@ func (v *Verifier) Verify(signed string, now time.Time) (stream string, ok bool)
 	if json.Unmarshal(text, &stream) != nil {
 		return "", false
 	}
-	return stream, stream != "" // Rails accepts an empty name, which no app means
+	return stream, stream != "" // Rails accepts an empty name too, which no app uses
 }
 
 // envelope surrounds a name that was signed with an expiry or a purpose.
