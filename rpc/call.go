@@ -16,9 +16,9 @@ const (
 	Close   = "close"   // run unsubscribed and disconnect
 )
 
-// Call asks Rails to act on one connection. Its fields are those that docs/rpc.md, "A call",
-// describes. A short call relies on the objects that the Rails process holds; a full one also
-// carries Request and the fields after it.
+// Call asks Rails to act on one connection. docs/rpc.md, "A call", describes the fields. A short
+// call relies on the objects that the Rails process holds; a full one also carries Request and the
+// fields after it.
 type Call struct {
 	Connection string
 	Do         string
@@ -47,15 +47,15 @@ type Call struct {
 
 	// The fields below are for the Client and are not sent.
 
-	// Home is the process that holds the connection's objects; nil: none does, or it is not known.
+	// Home is the process that holds the connection's objects; nil: none, or it is not known.
 	Home *Process
 
-	// Fill makes the call a full one for the process that gets it (nil: a POST), because its home
-	// is gone or lost the objects. An error fails the call. It runs without the Client's lock. nil:
-	// the call is full already.
+	// Fill makes the call a full one for the process that gets it (nil: a POST), because Home is gone
+	// or does not hold the objects. An error fails the call. Fill runs without the Client's lock.
+	// nil: the call is full already.
 	Fill func(call *Call, at *Process) error
 
-	// Until is how long the call may wait to be sent; zero: forever.
+	// Until is when the call fails if it has not been sent; zero: never.
 	Until time.Time
 
 	// Context holds the parent of the call's trace; nil: there is none.
@@ -65,7 +65,7 @@ type Call struct {
 }
 
 // bounded reports whether Options.Queue limits the call. It does not limit closes and broadcasts:
-// dropping them would break connections, and there are no more than one of each per connection.
+// without them connections would break, and a connection has at most one of them in a queue.
 func (c *Call) bounded() bool { return c.Do != Close && c.Do != Deliver }
 
 // AppendTo appends the call's JSON as Rails gets it.

@@ -11,16 +11,16 @@ import (
 	"time"
 )
 
-// Options say where Rails is and how many calls it gets.
+// Options configure a Client.
 type Options struct {
 	URL         string        // http://127.0.0.1:3000, https://…/path, or unix:/path
 	Secret      string        // CATENARY_SECRET or secret_key_base
 	Secrets     []string      // others that Rails may have instead, tried in turn if it rejects Secret
 	Node        string        // this node's name
 	Transport   string        // Auto, Link or Post; "": Auto
-	Timeout     time.Duration // silence after which a linked process is gone; time for a POST's answer
+	Timeout     time.Duration // without a frame, after which a linked process is gone; for a POST's answer
 	Concurrency int           // POSTs in flight at most
-	Queue       int           // calls that may wait; closes and broadcasts are not bounded
+	Queue       int           // calls that may wait; closes and broadcasts do not count
 	ReplyBytes  int64         // longest answer to a POST; 0: 16 MiB
 	Log         *slog.Logger  // nil: nothing is logged
 
@@ -43,9 +43,9 @@ const (
 type Handler interface {
 	// Effects applies effects to a connection, while a call of it runs or later.
 	Effects(connection string, ops []Op)
-	// Sync calls done as soon as all streams of the connection are live, perhaps later.
+	// Sync calls done when all streams of the connection are live, perhaps before it returns.
 	Sync(connection string, done func())
-	// Keep stores the state that a result lacked.
+	// Keep stores the state that a process hands over after a result.
 	Keep(connection string, from *Process, kept Kept)
 	// Gone reports that the link to a process has closed. What the process held and had not handed
 	// over is lost.
@@ -61,7 +61,7 @@ type Client struct {
 	post    *poster
 	log     *slog.Logger
 
-	listener Listener // of broadcasts; nil: they arrive in another way. Static once Run has begun
+	listener Listener // receives broadcasts; nil: no process listens. Static after Run has begun
 
 	openLatency     average
 	settingsBackoff settingsBackoff
@@ -76,8 +76,8 @@ type Client struct {
 	postReason  string        // why, if links were wanted
 	queues      queues        // calls for any process
 	queued      int           // calls in all queues, those of links included
-	unreachable error         // why calls cannot be sent; nil: they can, or none was tried
-	settings    *Settings     // of the process whose link is the latest
+	unreachable error         // why calls cannot be sent; nil: they can, or nothing was tried yet
+	settings    *Settings     // from the latest link
 	stopped     bool          // Run has returned
 	closed      bool
 }
@@ -110,15 +110,15 @@ func (c *Client) Run(ctx context.Context, handler Handler) error {
 	var running sync.WaitGroup
 	defer c.stop()
 	defer running.Wait()
-	running.Go(func() { c.attend(ctx) })
+	running.Go(func() { c.maintain(ctx) })
 	if c.options.Transport != Post {
 		c.find(ctx, &running)
 	}
 	return nil
 }
 
-// attend pings the links and fails calls that have waited too long.
-func (c *Client) attend(ctx context.Context) {
+// maintain pings the links and fails calls that have waited too long.
+func (c *Client) maintain(ctx context.Context) {
 	tick := time.NewTicker(stallAfter)
 	defer tick.Stop()
 	for {
@@ -128,7 +128,7 @@ func (c *Client) attend(ctx context.Context) {
 		case now := <-tick.C:
 			c.expire(now)
 			c.mu.Lock()
-			c.pumpAll() // a process that stalls now leaves its share to the others
+			c.pumpAll() // a process may have begun to stall: its share goes to the others
 			links := slices.Clone(c.links)
 			c.mu.Unlock()
 			for _, l := range links {
@@ -152,7 +152,7 @@ func (c *Client) stop() {
 // block. If Do returns an error, it wraps ErrNotSent and done is not called: too many calls wait
 // (ErrBusy), or Run has returned.
 func (c *Client) Do(call Call, done func(Answer)) (*Pending, error) {
-	p := &Pending{client: c, call: call, done: done, askedAt: time.Now()}
+	p := &Pending{client: c, call: call, done: done, madeAt: time.Now()}
 	if c.options.Trace != nil {
 		p.trace = c.options.Trace(call.Context, &p.call)
 		p.call.traceparent = p.trace.Parent
@@ -239,7 +239,8 @@ func (c *Client) callFailed(l *link, number uint64, err error) {
 	p.finish(Answer{Err: err})
 }
 
-// NotSentError adds to the reason why a call was withdrawn the reason why it had to wait.
+// NotSentError returns the error of a call that was withdrawn for a reason. It also says why the
+// call had to wait.
 func (c *Client) NotSentError(reason error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -257,8 +258,8 @@ func (c *Client) notSent(reason error) error {
 	return fmt.Errorf("%w: %w", reason, ErrNotSent)
 }
 
-// Settings returns the app's settings: those that came with the latest link, or without links those
-// that a POST asks for. It waits up to within. Settings.Cable is nil unless the transport is
+// Settings returns the app's settings: those that came with the latest link or, without links, the
+// answer to a POST. It waits for them, up to within. Settings.Cable is nil unless the transport is
 // private.
 func (c *Client) Settings(within time.Duration) (*Settings, error) {
 	for deadline := time.Now().Add(within); ; time.Sleep(10 * time.Millisecond) {

@@ -5,9 +5,9 @@ import (
 	"strconv"
 )
 
-// cursor walks through JSON that is known to be valid. It parses Rails' results: there is one for
-// every command of every browser, and reflection would cost more than the rest of the call. It
-// skips a value that has another type than the one asked for.
+// cursor walks through JSON that is known to be valid. Rails sends a result for every command of
+// every browser, and parsing it by reflection would cost more than the rest of the call. cursor skips
+// a value whose type is not the expected one.
 type cursor struct {
 	text []byte
 	at   int

@@ -8,21 +8,21 @@ import (
 	"time"
 )
 
-// ErrNotSent says that no byte of the call reached Rails: it may be made again. After any other
-// error the call may have run.
+// ErrNotSent means that no byte of the call has reached Rails, so it may be made again. After any
+// other error the call may have run.
 var ErrNotSent = errors.New("call not sent")
 
-// ErrBusy says that Options.Queue calls wait already.
+// ErrBusy means that Options.Queue calls wait already.
 var ErrBusy = fmt.Errorf("too many calls queued for Rails: %w", ErrNotSent)
 
-// timeoutError says how long a POST waited for its answer.
+// timeoutError is the error of a POST that was not answered within so long.
 type timeoutError time.Duration
 
 func (e timeoutError) Error() string {
 	return fmt.Sprintf("Rails did not answer within %v (backend.timeout, for calls)", time.Duration(e))
 }
 
-// needError says that Rails asked for state that a full call has already given it.
+// needError is the error of a full call to which Rails answered that it needs the state.
 func needError(need string) error { return fmt.Errorf("Rails asked for %q after a full call", need) }
 
 // StatusError is an HTTP status other than 200: the gem is absent or rejects catenary, or something

@@ -24,7 +24,7 @@ const (
 	noGemPause     = 30 * time.Second // at most, between dials of an app without the gem
 	postProbePause = 5 * time.Minute  // between attempts to use POST, unless Rails restarts
 
-	turnWait = time.Second // for a dial of another address, which may hang
+	turnWait = time.Second // for a dial through another address, which may hang
 )
 
 // finder opens links through one of the backend's addresses.
@@ -73,7 +73,8 @@ func (f *finder) run(ctx context.Context) {
 		case <-ctx.Done():
 		case <-time.After(pause):
 		case <-changed: // where one process starts or stops, others may too
-			f.duplicates, f.failurePause = 0, 0
+			f.duplicates = 0
+			f.failurePause = 0
 			sleep(ctx, quickPause)
 		}
 	}
@@ -96,8 +97,10 @@ func (f *finder) dial(ctx context.Context) time.Duration {
 	var noLink *noLinkError
 	switch {
 	case err == nil:
-		f.failurePause, f.duplicates = 0, 0
-		if !c.addLink(l) {
+		f.failurePause = 0
+		f.duplicates = 0
+		added := c.addLink(l)
+		if !added {
 			l.conn.Close()
 			break
 		}
@@ -122,8 +125,8 @@ func (f *finder) dial(ctx context.Context) time.Duration {
 }
 
 // takeTurn waits until no other finder dials, for turnWait at most. Two dials at once may reach the
-// same process through two addresses; neither would name it as known, and the gem would close the
-// earlier link. The caller calls endTurn when it has dialled.
+// same process through two addresses: neither names it as known, and the gem closes the earlier
+// link. The caller calls endTurn after it has dialled.
 func (c *Client) takeTurn(ctx context.Context) (endTurn func()) {
 	select {
 	case c.dialling <- struct{}{}:
@@ -163,7 +166,8 @@ func (f *finder) failed(err error) time.Duration {
 	f.failurePause = min(max(2*f.failurePause, first), longest)
 	if answered && c.options.Transport == Auto && time.Since(f.postProbedAt) > postProbePause {
 		f.postProbedAt = time.Now()
-		if reason := c.reasonToPost(err); reason != "" {
+		reason := c.reasonToPost(err)
+		if reason != "" {
 			return c.fallBackToPost(&noLinkError{reason})
 		}
 	}
@@ -180,7 +184,8 @@ func (c *Client) fallBackToPost(noLink *noLinkError) time.Duration {
 	case c.options.Transport == Link:
 		c.unreachable = noLink
 	case !c.posting:
-		c.posting, c.postReason = true, noLink.reason
+		c.posting = true
+		c.postReason = noLink.reason
 		c.signalLinksChange()
 		c.log.Warn("no link available, sending calls to Rails by POST: effects after a call are lost, "+
 			"and broadcasts overtake what the same command transmitted", "reason", noLink.reason)

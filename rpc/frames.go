@@ -11,7 +11,7 @@ import (
 	"io"
 )
 
-// frameLimit is the longest JSON of a frame, in bytes; part of the protocol.
+// frameLimit is the longest JSON of a frame, in bytes. It is part of the protocol.
 const frameLimit = 32 << 20
 
 // keptBuffer is the most memory, in bytes, that a link keeps for the next frame.
@@ -94,7 +94,7 @@ func (r *frameReader) next() ([]byte, error) {
 	return text, nil
 }
 
-// read reads length bytes into b. It grows b only as bytes arrive: the length may be a lie.
+// read reads length bytes into b. It grows b only as bytes arrive, since the length may be wrong.
 func (r *frameReader) read(b []byte, length int) ([]byte, error) {
 	for len(b) < length {
 		chunk := min(length-len(b), 64<<10)

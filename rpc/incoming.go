@@ -8,7 +8,7 @@ import (
 // incoming is a frame from Rails. Which fields it has depends on its kind; docs/rpc.md, "The link",
 // lists them.
 type incoming struct {
-	kind       string // the key that tells frames apart
+	kind       string // the key by which frames are told apart
 	number     uint64
 	connection string
 	going      string
@@ -28,12 +28,12 @@ func parseIncoming(text []byte) (f incoming, err error) {
 		case "call", "end", "sync", "pong", "published":
 			f.kind = key
 			f.number = c.number()
-		case "conn": // the kind only where no other key is: sync has one too
+		case "conn": // also a field of sync, after its key
 			f.connection = c.string()
 			if f.kind == "" {
 				f.kind = key
 			}
-		case "kept": // as the first key a frame of its own, else a field of a result
+		case "kept": // the kind if it is the first key, else a field of a result
 			if f.kind == "" {
 				f.kind = key
 				f.connection = c.string()

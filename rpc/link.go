@@ -24,25 +24,26 @@ type link struct {
 
 	lastFrame atomic.Int64 // Unix nanoseconds of the last frame from Rails
 
-	pings    int       // owned by Client.attend, as is lastPing
-	lastPing time.Time // when the last ping was sent
+	// owned by Client.maintain
+	pings    int // sent
+	lastPing time.Time
 
 	wake         chan struct{} // holds one token while outbox is not empty
-	readingEnded chan struct{} // closed when readAll has returned
+	readingEnded chan struct{} // closed when readAll returns
 
 	// guarded by the client's mu
 	phase         phase
-	abortReason   error               // why catenary closed the link, if it did
-	bye           bool                // Rails has sent bye: calls without a result have not run
-	queues        queues              // calls that must go to this process
-	calls         map[uint64]*Pending // assigned and without a result, by number
-	opens         int                 // of calls, those that open a connection
-	lastNumber    uint64              // of the last call assigned
-	turn          int                 // see Client.next
-	outbox        []outgoing          // frames for the writer
-	lastProgress  time.Time           // when all workers became busy, or of a later result
-	publishNumber uint64              // of the last Broadcast
-	publishing    map[uint64]chan<- error
+	abortReason   error                   // why catenary closed the link, if it did
+	bye           bool                    // Rails has sent bye: calls without a result have not run
+	queues        queues                  // calls that must go to this process
+	calls         map[uint64]*Pending     // assigned and without a result, by number
+	opens         int                     // how many of calls open a connection
+	lastNumber    uint64                  // of the last call assigned
+	turn          int                     // see Client.next
+	outbox        []outgoing              // frames for the writer
+	lastProgress  time.Time               // of the last result, or of the call that made all workers busy
+	publishNumber uint64                  // of the last Broadcast
+	publishing    map[uint64]chan<- error // Broadcasts that wait for their outcome, by number
 }
 
 // phase says whether a process accepts calls.
@@ -66,17 +67,17 @@ const (
 
 	pingAfter = 5 * time.Second // without a frame from Rails; also the pause between pings
 
-	// stallAfter is how long all workers of a process may be busy without a result before calls
-	// that any process can run go to others.
+	// stallAfter is how long all workers of a process may be busy without a result. Then calls that
+	// any process can run go to others.
 	stallAfter = 250 * time.Millisecond
 
-	// callsPerWorker is how many calls may be in flight for each worker, so that a worker that has
-	// finished one finds the next already there.
+	// callsPerWorker is how many calls may be in flight for each worker: one that has finished a call
+	// finds the next one already there.
 	callsPerWorker = 4
 )
 
 var (
-	// ErrGone says that the Rails process that had a call is gone. The call may have run.
+	// ErrGone means that the Rails process that had a call is gone. The call may have run.
 	ErrGone = errors.New("the Rails process is gone, and the call may have run")
 
 	errNoPong = errors.New("the process stopped answering pings")
@@ -87,9 +88,8 @@ func (l *link) hasRoom() bool {
 	return l.phase == running && len(l.calls) < callsPerWorker*l.hello.Workers
 }
 
-// canOpen reports whether the link can take a call that opens a connection. One takes as long as
-// the app's connect, so they fill at most the workers, and not what is sent ahead. The client's mu
-// is held.
+// canOpen reports whether the link can take a call that opens a connection. Such a call takes as long
+// as the app's connect, so there are at most as many as workers. The client's mu is held.
 func (l *link) canOpen() bool { return l.opens < l.hello.Workers }
 
 // stalled reports whether all workers have been busy for stallAfter without a result. The client's
@@ -151,7 +151,7 @@ func (l *link) enqueue(o outgoing) {
 	}
 }
 
-// run carries calls until the link closes, and returns why it did; nil if Rails said bye.
+// run carries calls until the link closes, and returns why it did; nil if Rails sent bye.
 func (l *link) run() error {
 	writing := make(chan error, 1)
 	go func() { writing <- l.writeAll() }()
@@ -160,7 +160,7 @@ func (l *link) run() error {
 	l.conn.Close()
 	writeErr := <-writing
 	if writeErr != nil {
-		return writeErr // it closed the connection, and so ended the reading
+		return writeErr // the failed write closed the connection, which ended the reading
 	}
 	return readErr
 }
@@ -201,7 +201,7 @@ func (l *link) appendOutgoing(b []byte, o outgoing) []byte {
 	start := len(b)
 	b = beginFrame(b)
 	if o.call == nil {
-		b, _ = endFrame(append(b, o.json...), start, l.mac) // short enough: ours
+		b, _ = endFrame(append(b, o.json...), start, l.mac) // our own frames are never too long
 		return b
 	}
 	err := o.call.fill(l.process)
@@ -325,12 +325,12 @@ func (l *link) ping(now time.Time, timeout time.Duration) {
 	l.send(fmt.Sprintf(`{"ping":%d}`, l.pings))
 }
 
-// inDevelopment reports whether silence proves nothing: a debugger stops all threads.
+// inDevelopment reports whether a debugger may have stopped all threads of the process.
 func (l *link) inDevelopment() bool {
 	return l.hello.Settings != nil && l.hello.Settings.Environment == "development"
 }
 
-// abort closes the link for a reason of ours, which the log then names.
+// abort closes the link for a reason, which the log then names.
 func (l *link) abort(reason error) {
 	l.client.mu.Lock()
 	l.abortReason = reason

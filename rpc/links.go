@@ -9,9 +9,10 @@ import (
 	"time"
 )
 
-// The set of links: a finder adds one, the process changes its phase, its end removes it.
+// The set of links: a finder adds a link, a going frame changes its phase, its close removes it.
 
-// addLink starts to use a link. It reports false if there is one to the same process already.
+// addLink starts to use a link. It reports false if there is one to the same process, or the client
+// is closed.
 func (c *Client) addLink(l *link) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -21,13 +22,15 @@ func (c *Client) addLink(l *link) bool {
 	}
 	c.links = append(c.links, l)
 	c.linksOpened++
-	c.posting, c.unreachable, c.settings = false, nil, l.hello.Settings
+	c.posting = false
+	c.unreachable = nil
+	c.settings = l.hello.Settings
 	c.pumpAll()
 	c.signalLinksChange()
 	return true
 }
 
-// processStopping acts on a going frame.
+// processStopping acts on a going frame: the process is about to stop, has handed over, or stays.
 func (c *Client) processStopping(l *link, going string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -49,8 +52,9 @@ func (c *Client) processStopping(l *link, going string) error {
 	return nil
 }
 
-// removeLink forgets a link that has closed, for a reason (nil: Rails said bye) or because ctx of
-// Run ended (byUs). Calls that have not run move to other processes; those that may have run fail.
+// removeLink forgets a link that has closed, for a reason (nil: Rails sent bye) or because Run's
+// context ended (byUs). Calls that have not run move to other processes; those that may have run
+// fail.
 func (c *Client) removeLink(l *link, reason error, byUs bool) {
 	c.mu.Lock()
 	reason = cmp.Or(l.abortReason, reason)
@@ -111,7 +115,7 @@ func (c *Client) nextLinksChange() <-chan struct{} {
 	return c.linksChange
 }
 
-// knownProcesses returns the processes with a link, and whether others are known to lack one.
+// knownProcesses returns the processes with a link, and whether some process is known to lack one.
 func (c *Client) knownProcesses() (ids []string, missing bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -123,7 +127,7 @@ func (c *Client) knownProcesses() (ids []string, missing bool) {
 	return ids, len(ids) == 0 || len(ids) < count
 }
 
-// WaitForProcess returns true as soon as Rails can run calls, and false if ctx ends before.
+// WaitForProcess waits until Rails can run calls. It returns false if ctx ends before.
 func (c *Client) WaitForProcess(ctx context.Context) bool {
 	for {
 		c.mu.Lock()

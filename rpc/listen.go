@@ -8,14 +8,14 @@ import (
 // Broadcasts over links (docs/rpc.md, "Broadcasts"): Rails processes listen to streams and publish
 // for catenary.
 
-// Listener learns which Rails processes can listen to broadcasts, and receives what they hear. Its
+// Listener learns which Rails processes can listen to broadcasts, and receives those broadcasts. Its
 // methods must not block: they run on the reader of the process' link. Those about one process are
 // called one after the other.
 type Listener interface {
 	// ProcessReady reports a process that can listen: a new one, or one that stays after all.
 	ProcessReady(p *Process)
-	// ProcessStopping reports a process that is about to end. It waits up to three seconds for
-	// Client.Moved.
+	// ProcessStopping reports a process that is about to stop. The process waits up to three seconds
+	// for Client.Moved.
 	ProcessStopping(p *Process)
 	// ProcessGone reports that the link to a process has closed.
 	ProcessGone(p *Process)
@@ -47,7 +47,7 @@ func (c *Client) sendStreams(p *Process, start string, streams []string) {
 	}
 }
 
-// Moved tells a stopping process that other processes listen in its place.
+// Moved notifies a stopping process that others listen in its place, or that none can.
 func (c *Client) Moved(p *Process) { c.sendTo(p, `{"moved":true}`) }
 
 // Publish has a process broadcast as the app would, and does not wait for the outcome. It returns
@@ -120,7 +120,8 @@ func (l *link) published(f *incoming) {
 	}
 	l.client.mu.Lock()
 	defer l.client.mu.Unlock()
-	if answer := l.publishing[f.number]; answer != nil {
+	answer := l.publishing[f.number]
+	if answer != nil {
 		answer <- err
 		delete(l.publishing, f.number)
 	}

@@ -9,7 +9,7 @@ import (
 const (
 	Answered   = "answered"
 	NeedsState = "needs_state" // the process lacks the connection's objects: the call follows in full
-	Raised     = "error"       // Rails could not run it, see Error
+	Raised     = "error"       // Rails could not run it: see Error
 	TimedOut   = "timeout"     // it may still run
 	Unsent     = "unsent"      // it has not reached Rails
 	Busy       = "busy"        // too many calls were queued
@@ -24,7 +24,7 @@ type Observation struct {
 	Do      string // as Call.Do, or SettingsOnly
 	Outcome string
 	Waited  time.Duration // in a queue
-	Took    time.Duration // from then to the answer
+	Took    time.Duration // after that, until the answer
 }
 
 // Trace is a trace of one call. The zero value traces nothing.
@@ -37,9 +37,10 @@ type Trace struct {
 func (c *Client) observe(p *Pending, result *Result, err error, now time.Time) {
 	o := Observation{Do: p.call.Do, Outcome: outcome(result, err)}
 	if p.sentAt.IsZero() {
-		o.Waited = now.Sub(p.askedAt)
+		o.Waited = now.Sub(p.madeAt)
 	} else {
-		o.Waited, o.Took = p.sentAt.Sub(p.askedAt), now.Sub(p.sentAt)
+		o.Waited = p.sentAt.Sub(p.madeAt)
+		o.Took = now.Sub(p.sentAt)
 	}
 	if o.Do == Open && o.Outcome == Answered {
 		c.openLatency.add(o.Took)

@@ -10,15 +10,15 @@ type Pending struct {
 	trace  Trace
 
 	// guarded by the client's mu
-	askedAt time.Time
+	madeAt  time.Time // when Do was called
 	sentAt  time.Time // when it was assigned to a link or a POST; zero: it is queued
 	queue   *queue    // where it waits; nil: nowhere
-	full    bool      // Fill has to be called, or was
-	written bool      // the link's writer has handed all of it to the kernel
+	full    bool      // must be a full call: fill makes it one
+	written bool      // the kernel has taken all of it, so it may run
 }
 
-// Withdraw takes back a call that has not been sent; done is then not called. It reports false if
-// it came too late: the answer follows.
+// Withdraw takes back a call that has not been sent, and done is not called. It reports false if it
+// is too late: the answer follows.
 func (p *Pending) Withdraw() bool {
 	p.client.mu.Lock()
 	defer p.client.mu.Unlock()
@@ -30,7 +30,7 @@ func (p *Pending) Withdraw() bool {
 	return true
 }
 
-// fill makes the call a full one for that process (nil: a POST), if it must be full.
+// fill makes the call a full one for a process (nil: a POST), if it must be full.
 func (p *Pending) fill(at *Process) error {
 	if !p.full {
 		return nil

@@ -30,7 +30,7 @@ type poster struct {
 const (
 	maxBatch = 8 // calls in one request
 
-	// batchTime is how long the calls of one request may take together, going by latency.
+	// batchTime is how long the calls of one request may take together, judging by latency.
 	batchTime = 20 * time.Millisecond
 
 	retryPause = 200 * time.Millisecond // after Rails could not be reached
@@ -99,8 +99,8 @@ func (p *poster) nextBatch() (batch []*Pending) {
 	return batch
 }
 
-// carry makes one request. Each call of it is finished, or queued again: because Rails could not be
-// reached, or to be made in full.
+// carry makes one request. It finishes each of its calls, or queues the call again: because Rails
+// could not be reached, or needs a full call.
 func (p *poster) carry(batch []*Pending) {
 	var calls []Call
 	var sent []*Pending
@@ -234,7 +234,7 @@ func (p *poster) postWith(signer *signer, calls []Call, within time.Duration) (*
 // settings asks Rails for the app's settings, by a POST without calls.
 func (p *poster) settings(within time.Duration) (*Settings, error) {
 	now := time.Now()
-	asked := &Pending{client: p.client, call: Call{Do: SettingsOnly}, askedAt: now, sentAt: now}
+	asked := &Pending{client: p.client, call: Call{Do: SettingsOnly}, madeAt: now, sentAt: now}
 	r, err := p.post(nil, within)
 	if err == nil && r.settings == nil {
 		err = errors.New("Rails answered without settings: use the same version of the gem and of catenary")

@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// Probe is what one attempt to open links found.
+// Probe is the outcome of one attempt to open links.
 type Probe struct {
 	Transport string // Link or Post: what calls would use
 	Reason    string // why calls would go by POST
@@ -52,7 +52,8 @@ func (c *Client) Probe(ctx context.Context) (Probe, error) {
 	return Probe{Transport: Post, Reason: reason}, nil
 }
 
-// reasonToPost returns why calls go by POST after a failed attempt to open a link; "": they do not.
+// reasonToPost returns why calls must go by POST after a failed attempt to open a link, or "" if they
+// need not.
 func (c *Client) reasonToPost(failure error) string {
 	var noLink *noLinkError
 	if errors.As(failure, &noLink) {

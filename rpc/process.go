@@ -3,16 +3,16 @@ package rpc
 // Process is a Rails process with a link. A connection keeps it to know where its objects are.
 type Process struct {
 	ID    string // the gem's name for it, unique forever
-	Local bool   // what it broadcasts stays in it (the adapter async, say)
-	Count int    // of Puma's workers, of which it is one; 0: not known
+	Local bool   // its broadcasts stay in it (with the adapter async, say)
+	Count int    // of the Puma workers, of which it is one; 0: not known
 
 	// guarded by the client's mu
 	connections int   // whose objects it holds, or that it is opening
 	link        *link // nil: it is gone
 }
 
-// reachable reports whether the process still gets the calls of its connections. One that is
-// stopping does: they wait for it, because it may stay or hand over. The client's mu is held.
+// reachable reports whether the calls of the process' connections still go to it. While it is
+// stopping they do, and wait: it may stay after all. The client's mu is held.
 func (p *Process) reachable() bool {
 	return p != nil && p.link != nil && p.link.phase != handedOver
 }

@@ -25,7 +25,8 @@ func (q *queue) pop() *Pending {
 // popFirst pops from the first queue that is not empty.
 func popFirst(queues ...*queue) *Pending {
 	for _, q := range queues {
-		if p := q.pop(); p != nil {
+		p := q.pop()
+		if p != nil {
 			return p
 		}
 	}
@@ -33,7 +34,8 @@ func popFirst(queues ...*queue) *Pending {
 }
 
 func (q *queue) remove(p *Pending) {
-	if i := slices.Index(*q, p); i >= 0 {
+	i := slices.Index(*q, p)
+	if i >= 0 {
 		*q = slices.Delete(*q, i, i+1)
 	}
 	p.queue = nil
@@ -52,17 +54,17 @@ func (q *queue) removeIf(match func(*Pending) bool) (removed []*Pending) {
 	return removed
 }
 
-// queues are the calls that wait for one process, or for any. Established connections go first,
-// then closes, then opens: a browser that reloads a page closes before it connects again, as it
-// does natively.
+// queues are the calls that wait for one process, or for any. Calls of established connections go
+// first, then closes, then opens: when a page is reloaded, the old connection closes before the new
+// one opens, as natively.
 type queues struct {
 	established queue // commands, timers, heartbeats and broadcasts of connections that are open
 	opens       queue
 	closes      queue
 }
 
-// But every closeTurn-th turn is a close's and every openTurn-th an open's, so that neither waits
-// for a whole storm of commands.
+// Every closeTurn-th turn goes to a close first and every openTurn-th to an open, so that neither
+// waits for a whole storm of commands.
 const (
 	closeTurn = 4
 	openTurn  = 6

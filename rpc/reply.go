@@ -6,8 +6,7 @@ type reply struct {
 	settings *Settings
 }
 
-// Answer is the outcome of a call. Without a Result, Err says why; if Err is ErrNotSent, the call
-// has not run.
+// Answer is the outcome of a call: a Result or an Err. If Err is ErrNotSent, the call has not run.
 type Answer struct {
 	Process *Process // that ran the call and holds the connection's objects; nil: by POST
 	Result  *Result
@@ -28,7 +27,7 @@ type Result struct {
 	Tags     []string
 	ID       string
 	Beat     float64                    // seconds between calls of Beat; 0: none
-	Raised   bool                       // the app's connect raised an exception; Ops end the connection
+	Raised   bool                       // the app's connect raised an exception; Ops close the connection
 	Channels map[string]*ChannelOutcome // by identifier; nil: not subscribed any more
 	Warnings []string
 	Error    *Error
@@ -38,7 +37,7 @@ type Result struct {
 // handshake, perhaps with status 200 too (a maintenance page, say).
 func (r *Result) Opened() bool { return r.Error == nil && r.Status == 200 && r.Version != "" }
 
-// Kinds of Op, each with the fields that it uses (docs/rpc.md, "Effects").
+// Kinds of Op, with the fields that each uses (docs/rpc.md, "Effects").
 const (
 	OpSend     = "send"     // Frame
 	OpConfirm  = "confirm"  // Identifier, Frame
@@ -79,7 +78,7 @@ type Error struct {
 
 func (e *Error) Error() string { return "Rails could not run the call (" + e.Kind + "): " + e.Message }
 
-// Settings are what Rails says about the app (docs/rpc.md, "Settings").
+// Settings are the app's settings as Rails reports them (docs/rpc.md, "Settings").
 type Settings struct {
 	Rails           string         `json:"rails"`
 	Gem             string         `json:"gem"`
@@ -98,7 +97,7 @@ type Settings struct {
 	AllowSameOriginAsHost           bool     `json:"allow_same_origin_as_host"`
 	DisableRequestForgeryProtection bool     `json:"disable_request_forgery_protection"`
 	AssumeSSL                       bool     `json:"assume_ssl"`
-	ForwardedHost                   bool     `json:"forwarded_host"` // counts as own host: from Rails 8.2 on
+	ForwardedHost                   bool     `json:"forwarded_host"` // X-Forwarded-Host is the own host: Rails 8.2+
 	ForceSSL                        bool     `json:"force_ssl"`
 	Hosts                           []string `json:"hosts"` // empty: any
 
@@ -113,14 +112,14 @@ func (s *Settings) Mounts() []string {
 	return s.MountPaths
 }
 
-// TurboSettings are what catenary must know about the app's Turbo::StreamsChannel to verify its
-// streams itself.
+// TurboSettings are what catenary must know to verify the streams of the app's Turbo::StreamsChannel
+// itself.
 type TurboSettings struct {
 	Own      string `json:"own"`       // what the app changed in it; "": nothing
 	KeyCheck string `json:"key_check"` // see turbo.Check
 }
 
-// Kept is the state that catenary lacked after the call whose result had Version.
+// Kept is the state that a process hands over after the call whose result had Version.
 type Kept struct {
 	Version  string
 	State    string                     // "": unchanged

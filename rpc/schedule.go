@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Which call goes to which process, and when. The methods here are called with the client's mu
-// held, unless they say otherwise.
+// The methods of this file decide which call goes to which process, and when. The client's mu is
+// held, unless a comment says otherwise.
 
 // enqueue queues a call for its home, or for any process, and sends what can be sent.
 func (c *Client) enqueue(p *Pending) {
@@ -19,15 +19,17 @@ func (c *Client) enqueue(p *Pending) {
 		return
 	}
 	c.queues.of(p.call.Do).push(p)
-	if l := c.leastLoaded(); l != nil {
+	l := c.leastLoaded()
+	switch {
+	case l != nil:
 		c.pump(l)
-	} else if c.posting {
+	case c.posting:
 		c.post.pump()
 	}
 }
 
-// leastLoaded returns the link for a call without a home: the one with the fewest connections of
-// those with room, and one that stalls only if all do. It returns nil if no link has room.
+// leastLoaded returns the link for a call without a home: of those with room the one with the fewest
+// connections, or nil. It returns one that stalls only if all do.
 func (c *Client) leastLoaded() (least *link) {
 	now := time.Now()
 	for _, l := range c.links {
@@ -48,7 +50,8 @@ func (c *Client) leastLoaded() (least *link) {
 	return least
 }
 
-// pumpAll sends over all links what waits, calls for any process first to the least loaded one.
+// pumpAll sends all queued calls for which there is room, those for any process to the least loaded
+// one first.
 func (c *Client) pumpAll() {
 	for l := c.leastLoaded(); l != nil; l = c.leastLoaded() {
 		before := c.queued
@@ -78,29 +81,30 @@ func (c *Client) pump(l *link) {
 	}
 }
 
-// next takes the next call for a link off its queue, in the order that queues describes; nil if
-// there is none.
+// next takes the next call for a link off the queues, in the order that the type queues describes.
+// It returns nil if there is none.
 func (c *Client) next(l *link, now time.Time) *Pending {
 	l.turn++
 	if l.turn%openTurn == 0 {
-		if p := c.nextOpen(l, now); p != nil {
+		p := c.nextOpen(l, now)
+		if p != nil {
 			return p
 		}
 	}
 	if l.turn%closeTurn == 0 {
-		if p := c.nextClose(l); p != nil {
+		p := c.nextClose(l)
+		if p != nil {
 			return p
 		}
 	}
-	if p := l.queues.established.pop(); p != nil {
-		return p
+	p := l.queues.established.pop()
+	if p == nil && (!l.stalled(now) || c.allStalled(now)) {
+		p = c.queues.established.pop()
 	}
-	if !l.stalled(now) || c.allStalled(now) {
-		if p := c.queues.established.pop(); p != nil {
-			return p
-		}
+	if p == nil {
+		p = c.nextClose(l)
 	}
-	if p := c.nextClose(l); p != nil {
+	if p != nil {
 		return p
 	}
 	return c.nextOpen(l, now)
@@ -137,7 +141,7 @@ func (c *Client) allStalled(now time.Time) bool {
 	})
 }
 
-// requeue lets any process run the calls that waited for this one.
+// requeue lets any process run the calls that wait for this one.
 func (c *Client) requeue(l *link) {
 	for _, from := range l.queues.all() {
 		for p := from.pop(); p != nil; p = from.pop() {
@@ -146,7 +150,7 @@ func (c *Client) requeue(l *link) {
 	}
 }
 
-// allQueues returns the queue for any process and those of each link.
+// allQueues returns the queues for any process and those of each link.
 func (c *Client) allQueues() []*queue {
 	all := c.queues.all()
 	for _, l := range c.links {
@@ -200,8 +204,8 @@ func (c *Client) failQueued(reason error, match func(*Pending) bool) {
 	}
 }
 
-// countConnection keeps Process.connections after a call that ran at a process; result is nil if it
-// did not.
+// countConnection updates Process.connections after a call at a process. result is nil if the call
+// did not run.
 func (c *Client) countConnection(at *Process, p *Pending, result *Result) {
 	ran := result != nil && result.Error == nil && result.Need == ""
 	switch {

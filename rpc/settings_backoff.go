@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// settingsBackoff asks an app without the gem for its settings less and less often: each time is an
-// error in Rails' log.
+// settingsBackoff asks an app without the gem for its settings less and less often: each request is
+// an error in Rails' log.
 type settingsBackoff struct {
 	mu    sync.Mutex
 	err   error // the last answer, if it was 404
@@ -16,7 +16,7 @@ type settingsBackoff struct {
 	next  time.Time // when the app may be asked again
 }
 
-// ask calls f. While it is too early after a 404, it returns that error again instead.
+// ask calls f, unless it is too early after a 404: then it returns the same error again.
 func (b *settingsBackoff) ask(now time.Time, f func() (*Settings, error)) (*Settings, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -26,10 +26,12 @@ func (b *settingsBackoff) ask(now time.Time, f func() (*Settings, error)) (*Sett
 	settings, err := f()
 	var answer *StatusError
 	if !errors.As(err, &answer) || answer.Status != http.StatusNotFound {
-		b.err, b.pause = nil, 0
+		b.err = nil
+		b.pause = 0
 		return settings, err
 	}
 	b.pause = min(max(2*b.pause, time.Second), noGemPause)
-	b.err, b.next = err, now.Add(b.pause)
+	b.err = err
+	b.next = now.Add(b.pause)
 	return nil, err
 }

@@ -27,7 +27,7 @@ func newSigner(secret string) *signer {
 	return &signer{secret, key, sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}}
 }
 
-// signers are those of all secrets that Rails may have. One is in use.
+// signers are the signers of all secrets that Rails may have. One is in use.
 type signers struct {
 	all   []*signer
 	inUse atomic.Int32 // index into all
@@ -43,12 +43,13 @@ func newSigners(secrets []string) *signers {
 
 func (s *signers) current() *signer { return s.all[s.inUse.Load()] }
 
-// withEachSecret calls f with one signer after the other until Rails does not reject it. That one
-// is in use from then on. The result and the error are those of the last f.
+// withEachSecret calls f with one signer after the other until Rails does not reject it, and keeps
+// using that one. It returns what the last f returned.
 func withEachSecret[T any](s *signers, f func(*signer) (T, error)) (result T, err error) {
 	for range s.all {
 		used := s.inUse.Load()
-		if result, err = f(s.all[used]); err == nil || !rejected(err) {
+		result, err = f(s.all[used])
+		if err == nil || !rejected(err) {
 			return result, err
 		}
 		s.inUse.CompareAndSwap(used, (used+1)%int32(len(s.all)))
@@ -64,7 +65,7 @@ func rejected(err error) bool {
 		answer.Status < http.StatusInternalServerError && answer.Status != http.StatusBadRequest
 }
 
-// Secret returns the secret that Rails accepted last; the first one if it has accepted none.
+// Secret returns the secret that Rails accepted last, or the first one if it has accepted none.
 func (c *Client) Secret() string { return c.signers.current().secret }
 
 // sign adds Catenary-Time, -Nonce and -Signature to header. It signs purpose, time, nonce and

@@ -9,7 +9,7 @@ type ProcessStats struct {
 	Count       int // of Puma's workers; 0: not known
 	Workers     int // calls that it runs at once
 	Connections int // whose objects it holds, or that it is opening
-	InFlight    int // calls that it has
+	InFlight    int // calls assigned to it
 	Waiting     int // calls that wait for it
 	Since       time.Time
 	Stopping    bool // it takes no further calls

@@ -64,8 +64,8 @@ func (t *target) url() string {
 	return "http://" + t.host + t.path
 }
 
-// addresses returns all addresses of the backend's host: there may be processes behind each. Where
-// resolving fails it returns the host itself, so that dialling reports the error.
+// addresses returns all addresses of the backend's host, since there may be processes behind each.
+// If the name cannot be resolved it returns the name, so that dial reports the error.
 func (t *target) addresses(ctx context.Context) []string {
 	host, port, err := net.SplitHostPort(t.address)
 	if t.network == "unix" || err != nil {
@@ -106,8 +106,8 @@ func (t *target) dial(ctx context.Context, address string) (net.Conn, error) {
 	return conn, nil
 }
 
-// private reports whether, as far as this end can see, nobody else can read or write what conn
-// carries.
+// private reports whether nobody else can read or write what conn carries, as far as this end can
+// see.
 func (t *target) private(conn net.Conn) bool {
 	if t.tls != nil || t.network == "unix" {
 		return true

@@ -17,7 +17,7 @@ import (
 const upgradeWait = 10 * time.Second
 
 var (
-	// errKnown says that the process that answered has a link already.
+	// errKnown means that the process that answered has a link already.
 	errKnown = errors.New("there is a link to this process")
 
 	errNoProof = errors.New("the peer that answered the upgrade did not prove that it knows the secret")
@@ -30,7 +30,7 @@ func (e *noLinkError) Error() string { return e.reason }
 
 const answersOnlyPost = "the backend answers POST " + Path + " but no upgrade"
 
-// hello is what a process says about itself in its first frame.
+// hello is a process' first frame, in which it describes itself.
 type hello struct {
 	Process  string    `json:"process"`
 	Workers  int       `json:"workers"`
@@ -39,7 +39,7 @@ type hello struct {
 	Settings *Settings `json:"settings"`
 }
 
-// index is that of Puma's worker, or -1.
+// index returns the index of Puma's worker, or -1.
 func (h *hello) index() int {
 	if h.Index == nil {
 		return -1
@@ -47,7 +47,7 @@ func (h *hello) index() int {
 	return *h.Index
 }
 
-// logAttrs are the process as the log shows it.
+// logAttrs describes the process for the log.
 func (l *link) logAttrs() []any {
 	attrs := []any{"process", l.process.ID, "workers", l.hello.Workers}
 	if l.hello.Index != nil {

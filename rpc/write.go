@@ -6,7 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// appendRequest appends the body of a POST. Like parseReply, it does without reflection.
+// appendRequest appends the body of a POST. Like parseReply, it uses no reflection, which would cost
+// more than the rest of a call.
 func appendRequest(b []byte, node string, calls []Call) []byte {
 	b = append(b, `{"v":1,"node":`...)
 	b = appendText(b, node)
@@ -20,7 +21,7 @@ func appendRequest(b []byte, node string, calls []Call) []byte {
 	return append(b, "]}"...)
 }
 
-// appendNumbered appends a call as a link carries it.
+// appendNumbered appends a call as the JSON of a link's frame.
 func appendNumbered(b []byte, number uint64, c *Call) []byte {
 	b = strconv.AppendUint(append(b, `{"call":`...), number, 10)
 	at := len(b)
