@@ -33,7 +33,7 @@ func TestConnection_ConfirmsInAnOutageOnlyWhenTheStreamIsLiveAgain(t *testing.T)
 	before, during := w.welcomed(), w.welcomed()
 	before.subscribe("a room")
 	before.expect(confirmed("a room"))
-	w.source.leave()
+	w.source.fail()
 	for _, identifier := range []string{"b room", "c room"} {
 		during.subscribe(identifier)
 	}

@@ -3,8 +3,9 @@
 //
 // It receives handshakes (Server.ServeHTTP), browsers' messages (Connection.Receive)
 // and Rails' answers (Connection.answered, applyEffects). It makes calls to Rails,
-// sends frames to sockets and adds members to the hub's streams. To follow a connection through its life, read
-// opening.go, connection.go, calls.go, apply.go and closer.go, in this order.
+// sends frames to sockets and adds members to the hub's streams. To follow a
+// connection through its life, read opening.go, connection.go, calls.go, apply.go
+// and closer.go, in this order.
 //
 // Package admission decides which handshakes to accept, package socket moves
 // bytes, package hub delivers broadcasts, package relay passes channels through

@@ -94,7 +94,7 @@ func TestDrain_ServesBrowsersUntilTheirTurn(t *testing.T) {
 	w.source.publish <- [2]string{"room", `1`}
 	w.eventually("it is delivered", func() bool { return w.hub.Stats().Broadcasts == 1 })
 	disconnected := int(w.server.Stats().Ends["server_restart"]) // one, unless the machine is slow
-	if response := w.refused(); response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "" {
+	if response := w.rejectedHandshake(); response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "" {
 		t.Errorf("a new handshake is answered %v", response)
 	}
 	if err := <-drained; err != nil {
@@ -128,8 +128,8 @@ func TestDrain_RejectsAHandshakeInFlight(t *testing.T) {
 		}
 		return behave(call)
 	})
-	refused := make(chan *http.Response)
-	go func() { refused <- w.refused() }()
+	answers := make(chan *http.Response)
+	go func() { answers <- w.rejectedHandshake() }()
 	<-asking
 	drained := make(chan error)
 	ctx, cancel := context.WithTimeout(w.Context(), patience.Deadline)
@@ -140,7 +140,7 @@ func TestDrain_RejectsAHandshakeInFlight(t *testing.T) {
 	}()
 	w.eventually("the server is draining", func() bool { return w.server.Stats().Draining })
 	close(answer)
-	if response := <-refused; response == nil || response.StatusCode != http.StatusServiceUnavailable {
+	if response := <-answers; response == nil || response.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("the handshake was answered %v", response)
 	}
 	if err := <-drained; err != nil {
@@ -151,8 +151,8 @@ func TestDrain_RejectsAHandshakeInFlight(t *testing.T) {
 	}
 }
 
-// refused makes a handshake and returns the answer if it is rejected, or nil.
-func (w *world) refused() *http.Response {
+// rejectedHandshake makes a handshake and returns the answer if it is rejected, or nil.
+func (w *world) rejectedHandshake() *http.Response {
 	ws, response, err := websocket.DefaultDialer.Dial(w.url, nil)
 	if err == nil {
 		ws.Close()

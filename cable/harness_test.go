@@ -115,7 +115,7 @@ func behave(call railsCall) map[string]any {
 // testSource is a hub.Source that the test controls.
 type testSource struct {
 	mu      sync.Mutex
-	away    error // of Ready
+	down    error // of Ready
 	held    bool  // acknowledgements wait for release
 	waiting []func()
 	streams map[string]bool
@@ -159,14 +159,14 @@ func (m *testSource) Unsubscribe(stream string) {
 func (m *testSource) Ready() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.away
+	return m.down
 }
 
-// leave starts an outage, which release ends.
-func (m *testSource) leave() {
+// fail starts an outage, which release ends.
+func (m *testSource) fail() {
 	m.hold()
 	m.mu.Lock()
-	m.away = errors.New("the source is away")
+	m.down = errors.New("the source is down")
 	m.mu.Unlock()
 }
 
@@ -175,7 +175,7 @@ func (m *testSource) hold() { m.mu.Lock(); m.held = true; m.mu.Unlock() }
 func (m *testSource) release() {
 	m.mu.Lock()
 	waiting := m.waiting
-	m.away, m.held, m.waiting = nil, false, nil
+	m.down, m.held, m.waiting = nil, false, nil
 	m.mu.Unlock()
 	for _, acknowledged := range waiting {
 		acknowledged()

@@ -91,8 +91,8 @@ func (p *puma) lose() {
 	p.open = nil
 }
 
-// say sends a message on the newest connection.
-func (p *puma) say(text string) {
+// send sends a message on the newest connection.
+func (p *puma) send(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.open[len(p.open)-1].WriteMessage(websocket.TextMessage, []byte(text))
@@ -151,9 +151,9 @@ func TestPassThrough_SendsOnlyItsChannelsToTheAppsOwnActionCable(t *testing.T) {
 	b.expect(confirmed(graph))
 	b.send(perform(graph, "1"))
 	b.expect(message(graph, "1"))
-	p.say(`{"identifier":"` + graph + `","message":{"a" : [1, 2]}}`)
-	p.say(`{"identifier":"another","message":1}`)
-	p.say(`{"hello":1}`)
+	p.send(`{"identifier":"` + graph + `","message":{"a" : [1, 2]}}`)
+	p.send(`{"identifier":"another","message":1}`)
+	p.send(`{"hello":1}`)
 	b.subscribe(graphNo)
 	b.expect(`{"identifier":"`+graph+`","message":{"a" : [1, 2]}}`, `{"identifier":"`+graphNo+`","type":"reject_subscription"}`)
 	b.subscribe(graphNo)
@@ -183,7 +183,7 @@ func TestPassThrough_ResumesItsSubscriptionsWhenTheAppIsRestarted(t *testing.T) 
 	b.expect(message("echo", "2")) // the rest of the connection is not affected
 	p.set(func() { p.refuse = 0 })
 	b.expect(message(graph, "1"))
-	p.say(`{"identifier":"` + graph + `","message":3}`)
+	p.send(`{"identifier":"` + graph + `","message":3}`)
 	b.expect(message(graph, "3"))
 	if n := p.said(`"subscribe"`); n != 2 {
 		t.Fatalf("%d subscribes", n)
@@ -205,7 +205,7 @@ func TestPassThrough_SendsMessagesOnlyWhenTheSubscriptionIsConfirmedAgain(t *tes
 		t.Fatal("a message was sent before its subscription was confirmed")
 	}
 	p.set(func() { p.mute = false })
-	p.say(confirmed(graph))
+	p.send(confirmed(graph))
 	b.expect(message(graph, "1"))
 }
 
@@ -236,7 +236,7 @@ func TestPassThrough_RejectsWhatTheAppDoesNotServe(t *testing.T) {
 
 func TestPassThrough_PassesOnTheAppsDisconnect(t *testing.T) {
 	for what, end := range map[string]func(p *puma){
-		"frame": func(p *puma) { p.say(`{"type":"disconnect","reason":"remote","reconnect":false}`) },
+		"frame": func(p *puma) { p.send(`{"type":"disconnect","reason":"remote","reconnect":false}`) },
 		"close": func(p *puma) {
 			p.open[0].WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(1000, ""), time.Now().Add(patience.Deadline))
 		},
@@ -287,9 +287,9 @@ func TestPassThrough_RelaysAWholeConnectionWithoutTheGem(t *testing.T) {
 	b.expect(confirmed(graph), confirmed(graph))
 	b.send(`{"what":"ever"}`)
 	w.eventually("the app gets a message that is not a command", func() bool { return p.said("what") == 1 })
-	p.say(`{"hello":1}`)
+	p.send(`{"hello":1}`)
 	b.expect(`{"hello":1}`)
-	p.say(`{"type":"disconnect","reason":"unauthorized","reconnect":false}`)
+	p.send(`{"type":"disconnect","reason":"unauthorized","reconnect":false}`)
 	p.lose()
 	b.expect(`{"type":"disconnect","reason":"unauthorized","reconnect":false}`)
 	b.expectClose(websocket.CloseNormalClosure)

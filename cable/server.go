@@ -79,7 +79,7 @@ type Server struct {
 
 	commandsThrottled     *stats.ThrottledCounter // by limit
 	subscriptionsRejected *stats.ThrottledCounter // by limit
-	badStreamNames        *stats.ThrottledCounter // Turbo's signed stream names that failed verification
+	badStreamNames        *stats.ThrottledCounter // Turbo's signed names that failed verification
 	connectRaised         *stats.ThrottledCounter // exceptions in the app's connect
 
 	tokens      connectionsByToken

@@ -25,7 +25,7 @@ type Stats struct {
 	Rejected              map[string]int64  // handshakes that catenary has rejected, by reason
 	RejectedByRails       int64             // handshakes
 	RailsRejections       map[string]int64  // the same by reason, guessed from Rails' answer
-	Guesses               map[string]string // likely causes, by reason; of RailsRejections by "refused_" and reason
+	Guesses               map[string]string // likely causes by reason; RailsRejections' have "refused_" in front
 	SubscriptionsRejected map[string]int64  // by limit
 	Commands              map[string]int64  // by kind
 	Repeated              int64             // of these, subscribes that needed no call

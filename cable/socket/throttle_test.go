@@ -11,7 +11,7 @@ import (
 
 func TestThrottle_DelaysMessagesAfterABurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		throttled := stats.NewThrottledCounter("slowed", slog.New(slog.DiscardHandler))
+		throttled := stats.NewThrottledCounter("throttled", slog.New(slog.DiscardHandler))
 		shared := &Sockets{limits: Limits{CommandRate: 100, CommandBurst: 20}, throttled: throttled, started: time.Now()}
 		s := &Socket{shared: shared}
 		begin := time.Now()

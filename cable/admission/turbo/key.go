@@ -9,9 +9,9 @@ import (
 	"hash"
 )
 
-// Keys returns the keys of which Rails signs stream names with one. Rails.application.key_generator
-// derives it from secret_key_base, with SHA-256 in apps with the defaults of Rails 7.0 or later, else
-// with SHA-1.
+// Keys returns the two keys with which Rails may sign stream names. Rails.application.key_generator
+// derives the key from secret_key_base, with SHA-256 in apps with the defaults of Rails 7.0 or
+// later, otherwise with SHA-1.
 func Keys(secretKeyBase string) [][]byte {
 	return [][]byte{derive(sha256.New, secretKeyBase), derive(sha1.New, secretKeyBase)}
 }
@@ -24,9 +24,9 @@ func derive[H hash.Hash](digest func() H, secretKeyBase string) []byte {
 	return key
 }
 
-// Check returns a signature that the app and catenary compare to see whether they have the same key.
-// It reveals no more than the signatures on every page. Nobody can subscribe with it: the signed text
-// is not base64, so it is not a stream name.
+// Check returns a signature that the app and catenary compare to see whether they have the same
+// key. It reveals no more than the signatures on every page, and nobody can subscribe with it: the
+// signed text is not base64, so it is not a stream name.
 func Check(key []byte) string { return hex.EncodeToString(mac(key, "catenary turbo v1")) }
 
 func mac(key []byte, text string) []byte {
