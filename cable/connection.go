@@ -178,8 +178,8 @@ func (c *Connection) noteChange(command protocol.Command) (changes []subscriptio
 	return []subscriptionChange{{s, command.Kind}}, true
 }
 
-// admitSubscription reports whether the limits allow one more subscription, whose
-// identifier has so many bytes, and counts a rejection. c.mu is held.
+// admitSubscription reports whether the limits allow one more subscription with an
+// identifier of that many bytes. It counts a rejection. c.mu is held.
 func (c *Connection) admitSubscription(bytes int) bool {
 	if c.exceededLimit(bytes) != "" {
 		c.subscriptions.purge(time.Now())
@@ -262,7 +262,8 @@ func (c *Connection) disconnect(reason string, d *protocol.Disconnect) {
 	if d != nil && c.sendsFrame(d) {
 		c.socket.Send(socket.Text(d.Frame()))
 	}
-	if c.socket.SendClose(websocket.CloseNormalClosure, "") {
+	sent := c.socket.SendClose(websocket.CloseNormalClosure, "")
+	if sent {
 		c.socket.AbortUnlessAnswered()
 	}
 
@@ -305,8 +306,8 @@ func (c *Connection) disconnect(reason string, d *protocol.Disconnect) {
 // sendsFrame reports whether the browser gets a disconnect frame. Clients from
 // before Rails 6 do not know the frame and may not survive it (npm's of 5.2
 // throws); they reconnect after any close. A client that offers no sub-protocol is
-// taken for one of these. npm's offers one, hence SkipDisconnectFrames. Nothing but
-// the frame can tell a browser not to reconnect, and Rails sends the frame of a
+// taken for one of them; npm's of 5.2 offers one, hence SkipDisconnectFrames. Only
+// the frame can keep a browser from reconnecting, and Rails sends the frame of a
 // remote disconnect to every client.
 func (c *Connection) sendsFrame(d *protocol.Disconnect) bool {
 	if !d.Reconnect {

@@ -16,7 +16,8 @@ import (
 // ServeHTTP opens a connection. It calls Rails before it sends the 101, so that
 // it can answer the handshake with what the app's middleware answers.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !s.admission.CheckRequest(w, r, s.relay.TakesAll()) {
+	valid := s.admission.CheckRequest(w, r, s.relay.TakesAll())
+	if !valid {
 		return
 	}
 	address := s.admission.Address(r)
@@ -33,7 +34,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	c := s.newConnection(r)
 	c.address = address
-	if !s.identify(c, w, r) {
+	identified := s.identify(c, w, r)
+	if !identified {
 		return
 	}
 	began := time.Now()
@@ -173,7 +175,8 @@ func (c *Connection) callOpen(ctx context.Context) (*rpc.Result, error) {
 	select {
 	case a = <-answers:
 	case <-ctx.Done():
-		if pending.Withdraw() {
+		withdrawn := pending.Withdraw()
+		if withdrawn {
 			return nil, s.backend.NotSentError(context.Cause(ctx))
 		}
 		c.mu.Lock()

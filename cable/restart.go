@@ -26,7 +26,7 @@ type Restart struct {
 
 // callFailed disconnects a connection whose call failed.
 func (c *Connection) callFailed(err error) {
-	if errors.Is(err, errProcessGone) { // reconnectBrowsersOf may not have come to it yet
+	if errors.Is(err, errProcessGone) { // perhaps before reconnectBrowsersOf does
 		c.disconnectInTurn(railsRestarted)
 		return
 	}

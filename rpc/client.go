@@ -186,7 +186,8 @@ func (c *Client) Call(ctx context.Context, call Call) (*Result, error) {
 	case a := <-answers:
 		return a.Result, a.Err
 	case <-ctx.Done():
-		if p.Withdraw() {
+		withdrawn := p.Withdraw()
+		if withdrawn {
 			return nil, c.NotSentError(context.Cause(ctx))
 		}
 	}
@@ -239,8 +240,8 @@ func (c *Client) callFailed(l *link, number uint64, err error) {
 	p.finish(Answer{Err: err})
 }
 
-// NotSentError returns the error of a call that was withdrawn for a reason. It also says why the
-// call had to wait.
+// NotSentError returns the error of a call that was withdrawn for a reason. It wraps ErrNotSent and
+// adds why the call had to wait.
 func (c *Client) NotSentError(reason error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

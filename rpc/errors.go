@@ -15,7 +15,7 @@ var ErrNotSent = errors.New("call not sent")
 // ErrBusy means that Options.Queue calls wait already.
 var ErrBusy = fmt.Errorf("too many calls queued for Rails: %w", ErrNotSent)
 
-// timeoutError is the error of a POST that was not answered within so long.
+// timeoutError is the error of a POST that was not answered within that time.
 type timeoutError time.Duration
 
 func (e timeoutError) Error() string {

@@ -9,9 +9,10 @@ import (
 	"time"
 )
 
-// Nobody can choose which process accepts a connection: Puma's workers take them as they like, and
-// so do load balancers. So finders dial until every process has a link: quickly while a process is
-// known or likely to be missing, and every few seconds forever, since processes start unannounced.
+// catenary cannot choose which process accepts its connection: Puma's workers take connections as
+// they like, and load balancers spread them. So finders dial until every process has a link: quickly
+// while a process is known or likely to be missing, and every few seconds forever, since processes
+// start unannounced.
 const (
 	quickPause = 10 * time.Millisecond
 	slowPause  = 5 * time.Second

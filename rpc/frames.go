@@ -67,7 +67,8 @@ var errForged = errors.New("wrong MAC on a frame")
 // next returns the JSON of the next frame. It is valid until the next call.
 func (r *frameReader) next() ([]byte, error) {
 	var head [4]byte
-	if _, err := io.ReadFull(r.from, head[:]); err != nil {
+	_, err := io.ReadFull(r.from, head[:])
+	if err != nil {
 		return nil, err
 	}
 	length := int(binary.BigEndian.Uint32(head[:]))
@@ -84,7 +85,8 @@ func (r *frameReader) next() ([]byte, error) {
 	r.buffer = text
 	if r.mac != nil {
 		var sum [sha256.Size]byte
-		if _, err := io.ReadFull(r.from, sum[:]); err != nil {
+		_, err = io.ReadFull(r.from, sum[:])
+		if err != nil {
 			return nil, fmt.Errorf("in the middle of a frame: %w", err)
 		}
 		if !hmac.Equal(sum[:], r.mac.next(text)) {
@@ -104,7 +106,8 @@ func (r *frameReader) read(b []byte, length int) ([]byte, error) {
 		} else {
 			b = b[:at+chunk]
 		}
-		if _, err := io.ReadFull(r.from, b[at:]); err != nil {
+		_, err := io.ReadFull(r.from, b[at:])
+		if err != nil {
 			return b[:0], err
 		}
 	}

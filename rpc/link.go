@@ -46,7 +46,7 @@ type link struct {
 	publishing    map[uint64]chan<- error // Broadcasts that wait for their outcome, by number
 }
 
-// phase says whether a process accepts calls.
+// phase is whether a process accepts calls.
 type phase int
 
 const (

@@ -27,7 +27,7 @@ type Listener interface {
 	Missed(p *Process, reason string)
 }
 
-// SetListener sets who receives broadcasts. Call it before Run.
+// SetListener sets the receiver of broadcasts. Call it before Run.
 func (c *Client) SetListener(l Listener) { c.listener = l }
 
 // namesPerFrame is the most streams that one listen or unlisten frame names.
@@ -53,7 +53,8 @@ func (c *Client) Moved(p *Process) { c.sendTo(p, `{"moved":true}`) }
 // Publish has a process broadcast as the app would, and does not wait for the outcome. It returns
 // ErrGone if the process has no link.
 func (c *Client) Publish(p *Process, stream string, payload []byte) error {
-	if !c.sendTo(p, string(append(appendPublish(stream, payload), '}'))) {
+	sent := c.sendTo(p, string(append(appendPublish(stream, payload), '}')))
+	if !sent {
 		return ErrGone
 	}
 	return nil

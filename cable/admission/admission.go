@@ -101,11 +101,11 @@ func (a *Admission) RailsAnswered() {
 // Admit admits a TCP connection, before anything is read from it. If it reports false, the address
 // has too many connections that are not WebSockets yet, and the caller must close this one.
 func (a *Admission) Admit(remote net.Addr) bool {
-	if a.rates.admit(a.proxies.peer(remote)) {
-		return true
+	admitted := a.rates.admit(a.proxies.peer(remote))
+	if !admitted {
+		a.Rejected.Add("connections_per_address")
 	}
-	a.Rejected.Add("connections_per_address")
-	return false
+	return admitted
 }
 
 // Release must be called when an admitted TCP connection becomes a WebSocket or closes.

@@ -16,7 +16,8 @@ func (a *Admission) CheckRequest(w http.ResponseWriter, r *http.Request, anyVers
 		PageNotFound(w)
 		return false
 	}
-	if answerMalformed(w, r, anyVersion) {
+	malformed := answerMalformed(w, r, anyVersion)
+	if malformed {
 		a.reject("malformed", "the client is not a browser: a handshake has version 13 and a key", r)
 		return false
 	}

@@ -154,7 +154,8 @@ func (u *Upstream) resume() {
 	}
 	u.mu.Unlock()
 	for _, subscribe := range subscribes {
-		if write(ws, subscribe) != nil {
+		err := write(ws, subscribe)
+		if err != nil {
 			return
 		}
 	}

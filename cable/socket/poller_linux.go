@@ -27,7 +27,8 @@ func newPoller() (*poller, error) {
 	if err != nil {
 		return nil, fmt.Errorf("creating an epoll instance: %w", err)
 	}
-	if err := unix.SetNonblock(fd, true); err != nil { // os.NewFile then registers it with Go's poller
+	err = unix.SetNonblock(fd, true) // has os.NewFile register it with Go's poller
+	if err != nil {
 		return nil, fmt.Errorf("creating an epoll instance: %w", err)
 	}
 	file := os.NewFile(uintptr(fd), "epoll")
@@ -45,7 +46,8 @@ func (p *poller) watch(r *reader) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	event := unix.EpollEvent{Events: readiness, Fd: int32(r.fd)}
-	if err := unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, r.fd, &event); err != nil {
+	err := unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, r.fd, &event)
+	if err != nil {
 		return fmt.Errorf("watching a connection: %w", err)
 	}
 	p.readers[int32(r.fd)] = r

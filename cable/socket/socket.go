@@ -236,7 +236,8 @@ func (s *Socket) Write(p []byte) (int, error) {
 	if s.reader.ws == nil {
 		return len(p), nil
 	}
-	if !s.Send(append([]byte(nil), p...)) {
+	sent := s.Send(append([]byte(nil), p...))
+	if !sent {
 		return 0, net.ErrClosed
 	}
 	return len(p), nil
