@@ -65,7 +65,9 @@ func (cl *closer) call(c *Connection) {
 		Fill: c.fill, Until: time.Now().Add(cl.server.limits.CallWait), Code: websocket.CloseNormalClosure,
 	}
 	if e := c.browserEnding; e != nil {
-		call.Code, call.Text, call.Failed = e.Code, e.Text, e.Failed
+		call.Code = e.Code
+		call.Text = e.Text
+		call.Failed = e.Failed
 	}
 	_, err := cl.server.backend.Do(call, func(a rpc.Answer) { cl.answered(c, a) })
 	if err != nil {

@@ -92,7 +92,8 @@ func (c *Connection) start(opened *rpc.Result) {
 	}
 	c.mu.Lock()
 	opened.Ops = append(opened.Ops, c.earlyOps...)
-	c.earlyOps, c.started = nil, true
+	c.earlyOps = nil
+	c.started = true
 	overflow := c.earlyOpsBytes > c.server.limits.Socket.PendingBytes
 	c.mu.Unlock()
 	if opened.Raised {

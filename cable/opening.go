@@ -113,7 +113,8 @@ func (c *Connection) open(ctx context.Context) (*rpc.Result, error) {
 	if c.upstream != nil {
 		protocol, opened, err := c.upstream.Open(ctx)
 		if err == nil && opened.Opened() {
-			c.protocol, c.request = protocol, nil
+			c.protocol = protocol
+			c.request = nil
 		}
 		return opened, err
 	}

@@ -68,7 +68,9 @@ func (s *Server) Stats() Stats {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	stats.Connections, stats.Handshakes, stats.Draining = len(s.connections), s.opening, s.draining
+	stats.Connections = len(s.connections)
+	stats.Handshakes = s.opening
+	stats.Draining = s.draining
 	return stats
 }
 

@@ -162,7 +162,8 @@ func (f *finder) failed(err error) time.Duration {
 		longest = time.Second
 		f.postProbedAt = time.Time{}
 	case status.Status == http.StatusNotFound: // each dial is an error in Rails' log
-		first, longest = time.Second, noGemPause
+		first = time.Second
+		longest = noGemPause
 	}
 	f.failurePause = min(max(2*f.failurePause, first), longest)
 	if answered && c.options.Transport == Auto && time.Since(f.postProbedAt) > postProbePause {

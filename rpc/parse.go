@@ -108,7 +108,8 @@ func parseChannels(c *cursor) (channels map[string]*ChannelOutcome, err error) {
 func parseOps(c *cursor) (ops []Op, err error) {
 	c.array(func() {
 		op, e := parseOp(c)
-		ops, err = append(ops, op), errors.Join(err, e)
+		ops = append(ops, op)
+		err = errors.Join(err, e)
 	})
 	return ops, err
 }
@@ -147,13 +148,15 @@ func parseOp(c *cursor) (op Op, err error) {
 			op.Frame = string(protocol.Reject(op.Identifier))
 		}
 	case OpSub:
-		op.Identifier, op.Stream = arg(1), arg(2)
+		op.Identifier = arg(1)
+		op.Stream = arg(2)
 		if n > 3 && args[3][0] == '"' {
 			token := arg(3)
 			op.Token = &token
 		}
 	case OpUnsub:
-		op.Identifier, op.Stream = arg(1), arg(2)
+		op.Identifier = arg(1)
+		op.Stream = arg(2)
 	case OpInternal:
 		op.Stream = arg(1)
 	case OpDrop:

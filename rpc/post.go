@@ -111,7 +111,8 @@ func (p *poster) carry(batch []*Pending) {
 			p.finish(pending, nil, err)
 			continue
 		}
-		calls, sent = append(calls, pending.call), append(sent, pending)
+		calls = append(calls, pending.call)
+		sent = append(sent, pending)
 	}
 	var r *reply
 	var err error

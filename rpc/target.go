@@ -37,9 +37,13 @@ func newTarget(backend string) (t target, err error) {
 	switch u.Scheme {
 	case "http":
 	case "https":
-		port, t.tls = "443", &tls.Config{ServerName: u.Hostname()}
+		port = "443"
+		t.tls = &tls.Config{ServerName: u.Hostname()}
 	case "unix":
-		t.network, t.address, t.host, t.path = "unix", u.Path, "localhost", Path
+		t.network = "unix"
+		t.address = u.Path
+		t.host = "localhost"
+		t.path = Path
 		if t.address == "" {
 			return t, fmt.Errorf("backend.url: unix:%s has no path: write unix:/path/to/puma.sock", u.Opaque)
 		}

@@ -124,7 +124,8 @@ func (c *Client) openWith(
 	l.process = &Process{ID: process, link: l}
 	linkKey := mac(signer.key, strings.Join([]string{"link v1 key", nonce, theirNonce}, "\n"))
 	if frames != "plain" || offered != "plain" {
-		l.mac, l.reader.mac = newFrameMAC(linkKey, "catenary"), newFrameMAC(linkKey, "rails")
+		l.mac = newFrameMAC(linkKey, "catenary")
+		l.reader.mac = newFrameMAC(linkKey, "rails")
 	}
 	l.hello, err = l.exchangeHello(linkKey)
 	if err != nil {
@@ -160,7 +161,8 @@ func (l *link) exchangeHello(linkKey []byte) (h hello, err error) {
 		return h, errors.New("first frame is not a hello: use the same version of the gem and of catenary")
 	}
 	h.Workers = max(h.Workers, 1)
-	l.process.Local, l.process.Count = h.Settings.LocalBroadcasts, h.Count
+	l.process.Local = h.Settings.LocalBroadcasts
+	l.process.Count = h.Count
 	return h, nil
 }
 

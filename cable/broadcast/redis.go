@@ -173,8 +173,11 @@ func (r *Redis) dial(ctx context.Context, key string) (conn net.Conn, hangUp fun
 		}
 		return conn, err
 	}
-	options.PoolSize, options.PipelinePoolSize, options.MinIdleConns = 1, -1, 0
-	options.MaxRetries, options.DialerRetries = -1, 1
+	options.PoolSize = 1
+	options.PipelinePoolSize = -1
+	options.MinIdleConns = 0
+	options.MaxRetries = -1
+	options.DialerRetries = 1
 	client := redis.NewClient(&options)
 	held := client.Conn()
 	err = held.Ping(ctx).Err()

@@ -93,7 +93,9 @@ func (o RedisOptions) server() (*redis.Options, error) {
 	}
 	switch {
 	case o.Path != "":
-		server.Network, server.Addr, server.TLSConfig = "unix", o.Path, nil
+		server.Network = "unix"
+		server.Addr = o.Path
+		server.TLSConfig = nil
 	case o.Host != "" || o.Port != 0:
 		host, port, err := net.SplitHostPort(server.Addr)
 		if err != nil {
@@ -105,7 +107,8 @@ func (o RedisOptions) server() (*redis.Options, error) {
 		if o.Port != 0 {
 			port = strconv.Itoa(o.Port)
 		}
-		server.Network, server.Addr = "tcp", net.JoinHostPort(host, port)
+		server.Network = "tcp"
+		server.Addr = net.JoinHostPort(host, port)
 	}
 	if o.Username != "" {
 		server.Username = o.Username
@@ -215,10 +218,15 @@ func (o RedisOptions) Client() (redis.UniversalClient, error) {
 			DisableIdentity: true, MaintNotificationsConfig: noMaintenance(),
 		}), nil
 	}
-	server.ClientName, server.Protocol = o.ClientName, 2
-	server.MaxRetries, server.DialerRetries = -1, 1 // a PUBLISH sent twice would arrive twice
-	server.DialTimeout, server.ReadTimeout, server.WriteTimeout = o.Timeout, o.Timeout, o.Timeout
-	server.ContextTimeoutEnabled, server.DisableIdentity = true, true
+	server.ClientName = o.ClientName
+	server.Protocol = 2
+	server.MaxRetries = -1 // a PUBLISH sent twice would arrive twice
+	server.DialerRetries = 1
+	server.DialTimeout = o.Timeout
+	server.ReadTimeout = o.Timeout
+	server.WriteTimeout = o.Timeout
+	server.ContextTimeoutEnabled = true
+	server.DisableIdentity = true
 	server.MaintNotificationsConfig = noMaintenance()
 	return redis.NewClient(server), nil
 }

@@ -37,7 +37,8 @@ func (t *traffic) advance(now time.Duration) {
 	default:
 		t.previous = 0
 	}
-	t.span, t.current = span, 0
+	t.span = span
+	t.current = 0
 }
 
 // rate is deliveries per second over the last trafficSpan: those of the current span and
