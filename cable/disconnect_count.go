@@ -18,7 +18,7 @@ type DisconnectCount struct {
 }
 
 // DisconnectCountStream is where nodes publish their counts for a request.
-func DisconnectCountStream(request string) string { return "_catenary/met/" + request }
+func DisconnectCountStream(request string) string { return "_catenary/disconnected/" + request }
 
 // requestName matches what rand.Text returns.
 var requestName = regexp.MustCompile(`^[A-Z2-7]{16,40}$`)

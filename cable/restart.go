@@ -24,6 +24,29 @@ type Restart struct {
 	Over time.Duration
 }
 
+// lossInterval is the time from one disconnect after lost state to the next. So the
+// browsers of a dead process do not all reconnect at once, and the load stays bounded
+// where state is lost again and again (because a proxy mixes up Rails' processes, say).
+const lossInterval = 10 * time.Millisecond
+
+// pacer spaces disconnects by lossInterval.
+type pacer struct {
+	mu   sync.Mutex
+	next time.Time
+}
+
+// delay returns how long from now the next disconnect must wait.
+func (p *pacer) delay(now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.next.Before(now) {
+		p.next = now
+	}
+	delay := p.next.Sub(now)
+	p.next = p.next.Add(lossInterval)
+	return delay
+}
+
 // callFailed disconnects a connection whose call failed.
 func (c *Connection) callFailed(err error) {
 	if errors.Is(err, errProcessGone) { // perhaps before reconnectBrowsersOf does
@@ -48,29 +71,6 @@ func (c *Connection) disconnectInTurn(reason string) {
 	if first {
 		time.AfterFunc(c.server.pacer.delay(time.Now()), func() { c.disconnect(reason, serverRestart) })
 	}
-}
-
-// lossInterval is the time from one disconnect after lost state to the next. So the
-// browsers of a dead process do not all reconnect at once, and the load stays bounded
-// where state is lost again and again (because a proxy mixes up Rails' processes, say).
-const lossInterval = 10 * time.Millisecond
-
-// pacer spaces disconnects by lossInterval.
-type pacer struct {
-	mu   sync.Mutex
-	next time.Time
-}
-
-// delay returns how long from now the next disconnect must wait.
-func (p *pacer) delay(now time.Time) time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.next.Before(now) {
-		p.next = now
-	}
-	delay := p.next.Sub(now)
-	p.next = p.next.Add(lossInterval)
-	return delay
 }
 
 // processGone disconnects the browsers whose streams have blocks in a process that is
