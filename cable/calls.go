@@ -190,7 +190,7 @@ func (c *Connection) fill(call *rpc.Call, at *rpc.Process) error {
 		return errStateLost
 	}
 	call.Request = c.request
-	call.Protocol = c.protocol
+	call.Protocol = c.subprotocol
 	call.State = c.state
 	call.Tags = c.tags
 	call.Identities = c.identities

@@ -22,14 +22,14 @@ import (
 // answers, and disconnect closes it. It has no goroutine of its own.
 type Connection struct {
 	// static after the handshake
-	server   *Server
-	id       string
-	name     string          // Rails' connection_identifier, as in Rails' log
-	request  json.RawMessage // the handshake, for a Rails process that rebuilds the connection
-	protocol string
-	tags     []string      // of Rails' log
-	address  netip.Addr    // counted in limits per address; zero: not counted
-	claims   *token.Claims // nil: no token
+	server      *Server
+	id          string
+	name        string          // Rails' connection_identifier, as in Rails' log
+	request     json.RawMessage // the handshake, for a Rails process that rebuilds the connection
+	subprotocol string
+	tags        []string      // of Rails' log
+	address     netip.Addr    // counted in limits per address; zero: not counted
+	claims      *token.Claims // nil: no token
 
 	// identities come from the token. If they are set, the app's connect did not run.
 	identities json.RawMessage
@@ -46,8 +46,8 @@ type Connection struct {
 	closed          bool           // disconnect has run
 	browserEnding   *socket.Ending // how the browser's side closed; nil: catenary closed it
 	disconnecting   bool           // disconnectInTurn has scheduled its disconnect
-	welcomed        bool
-	heartbeat       *timer // calls the app's own beat; nil: the app does not override it
+	welcomed        bool           // Rails has sent the welcome
+	heartbeat       *timer         // calls the app's own beat; nil: the app does not override it
 	subscriptions   subscriptions
 	internalStreams []*hub.Member // for remote disconnects
 
@@ -83,7 +83,7 @@ var serverRestart = &protocol.Disconnect{Reason: protocol.ServerRestart, Reconne
 // app's connect and starts to read the socket.
 func (c *Connection) start(opened *rpc.Result) {
 	c.indexByToken()
-	c.debug("connection opened", "protocol", c.protocol)
+	c.debug("connection opened", "protocol", c.subprotocol)
 	if c.upstream != nil { // the app sends everything, the welcome too
 		c.socket.Uncork()
 		c.upstream.Begin()
@@ -314,7 +314,7 @@ func (c *Connection) sendsFrame(d *protocol.Disconnect) bool {
 	if !d.Reconnect {
 		return true
 	}
-	return !c.server.skipDisconnectFrames && (c.protocol != "" || d.Reason == protocol.Remote)
+	return !c.server.skipDisconnectFrames && (c.subprotocol != "" || d.Reason == protocol.Remote)
 }
 
 func (c *Connection) debug(message string, args ...any) {

@@ -89,10 +89,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) newConnection(r *http.Request) *Connection {
 	c := &Connection{
-		server:   s,
-		id:       s.node + ":" + strconv.FormatInt(s.serial.Add(1), 36),
-		request:  describe(r).Encode(),
-		protocol: protocol.Negotiate(r.Header.Values("Sec-WebSocket-Protocol")),
+		server:      s,
+		id:          s.node + ":" + strconv.FormatInt(s.serial.Add(1), 36),
+		request:     describe(r).Encode(),
+		subprotocol: protocol.Negotiate(r.Header.Values("Sec-WebSocket-Protocol")),
 	}
 	c.socket.Init(s.sockets, c)
 	if s.relay.TakesAll() {
@@ -103,7 +103,7 @@ func (s *Server) newConnection(r *http.Request) *Connection {
 
 // upgrade answers the handshake with the 101.
 func (c *Connection) upgrade(w http.ResponseWriter, r *http.Request) error {
-	return c.socket.Upgrade(w, r, c.protocol)
+	return c.socket.Upgrade(w, r, c.subprotocol)
 }
 
 var errUnreachable = errors.New("Rails could not be reached in time")
@@ -111,9 +111,9 @@ var errUnreachable = errors.New("Rails could not be reached in time")
 // open has Rails run the app's connect and returns its answer.
 func (c *Connection) open(ctx context.Context) (*rpc.Result, error) {
 	if c.upstream != nil {
-		protocol, opened, err := c.upstream.Open(ctx)
+		subprotocol, opened, err := c.upstream.Open(ctx)
 		if err == nil && opened.Opened() {
-			c.protocol = protocol
+			c.subprotocol = subprotocol
 			c.request = nil
 		}
 		return opened, err
@@ -151,7 +151,7 @@ func (c *Connection) callOpen(ctx context.Context) (*rpc.Result, error) {
 	c.callInFlight = true // no lock: no other goroutine uses the connection yet
 	answers := make(chan rpc.Answer, 1)
 	pending, err := s.backend.Do(rpc.Call{
-		Connection: c.id, Do: rpc.Open, Request: c.request, Protocol: c.protocol, Context: ctx,
+		Connection: c.id, Do: rpc.Open, Request: c.request, Protocol: c.subprotocol, Context: ctx,
 	}, func(a rpc.Answer) {
 		c.mu.Lock()
 		defer c.mu.Unlock()

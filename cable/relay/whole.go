@@ -12,7 +12,7 @@ import (
 
 // Open opens the upstream of a whole connection and returns its sub-protocol. If the app rejects the
 // handshake, result is the app's HTTP answer.
-func (u *Upstream) Open(ctx context.Context) (protocol string, result *rpc.Result, err error) {
+func (u *Upstream) Open(ctx context.Context) (subprotocol string, result *rpc.Result, err error) {
 	cause := errors.New("the app could not be reached in time")
 	ctx, cancel := context.WithTimeoutCause(ctx, u.limits.OpenWait, cause)
 	defer cancel()

@@ -11,9 +11,9 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// Upgrade takes the connection over from net/http and queues the 101 until Uncork. protocol is the
-// sub-protocol, "" for none.
-func (s *Socket) Upgrade(w http.ResponseWriter, r *http.Request, protocol string) error {
+// Upgrade takes the connection over from net/http and queues the 101 until Uncork.
+// subprotocol may be "".
+func (s *Socket) Upgrade(w http.ResponseWriter, r *http.Request, subprotocol string) error {
 	s.deflates = s.shared.compress && offersDeflate(r)
 	upgrader := &plain
 	if s.deflates {
@@ -24,7 +24,7 @@ func (s *Socket) Upgrade(w http.ResponseWriter, r *http.Request, protocol string
 		s.Close()
 		return err
 	}
-	s.Send(s.switchingProtocols(r, protocol))
+	s.Send(s.switchingProtocols(r, subprotocol))
 	s.reader.ws = ws
 	s.reader.fd = s.fd
 	return nil
@@ -38,16 +38,16 @@ var stubRequest = http.Request{Method: http.MethodGet, Header: http.Header{
 }}
 
 // switchingProtocols returns the 101 for this browser.
-func (s *Socket) switchingProtocols(r *http.Request, protocol string) []byte {
+func (s *Socket) switchingProtocols(r *http.Request, subprotocol string) []byte {
 	const guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" // RFC 6455, section 1.3
 	key := strings.Join(r.Header.Values("Sec-WebSocket-Key"), ", ")
 	accept := sha1.Sum([]byte(key + guid))
 	b := []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 		"Sec-WebSocket-Accept: ")
 	b = base64.StdEncoding.AppendEncode(b, accept[:])
-	if protocol != "" {
+	if subprotocol != "" {
 		b = append(b, "\r\nSec-WebSocket-Protocol: "...)
-		b = append(b, protocol...)
+		b = append(b, subprotocol...)
 	}
 	if s.deflates {
 		b = append(b, "\r\nSec-WebSocket-Extensions: permessage-deflate; "+
