@@ -135,8 +135,8 @@ func (c *Connection) listenForDisconnects(stream string) {
 	c.internalStreams = append(c.internalStreams, c.server.hub.Listen(stream, c.remoteDisconnect))
 }
 
-// applyOutcome notes what a call has left of a subscription; nil: Rails has no such
-// subscription. c.mu is held.
+// applyOutcome notes the state of a subscription after a call. outcome is nil if Rails
+// has no such subscription. c.mu is held.
 func (c *Connection) applyOutcome(identifier string, outcome *rpc.ChannelOutcome) {
 	if outcome != nil {
 		s := c.liveSubscription(identifier)

@@ -178,8 +178,7 @@ func (c *Connection) waitingBytes() int {
 	return c.commandBytes + c.payloadBytes + c.inFlightBytes
 }
 
-// fill adds to a call all that the process that gets it needs to rebuild the
-// connection.
+// fill adds to a call all that its process needs to rebuild the connection.
 func (c *Connection) fill(call *rpc.Call, at *rpc.Process) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -47,7 +47,8 @@ func (p *pacer) delay(now time.Time) time.Duration {
 	return delay
 }
 
-// callFailed disconnects a connection whose call failed.
+// callFailed disconnects a connection whose call failed: in turn, where many calls may
+// fail at once.
 func (c *Connection) callFailed(err error) {
 	if errors.Is(err, errProcessGone) { // perhaps before reconnectBrowsersOf does
 		c.disconnectInTurn(railsRestarted)

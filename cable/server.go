@@ -187,7 +187,7 @@ func (s *Server) beginOpening() error {
 }
 
 // finishOpening ends a handshake, and registers the connection if it has opened.
-// It reports whether the server is stopping: Drain does not know the connection
+// It reports whether the server is stopping; Drain does not know the connection
 // then.
 func (s *Server) finishOpening(c *Connection, opened bool) (stopping bool) {
 	if !opened {

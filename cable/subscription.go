@@ -98,7 +98,7 @@ func (s *subscription) leave(m *hub.Member) {
 	s.stopWaiting(m)
 }
 
-// stopWaiting uncounts a pending stream, because it is live or was left.
+// stopWaiting takes a stream that is live, or was left, out of the pending counts.
 func (s *subscription) stopWaiting(m *hub.Member) {
 	if !m.Waiting {
 		return

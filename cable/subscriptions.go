@@ -65,7 +65,8 @@ func (s *subscriptions) bytes() (sum int) {
 	return sum
 }
 
-// findOrAddSubscription returns the subscription under an identifier. c.mu is held.
+// findOrAddSubscription returns the subscription under an identifier, an existing or a
+// new one. c.mu is held.
 func (c *Connection) findOrAddSubscription(identifier string) *subscription {
 	s := c.subscriptions.find(identifier)
 	if s == nil {

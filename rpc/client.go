@@ -18,7 +18,7 @@ type Options struct {
 	Secrets     []string      // others that Rails may have instead, tried in turn if it rejects Secret
 	Node        string        // this node's name
 	Transport   string        // Auto, Link or Post; "": Auto
-	Timeout     time.Duration // without a frame, after which a linked process is gone; for a POST's answer
+	Timeout     time.Duration // silence after which a linked process is gone; time for a POST's answer
 	Concurrency int           // POSTs in flight at most
 	Queue       int           // calls that may wait; closes and broadcasts do not count
 	ReplyBytes  int64         // longest answer to a POST; 0: 16 MiB

@@ -100,7 +100,8 @@ func (l *listener) message(m push) {
 	}
 }
 
-// denied handles an error from Redis. Any but an ACL that denies a stream ends the connection.
+// denied handles an error from Redis. Any error but an ACL's denial of a stream closes the
+// connection.
 func (l *listener) denied(text []byte) error {
 	if !bytes.HasPrefix(text, []byte("NOPERM")) {
 		return fmt.Errorf("redis answered: %s", text)

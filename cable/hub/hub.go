@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// shards is how many goroutines deliver in parallel. A stream always belongs to the same
-// shard, which keeps its broadcasts in order.
+// shards is how many parts the streams are divided into, each with a goroutine that
+// delivers. A stream always belongs to the same shard, which keeps its broadcasts in order.
 const shards = 16
 
 // Hub delivers every broadcast to the members of its stream. It subscribes to streams at

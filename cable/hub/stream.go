@@ -79,8 +79,8 @@ func (s *stream) remove(m *Member) (left int) {
 	return len(s.groups) + len(s.callbacks)
 }
 
-// prunePending drops members that have left from pending, when they are the majority. Redis
-// may be down for long, or never acknowledge the stream.
+// prunePending drops from pending the members that have left, when they are the majority.
+// Redis may be down for long, or never acknowledge the stream.
 func (s *stream) prunePending() {
 	if len(s.pending) > 2*s.subscriptions+keptPending {
 		s.pending = slices.DeleteFunc(s.pending, func(m *Member) bool { return m.left })

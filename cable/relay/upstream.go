@@ -169,7 +169,7 @@ func (u *Upstream) connect() *websocket.Conn {
 
 func (u *Upstream) read(ws *websocket.Conn) error {
 	for {
-		if !u.whole { // a wholly relayed browser gets the app's pings, and notices itself
+		if !u.whole { // a wholly relayed browser gets the app's pings, and notices a silence itself
 			ws.SetReadDeadline(time.Now().Add(readTimeout))
 		}
 		kind, text, err := ws.ReadMessage()

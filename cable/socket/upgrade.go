@@ -62,7 +62,7 @@ var (
 	compressing = websocket.Upgrader{CheckOrigin: anyOrigin, WriteBufferPool: noBuffers{}, EnableCompression: true}
 )
 
-// anyOrigin allows every origin: admission and Rails have checked it.
+// anyOrigin allows every origin: it has been checked before.
 func anyOrigin(*http.Request) bool { return true }
 
 // noBuffers is an empty pool: gorilla writes only control frames, for which it needs no buffer.
