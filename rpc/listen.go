@@ -14,7 +14,7 @@ import (
 type Listener interface {
 	// ProcessReady reports a process that can listen: a new one, or one that stays after all.
 	ProcessReady(p *Process)
-	// ProcessStopping reports a process that is about to stop. The process waits up to three seconds
+	// ProcessStopping reports a process that is about to stop. The process waits up to eleven seconds
 	// for Client.Moved.
 	ProcessStopping(p *Process)
 	// ProcessGone reports that the link to a process has closed.

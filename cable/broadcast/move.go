@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	moveTimeout = 2 * time.Second
-	maxHeld     = 4 << 20 // bytes of broadcasts held back in a move
+	moveTimeout = 10 * time.Second // the gem waits a second longer
+	maxHeld     = 4 << 20          // bytes of broadcasts held back in a move
 )
 
 // move transfers the streams of a stopping process to others without losing or repeating a

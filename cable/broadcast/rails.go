@@ -232,6 +232,13 @@ func (r *Rails) ProcessStopping(p *rpc.Process) {
 		r.links.Moved(p)
 		return
 	}
+	if len(r.processes) == 0 && len(r.moves) > 0 { // all of them stop: none waits for another
+		for _, m := range slices.Clone(r.moves) {
+			r.finish(m)
+		}
+		r.links.Moved(p)
+		return
+	}
 	r.startMove(p)
 }
 

@@ -227,12 +227,15 @@ func TestRails_AStoppingProcessLosesNoBroadcast(t *testing.T) {
 }
 
 // noLinks has no processes: the test makes the calls that they would cause.
-type noLinks struct{ published string }
+type noLinks struct {
+	published string
+	moved     []*rpc.Process
+}
 
 func (d *noLinks) SetListener(rpc.Listener)         {}
 func (d *noLinks) Listen(*rpc.Process, ...string)   {}
 func (d *noLinks) Unlisten(*rpc.Process, ...string) {}
-func (d *noLinks) Moved(*rpc.Process)               {}
+func (d *noLinks) Moved(p *rpc.Process)             { d.moved = append(d.moved, p) }
 func (d *noLinks) Publish(_ *rpc.Process, stream string, _ []byte) error {
 	d.published = stream
 	return nil
@@ -259,6 +262,24 @@ func TestRails_AcknowledgesAStreamAfterItsMove(t *testing.T) {
 	s.Received(next, marker, nil)
 	if !answered || gaps != 0 {
 		t.Errorf("answered %t, %d gaps", answered, gaps)
+	}
+}
+
+func TestRails_ProcessesThatAllStopWaitForNone(t *testing.T) {
+	d := &noLinks{}
+	s := NewRails(d, RailsOptions{}, quiet())
+	one, two := &rpc.Process{ID: "one", Count: 2}, &rpc.Process{ID: "two", Count: 2}
+	s.ProcessReady(one)
+	s.Subscribe("s", func() {})
+	s.Listening(one, "s")
+	s.ProcessReady(two)
+	s.ProcessStopping(one)
+	if len(s.moves) != 1 || d.moved != nil {
+		t.Fatalf("%d moves, moved %v", len(s.moves), d.moved)
+	}
+	s.ProcessStopping(two)
+	if len(s.moves) != 0 || len(d.moved) != 2 {
+		t.Errorf("%d moves, moved %v", len(s.moves), d.moved)
 	}
 }
 

@@ -10,7 +10,7 @@ module Catenary
 
       ACKNOWLEDGE_SECONDS = 5 # to wait until catenary has acknowledged that the process stops
       DRAIN_SECONDS = 25      # to wait for running calls; Puma kills its workers after 30
-      MOVE_SECONDS = 3        # to wait until other processes listen to the broadcasts
+      MOVE_SECONDS = 11       # to wait until other processes listen to the broadcasts
       BYE_SECONDS = 1         # to wait until catenary has closed the links
       RESUBSCRIBE_SECONDS = 1 # that a broadcast waits after a restart of Action Cable
       STEP = 0.005            # seconds between two looks while waiting
