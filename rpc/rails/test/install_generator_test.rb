@@ -20,6 +20,7 @@ class InstallGeneratorTest < Rails::Generators::TestCase
     assert_file("config/catenary.yml") { |text| assert_equal %w[production shared], YAML.load(text).keys.sort }
     assert_match "create  config/catenary.yml", output
     assert_match "Start the app with catenary -- bin/rails server", output
+    assert_match "Production: send /cable to catenary in nginx or HAProxy", output
     assert_match "bin/rails destroy catenary:install", output
   end
 
@@ -58,7 +59,7 @@ class InstallGeneratorTest < Rails::Generators::TestCase
   def test_comments_the_dockerfile_and_config_deploy_yml
     write "Dockerfile", RAILS_8_DOCKERFILE
     write "config/deploy.yml", "service: app\n"
-    run_generator
+    assert_match "Production: see the comment in Dockerfile and config/deploy.yml", run_generator
     assert_file "Dockerfile", "EXPOSE 80\n# With catenary: CMD [\"./bin/thrust\", \"catenary\", \"--\", \"./bin/rails\", \"server\"]\n" + RAILS_8_DOCKERFILE.lines.last
     assert_file("config/deploy.yml") do |text|
       assert_match(/\Aservice: app\n\n# catenary: .*deploy.md#kamal\n\z/m, text)
@@ -114,19 +115,6 @@ class InstallGeneratorTest < Rails::Generators::TestCase
     assert_equal before, files
   end
 
-  # As in the gems for a platform.
-  def test_starts_the_program_that_the_gem_carries
-    specification = Gem::Specification.new("catenary-rails", "0") { |gem| gem.executables = ["catenary"] }
-    before, Gem.loaded_specs["catenary-rails"] = Gem.loaded_specs["catenary-rails"], specification
-    write "bin/dev", RUBY_BIN_DEV
-    write "Dockerfile", RAILS_8_DOCKERFILE
-    run_generator
-    assert_file "bin/dev", /"bundle", "exec", "catenary", "--", "\.\/bin\/rails", "server"/
-    assert_file "Dockerfile", /"\.\/bin\/thrust", "bundle", "exec", "catenary", "--", "\.\/bin\/rails", "server"/
-  ensure
-    before ? Gem.loaded_specs["catenary-rails"] = before : Gem.loaded_specs.delete("catenary-rails")
-  end
-
   def test_the_gem_contains_the_generator_and_rails_finds_it
     folder = File.expand_path("..", __dir__)
     assert_includes Gem::Specification.load(File.join(folder, "catenary-rails.gemspec")).files, "lib/generators/catenary/install/templates/catenary.yml"
@@ -153,4 +141,28 @@ class InstallGeneratorTest < Rails::Generators::TestCase
       Dir.glob("**/*", base: destination_root).select { |path| File.file?(File.join(destination_root, path)) }.
         to_h { |path| [path, File.read(File.join(destination_root, path))] }
     end
+end
+
+class InstallGeneratorWithBinaryTest < Rails::Generators::TestCase
+  class Generator < Catenary::Generators::InstallGenerator
+    source_root superclass.source_root
+
+    def self.carries_binary?
+      true
+    end
+  end
+
+  tests Generator
+  destination File.join(Dir.tmpdir, "catenary-install-binary-#{Process.pid}")
+  setup :prepare_destination
+  teardown { FileUtils.rm_rf destination_root }
+
+  def test_starts_the_program_that_the_gem_carries
+    FileUtils.mkdir_p File.join(destination_root, "bin")
+    File.write File.join(destination_root, "bin/dev"), InstallGeneratorTest::RUBY_BIN_DEV
+    File.write File.join(destination_root, "Dockerfile"), InstallGeneratorTest::RAILS_8_DOCKERFILE
+    run_generator
+    assert_file "bin/dev", /"bundle", "exec", "catenary", "--", "\.\/bin\/rails", "server"/
+    assert_file "Dockerfile", /"\.\/bin\/thrust", "bundle", "exec", "catenary", "--", "\.\/bin\/rails", "server"/
+  end
 end

@@ -18,6 +18,11 @@ module Catenary
         "deployment changes. Overwrites nothing, and can be run again. Undo: bin/rails destroy catenary:install"
       source_root File.expand_path("templates", __dir__)
 
+      # As the gems for a platform do.
+      def self.carries_binary?
+        File.exist?(File.expand_path("../../../../libexec/catenary", __dir__))
+      end
+
       def settings
         revoking? ? remove_settings : add_settings
       end
@@ -150,7 +155,9 @@ module Catenary
         end
 
         def proxy
-          "Production: see Dockerfile and config/deploy.yml, or send /cable to catenary in nginx or HAProxy: #{DOCS}/deploy.md"
+          commented = ["Dockerfile", "config/deploy.yml"].select { |path| exists?(path) && read(path).include?("catenary") }
+          what = commented.empty? ? "send /cable to catenary in nginx or HAProxy" : "see the comment in #{commented.join(" and ")}"
+          "Production: #{what}. Each kind of deployment: #{DOCS}/deploy.md"
         end
 
         def advise(text)
@@ -161,10 +168,8 @@ module Catenary
           @advice ||= []
         end
 
-        # The gems for a platform bring the program.
         def program
-          specification = Gem.loaded_specs["catenary-rails"]
-          specification && specification.executables.include?("catenary") ? "bundle exec catenary" : "catenary"
+          self.class.carries_binary? ? "bundle exec catenary" : "catenary"
         end
 
         def quoted(*words)
