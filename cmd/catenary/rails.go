@@ -171,7 +171,8 @@ func advised(err error, cfg *config.Config) error {
 	var answer *rpc.StatusError
 	switch {
 	case isDial(err) && cfg == nil:
-		return fmt.Errorf("%w: Rails is starting, or does not listen on the port that catenary gave it: %s", err, child.PortAdvice)
+		return fmt.Errorf("%w: Rails is starting, or does not listen on the port that catenary gave it: %s",
+			err, child.PortAdvice)
 	case isDial(err):
 		return fmt.Errorf("%w: start the app, or set backend.url to where it listens", err)
 	case cfg == nil:

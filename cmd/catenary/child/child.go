@@ -120,7 +120,8 @@ func checkCommand(command []string, cfg *config.Config) error {
 	if i := indexProgram(command, "rails", "puma"); i >= 0 {
 		if option := portOption.FindStringSubmatch(strings.Join(command[i:], " ")); option != nil {
 			return fmt.Errorf("catenary chooses Rails' port, and listens itself where browsers connect: "+
-				"remove %s from Rails' command, and start catenary with --listen :%s or PORT=%[2]s", option[1], option[2])
+				"remove %s from Rails' command, and start catenary with --listen :%s or PORT=%[2]s",
+				option[1], option[2])
 		}
 	}
 	return nil
@@ -130,7 +131,9 @@ var portOption = regexp.MustCompile(` ((?:-p|--port)[ =]?(\d+))(?: |$)`)
 
 // indexProgram returns the index of the first word that is one of these programs, or -1.
 func indexProgram(command []string, names ...string) int {
-	return slices.IndexFunc(command, func(word string) bool { return slices.Contains(names, filepath.Base(word)) })
+	return slices.IndexFunc(command, func(word string) bool {
+		return slices.Contains(names, filepath.Base(word))
+	})
 }
 
 // Run starts the command and waits until it exits. It stops the command when ctx is done.
@@ -180,14 +183,16 @@ func (c *Child) checkAddress(ctx context.Context) {
 			return
 		}
 		if elsewhere != nil {
-			c.log.Warn("Rails listens on another port than the one that catenary gave it: "+PortAdvice, "rails", *elsewhere, "given", c.output.address)
+			c.log.Warn("Rails listens on another port than the one that catenary gave it: "+PortAdvice,
+				"rails", *elsewhere, "given", c.output.address)
 			return
 		}
 	}
 }
 
 // PortAdvice says what to do if Rails does not listen where catenary expects it.
-const PortAdvice = "remove -p and the like from its command, and have config/puma.rb use PORT, or set backend.url to where it listens"
+const PortAdvice = "remove -p and the like from its command, and have config/puma.rb use PORT, " +
+	"or set backend.url to where it listens"
 
 // exitError returns and logs the error for an exit that catenary did not ask for.
 func (c *Child) exitError(err error) error {

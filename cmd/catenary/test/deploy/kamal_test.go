@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os/exec"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
@@ -137,19 +136,15 @@ func (p *runningKamalProxy) deploy(t *testing.T, service, target string, proxy k
 }
 
 func TestKamal_SamplesAreComplete(t *testing.T) {
-	for name, port := range map[string]int{"kamal-role.yml": 80, "kamal-accessory.yml": 8080} {
+	for _, name := range []string{"kamal-role.yml", "kamal-accessory.yml"} {
 		var deploy map[string]any
-		text := stage.Sample(t, name)
-		if err := yaml.Unmarshal([]byte(text), &deploy); err != nil {
+		if err := yaml.Unmarshal([]byte(stage.Sample(t, name)), &deploy); err != nil {
 			t.Fatal(err)
 		}
 		for _, key := range []string{"service", "image", "servers", "proxy", "registry", "env", "volumes", "asset_path", "builder"} {
 			if deploy[key] == nil {
 				t.Errorf("%s has no %s", name, key)
 			}
-		}
-		if !strings.Contains(text, fmt.Sprintf("app_port: %d ", port)) && !strings.Contains(text, fmt.Sprintf("app_port: %d\n", port)) {
-			t.Errorf("%s does not name the port %d", name, port)
 		}
 	}
 }

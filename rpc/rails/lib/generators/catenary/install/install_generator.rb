@@ -10,12 +10,13 @@ module Catenary
       SETTINGS = "config/catenary.yml"
       DEPLOY_COMMENT = <<~YAML
 
-        # catenary: with the CMD that Dockerfile shows, WebSockets work, and a deploy disconnects them as before.
-        # As an accessory of its own, catenary keeps them through deploys of the app: #{DOCS}/deploy.md#kamal
+        # catenary: with the CMD that Dockerfile shows, a deploy disconnects browsers, as before.
+        # As an accessory, catenary keeps them connected: #{DOCS}/deploy.md#kamal
       YAML
 
       desc "Sets up catenary: config/catenary.yml, the development server, and comments where the " \
-        "deployment changes. Overwrites nothing, and can be run again. Undo: bin/rails destroy catenary:install"
+        "deployment changes. Overwrites nothing, and can be run again. " \
+        "Undo: bin/rails destroy catenary:install"
       source_root File.expand_path("templates", __dir__)
 
       # As the gems for a platform do.
@@ -28,15 +29,22 @@ module Catenary
       end
 
       def development
-        if exists?("Procfile.dev")
-          change("Procfile.dev") { |text| revoking? ? CommentedLine.restore(text) : behind_catenary_in_procfile(text) }
-        elsif exists?("bin/dev")
-          change("bin/dev") { |text| revoking? ? CommentedLine.restore(text) : behind_catenary_in_script(text) }
+        path = ["Procfile.dev", "bin/dev"].find { |file| exists?(file) }
+        return unless path
+
+        change(path) do |text|
+          if revoking?
+            CommentedLine.restore(text)
+          else
+            path == "bin/dev" ? behind_catenary_in_script(text) : behind_catenary_in_procfile(text)
+          end
         end
       end
 
       def production
-        comment_in("Dockerfile", docker_comment) { |text, comment| text.sub(docker_command) { "#{comment}#{$&}" } }
+        comment_in("Dockerfile", docker_comment) do |text, comment|
+          text.sub(docker_command) { "#{comment}#{$&}" }
+        end
         comment_in("config/deploy.yml", DEPLOY_COMMENT) { |text, comment| "#{text}#{comment}" }
       end
 
@@ -73,7 +81,7 @@ module Catenary
           if command
             CommentedLine.replace(text, line, "web: #{command}")
           else
-            advise "Procfile.dev: have the line \"web\" start Rails with: #{program} -- bin/rails server"
+            advise %(Procfile.dev: have the line "web" start Rails with: #{program} -- bin/rails server)
             text
           end
         end
@@ -83,7 +91,8 @@ module Catenary
           return text if text.include?("catenary")
 
           if line
-            CommentedLine.replace(text, line, %(exec({ "PORT" => ENV["PORT"] || "3000" }, #{quoted(*program.split, "--")}, "./bin/rails", "server", *ARGV)))
+            words = quoted(*program.split, "--", "./bin/rails", "server")
+            CommentedLine.replace(text, line, %(exec({ "PORT" => ENV["PORT"] || "3000" }, #{words}, *ARGV)))
           else
             advise "bin/dev: have it start Rails with: #{program} -- bin/rails server"
             text
@@ -99,7 +108,8 @@ module Catenary
         def docker_comment
           return unless exists?("Dockerfile") && (command = read("Dockerfile")[docker_command])
 
-          words = command.include?("thrust") ? ["./bin/thrust", *program.split] : [*program.split, "--listen", ":3000"]
+          words = program.split
+          command.include?("thrust") ? words.unshift("./bin/thrust") : words.push("--listen", ":3000")
           "# With catenary: CMD [#{quoted(*words, "--", "./bin/rails", "server")}]\n"
         end
 
@@ -127,36 +137,42 @@ module Catenary
         end
 
         def done
-          steps = ["Start the app with #{start}. Pages and WebSockets are then on one port.", *advice, *pool, *entrypoint, *proxy,
+          steps = [start, *advice, *pool, *entrypoint, production_step,
             "Which channels need a change: #{program} audit. Whether browsers get through: #{program} doctor",
             "Undo: bin/rails destroy catenary:install; then take catenary-rails out of the Gemfile."]
           "\n#{steps.map { |step| "  * #{step}\n" }.join}\n"
         end
 
         def undone
-          "\n  Take catenary-rails out of the Gemfile, and start Rails without catenary: Action Cable works as before.\n\n"
+          "\n  Take catenary-rails out of the Gemfile, and start Rails without catenary: " \
+            "Action Cable works as before.\n\n"
         end
 
         def start
-          %w[Procfile.dev bin/dev].any? { |path| exists?(path) && read(path).include?("catenary") } ? "bin/dev" : "#{program} -- bin/rails server"
+          command = mention?("Procfile.dev") || mention?("bin/dev") ? "bin/dev" : "#{program} -- bin/rails server"
+          "Start the app with #{command}. Pages and WebSockets are then on one port."
         end
 
         def pool
           if exists?("config/database.yml")
-            "config/database.yml: raise pool (max_connections since Rails 8.1) by #{::Rails.application.config.action_cable.worker_pool_size || 4}, for the threads that run channels."
+            workers = ::Rails.application.config.action_cable.worker_pool_size || 4
+            "config/database.yml: raise pool (max_connections since Rails 8.1) by #{workers}, " \
+              "for the threads that run channels."
           end
         end
 
         # Before Rails 8, it looks for "./bin/rails server" only in the first words.
         def entrypoint
-          if exists?("bin/docker-entrypoint") && read("bin/docker-entrypoint").include?('"${1}" == "./bin/rails"')
-            'bin/docker-entrypoint: compare "${@: -2:1}" and "${@: -1:1}" in place of "${1}" and "${2}", or db:prepare no longer runs.'
+          path = "bin/docker-entrypoint"
+          if exists?(path) && read(path).include?('"${1}" == "./bin/rails"')
+            "#{path}: compare \"${@: -2:1}\" and \"${@: -1:1}\" in place of \"${1}\" and \"${2}\", " \
+              "or db:prepare no longer runs."
           end
         end
 
-        def proxy
-          commented = ["Dockerfile", "config/deploy.yml"].select { |path| exists?(path) && read(path).include?("catenary") }
-          what = commented.empty? ? "send /cable to catenary in nginx or HAProxy" : "see the comment in #{commented.join(" and ")}"
+        def production_step
+          commented = ["Dockerfile", "config/deploy.yml"].select { |path| mention?(path) }
+          what = commented.any? ? "see the comment in #{commented.join(" and ")}" : "send /cable to catenary in nginx or HAProxy"
           "Production: #{what}. Each kind of deployment: #{DOCS}/deploy.md"
         end
 
@@ -178,6 +194,10 @@ module Catenary
 
         def exists?(path)
           File.exist?(absolute(path))
+        end
+
+        def mention?(path)
+          exists?(path) && read(path).include?("catenary")
         end
 
         def read(path)
