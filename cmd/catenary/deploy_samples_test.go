@@ -1,6 +1,10 @@
 package main
 
 import (
+	"fmt"
+	"os"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -60,5 +64,78 @@ func TestDeploySamples_LeaveTimeForTheGrace(t *testing.T) {
 	}
 	if container.ReadinessProbe.HTTPGet.Path != "/ready" || container.LivenessProbe.HTTPGet.Path != "/live" {
 		t.Errorf("the probes are %v", container)
+	}
+}
+
+// The settings that bin/rails generate catenary:install writes, and all that they suggest.
+func TestDeploySamples_CatenaryAcceptsWhatTheGeneratorWrites(t *testing.T) {
+	text, err := os.ReadFile(stage.ProjectRoot + "/rpc/rails/lib/generators/catenary/install/templates/catenary.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := string(text)
+	suggested := regexp.MustCompile(`(?m)^( *)#(\w)`).ReplaceAllString(plain, "$1$2")
+	if suggested == plain {
+		t.Error("nothing is suggested")
+	}
+	for _, file := range []string{plain, suggested} {
+		root := stage.RootWith(t, "config/catenary.yml", file)
+		if _, err := config.Load(config.Input{Root: root, Environ: append([]string{"RAILS_ENV=production"}, stage.WithSecret...)}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Docker must not kill catenary before its grace, and Rails', has expired; kamal-proxy must find it.
+func TestDeploySamples_KamalFitsWhatCatenaryDoes(t *testing.T) {
+	type container struct {
+		Env struct {
+			Clear map[string]string
+		}
+		Options map[string]string
+		Proxy   map[string]any
+	}
+	var role struct {
+		Servers struct{ Web container }
+	}
+	var accessory struct {
+		Accessories struct{ Cable container }
+	}
+	for name, into := range map[string]any{"kamal-role.yml": &role, "kamal-accessory.yml": &accessory} {
+		if err := yaml.Unmarshal([]byte(stage.Sample(t, name)), into); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cable := accessory.Accessories.Cable
+	environ := stage.WithSecret
+	for name, value := range cable.Env.Clear {
+		environ = append(environ, name+"="+value)
+	}
+	cfg, err := config.Load(config.Input{Root: t.TempDir(), Environ: environ})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, options := range []map[string]string{role.Servers.Web.Options, cable.Options} {
+		seconds, err := strconv.Atoi(options["stop-timeout"])
+		if err != nil || time.Duration(seconds)*time.Second <= cfg.Shutdown.Grace+child.MinGrace {
+			t.Errorf("the container is killed after %q seconds", options["stop-timeout"])
+		}
+	}
+	if want := fmt.Sprint(":", cable.Proxy["app_port"]); cfg.Listen != want || !cfg.Proxy {
+		t.Errorf("kamal-proxy expects pages at %s", want)
+	}
+	if path := cfg.Paths[0]; cable.Proxy["path_prefix"] != path || cable.Proxy["strip_path_prefix"] != false || cable.Proxy["ssl"] != nil {
+		t.Errorf("kamal-proxy sends %v", cable.Proxy)
+	}
+}
+
+// Heroku sends SIGKILL 30 s after SIGTERM.
+func TestDeploySamples_HerokuFitsTheGrace(t *testing.T) {
+	flag := regexp.MustCompile(`--shutdown-grace (\w+) `).FindStringSubmatch(stage.Sample(t, "Procfile"))
+	if flag == nil {
+		t.Fatal("Procfile has no --shutdown-grace")
+	}
+	if grace, err := time.ParseDuration(flag[1]); err != nil || grace+child.MinGrace >= 30*time.Second {
+		t.Errorf("Procfile has a grace of %s", flag[1])
 	}
 }

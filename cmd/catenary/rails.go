@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/catenary-cable/catenary/cmd/catenary/child"
 	"github.com/catenary-cable/catenary/cmd/catenary/doctor"
 	"github.com/catenary-cable/catenary/cmd/catenary/front"
 	"github.com/catenary-cable/catenary/config"
@@ -130,7 +131,7 @@ func (r *railsState) logError(err error) {
 	if r.began.IsZero() {
 		r.began = time.Now()
 	}
-	booting := !r.known && errors.Is(err, rpc.ErrNotSent)
+	booting := !r.known && (errors.Is(err, rpc.ErrNotSent) || isDial(err))
 	switch {
 	case err == nil, r.logged == err.Error():
 		return
@@ -159,27 +160,34 @@ func (r *railsState) settings(ctx context.Context) (*rpc.Settings, error) {
 	if r.probe != nil {
 		ctx, cancel := context.WithTimeout(ctx, settingsTimeout)
 		defer cancel()
-		return &rpc.Settings{}, r.probe(ctx)
+		return &rpc.Settings{}, advised(r.probe(ctx), r.cfg)
 	}
 	settings, err := r.backend.Settings(settingsTimeout)
-	if r.cfg == nil {
-		return settings, err
-	}
 	return settings, advised(err, r.cfg)
 }
 
-// advised adds advice to an error, where that needs the configuration.
+// advised adds advice to an error. cfg is nil if catenary started Rails.
 func advised(err error, cfg *config.Config) error {
-	var connecting *net.OpError
 	var answer *rpc.StatusError
 	switch {
-	case errors.As(err, &connecting) && connecting.Op == "dial":
+	case isDial(err) && cfg == nil:
+		return fmt.Errorf("%w: Rails is starting, or does not listen on the port that catenary gave it: %s",
+			err, child.PortAdvice)
+	case isDial(err):
 		return fmt.Errorf("%w: start the app, or set backend.url to where it listens", err)
+	case cfg == nil:
+		return err
 	case errors.As(err, &answer) && answer.Status == http.StatusForbidden:
 		return fmt.Errorf("%w; catenary's is from %s, for the environment %s", err,
 			cfg.Backend.Secret.Sources(), cfg.Environment)
 	}
 	return err
+}
+
+// isDial reports whether nobody accepted a connection.
+func isDial(err error) bool {
+	var connecting *net.OpError
+	return errors.As(err, &connecting) && connecting.Op == "dial"
 }
 
 // settingsTimeout is how long Rails may take to report its settings.

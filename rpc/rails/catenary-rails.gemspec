@@ -11,7 +11,7 @@ Gem::Specification.new do |spec|
   spec.license = "MIT"
   spec.required_ruby_version = ">= 3.0"
 
-  spec.files = Dir["lib/**/*.rb", "README.md", "LICENSE"]
+  spec.files = Dir["lib/**/*.{rb,yml}", "README.md", "LICENSE"]
   spec.add_dependency "actioncable", ">= 6.1"
   spec.add_dependency "activejob", ">= 6.1" # for its serializers
   spec.add_dependency "railties", ">= 6.1"

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -25,6 +26,7 @@ import (
 // Child is a command that starts Rails.
 type Child struct {
 	command *exec.Cmd
+	output  *output // reads what the command writes; nil: the command writes without a detour
 	log     *slog.Logger
 }
 
@@ -60,7 +62,9 @@ func (e *Error) Error() string { return fmt.Sprintf("%s exited with status %d", 
 
 // New prepares the command; Run starts it. Unless backend.url is set, it gets a free port.
 func New(o Options) (*Child, error) {
-	cfg, environ, output := o.Config, o.Environ, o.Output
+	cfg, environ := o.Config, o.Environ
+	child := &Child{log: o.Log}
+	var out io.Writer = o.Output
 	if err := checkCommand(o.Command, cfg); err != nil {
 		return nil, err
 	}
@@ -76,7 +80,8 @@ func New(o Options) (*Child, error) {
 		u.Host = net.JoinHostPort("127.0.0.1", port)
 		cfg.Backend.URL = u.String()
 		if o.HideAddress {
-			output = &withoutAddress{u.Host, output}
+			child.output = &output{address: u.Host, to: o.Output}
+			out = child.output
 		}
 		environ = append([]string{"BINDING=127.0.0.1"}, environ...) // else "rails server" binds 0.0.0.0 in production
 	}
@@ -91,25 +96,44 @@ func New(o Options) (*Child, error) {
 	environ = append(without(environ, "CATENARY_SECRET"), "CATENARY_SECRET="+cfg.Backend.Secret.Reveal())
 	c := exec.Command(o.Command[0], o.Command[1:]...)
 	c.Env, c.Dir = environ, cfg.Root
-	c.Stdout, c.Stderr = output, output
+	c.Stdout, c.Stderr = out, out
 	c.WaitDelay = MinGrace // for its children that still write
 	// A process group of its own: Ctrl-C must reach Rails only after catenary has notified
 	// browsers.
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stopWithParent(c.SysProcAttr)
-	return &Child{c, o.Log}, nil
+	child.command = c
+	return child, nil
 }
 
-// checkCommand rejects Thruster as the command: it chooses Rails' port itself, and would serve
-// browsers in catenary's place.
+// checkCommand rejects commands that choose Rails' port themselves, as Thruster does, which would
+// serve browsers in catenary's place.
 func checkCommand(command []string, cfg *config.Config) error {
-	i := slices.IndexFunc(command, func(word string) bool { return filepath.Base(word) == "thrust" })
-	if i < 0 || cfg.Given("backend.url") {
+	if cfg.Given("backend.url") {
 		return nil
 	}
-	rails := strings.Join(slices.Concat(command[:i], command[i+1:]), " ")
-	return fmt.Errorf("Thruster cannot run behind catenary, because it chooses Rails' port itself: "+
-		"put it in front: %s catenary -- %s", command[i], rails)
+	if i := indexProgram(command, "thrust"); i >= 0 {
+		rails := strings.Join(slices.Concat(command[:i], command[i+1:]), " ")
+		return fmt.Errorf("Thruster cannot run behind catenary, because it chooses Rails' port itself: "+
+			"put it in front: %s catenary -- %s", command[i], rails)
+	}
+	if i := indexProgram(command, "rails", "puma"); i >= 0 {
+		if option := portOption.FindStringSubmatch(strings.Join(command[i:], " ")); option != nil {
+			return fmt.Errorf("catenary chooses Rails' port, and listens itself where browsers connect: "+
+				"remove %s from Rails' command, and start catenary with --listen :%s or PORT=%[2]s",
+				option[1], option[2])
+		}
+	}
+	return nil
+}
+
+var portOption = regexp.MustCompile(` ((?:-p|--port)[ =]?(\d+))(?: |$)`)
+
+// indexProgram returns the index of the first word that is one of these programs, or -1.
+func indexProgram(command []string, names ...string) int {
+	return slices.IndexFunc(command, func(word string) bool {
+		return slices.Contains(names, filepath.Base(word))
+	})
 }
 
 // Run starts the command and waits until it exits. It stops the command when ctx is done.
@@ -124,6 +148,9 @@ func (c *Child) Run(ctx context.Context) error {
 	}
 	exited := make(chan error, 1)
 	go func() { exited <- c.command.Wait() }()
+	checking, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go c.checkAddress(checking)
 	for {
 		select {
 		case err := <-exited:
@@ -137,6 +164,35 @@ func (c *Child) Run(ctx context.Context) error {
 		}
 	}
 }
+
+// checkAddress warns once if Rails writes that it listens on another port than the one that it was
+// given. It ends when Rails listens there.
+func (c *Child) checkAddress(ctx context.Context) {
+	if c.output == nil {
+		return
+	}
+	for {
+		elsewhere := c.output.elsewhere.Load()
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(500 * time.Millisecond): // Puma may open several ports
+		}
+		if conn, err := net.DialTimeout("tcp", c.output.address, time.Second); err == nil {
+			conn.Close()
+			return
+		}
+		if elsewhere != nil {
+			c.log.Warn("Rails listens on another port than the one that catenary gave it: "+PortAdvice,
+				"rails", *elsewhere, "given", c.output.address)
+			return
+		}
+	}
+}
+
+// PortAdvice says what to do if Rails does not listen where catenary expects it.
+const PortAdvice = "remove -p and the like from its command, and have config/puma.rb use PORT, " +
+	"or set backend.url to where it listens"
 
 // exitError returns and logs the error for an exit that catenary did not ask for.
 func (c *Child) exitError(err error) error {
