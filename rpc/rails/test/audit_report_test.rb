@@ -152,16 +152,14 @@ class AuditReportTest < Minitest::Test
         end
         module Streams
           module StreamName
-            module ClassMethods
-              def verified_stream_name(name) = name
-            end
+            def verified_stream_name(name) = name
           end
         end
       end
     RUBY
-    own = "class Turbo::StreamsChannel < ActionCable::Channel::Base\n extend Turbo::Streams::StreamName::ClassMethods\n def subscribed = nil\nend"
+    own = "class Turbo::StreamsChannel < ActionCable::Channel::Base\n extend Turbo::Streams::StreamName\n def subscribed = nil\nend"
     files = { "config/initializers/a_turbo.rb" => turbo, "turbo-rails/app/channels/turbo/streams_channel.rb" => own,
-      "app/channels/a_channel.rb" => "class AChannel < ApplicationCable::Channel\n extend Turbo::Streams::StreamName::ClassMethods\nend" }
+      "app/channels/a_channel.rb" => "class AChannel < ApplicationCable::Channel\n extend Turbo::Streams::StreamName\nend" }
     loaded = { "config/initializers/b_turbo.rb" => "Rails.autoloaders.main.push_dir Rails.root.join('turbo-rails/app/channels')\nActiveSupport::Dependencies.autoload_paths += [Rails.root.join('turbo-rails/app/channels').to_s]" }
     report = report(files.merge(loaded))
     assert_equal %w[AChannel Turbo::StreamsChannel], report["channels"].map { |channel| channel["name"] }
@@ -171,6 +169,13 @@ class AuditReportTest < Minitest::Test
     report = report(files.merge(loaded, "config/initializers/c_turbo.rb" =>
       "Rails.application.config.to_prepare { Turbo::StreamsChannel.prepend(Module.new { def subscribed = super }) }"))
     assert_includes report["channels"].last["findings"].first["means"], "because the application changes Turbo::StreamsChannel in config/initializers/c_turbo.rb"
+  end
+
+  def test_an_application_without_action_cable
+    script = SCRIPT.sub(%(require "action_cable/engine"\n), "")
+    _, errors, status = Dir.mktmpdir { |root| Open3.capture3(RbConfig.ruby, "-", LIBRARIES, stdin_data: script, chdir: root) }
+    assert_equal 1, status.exitstatus
+    assert_equal %(The application does not load Action Cable: require "action_cable/engine"), errors.lines.last.strip
   end
 
   private

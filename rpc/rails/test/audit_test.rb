@@ -225,7 +225,7 @@ class AuditTest < Minitest::Test
     assert_found "server connections:3 ActionCable.server.connections", audited.findings
     assert_equal "cannot work", runs(audited)
     assert_found "server connections:3 ActionCable.server.connections", connection("def connect\n server.connections.each(&:close)\n end").findings
-    assert_found ["server connections:4 ActionCable.server.connections", "server connections:3 open_connections_statistics"],
+    assert_found ["server connections:3 open_connections_statistics", "server connections:4 ActionCable.server.connections"],
       elsewhere("app/controllers/stats_controller.rb" => "class StatsController\n def show\n  render json: ActionCable.server.open_connections_statistics\n  ActionCable.server.connections&.count\n  server.connections\n end\nend")
   end
 
@@ -291,6 +291,7 @@ class AuditTest < Minitest::Test
     "if ok?\n stream_from 'a'\nelse\n reject\nend" => false,
     "stream_from 'a'\nreject if full?" => false,
     "reject unless ok?\nstream_from 'a' unless subscription_rejected?" => false,
+    "reject unless ok?\nreturn if subscription_rejected?\nstream_for room" => false,
     "list.reject { |x| x }\nstream_from 'a'" => false
   }
 
@@ -363,15 +364,17 @@ class AuditTest < Minitest::Test
       "production:\n  listen: :1\n" => [],
       "production: [\n" => [], # catenary config says what is wrong with it
     }.each do |yml, expected|
-      application("config/catenary.yml" => yml) { |sources| assert_equal expected, Audit.passed_through(sources.root), yml }
+      application("config/catenary.yml" => yml) { |sources| assert_equal expected, Audit::Application.new(sources.root).passed_through, yml }
     end
   end
 
   def test_what_is_reset_at_boot
-    assert_equal ["boot:1 Presence.destroy_all", "boot:3 User.update_all(...)", "boot:6 $redis.del(...)"], told(elsewhere(
-      "config/puma.rb" => "workers 2\non_worker_boot do\n  User.update_all(online: false)\n  ActiveRecord::Base.establish_connection\nend\n" \
-        "before_fork { $redis.del('online') }\nUser.delete_all if ENV['X']\n",
-      "config/initializers/presence.rb" => "Rails.application.config.after_initialize { Presence.destroy_all }\nFile.unlink('x')\n")).sort
+    found = elsewhere("app/models/membership.rb" => "class Membership\nend",
+      "config/puma.rb" => "workers 2\non_worker_boot do\n  Person.where(online: true).update_all(online: false)\n  ActiveRecord::Base.connection_pool.disconnect!\nend\n" \
+        "before_fork { $redis.del('online') }\nMembership.disconnect_all\n\non_worker_shutdown { Person.delete_all }\n",
+      "config/initializers/presence.rb" => "Rails.application.config.after_initialize { Presence.destroy_all }\nFile.unlink('x')\n" \
+        "Push.on_delivery { |redis| redis.srem('a') }\ndef later = Presence.delete_all\n")
+    assert_equal ["boot:1 Presence.destroy_all", "boot:3 Person.where(...).update_all(...)", "boot:6 $redis.del(...)", "boot:7 Membership.disconnect_all"], told(found).sort
   end
 
   # Every file of Ruby at hand can be read.

@@ -16,16 +16,16 @@ module Audited
 
   # The audit of that class. What stands in app/models is not loaded, but can be.
   def subject(name, files)
-    application(files) { |sources| Audit::Subject.new(name.constantize, sources).tap(&:audit) }
+    application(files) { |sources| audited(name.constantize, sources) }
   end
 
   # What is found in files outside of channels. Nothing of them is loaded.
   def elsewhere(files)
-    application(files, "nothing") { |sources| checked(Audit::Elsewhere.new(sources, [])) }
+    application(files, "nothing") { |sources| Audit::Elsewhere.new(sources, []).audit(Audit::ELSEWHERE_CHECKS) }
   end
 
-  def checked(elsewhere)
-    Audit::ELSEWHERE_CHECKS.flat_map { |check| check.findings(elsewhere) }
+  def audited(type, sources)
+    Audit::Subject.new(type, sources).tap { |subject| subject.audit(subject.connection? ? Audit::CONNECTION_CHECKS : Audit::CHANNEL_CHECKS) }
   end
 
   def application(files, loaded = "app/channels")

@@ -2,12 +2,12 @@ require "active_support/core_ext/class/subclasses"
 
 module Catenary
   module Rails
-    class Audit
-      # The application's channels and connections, which are loaded; nothing else of it is.
+    module Audit
+      # The application: its channels and connections, which are loaded; nothing else of it is.
       class Application
         SHARED = /(\A|::)ApplicationCable::Channel\z/ # what all channels inherit from is no channel of its own
 
-        attr_reader :sources, :failures # [file, error] of what does not load
+        attr_reader :sources, :failures # findings of what does not load
 
         def initialize(root)
           @sources, @failures = Sources.new(root), []
@@ -26,12 +26,22 @@ module Catenary
           Elsewhere.new(sources, channels + connections)
         end
 
+        # What config/catenary.yml leaves to the application's own Action Cable in production.
+        def passed_through
+          file = "#{sources.root}/config/catenary.yml"
+          sections = File.exist?(file) ? ActiveSupport::ConfigurationFile.parse(file) : {}
+          list = %w[production shared].filter_map { |name| sections.dig(name, "pass_through") }.first
+          (list.is_a?(String) ? list.split(",") : Array(list)).map { |name| name.strip.delete_prefix("::") }
+        rescue StandardError, ScriptError
+          [] # catenary config says what is wrong with it
+        end
+
         private
           def subjects(base)
             base.descendants.select { |type| known?(type) }.map { |type| Subject.new(type, sources) }.sort_by(&:name)
           end
 
-          # Whether browsers can name it; an anonymous class, or one that has been reloaded, they cannot.
+          # Whether browsers can name it: no anonymous class, and none that has been reloaded.
           def known?(type)
             name = sources.name_of(type)
             name && name.safe_constantize.equal?(type) && Object.const_source_location(name)&.first
@@ -39,26 +49,22 @@ module Catenary
             false # its file does not load
           end
 
+          # Engines, of gems too, have theirs.
           def load_channels
-            folders.each do |folder|
-              Dir.glob("**/*.rb", base: folder).sort.each { |file| load_constant folder, "#{folder}/#{file}" }
+            autoloaded.grep(%r{/app/channels(/concerns)?\z}).each do |folder|
+              Dir.glob("#{folder}/**/*.rb").sort.each { |file| load_constant folder, file }
             end
           end
 
-          # Engines, of gems too, have theirs.
-          def folders
-            autoloaded.select { |path| path.match?(%r{/app/channels(/concerns)?\z}) && File.directory?(path) }
+          def load_constant(folder, file)
+            return if autoloaded.any? { |path| path.start_with?("#{folder}/") && file.start_with?("#{path}/") } # its turn comes
+            constant(folder, file)&.constantize
+          rescue StandardError, ScriptError => error
+            @failures << failure(file, error)
           end
 
           def autoloaded
             (ActiveSupport::Dependencies.autoload_paths + ActiveSupport::Dependencies.autoload_once_paths).map(&:to_s)
-          end
-
-          def load_constant(folder, file)
-            return if autoloaded.any? { |path| path.size > folder.size && file.start_with?("#{path}/") } # it is loaded from there
-            constant(folder, file)&.constantize
-          rescue StandardError, ScriptError => error
-            @failures << [file, error]
           end
 
           # What the autoloader expects in the file, or nil.
@@ -70,6 +76,12 @@ module Catenary
 
           def loader
             ::Rails.autoloaders.main if ::Rails.autoloaders.zeitwerk_enabled?
+          end
+
+          def failure(file, error)
+            line = error.backtrace.to_a.filter_map { |place| place[/\A#{Regexp.escape(file)}:(\d+)/, 1] }.first.to_i
+            database = defined?(ActiveRecord::ActiveRecordError) && error.is_a?(ActiveRecord::ActiveRecordError)
+            Finding.of(database ? :database : :loading, [file, [line, 1].max], "#{error.class}: #{error.message.lines.first.to_s.strip}")
           end
       end
     end

@@ -1,7 +1,7 @@
 module Catenary
   module Rails
-    class Audit
-      # Looks for one thing in the code of a subject: a channel, a connection, or the rest of the application.
+    module Audit
+      # Looks for one kind of thing in the code of a subject: a channel, a connection, or the rest of the application.
       class Check
         def self.findings(subject)
           new(subject).tap(&:look).findings
@@ -16,15 +16,20 @@ module Catenary
         private
           attr_reader :subject
 
-          # where: a node, or a file and a line.
-          def found(rule, where, runs, code, means, advice = NOTHING)
-            file, line = where.is_a?(Node) ? [where.file, where.line] : where
-            findings << Finding.new(rule: rule, file: file, line: line, runs: runs, code: code, means: means, advice: advice,
-              node: (where if where.is_a?(Node)))
+          def found(key, where, code, **values)
+            findings << Finding.of(key, where, code, pass_through: subject.pass_through, **values)
           end
 
-          def calls(*names, &block)
-            subject.nodes.select { |node| node.call?(*names) }.each(&block)
+          def each(&block)
+            subject.nodes.each(&block)
+          end
+
+          def calls(*names)
+            subject.nodes.select { |node| node.call?(*names) }
+          end
+
+          def place(node)
+            "#{subject.sources.label(node.file)}:#{node.line}"
           end
       end
     end

@@ -1,14 +1,19 @@
 module Catenary
   module Rails
-    class Audit
+    module Audit
       # How code runs behind catenary, from what costs nothing to what does not work.
       RUNS = ["plain", "timers", "live state", "pinned", "pass-through", "cannot work"].freeze
 
-      NOTHING = "nothing to do"
-      PIN = "pin: catenary does so by itself"
-
       # What a check reports about one line. node: the code, or nil.
       Finding = Struct.new(:rule, :file, :line, :runs, :code, :means, :advice, :node, keyword_init: true) do
+        # key: of CATALOGUE. where: a node, or a file and a line. values: of what stands in %{} in its texts.
+        def self.of(key, where, code, **values)
+          rule, runs, means, advice = CATALOGUE.fetch(key)
+          node = where if where.is_a?(Node)
+          file, line = node ? [node.file, node.line] : where
+          new(rule: rule, file: file, line: line, runs: runs, code: code, means: means % values, advice: advice % values, node: node)
+        end
+
         def rank
           RUNS.index(runs)
         end

@@ -1,68 +1,27 @@
 module Catenary
   module Rails
-    class Audit
-      # Methods of Action Cable's that an application or a gem has overridden: in a subclass, by a module or in Rails' own class.
+    module Audit
+      # Methods of Action Cable's that an application or a gem overrides: in a subclass, by a module or in Rails' own class.
       class HookCheck < Check
-        PINNED = "every message of every stream goes through it: #{StreamCheck::MEANS}"
-        REBUILT = "runs again whenever the objects of a connection are rebuilt, in another process or after a pause"
-        UNLISTED = "the list of connections is empty also in here: they are catenary's"
-        NATIVE = "runs as natively"
-
-        # What differs behind catenary, as docs/differences.md has it.
-        DIFFERENT = {
-          initialize: REBUILT, call: REBUILT, work: "#{REBUILT}; not for messages that reach browsers without Ruby",
-          on_close: "runs when catenary reports the disconnect; the code is 1006 where the browser sent no close frame",
-          on_error: "runs right before on_close, with another text than natively",
-          dispatch_websocket_message: "runs as natively, and once more, around no command, when a rebuilt connection closes whose records can only be found inside of it",
-          add_connection: UNLISTED, remove_connection: "#{UNLISTED}; it may run in another process, with another object, than add_connection"
-        }.freeze
-
         CHANNEL = %i[
-          initialize subscribe_to_channel unsubscribe_from_channel perform_action dispatch_action stream_from stop_stream_from
-          stop_all_streams start_periodic_timers transmit_subscription_confirmation
+          initialize subscribe_to_channel unsubscribe_from_channel perform_action dispatch_action stream_from
+          stop_stream_from stop_all_streams start_periodic_timers transmit_subscription_confirmation
         ].freeze
         CONNECTION = %i[
-          initialize process receive send_async on_open on_message on_error on_close handle_open handle_close handle_channel_command
-          dispatch_websocket_message send_welcome_message subscribe_to_internal_channel unsubscribe_from_internal_channel close
+          initialize process receive send_async on_open on_message on_error on_close handle_open handle_close
+          handle_channel_command dispatch_websocket_message send_welcome_message subscribe_to_internal_channel
+          unsubscribe_from_internal_channel close
         ].freeze
         SERVER = %i[call add_connection remove_connection connections open_connections_statistics].freeze
         WORKER = %i[work invoke async_invoke async_exec].freeze
-        SOCKET = %w[ClientSocket WebSocket Stream StreamEventLoop].freeze
+        SOCKET = %i[ClientSocket WebSocket Stream StreamEventLoop].freeze # classes, in Server::Socket since Rails 8.2
 
-        Override = Struct.new(:type, :name, :owner, :file, :line) do
-          def to_s
-            "def #{name}"
-          end
-        end
-
-        class << self
-          # All overrides of these methods in a class, in what it includes or prepends.
-          def overrides(type, names, owners = type.ancestors)
-            owners.reject { |owner| ours?(owner) }.flat_map do |owner|
-              (names & (owner.instance_methods(false) + owner.private_instance_methods(false))).filter_map do |name|
-                file, line = own_method(owner, name).source_location
-                Override.new(type, name, owner, file, line) if file && !rails?(file)
-              end
-            end
-          end
-
-          private
-            # Not that of what is prepended to it.
-            def own_method(owner, name)
-              method = owner.instance_method(name)
-              method = method.super_method until method.owner == owner
-              method
-            end
-
-            def rails?(file)
-              @rails ||= [ActionCable.method(:server), ActiveSupport.method(:on_load)].map { |method| File.dirname(method.source_location.first) }
-              file.start_with?(*@rails)
-            end
-
-            def ours?(owner)
-              Module.instance_method(:name).bind_call(owner).to_s.start_with?("Catenary::Rails::")
-            end
-        end
+        # What differs behind catenary, as docs/differences.md has it. All others run as natively.
+        DIFFERENT = {
+          initialize: :overridden_rebuilt, call: :overridden_rebuilt, work: :overridden_work, on_close: :overridden_close,
+          on_error: :overridden_error, dispatch_websocket_message: :overridden_dispatch, add_connection: :overridden_list,
+          remove_connection: :overridden_list, connections: :overridden_list, open_connections_statistics: :overridden_list
+        }.freeze
 
         def look
           subject.channels? ? of_subject : of_rails
@@ -70,57 +29,71 @@ module Catenary
 
         private
           def of_subject
-            overrides(subject.type, [:transmit, *(ChannelStreams::DELIVERY unless subject.connection?)], subject.lineage) { |method| delivery method, subject.pass_through }
-            overrides(subject.type, [:beat], subject.lineage) { |method| beat method } if subject.connection?
-            overrides(subject.type, subject.connection? ? CONNECTION : CHANNEL, subject.lineage) { |method| overridden method }
+            type, owners = subject.type, subject.lineage
+            if subject.connection?
+              overrides(type, [:transmit], owners) { |method, code| found :delivery, method, code }
+              overrides(type, [:beat], owners) { |method, code| found :beat, method, code }
+            else
+              overrides(type, ChannelStreams::DELIVERY, owners) { |method, code| found :delivery, method, code }
+            end
+            overridden type, subject.connection? ? CONNECTION : CHANNEL, owners
           end
 
           def of_rails
-            overrides(ActionCable::Channel::Base, ChannelStreams::DELIVERY) { |method| delivery method, "change: do it where the message is made" }
-            overrides(ActionCable::Connection::Base, [:transmit]) { |method| delivery method, "change: do it where the message is made" }
-            overrides(ActionCable::Connection::Base, [:beat]) { |method| beat method }
-            overrides(ActionCable::Channel::Base, CHANNEL) { |method| overridden method }
-            overrides(ActionCable::Connection::Base, CONNECTION) { |method| overridden method }
-            overrides(ActionCable::Server::Base, SERVER) { |method| overridden method }
-            overrides(ActionCable::Server::Worker, WORKER) { |method| overridden method }
-            heartbeat
-            sockets
+            channel, connection, server = ActionCable::Channel::Base, ActionCable::Connection::Base, ActionCable::Server::Base
+            overrides(channel, ChannelStreams::DELIVERY) { |method, code| found :delivery_of_all, method, code }
+            overrides(connection, [:transmit]) { |method, code| found :delivery_of_all, method, code }
+            overrides(connection, [:beat]) { |method, code| found :beat, method, code }
+            overrides(server, [:setup_heartbeat_timer]) { |method, code| found :no_pings, method, code }
+            overridden channel, CHANNEL
+            overridden connection, CONNECTION
+            overridden server, SERVER
+            overridden ActionCable::Server::Worker, WORKER
+            sockets.each do |type|
+              all = type.instance_methods + type.private_instance_methods
+              overrides(type, all, type.ancestors - Object.ancestors) do |method, code|
+                found :overridden_socket, method, code.sub("def ", "#{type.name.demodulize}#")
+              end
+            end
+            each { |node| found :no_pings, node, node.name if node.const? && node.name.match?(/\bBEAT_INTERVAL\z/) }
           end
 
-          def overrides(type, names, owners = type.ancestors, &block)
-            self.class.overrides(type, names.uniq, owners).each(&block)
+          def overridden(type, names, owners = type.ancestors)
+            overrides(type, names, owners) { |method, code, name| found DIFFERENT.fetch(name, :overridden), method, code }
           end
 
-          def delivery(method, instead)
-            found "delivery", [method.file, method.line], "pinned", method.to_s, PINNED, "#{PIN}, or #{instead}"
+          # Yields the place, the code and the name of all overrides in a class, in what it includes and prepends.
+          def overrides(type, names, owners = type.ancestors)
+            owners.reject { |owner| ours?(owner) }.each do |owner|
+              (names & (owner.instance_methods(false) + owner.private_instance_methods(false))).each do |name|
+                place = own_method(owner, name).source_location
+                yield place, "def #{name}", name if place && !rails?(place.first)
+              end
+            end
           end
 
-          def beat(method)
-            found "heartbeat", [method.file, method.line], "timers", method.to_s,
-              "catenary pings by itself; for what else it does, every connection is a call to Rails every three seconds"
+          # Not that of a module that is prepended to it.
+          def own_method(owner, name)
+            method = owner.instance_method(name)
+            method = method.super_method until method.owner == owner
+            method
           end
 
-          def overridden(method)
-            found "overridden", [method.file, method.line], "plain", method.to_s, DIFFERENT.fetch(method.name, NATIVE)
+          def rails?(file)
+            @rails ||= [ActionCable.method(:server), ActiveSupport.method(:on_load)].map(&:source_location)
+            file.start_with?(*@rails.map { |place,| File.dirname(place) })
           end
 
-          def heartbeat
-            overrides(ActionCable::Server::Base, [:setup_heartbeat_timer]) { |method| no_pings [method.file, method.line], method.to_s }
-            subject.nodes.each { |node| no_pings node, node.name if node.name.to_s.match?(/\A(.*::)?(BEAT_INTERVAL|setup_heartbeat_timer)\z/) && %i[const call].include?(node.type) }
-          end
-
-          def no_pings(where, code)
-            found "heartbeat", where, "plain", code, "has no effect: the connections, and so the pings, are catenary's", "change: ping.interval in config/catenary.yml"
+          # The gem's.
+          def ours?(owner)
+            subject.sources.name_of(owner).to_s.start_with?("Catenary::Rails::")
           end
 
           def sockets
-            namespaces = [ActionCable::Connection, (ActionCable::Server::Socket if ActionCable::Server.const_defined?(:Socket, false))].compact
-            classes = namespaces.flat_map { |namespace| SOCKET.filter_map { |name| namespace.const_get(name) if namespace.const_defined?(name, false) } }
-            classes.each do |type|
-              overrides(type, type.instance_methods + type.private_instance_methods, type.ancestors - Object.ancestors) do |method|
-                found "overridden", [method.file, method.line], "plain", "#{type.name.demodulize}##{method.name}", "has no effect: sockets and subscriptions are catenary's"
-              end
-            end
+            namespaces = [ActionCable::Connection]
+            namespaces << ActionCable::Server::Socket if ActionCable::Server.const_defined?(:Socket, false)
+            classes = namespaces.product(SOCKET).select { |namespace, name| namespace.const_defined?(name, false) }
+            classes.map { |namespace, name| namespace.const_get(name) }
           end
       end
     end

@@ -1,6 +1,6 @@
 module Catenary
   module Rails
-    class Audit
+    module Audit
       # A piece of Ruby, in the shape that checks ask about: every way to write a call is a :call.
       class Node
         include Enumerable
@@ -71,16 +71,21 @@ module Catenary
           blocks = false
           [self, *around].each do |node|
             case node.type
-            when :def then return !node[:singleton] && node.around.none? { |outer| outer.type == :sclass || outer.given_to?("class_methods") }
+            when :def then return !node[:singleton] && node.around.none?(&:of_class?)
             when :lambda then blocks = true
             when :block
-              return false if node.given_to?("class_methods")
+              return false if node.of_class?
               blocks ||= !node.given_to?("included", "prepended", "class_eval", "each")
             when :class, :module then return blocks
             when :sclass then return false
             end
           end
           false
+        end
+
+        # Whether methods in it are those of the class.
+        def of_class?
+          type == :sclass || given_to?("class_methods")
         end
 
         # Whether the block is that of a call of one of these methods.
@@ -127,12 +132,17 @@ module Catenary
           arguments.reject { |argument| %i[labels block_pass splat].include?(argument.type) }
         end
 
+        # Of name: value among the arguments.
+        def pairs
+          arguments.select { |argument| argument.type == :labels }.flat_map(&:children)
+        end
+
         def label(name)
-          arguments.select { |argument| argument.type == :labels }.flat_map(&:children).find { |pair| pair.type == :pair && pair.name == name }&.[](:value)
+          pairs.find { |pair| pair.type == :pair && pair.name == name }&.[](:value)
         end
 
         def splat?
-          arguments.any? { |argument| argument.type == :splat || argument.type == :labels && argument.children.any? { |pair| pair.type == :splat } }
+          (arguments + pairs).any? { |argument| argument.type == :splat }
         end
 
         def block?
@@ -141,7 +151,7 @@ module Catenary
 
         # Whether self is among the arguments.
         def gives_self?
-          call? && arguments.any? { |argument| argument.type == :self || argument.type == :labels && argument.children.any? { |pair| pair[:value]&.type == :self } }
+          (arguments + pairs.filter_map { |pair| pair[:value] }).any? { |argument| argument.type == :self }
         end
 
         # As it was written, more or less.

@@ -2,26 +2,25 @@ require "json"
 
 module Catenary
   module Rails
-    class Audit
+    module Audit
       # What the audit has found, for people and for programs.
       class Report
         PASSED = "passed through"
-        SUMMARY = [ # [runs, one, many]
-          ["timers", "with timers", "with timers"], ["live state", "with state that cannot move", "with state that cannot move"],
-          ["pinned", "pinned", "pinned"], ["pass-through", "needs pass-through", "need pass-through"], ["cannot work", "cannot work", "cannot work"]
-        ].freeze
 
-        Note = Struct.new(:file, :text, keyword_init: true)
+        # In the summary, of one and of many.
+        COUNTED = {
+          "timers" => ["with timers"] * 2, "live state" => ["with state that cannot move"] * 2, "pinned" => ["pinned"] * 2,
+          "pass-through" => ["needs pass-through", "need pass-through"], "cannot work" => ["cannot work"] * 2, PASSED => [PASSED] * 2
+        }.freeze
 
-        # everywhere: what Rails' own classes make of all channels. passed: what config/catenary.yml passes through.
-        def initialize(channels:, connections:, elsewhere:, notes:, passed:, sources:)
-          @channels, @connections, @elsewhere, @notes, @passed = channels, connections, elsewhere, notes, passed
-          @root, @label = sources.root, sources.method(:label)
+        # elsewhere: findings outside of channels and connections. passed: what config/catenary.yml passes through.
+        def initialize(channels:, connections:, elsewhere:, passed:, sources:)
+          @channels, @connections, @elsewhere, @passed, @sources = channels, connections, elsewhere, passed, sources
         end
 
         # Whether something cannot work as it stands.
         def fails?
-          failing(@channels).any? || failing_elsewhere.any?
+          @channels.any? { |channel| failing?(channel) } || failures_elsewhere > 0
         end
 
         def to_s
@@ -29,22 +28,25 @@ module Catenary
         end
 
         def to_json(*)
-          JSON.pretty_generate(root: @root, channels: @channels.map { |one| subject(one) }, connections: @connections.map { |one| subject(one) },
-            application: @elsewhere.map { |one| finding(one) }, notes: @notes.map { |note| { file: @label.(note.file), text: note.text } }, counts: counts)
+          JSON.pretty_generate(
+            root: @sources.root, channels: @channels.map { |channel| plain(channel) }, connections: @connections.map { |one| plain(one) },
+            application: @elsewhere.map { |finding| labelled(finding) },
+            notes: @sources.broken.map { |file, text| { file: @sources.label(file), text: text } }, counts: counts
+          )
         end
 
         private
-          def passed?(subject)
-            @passed.include?("all") || @passed.include?(subject.name) && !subject.connection?
+          def subjects
+            @channels + @connections
+          end
+
+          # Of a channel also what somebody has put into Rails' own classes.
+          def findings(subject)
+            subject.connection? ? subject.findings : subject.findings + @elsewhere.select { |finding| finding.rule == "delivery" }
           end
 
           def rank(subject)
-            (subject.findings + shared(subject)).map(&:rank).max || 0
-          end
-
-          # Of channels also what somebody has put into Rails' own classes.
-          def shared(subject)
-            subject.connection? ? [] : @elsewhere.select { |finding| finding.rule == "delivery" }
+            findings(subject).map(&:rank).max || 0
           end
 
           def runs(subject)
@@ -52,71 +54,77 @@ module Catenary
           end
 
           def reasons(subject)
-            (subject.findings + shared(subject)).select { |finding| finding.rank == rank(subject) && finding.rank.positive? }.map(&:rule).uniq
+            rank(subject).zero? ? [] : findings(subject).select { |finding| finding.rank == rank(subject) }.map(&:rule).uniq
           end
 
-          def failing(subjects)
-            subjects.select { |subject| !passed?(subject) && subject.findings.any?(&:fails?) }
+          def passed?(subject)
+            @passed.include?("all") || @passed.include?(subject.name) && !subject.connection?
           end
 
-          def failing_elsewhere
-            failing(@connections) + @elsewhere.select(&:fails?)
+          def failing?(subject)
+            !passed?(subject) && subject.findings.any?(&:fails?)
+          end
+
+          def failures_elsewhere
+            @connections.count { |connection| failing?(connection) } + @elsewhere.count(&:fails?)
           end
 
           def table
-            rows = [["CHANNEL", "RUNS", "BECAUSE OF"]] + (@channels + @connections).map { |one| [one.name, runs(one), reasons(one).join(", ")] }
-            widths = [0, 1].map { |column| rows.map { |row| row[column].size }.max }
-            rows.map { |name, runs, reasons| "#{name.ljust(widths[0])}  #{runs.ljust(widths[1])}  #{reasons}".rstrip }
+            rows = [["CHANNEL", "RUNS", "BECAUSE OF"], *subjects.map { |one| [one.name, runs(one), reasons(one).join(", ")] }]
+            first, second = [0, 1].map { |column| rows.map { |row| row[column].size }.max }
+            rows.map { |name, runs, reasons| "#{name.ljust(first)}  #{runs.ljust(second)}  #{reasons}".rstrip }
           end
 
           def details
-            blocks = (@channels + @connections).map { |one| [one.name, *of(one)] } << ["Elsewhere in the application", *lines(@elsewhere)]
-            blocks.flat_map { |name, *lines| lines.empty? ? [] : ["", name, *lines] }
+            blocks = subjects.map { |subject| [subject.name, *own_lines(subject)] }
+            blocks << ["Elsewhere in the application", *lines(@elsewhere)]
+            blocks.flat_map { |title, *lines| lines.empty? ? [] : ["", title, *lines] }
           end
 
-          # A subclass does not repeat what is found in a class that has lines of its own.
-          def of(subject)
-            above = subject.type.ancestors.drop(1).filter_map { |type| (@channels + @connections).find { |other| other.type == type } }.find { |other| other.findings.any? }
-            return lines(subject.findings) unless above
-            known = above.findings.map(&:place)
-            ["  as #{above.name}", *lines(subject.findings.reject { |finding| known.include?(finding.place) })]
+          # What is found in a class that others inherit from is listed there.
+          def own_lines(subject)
+            above = subject.type.ancestors.drop(1).filter_map { |type| subjects.find { |other| other.type == type } }
+            listed = above.find { |other| other.findings.any? } or return lines(subject.findings)
+            known = listed.findings.map(&:place)
+            ["  as #{listed.name}", *lines(subject.findings.reject { |finding| known.include?(finding.place) })]
           end
 
-          # What several lines in a row have in common is said once.
+          # What several findings in a row have in common stands below the last.
           def lines(findings)
-            findings.each_with_index.flat_map do |finding, i|
-              following = findings[i + 1]
-              last = following.nil? || following.means != finding.means || following.advice != finding.advice
-              ["  #{@label.(finding.file)}:#{finding.line}  #{finding.code}", *("    #{finding.means}" if last), *("    -> #{finding.advice}" if last)]
+            findings.slice_when { |one, other| [one.means, one.advice] != [other.means, other.advice] }.flat_map do |alike|
+              [*alike.map { |finding| "  #{@sources.label(finding.file)}:#{finding.line}  #{finding.code}" },
+                "    #{alike.last.means}", "    -> #{alike.last.advice}"]
             end
           end
 
           def notes
-            @notes.empty? ? [] : ["", "Not understood", *@notes.map { |note| "  #{@label.(note.file)}  #{note.text}" }]
+            broken = @sources.broken.map { |file, text| "  #{@sources.label(file)}  #{text}" }
+            broken.empty? ? [] : ["", "Not understood", *broken]
           end
 
           def summary
             parts = [count(@channels.size, "channel", "channels"), "#{counts.fetch("plain", 0)} plain"]
-            SUMMARY.each { |runs, one, many| parts << count(counts[runs], one, many) if counts[runs] }
-            parts << "#{counts[PASSED]} #{PASSED}" if counts[PASSED]
-            parts << count(failing_elsewhere.size, "thing elsewhere cannot work", "things elsewhere cannot work") if failing_elsewhere.any?
+            COUNTED.each { |runs, (one, many)| parts << count(counts[runs], one, many) if counts[runs] }
+            parts << count(failures_elsewhere, "thing elsewhere cannot work", "things elsewhere cannot work") if failures_elsewhere > 0
             "audit: #{parts.join(", ")}"
           end
 
           def counts
-            @channels.map { |one| runs(one) }.tally
+            @channels.map { |channel| runs(channel) }.tally
           end
 
           def count(number, one, many)
             "#{number} #{number == 1 ? one : many}"
           end
 
-          def subject(one)
-            { name: one.name, file: @label.(one.file), line: one.line, runs: RUNS[rank(one)], passed_through: passed?(one), findings: one.findings.map { |found| finding(found) } }
+          def plain(subject)
+            file, line = subject.location
+            { name: subject.name, file: @sources.label(file), line: line, runs: RUNS[rank(subject)], passed_through: passed?(subject),
+              findings: subject.findings.map { |finding| labelled(finding) } }
           end
 
-          def finding(one)
-            one.to_h.merge(file: @label.(one.file))
+          def labelled(finding)
+            finding.to_h.merge(file: @sources.label(finding.file))
           end
       end
     end

@@ -1,106 +1,105 @@
 module Catenary
   module Rails
-    class Audit
-      # Settings of the application's: the adapter, the worker pool, what is reset when a Rails process boots.
+    module Audit
+      # What settings make of Action Cable: the adapter, the worker pool, who counts messages.
       class SettingsCheck < Check
         CABLE = "config/cable.yml"
-        BOOT = %w[
-          on_worker_boot before_worker_boot on_booted after_booted before_fork on_restart before_restart on_worker_fork
-          on_worker_shutdown before_worker_shutdown after_worker_shutdown
-        ].freeze
-        RESETS = %w[update_all delete_all destroy_all flushdb flushall delete_matched].freeze
-        REDIS_RESETS = %w[del unlink hdel hset set srem].freeze
+        LOCAL = %w[async inline test].freeze # these broadcast in one process
 
         def look
+          each do |node|
+            found :worker_pool, node, "worker_pool_size" if node.type == :assign && node[:target]&.name == "worker_pool_size"
+            found :notifications, node, node.name if node.type == :string && node.name == "transmit.action_cable"
+          end
           adapters
-          calls("worker_pool_size=") { |call| worker_pool call }
-          subject.nodes.each { |node| worker_pool node if node.type == :assign && node[:target]&.name == "worker_pool_size" }
-          subject.nodes.each { |node| notifications node if node.type == :string && node.name == "transmit.action_cable" }
-          boot_files.each { |file| resets file }
         end
 
         private
-          def worker_pool(node)
-            found "worker pool", node, "plain", "worker_pool_size",
-              "commands run on as many threads of the gem's own in each Rails process, unless config.catenary.workers says another number"
-          end
-
-          def notifications(node)
-            found "notifications", node, "plain", node.name, "reports what channels transmit, and no broadcast that reaches browsers without Ruby",
-              "change: catenary's metrics count those"
-          end
-
-          def boot_files
-            Dir.glob("{config.ru,config/{puma,application,environment}.rb,config/{environments,initializers}/**/*.rb}", base: root)
-          end
-
-          def resets(file)
-            tree = subject.sources.read("#{root}/#{file}") or return
-            tree.select { |node| resets?(node) && (file != "config/puma.rb" || node.around.any? { |outer| outer.given_to?(*BOOT) }) }.each do |call|
-              found "boot", call, "plain", call.to_s,
-                "runs when a Rails process boots, and browsers stay connected then: if it resets who is present, they are missing from there on",
-                "change: let entries expire, or backend.restart: reconnect, with which browsers come back as natively"
-            end
-          end
-
-          def resets?(node)
-            node.call? && (RESETS.include?(node.name) && node.receiver || REDIS_RESETS.include?(node.name) && node.receiver.to_s.match?(/redis/i))
-          end
-
           # That of production, and the one that is in use here.
           def adapters
-            sections = cable_yml
-            production = sections["production"]
-            adapter "production", sections.fetch("shared", {}).to_h.merge(production), true if production.is_a?(Hash)
+            sections = File.exist?(file) ? ActiveSupport::ConfigurationFile.parse(file) : nil
+            sections = {} unless sections.is_a?(Hash)
+            production = sections["shared"].to_h.merge(sections["production"].to_h) if sections["production"]
             here = ActionCable.server.config.cable
-            adapter ::Rails.env, here, ::Rails.env.production? unless here.nil? || production.is_a?(Hash) && ::Rails.env.production?
+            adapter "production", production if production
+            adapter ::Rails.env, here if here && name_of(here) != name_of(production)
           end
 
-          def cable_yml
-            sections = ActiveSupport::ConfigurationFile.parse(cable_file) if File.exist?(cable_file)
-            sections.is_a?(Hash) ? sections : {}
-          end
-
-          def adapter(environment, settings, counts)
-            name = settings.with_indifferent_access.fetch(:adapter, "redis").to_s
-            say = lambda do |means, advice = NOTHING, runs = "plain"|
-              found "cable.yml", place(name), runs, "adapter: #{name}", "in #{environment} #{means}", advice
-            end
+          def adapter(environment, settings)
+            name = name_of(settings)
             type = class_of(settings)
-            case name
-            when "any_cable" then say.("catenary receives no broadcast: AnyCable's adapter publishes for another server", "change: adapter: redis", counts ? "cannot work" : "plain")
-            when "async", "inline", "test"
-              say.("a broadcast stays in the Rails process that makes it, as natively: none from jobs, consoles and other processes", "change: adapter: redis") if counts
-            else
-              if type.is_a?(Exception) then say.("the adapter cannot be loaded here: #{type.message.lines.first.to_s.strip}", "change: add its gem, unless that is in another group of the Gemfile")
-              elsif deaf?(type) then say.("catenary receives no broadcast: #{type} has no subscribe", "change: adapter: redis", counts ? "cannot work" : "plain")
-              elsif name != "redis" then say.("Rails listens for catenary through this adapter, in one process for each stream, which needs links (backend.transport: auto)")
-              end
+            if name == "any_cable" then deaf environment, name, "AnyCable's adapter publishes for another server"
+            elsif LOCAL.include?(name) then report :adapter_local, environment, name if environment == "production"
+            elsif type.is_a?(Exception) then report :adapter_missing, environment, name, error: type.message.lines.first.to_s.strip
+            elsif !hears?(type) then deaf environment, name, "#{type} has no subscribe"
+            elsif name != "redis" then report :adapter, environment, name
             end
           end
 
+          # Who develops without it has time.
+          def deaf(environment, name, reason)
+            report :adapter_deaf, environment, name, reason: reason
+            findings.last.runs = "plain" unless environment == "production"
+          end
+
+          def report(key, environment, name, **values)
+            lines = File.exist?(file) ? File.readlines(file) : []
+            index = lines.index { |line| line.match?(/^\s*adapter:.*\b#{Regexp.escape(name)}\b/) }
+            found key, [file, (index || 0) + 1], "adapter: #{name}", environment: environment, **values
+          end
+
+          # nil of no settings.
+          def name_of(settings)
+            settings&.with_indifferent_access&.fetch(:adapter, "redis").to_s
+          end
+
+          # As Rails loads it, or why it does not.
           def class_of(settings)
             ActionCable.server.config.dup.tap { |config| config.cable = settings.with_indifferent_access }.pubsub_adapter
           rescue StandardError, ScriptError => error
             error
           end
 
-          # Whether it has only what Rails' base class raises for.
-          def deaf?(type)
-            !type.method_defined?(:subscribe) || type.instance_method(:subscribe).owner == ActionCable::SubscriptionAdapter::Base
+          # Or it has only what Rails' base class raises for.
+          def hears?(type)
+            type.method_defined?(:subscribe) && type.instance_method(:subscribe).owner != ActionCable::SubscriptionAdapter::Base
           end
 
-          def place(adapter)
-            lines = File.exist?(cable_file) ? File.readlines(cable_file) : []
-            [cable_file, (lines.index { |line| line.match?(/^\s*adapter:.*\b#{Regexp.escape(adapter)}\b/) } || 0) + 1]
+          def file
+            "#{subject.sources.root}/#{CABLE}"
+          end
+      end
+
+      # What is reset when a Rails process boots, though browsers stay connected then.
+      class BootCheck < Check
+        FILES = "{config.ru,config/{puma,application,environment}.rb,config/{environments,initializers}/**/*.rb}"
+
+        # Blocks whose code runs then.
+        BLOCKS = %w[
+          on_worker_boot before_worker_boot on_booted after_booted before_fork on_restart before_restart on_worker_fork
+          after_initialize before_initialize to_prepare configure on_load initializer tap with then each
+        ].freeze
+        RESETS = %w[update_all delete_all destroy_all flushdb flushall delete_matched].freeze
+        REDIS = %w[del unlink hdel hset set srem].freeze
+        OWN = /reset|clear|disconnect|offline|absent|flush|purge|delete|destroy/ # of the application's classes
+
+        def look
+          Dir.glob(FILES, base: subject.sources.root).each do |file|
+            tree = subject.sources.read("#{subject.sources.root}/#{file}") or next
+            tree.select { |node| node.call? && node.receiver && resets?(node) && at_boot?(node) }.each do |call|
+              found :boot, call, call.to_s
+            end
+          end
+        end
+
+        private
+          def resets?(call)
+            RESETS.include?(call.name) || REDIS.include?(call.name) && call.receiver.to_s.match?(/redis/i) ||
+              call.name.match?(OWN) && call.root.const? && subject.sources.lookup(call.root.name, "").any?
           end
 
-          def root
-            subject.sources.root
-          end
-
-          def cable_file
-            "#{root}/#{CABLE}"
+          def at_boot?(call)
+            call.around.none? { |node| %i[def lambda].include?(node.type) || node.type == :block && !node.given_to?(*BLOCKS) }
           end
       end
     end

@@ -1,6 +1,6 @@
 module Catenary
   module Rails
-    class Audit
+    module Audit
       # The application's files, each parsed once.
       class Sources
         # Folders without code that runs in production.
@@ -68,9 +68,10 @@ module Catenary
           end
 
           def files_of(type, name)
-            methods = type.instance_methods(false) + type.private_instance_methods(false)
-            locations = [Object.const_source_location(name), *methods.map { |method| type.instance_method(method).source_location }]
-            locations.filter_map { |location| location&.first }.uniq.select { |file| File.file?(file) && text(file).include?(name[/\w+\z/]) }
+            methods = (type.instance_methods(false) + type.private_instance_methods(false)).map { |method| type.instance_method(method) }
+            locations = [Object.const_source_location(name), *methods.map(&:source_location)]
+            files = locations.filter_map { |location| location&.first }.uniq
+            files.select { |file| File.file?(file) && text(file).include?(name[/\w+\z/]) }
           end
 
           def named(name, tree)
@@ -79,7 +80,7 @@ module Catenary
 
           def autoloaded(name)
             paths = ActiveSupport::Dependencies.autoload_paths.map(&:to_s) + ["#{@root}/lib"]
-            paths.map { |path| "#{path}/#{name.underscore}.rb" }.select { |file| File.file?(file) }.map { |file| read(file) }.compact
+            paths.map { |path| "#{path}/#{name.underscore}.rb" }.select { |file| File.file?(file) }.filter_map { |file| read(file) }
           end
       end
     end

@@ -1,46 +1,30 @@
 module Catenary
   module Rails
-    class Audit
+    module Audit
       # What is kept between commands and cannot be written, so that it is missing when the object is rebuilt.
       class StateCheck < Check
+        # What only records and values have.
+        KEEPABLE = %i[to_gid_param iso8601 to_str to_hash to_ary].freeze
+
         def look
-          subject.nodes.each do |node|
+          each do |node|
             next unless node.type == :assign && node.instance? && name = variable(node[:target])
-            identifier = identifiers.include?(name)
-            if kept = values.unkeepable(node[:value])
-              identifier ? lost_identifier(node, name, kept) : lost(node, name, kept)
-            elsif identifier && type = plain_object(node[:value])
-              found "identified_by", node, "plain", "#{name} = #{type}",
-                "not a record, so it is marshalled, and its to_s names the connection for remote disconnects",
-                "nothing to do if it can be marshalled and has a to_s of its own; else change: identify by a record or a scalar"
-            end
+            identifiers.include?(name) ? identifier(node, name) : variable_set(node, name)
           end
         end
 
         private
-          def lost(node, name, kept)
-            found "unserialisable state", node, "live state", "@#{name} = #{kept}", means(kept), "#{advice(kept)}, or #{subject.pass_through}"
+          def variable_set(node, name)
+            kept = values.unkeepable(node[:value]) or return
+            key = { Values::RELATION => :kept_relation, Values::HASH => :kept_hash }.fetch(kept, :kept)
+            found key, node, "@#{name} = #{kept}"
           end
 
-          def lost_identifier(node, name, kept)
-            found "identified_by", node, "live state", "#{name} = #{kept}",
-              kept == Values::HASH ? means(kept) : "kept on the live object; when that is rebuilt, in another process or after a pause, the browser has to reconnect",
-              "change: identify by a record or a scalar"
-          end
-
-          def means(kept)
-            if kept == Values::HASH
-              "kept on the live object; when that is rebuilt, in another process or after a pause, the hash comes back without its block"
-            else
-              "kept on the live object; unset, with a warning, when that is rebuilt in another process or after a pause"
-            end
-          end
-
-          def advice(kept)
-            case kept
-            when Values::RELATION then "change: keep records (to_a) or what the query is made of"
-            when Values::HASH then "change: fetch with a default"
-            else "change: make it where it is used, with ||= at the least"
+          def identifier(node, name)
+            if kept = values.unkeepable(node[:value])
+              found kept == Values::HASH ? :identifier_hash : :identifier, node, "#{name} = #{kept}"
+            elsif type = plain_object(node[:value])
+              found :identifier_object, node, "#{name} = #{type}"
             end
           end
 
@@ -64,10 +48,52 @@ module Catenary
           def plain_object(value)
             return unless value&.call?("new") && value.receiver&.const?
             type = value.receiver.name.safe_constantize
-            return unless type.is_a?(Class) && type.instance_methods.none? { |method| %i[to_gid_param iso8601 to_str to_hash to_ary].include?(method) }
-            value.receiver.name unless defined?(ActiveRecord::Base) && type < ActiveRecord::Base
+            return if !type.is_a?(Class) || defined?(ActiveRecord::Base) && type < ActiveRecord::Base
+            value.receiver.name if (type.instance_methods & KEEPABLE).empty?
           rescue StandardError, ScriptError
             nil # it cannot be loaded here
+          end
+
+          def values
+            @values ||= Values.new(subject)
+          end
+      end
+
+      # What is counted or collected in a class or in a global variable, and so in one Rails process.
+      class ClassStateCheck < Check
+        ATTRIBUTES = %w[class_attribute mattr_accessor cattr_accessor mattr_reader cattr_reader].freeze
+
+        def look
+          each do |node|
+            case node.type
+            when :assign then assigned(node, node[:target]) if of_class?(node[:target])
+            when :call then attribute(node) if node.call?(*ATTRIBUTES) && node.to_self?
+            end
+          end
+        end
+
+        private
+          def of_class?(target)
+            case target&.type
+            when :cvar, :gvar then true
+            when :const, :ivar then !target.instance?
+            when :attribute then target.receiver.to_s == "self.class"
+            end
+          end
+
+          def assigned(node, target)
+            counts = %w[+= -=].include?(node.name) ? "a count" : values.collection(node[:value], fixed: target.const?)
+            report node, target.to_s, counts
+          end
+
+          def attribute(call)
+            counts = values.collection(call.label("default"))
+            call.positional.each { |name| report call, name.name.to_s, counts }
+          end
+
+          def report(node, name, counts)
+            return if counts.nil? || findings.any? { |finding| finding.code.start_with?("#{name} = ") }
+            found :class_state, node, "#{name} = #{counts}"
           end
 
           def values

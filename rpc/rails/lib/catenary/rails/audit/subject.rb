@@ -1,6 +1,6 @@
 module Catenary
   module Rails
-    class Audit
+    module Audit
       # A channel or a connection, with all code that runs for it.
       class Subject
         attr_reader :type, :name, :sources, :findings
@@ -8,6 +8,15 @@ module Catenary
         def initialize(type, sources)
           @type, @sources = type, sources
           @name = sources.name_of(type)
+        end
+
+        def audit(checks)
+          found = checks.flat_map { |check| check.findings(self) }
+          @findings = found.sort_by.with_index { |finding, i| [finding.file, finding.line, i] }
+        end
+
+        def channels?
+          true
         end
 
         def connection?
@@ -32,61 +41,38 @@ module Catenary
           @nodes ||= bodies.flat_map { |body| body.own.to_a }
         end
 
-        def channels?
-          true
-        end
-
         # The methods of that name in its code.
         def methods_called(name)
           nodes.select { |node| node.type == :def && node.name == name && node.instance? }
         end
 
-        def file
-          location.first
-        end
-
-        def line
-          location.last
+        # File and line.
+        def location
+          @location ||= Object.const_source_location(name)
         end
 
         # The setting that leaves it to the application's own Action Cable.
         def pass_through
           connection? ? "pass_through: all" : "pass_through: [#{name}]"
         end
-
-        def audit
-          checks = connection? ? CONNECTION_CHECKS : CHANNEL_CHECKS
-          @findings = checks.flat_map { |check| check.findings(self) }.sort_by.with_index { |finding, i| [finding.file.to_s, finding.line, i] }
-        end
-
-        private
-          def location
-            @location ||= Object.const_source_location(name)
-          end
       end
 
-      # The application's code that belongs to no channel and no connection.
-      class Elsewhere
-        attr_reader :sources
-
+      # The application's code that belongs to no channel and no connection, as far as it mentions Action Cable.
+      class Elsewhere < Subject
         def initialize(sources, subjects)
-          @sources, @subjects = sources, subjects
-        end
-
-        def nodes
-          @nodes ||= sources.suspects.flat_map(&:to_a).reject { |node| bodies.include?(node.module) }
-        end
-
-        def connection?
-          false
+          @sources, @subjects, @name = sources, subjects, ""
         end
 
         def channels?
           false
         end
 
-        def name
-          ""
+        def connection?
+          false
+        end
+
+        def nodes
+          @nodes ||= sources.suspects.flat_map(&:to_a).reject { |node| node.module && bodies.include?(node.module) }
         end
 
         def pass_through

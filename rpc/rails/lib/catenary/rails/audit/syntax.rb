@@ -2,12 +2,14 @@ require "ripper"
 
 module Catenary
   module Rails
-    class Audit
+    module Audit
       # Makes nodes of what Ruby's own parser reads.
       class Syntax
         class Broken < StandardError; end
 
-        TOKENS = { :@const => :const, :@ivar => :ivar, :@cvar => :cvar, :@gvar => :gvar, :@int => :int, :@float => :float, :@ident => :local }
+        TOKENS = {
+          :@const => :const, :@ivar => :ivar, :@cvar => :cvar, :@gvar => :gvar, :@int => :int, :@float => :float, :@ident => :local
+        }.freeze
 
         # Raises Broken.
         def self.read(text, path)

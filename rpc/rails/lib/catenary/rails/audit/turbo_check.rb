@@ -1,29 +1,26 @@
 module Catenary
   module Rails
-    class Audit
+    module Audit
       # What Turbo's streams cost.
       class TurboCheck < Check
-        COST = "a page has one subscription for each turbo_stream_from; each is a call to Rails when it begins and when it ends"
-
         def look
-          return unless channel = "Turbo::StreamsChannel".safe_constantize
+          channel = "Turbo::StreamsChannel".safe_constantize or return
           if subject.type == channel
-            own = TurboStreams.new(::Rails.application).own&.sub("#{subject.sources.root}/", "")
-            turbo "class #{subject.name}", own ? "#{COST}, and stays one, because #{own}" : "#{COST}; broadcasts cost Rails nothing",
-              own ? NOTHING : "nothing to do, or turbo.verify_streams: true, with which catenary answers them"
+            change = TurboStreams.new(::Rails.application).own&.sub("#{subject.sources.root}/", "")
+            change ? turbo(:turbo_changed, change: change) : turbo(:turbo)
           elsif subject.type < channel || verifies_names?
-            turbo "class #{subject.name}", "#{COST}, also with turbo.verify_streams, which is for Turbo::StreamsChannel alone", NOTHING
+            turbo :turbo_custom
           end
         end
 
         private
-          # With Turbo::Streams::StreamName a channel of the application's verifies signed names itself.
-          def verifies_names?
-            defined?(::Turbo::Streams::StreamName::ClassMethods) && subject.type.singleton_class.include?(::Turbo::Streams::StreamName::ClassMethods)
+          def turbo(key, **values)
+            found key, subject.location, "class #{subject.name}", **values
           end
 
-          def turbo(code, means, advice)
-            found "turbo", [subject.file, subject.line], "plain", code, means, advice
+          # As a channel of the application's may.
+          def verifies_names?
+            defined?(::Turbo::Streams::StreamName) && subject.type.singleton_class.include?(::Turbo::Streams::StreamName)
           end
       end
     end

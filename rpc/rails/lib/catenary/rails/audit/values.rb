@@ -1,6 +1,6 @@
 module Catenary
   module Rails
-    class Audit
+    module Audit
       # What a value is if another Rails process cannot be given it: neither Active Job's arguments nor Marshal can write it.
       # Mirrors StateCodec.
       class Values
