@@ -135,10 +135,14 @@ class AuditReportTest < Minitest::Test
       "app/channels/a_channel.rb" => "class AChannel < ApplicationCable::Channel\nend",
       "app/channels/b_channel.rb" => "class BChannel < ApplicationCable::Channel\n  include Missing\nend",
       "app/channels/c_channel.rb" => "class CChannel < ApplicationCable::Channel\n  def x(\nend",
-      "app/channels/d_channel.rb" => "class AnotherChannel < ApplicationCable::Channel\nend")
+      "app/channels/d_channel.rb" => "class AnotherChannel < ApplicationCable::Channel\nend",
+      "app/channels/e_channel.rb" => "class EChannel < ApplicationCable::Channel\n  raise ActiveRecord::ConnectionNotEstablished, 'no database'\nend",
+      "config/initializers/record.rb" => "module ActiveRecord\n class ActiveRecordError < StandardError\n end\n class ConnectionNotEstablished < ActiveRecordError\n end\nend")
     assert_includes report["channels"].map { |channel| channel["name"] }, "AChannel"
     failures = report["application"].select { |finding| finding["rule"] == "loading" }
+    database = failures.pop
     assert_equal %w[app/channels/b_channel.rb app/channels/c_channel.rb app/channels/d_channel.rb], failures.map { |finding| finding["file"] }
+    assert_equal ["app/channels/e_channel.rb", 2, "plain"], database.values_at("file", "line", "runs")
     assert_equal 2, failures.first["line"]
     assert_match(/uninitialized constant BChannel::Missing/, failures.first["code"])
     assert_equal ["cannot work"], failures.map { |finding| finding["runs"] }.uniq

@@ -348,6 +348,16 @@ func brokenApp(t *testing.T, ruby string) string {
 	return root
 }
 
+// TestAudit_NeedsNoDatabase has one that nobody answers for.
+func TestAudit_NeedsNoDatabase(t *testing.T) {
+	want, _, _ := runAudit(t, stage.ProjectRoot+"/testdata/lab")
+	t.Setenv("LAB_DATABASE", "true")
+	t.Setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+	if got, messages, _ := runAudit(t, stage.ProjectRoot+"/testdata/lab"); got != want {
+		t.Errorf("got %s%s", got, messages)
+	}
+}
+
 func TestAudit_NeedsRuby(t *testing.T) {
 	root := brokenApp(t, "")
 	t.Setenv("PATH", root)

@@ -69,13 +69,13 @@ module Catenary
 
           # What the autoloader expects in the file, or nil.
           def constant(folder, file)
-            return loader.cpath_expected_at(file) if loader.respond_to?(:cpath_expected_at)
-            segments = file.delete_prefix("#{folder}/").delete_suffix(".rb").split("/")
-            segments.map { |segment| loader ? loader.inflector.camelize(segment, file) : segment.camelize }.join("::")
-          end
-
-          def loader
-            ::Rails.autoloaders.main if ::Rails.autoloaders.zeitwerk_enabled?
+            loaders = ::Rails.autoloaders.to_a.compact # none in the classic mode of Rails 6.1
+            if loaders.any? && loaders.all? { |loader| loader.respond_to?(:cpath_expected_at) } # Zeitwerk 2.6.9
+              loaders.filter_map { |loader| loader.cpath_expected_at(file) }.first
+            else
+              segments = file.delete_prefix("#{folder}/").delete_suffix(".rb").split("/")
+              segments.map { |segment| loaders.any? ? loaders.first.inflector.camelize(segment, file) : segment.camelize }.join("::")
+            end
           end
 
           def failure(file, error)
