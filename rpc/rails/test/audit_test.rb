@@ -277,7 +277,8 @@ class AuditTest < Minitest::Test
   end
 
   def test_super_in_connect
-    assert_found "mistake:2 super in connect", connection("def connect\n super\nend").findings
+    native = ActionCable::Connection::Base.method_defined?(:connect) # since Rails 8.2
+    assert_found ("mistake:2 super in connect" unless native), connection("def connect\n super\nend").findings
     assert_found [], connection("include(Module.new { def connect\n end })\ndef connect\n super\nend").findings
   end
 

@@ -49,6 +49,7 @@ module Catenary
             overridden connection, CONNECTION
             overridden server, SERVER
             overridden ActionCable::Server::Worker, WORKER
+            overridden ActionCable::Server::Socket, CONNECTION if separate_socket?
             sockets.each do |type|
               all = type.instance_methods + type.private_instance_methods
               overrides(type, all, type.ancestors - Object.ancestors) do |method, code|
@@ -89,9 +90,14 @@ module Catenary
             subject.sources.name_of(owner).to_s.start_with?("Catenary::Rails::")
           end
 
+          # Rails 8.2
+          def separate_socket?
+            ActionCable::Server.const_defined?(:Socket, false)
+          end
+
           def sockets
             namespaces = [ActionCable::Connection]
-            namespaces << ActionCable::Server::Socket if ActionCable::Server.const_defined?(:Socket, false)
+            namespaces << ActionCable::Server::Socket if separate_socket?
             classes = namespaces.product(SOCKET).select { |namespace, name| namespace.const_defined?(name, false) }
             classes.map { |namespace, name| namespace.const_get(name) }
           end
