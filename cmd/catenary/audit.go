@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -96,8 +97,11 @@ func audit(ctx context.Context, path string, asJSON bool, environ []string) (*au
 		}
 	}
 	return nil, fmt.Errorf("bin/rails runner failed in %s (%v):\n\n%s\n\nThe audit needs an application that boots. Try there: bin/rails runner 'puts Rails.version'",
-		root, failed, lastLines(messages.String()+output.String(), 20))
+		root, failed, lastLines(backtrace.ReplaceAllString(messages.String()+output.String(), ""), 20))
 }
+
+// backtrace is what Ruby prints below the message of an exception.
+var backtrace = regexp.MustCompile(`(?m)^\s+from .*\n?`)
 
 // railsRoot returns the folder with the bin/rails of an application that is
 // named by its root or by its app/channels.

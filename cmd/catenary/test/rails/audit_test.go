@@ -310,7 +310,7 @@ func auditWorld(t *testing.T, behind bool, env ...string) *stage.World {
 }
 
 func TestAudit_EndsWithAStatusThatScriptsCanUse(t *testing.T) {
-	broken := brokenApp(t, `raise "the database is on holiday"`)
+	broken := brokenApp(t, "def boot(n) = n == 0 ? raise('the database is on holiday') : boot(n - 1)\nboot 100")
 	for _, c := range []struct {
 		arguments []string
 		status    int

@@ -81,7 +81,7 @@ module Catenary
           def failure(file, error)
             line = error.backtrace.to_a.filter_map { |place| place[/\A#{Regexp.escape(file)}:(\d+)/, 1] }.first.to_i
             database = defined?(ActiveRecord::ActiveRecordError) && error.is_a?(ActiveRecord::ActiveRecordError)
-            Finding.of(database ? :database : :loading, [file, [line, 1].max], "#{error.class}: #{error.message.lines.first.to_s.strip}")
+            Finding.of(database ? :database : :loading, [file, [line, 1].max], "#{error.class}: #{Finding.first_line(error)}")
           end
       end
     end

@@ -83,7 +83,7 @@ module Catenary
 
         argument: ["mistake", "plain", "Rails passes none: ArgumentError at every call, #{NATIVE}", "change: def %{name}"],
         no_data: ["mistake", "plain", "Rails passes the data only to methods with exactly one required parameter, #{NATIVE}",
-          "change: def %{name}(data)"],
+          "change: def %{name}(data), or make it private"],
         super: ["mistake", "plain", "Rails before 8.2 has no connect to call: NoMethodError for every browser, #{NATIVE}", "change: leave super out"],
         reject: ["mistake", "plain",
           "reject does not return: the stream is opened, and natively a rejected browser may receive its messages",

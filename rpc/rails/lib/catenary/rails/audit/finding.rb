@@ -14,6 +14,10 @@ module Catenary
           new(rule: rule, file: file, line: line, runs: runs, code: code, means: means % values, advice: advice % values, node: node)
         end
 
+        def self.first_line(error)
+          error.message.scrub.lines.first.to_s.strip
+        end
+
         def rank
           RUNS.index(runs)
         end

@@ -30,7 +30,7 @@ module Catenary
             type = class_of(settings)
             if name == "any_cable" then deaf environment, name, "AnyCable's adapter publishes for another server"
             elsif LOCAL.include?(name) then report :adapter_local, environment, name if environment == "production"
-            elsif type.is_a?(Exception) then report :adapter_missing, environment, name, error: type.message.lines.first.to_s.strip
+            elsif type.is_a?(Exception) then report :adapter_missing, environment, name, error: Finding.first_line(type)
             elsif !hears?(type) then deaf environment, name, "#{type} has no subscribe"
             elsif name != "redis" then report :adapter, environment, name
             end
