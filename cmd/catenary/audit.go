@@ -62,9 +62,15 @@ type auditReport struct {
 const auditMark = "catenary audit: "
 
 // auditRun stands behind the audit's files.
+// An exception of its own is cut before the object that it shows, which knows
+// the application's secrets.
 const auditRun = `
-text, fails = Catenary::Rails::Audit.run(json: %t)
-$stdout.puts "", %q + JSON.generate("Text" => text, "Fails" => fails)
+begin
+  text, fails = Catenary::Rails::Audit.run(json: %t)
+  $stdout.puts "", %q + JSON.generate("Text" => text, "Fails" => fails)
+rescue StandardError, ScriptError => error
+  abort "the audit failed: #{error.class}: #{Catenary::Rails::Audit::Finding.first_line(error)} (#{error.backtrace.first})"
+end
 `
 
 // audit has bin/rails runner of the application at path run the audit.
@@ -126,8 +132,11 @@ func railsRoot(path string) (string, error) {
 	return root, nil
 }
 
-// lastLines returns the last n lines of a text, indented.
+// lastLines returns the last n lines of a text, indented, none of them long.
 func lastLines(text string, n int) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
+	for i, line := range lines {
+		lines[i] = line[:min(len(line), 300)]
+	}
 	return "    " + strings.Join(lines[max(0, len(lines)-n):], "\n    ")
 }

@@ -305,6 +305,8 @@ class AuditTest < Minitest::Test
     audited = channel("#{handler}def subscribed\n stream_for Room.find(params[:id])\nend")
     assert_found "mistake:4 Room.find(...) in subscribed", audited.findings
     assert_includes audited.findings.first.means, "rescue_from (app/channels/a_channel.rb:2)"
+    assert_found [], channel("#{handler}def subscribed\n stream_for Room.find(params[:id])\nrescue KeyError\n reject\nend").findings
+    assert_nil first("mistake", channel("#{handler}def subscribed\n stream_from('a') { |m| raise m }\nend"))
     assert_found [], channel("#{handler}def subscribed\n stream_from params[:id]\nend\ndef act\n raise KeyError\nend").findings
     assert_found [], channel("def subscribed\n stream_for Room.find(params[:id])\nend").findings
   end

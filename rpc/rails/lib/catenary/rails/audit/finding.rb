@@ -14,8 +14,9 @@ module Catenary
           new(rule: rule, file: file, line: line, runs: runs, code: code, means: means % values, advice: advice % values, node: node)
         end
 
+        # Without the object that a NoMethodError shows, which may know secrets.
         def self.first_line(error)
-          error.message.scrub.lines.first.to_s.strip
+          error.message.scrub[/\A.*?(?= for #<|$)/].strip.truncate(300)
         end
 
         def rank

@@ -68,9 +68,14 @@ module Catenary
           # rescue_from of a channel is asked about actions only.
           def not_rescued
             handler = calls("rescue_from").find(&:to_self?) or return
-            subscribed = subject.methods_called("subscribed").flat_map(&:to_a)
-            raising = subscribed.find { |node| node.call? && node.name.match?(RAISING) } or return
+            subscribed = subject.methods_called("subscribed").reject { |method| method.any? { |node| node.type == :rescue } }
+            raising = subscribed.flat_map(&:to_a).find { |node| node.call? && node.name.match?(RAISING) && !later?(node) } or return
             found :not_rescued, raising, "#{raising} in subscribed", place: place(handler)
+          end
+
+          # In what a stream is given for its messages.
+          def later?(node)
+            node.around.any? { |outer| outer.type == :lambda || outer.given_to?(*StreamCheck::OPENING) }
           end
 
           # nil of none, and of Rails' own.

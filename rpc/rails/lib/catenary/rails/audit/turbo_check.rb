@@ -6,7 +6,7 @@ module Catenary
         def look
           channel = "Turbo::StreamsChannel".safe_constantize or return
           if subject.type == channel
-            change = TurboStreams.new(::Rails.application).own&.sub("#{subject.sources.root}/", "")
+            change = TurboStreams.new(::Rails.application).changes&.sub("#{subject.sources.root}/", "")
             change ? turbo(:turbo_changed, change: change) : turbo(:turbo)
           elsif subject.type < channel || verifies_names?
             turbo :turbo_custom
