@@ -25,7 +25,7 @@ var floors = [][]string{
 	{"cable/admission", "cable/broadcast", "cable/socket"},
 	{"cable/admission/token", "cable/admission/turbo", "cable/lease", "cable/stats"},
 	{"cable/internal/patience", "config", "rpc"},
-	{"config/yml", "protocol", "rpc/rpctest"},
+	{"config/yml", "protocol", "rpc/rails", "rpc/rpctest"},
 	{"config/erb"},
 	{"config/internal/rubytest"},
 }

@@ -48,7 +48,7 @@ func rootCommand(environ []string, stdout, stderr io.Writer) *cobra.Command {
 	root.AddGroup(commandGroups...)
 	root.AddCommand(grouped("trouble", doctorCommand(environ, stdout), configCommand(environ, stdout))...)
 	root.AddCommand(grouped("operate", topCommand(environ, stdout), disconnectCommand(environ, stdout))...)
-	root.AddCommand(grouped("before", auditCommand(stdout), benchCommand(stdout, stderr))...)
+	root.AddCommand(grouped("before", auditCommand(environ, stdout), benchCommand(stdout, stderr))...)
 	root.AddCommand(versionCommand(stdout))
 	return root
 }

@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/catenary-cable/catenary/cmd/catenary/audit"
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 	"github.com/catenary-cable/catenary/rpc"
 )
@@ -43,15 +43,15 @@ var trials = map[string]trial{
 // have a token, whether there are timers, which variables it cannot keep.
 func TestAudit_SaysOfTheLaboratoryWhatTheGemDoes(t *testing.T) {
 	t.Parallel()
-	report := auditOfLab(t)
+	channels := auditOfLab(t)
 	w := auditWorld(t, true)
 	client, err := rpc.NewClient(rpc.Options{URL: w.App.URL(), Secret: stage.SecretKeyBase, Node: "audit", Transport: rpc.Post, Timeout: stage.Patience, Queue: 100})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	proven := map[audit.Runs]int{}
-	for _, channel := range report.Channels {
+	proven := map[string]int{}
+	for _, channel := range channels {
 		if _, ok := failures[channel.Name]; ok {
 			continue // TestAudit_SaysWhatCannotWork looks at these
 		}
@@ -61,14 +61,14 @@ func TestAudit_SaysOfTheLaboratoryWhatTheGemDoes(t *testing.T) {
 			continue
 		}
 		if runs != channel.Runs {
-			t.Errorf("%s: audit says %v, and the gem %v", channel.Name, channel.Runs, runs)
+			t.Errorf("%s: audit says %s, and the gem %s", channel.Name, channel.Runs, runs)
 		}
 		if foretold := variables(channel); !slices.Equal(foretold, lost) {
 			t.Errorf("%s: audit says that %v cannot be kept, and the gem %v", channel.Name, foretold, lost)
 		}
 		proven[runs]++
 	}
-	for _, runs := range []audit.Runs{audit.Plain, audit.Timers, audit.Live, audit.Pinned} {
+	for _, runs := range []string{plain, timers, live, pinned} {
 		if proven[runs] == 0 {
 			t.Errorf("no channel of the laboratory is %v", runs)
 		}
@@ -76,7 +76,7 @@ func TestAudit_SaysOfTheLaboratoryWhatTheGemDoes(t *testing.T) {
 }
 
 // variables are those that cannot be kept, or not as they are, by audit's word.
-func variables(channel audit.Subject) []string {
+func variables(channel auditedChannel) []string {
 	var names []string
 	for _, f := range channel.Findings {
 		if name, _, _ := strings.Cut(f.Code, " = "); f.Rule == "unserialisable state" {
@@ -89,7 +89,7 @@ func variables(channel audit.Subject) []string {
 
 // observe subscribes to a channel as catenary does, and reads from the answer
 // what it runs as, and which variables cannot be kept.
-func observe(client *rpc.Client, channel string) (runs audit.Runs, lost []string, err error) {
+func observe(client *rpc.Client, channel string) (runs string, lost []string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), stage.Patience)
 	defer cancel()
 	request := rpc.Request{Method: "GET", URL: "http://app.example/cable", IP: "127.0.0.1", Headers: [][2]string{
@@ -97,7 +97,7 @@ func observe(client *rpc.Client, channel string) (runs audit.Runs, lost []string
 		{"Sec-WebSocket-Version", "13"}, {"Sec-WebSocket-Key", stage.WebSocketKey}}}
 	opened, err := result(client.Call(ctx, rpc.Call{Connection: channel, Do: rpc.Open, Request: request.Encode(), Protocol: "actioncable-v1-json"}))
 	if err != nil {
-		return 0, nil, err
+		return "", nil, err
 	}
 	identifier := encode(merged(map[string]any{"channel": channel}, trials[channel].params))
 	frames := []string{encode(map[string]any{"command": "subscribe", "identifier": identifier})}
@@ -106,21 +106,22 @@ func observe(client *rpc.Client, channel string) (runs audit.Runs, lost []string
 	}
 	r, err := result(client.Call(ctx, rpc.Call{Connection: channel, Do: rpc.Frames, Version: opened.Version, Frames: frames}))
 	if err != nil {
-		return 0, nil, err
+		return "", nil, err
 	}
+	runs = plain
 	for _, warning := range r.Warnings {
 		if _, after, found := strings.Cut(warning, channel+": "); found {
 			name, _, _ := strings.Cut(after, " ")
 			lost = append(lost, name)
-			runs = audit.Live
+			runs = live
 		}
 	}
 	if outcome := r.Channels[identifier]; outcome != nil && len(outcome.Timers) > 0 {
-		runs = audit.Timers
+		runs = timers
 	}
 	for _, op := range r.Ops {
 		if op.Kind == rpc.OpSub && op.Token != nil {
-			runs = audit.Pinned
+			runs = pinned
 		}
 	}
 	slices.Sort(lost)
@@ -173,10 +174,10 @@ var failures = map[string]failure{
 // and against catenary, and what it calls possible beside them.
 func TestAudit_SaysWhatCannotWork(t *testing.T) {
 	t.Parallel()
-	report := auditOfLab(t)
-	for _, channel := range report.Channels {
-		if _, ok := failures[channel.Name]; ok != (channel.Runs >= audit.PassThrough) {
-			t.Errorf("audit says of %s: %v", channel.Name, channel.Runs)
+	channels := auditOfLab(t)
+	for _, channel := range channels {
+		if _, ok := failures[channel.Name]; ok != (channel.Runs == "pass-through" || channel.Runs == "cannot work") {
+			t.Errorf("audit says of %s: %s", channel.Name, channel.Runs)
 		}
 	}
 	const siblings = `{"siblings":["{\"channel\":\"SiblingsChannel\"}","{\"channel\":\"EchoChannel\"}"]}`
@@ -241,12 +242,49 @@ func converses(t *testing.T, w *stage.World, channel, perform, message string, o
 	}
 }
 
-func auditOfLab(t *testing.T) *audit.Report {
-	report, err := audit.Run(stage.ProjectRoot + "/testdata/lab")
+// An auditedChannel is what audit reports of a channel.
+type auditedChannel struct {
+	Name     string
+	Runs     string
+	Findings []struct{ Rule, Code string }
+}
+
+// What a channel can run as.
+const (
+	plain  = "plain"
+	timers = "timers"
+	live   = "live state"
+	pinned = "pinned"
+)
+
+// auditOfLab reports the laboratory's channels, without the gem.
+func auditOfLab(t *testing.T) (channels []auditedChannel) {
+	t.Helper()
+	output, _, status := runAudit(t, "--json", stage.ProjectRoot+"/testdata/lab")
+	report := struct{ Channels []auditedChannel }{}
+	if err := json.Unmarshal([]byte(output), &report); err != nil || status != 1 {
+		t.Fatalf("status %d, %v\n%s", status, err, output)
+	}
+	return report.Channels
+}
+
+// runAudit runs catenary audit on the Rails that the tests run against.
+func runAudit(t *testing.T, arguments ...string) (output, messages string, status int) {
+	t.Helper()
+	binary, err := stage.Binary()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return report
+	defer stage.BootTurn()()
+	var out, said strings.Builder
+	command := exec.Command(binary, append([]string{"audit"}, arguments...)...)
+	command.Env = append(os.Environ(), "RAILS="+stage.RailsVersion())
+	command.Stdout, command.Stderr = &out, &said
+	err = command.Run()
+	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return out.String(), said.String(), command.ProcessState.ExitCode()
 }
 
 // auditWorld is the laboratory, native or behind catenary.
@@ -272,33 +310,81 @@ func auditWorld(t *testing.T, behind bool, env ...string) *stage.World {
 }
 
 func TestAudit_EndsWithAStatusThatScriptsCanUse(t *testing.T) {
-	binary, err := stage.Binary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	broken := brokenApp(t, "def boot(n) = n == 0 ? raise('the database is on holiday') : boot(n - 1)\nboot 100")
 	for _, c := range []struct {
 		arguments []string
 		status    int
 		says      string
 	}{
-		{[]string{"audit", stage.ProjectRoot + "/testdata/rails"}, 0, "audit: 3 channels, 3 plain\n"},
-		{[]string{"audit", stage.ProjectRoot + "/testdata/rails/app/channels"}, 0, "audit: 3 channels, 3 plain\n"},
-		{[]string{"audit", "--json", stage.ProjectRoot + "/testdata/rails"}, 0, `"plain": 3`},
-		{[]string{"audit", stage.ProjectRoot + "/testdata/lab"}, 1, "2 cannot work"},
-		{[]string{"audit", stage.ProjectRoot + "/nowhere"}, 2, "there is no " + stage.ProjectRoot + "/nowhere: name a Rails application's folder"},
-		{[]string{"audit", stage.ProjectRoot + "/docs"}, 2, "has no app/channels"},
+		{[]string{stage.ProjectRoot + "/testdata/rails"}, 0, "audit: 3 channels, 3 plain\n"},
+		{[]string{stage.ProjectRoot + "/testdata/rails/app/channels"}, 0, "audit: 3 channels, 3 plain\n"},
+		{[]string{"--json", stage.ProjectRoot + "/testdata/rails"}, 0, `"plain": 3`},
+		{[]string{stage.ProjectRoot + "/testdata/lab"}, 1, "2 cannot work"},
+		{[]string{stage.ProjectRoot + "/nowhere"}, 2, "there is no " + stage.ProjectRoot + "/nowhere: name a Rails application's folder"},
+		{[]string{stage.ProjectRoot + "/go.mod"}, 2, "is not a folder: name a Rails application's folder"},
+		{[]string{stage.ProjectRoot + "/docs"}, 2, "has no bin/rails: name a Rails application's folder"},
+		{[]string{broken}, 2, "bin/rails runner failed in " + broken},
+		{[]string{broken}, 2, "the database is on holiday (RuntimeError)"},
+		{[]string{broken}, 2, "Try there: bin/rails runner 'puts Rails.version'"},
+		{[]string{brokenApp(t, "exit 0")}, 2, "bin/rails runner failed"},
 	} {
-		output, err := exec.Command(binary, c.arguments...).CombinedOutput()
-		var exit *exec.ExitError
-		if err != nil && !errors.As(err, &exit) {
-			t.Fatal(err)
+		output, messages, status := runAudit(t, c.arguments...)
+		if status != c.status || !strings.Contains(output+messages, c.says) {
+			t.Errorf("%v: status %d, want %d and %s\n%s%s", c.arguments, status, c.status, c.says, output, messages)
 		}
-		status := 0
-		if exit != nil {
-			status = exit.ExitCode()
-		}
-		if status != c.status || !strings.Contains(string(output), c.says) {
-			t.Errorf("%v: status %d\n%s", c.arguments, status, output)
+	}
+}
+
+// brokenApp has a bin/rails with this Ruby, and nothing else.
+func brokenApp(t *testing.T, ruby string) string {
+	t.Helper()
+	root := t.TempDir()
+	if err := os.Mkdir(root+"/bin", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(root+"/bin/rails", []byte("#!/usr/bin/env ruby\n"+ruby+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+// TestAudit_NeedsNoDatabase has one that nobody answers for.
+func TestAudit_NeedsNoDatabase(t *testing.T) {
+	want, _, _ := runAudit(t, stage.ProjectRoot+"/testdata/lab")
+	t.Setenv("LAB_DATABASE", "true")
+	t.Setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+	if got, messages, _ := runAudit(t, stage.ProjectRoot+"/testdata/lab"); got != want {
+		t.Errorf("got %s%s", got, messages)
+	}
+}
+
+func TestAudit_NeedsRuby(t *testing.T) {
+	root := brokenApp(t, "")
+	t.Setenv("PATH", root)
+	if _, messages, status := runAudit(t, root); status != 2 || !strings.Contains(messages, "Ruby must be on the PATH") {
+		t.Errorf("status %d: %s", status, messages)
+	}
+	if err := os.Chmod(root+"/bin/rails", 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, messages, status := runAudit(t, root); status != 2 || !strings.Contains(messages, "permission denied: is Ruby installed, and bin/rails executable?") {
+		t.Errorf("status %d: %s", status, messages)
+	}
+}
+
+// TestAudit_RunsAsTheGemsTask: the same report, with the gem.
+func TestAudit_RunsAsTheGemsTask(t *testing.T) {
+	want, _, _ := runAudit(t, stage.ProjectRoot+"/testdata/lab")
+	for _, c := range []struct {
+		format string
+		begins string
+	}{{"text", want}, {"json", "{\n"}} {
+		defer stage.BootTurn()()
+		task := exec.Command(stage.ProjectRoot+"/testdata/lab/bin/rails", "catenary:audit")
+		task.Env = append(os.Environ(), "RAILS="+stage.RailsVersion(), "RUBYLIB="+stage.ProjectRoot+"/rpc/rails/lib", "FORMAT="+c.format)
+		output, err := task.Output()
+		if task.ProcessState.ExitCode() != 1 || !strings.HasPrefix(string(output), c.begins) {
+			t.Errorf("%s: %v\n%s", c.format, err, output)
 		}
 	}
 }

@@ -10,6 +10,8 @@ module Catenary
       config.catenary.pinned_limit = 10_000  # the same for connections with streams that have a block
       config.catenary.pinned_seconds = 24 * 60 * 60
 
+      rake_tasks { load File.expand_path("audit_task.rb", __dir__) }
+
       initializer "catenary.middleware" do |app|
         secret = Secret.new(app)
         endpoint = Mount.endpoint = Endpoint.new(app, secret)
