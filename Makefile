@@ -1,6 +1,6 @@
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
-.PHONY: build demo test lint test-loaded attack fuzz faults soak conformance cost bench bench-go deploy-test
+.PHONY: build demo test lint test-loaded attack fuzz faults soak conformance cost bench bench-go deploy-test release
 
 # Builds bin/catenary.
 build:
@@ -67,3 +67,8 @@ bench-go:
 deploy-test:
 	script/install rails redis npm deploy
 	go test ./cmd/catenary/test/deploy -run '^TestRollingRestart' -count=1 -v -args -rolling $(or $(PAGES),2000) | grep -vE '^ *(=== |--- PASS)'
+
+# What people install, into dist/: archives, .deb, gems with the binary, an image's context, checksums. Of a commit.
+release:
+	script/install release
+	script/release

@@ -11,7 +11,10 @@ Gem::Specification.new do |spec|
   spec.license = "MIT"
   spec.required_ruby_version = ">= 3.0"
 
-  spec.files = Dir["lib/**/*.{rb,yml}", "README.md", "LICENSE"]
+  # script/release adds libexec/catenary, the binary, and its notices to gems for a platform.
+  spec.files = Dir["lib/**/*.{rb,yml}", "exe/*", "libexec/*", "README.md", "LICENSE", "THIRD_PARTY_NOTICES.txt"]
+  spec.bindir = "exe"
+  spec.executables = ["catenary"]
   spec.add_dependency "actioncable", ">= 6.1"
   spec.add_dependency "activejob", ">= 6.1" # for its serializers
   spec.add_dependency "railties", ">= 6.1"
