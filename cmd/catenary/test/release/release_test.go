@@ -31,8 +31,8 @@ func TestRelease(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(p.Kill)
-		if !p.Ends() || p.Command.ProcessState.ExitCode() != 1 {
-			t.Errorf("it ends with %v", p.Err)
+		if !p.WaitForExit() || p.Command.ProcessState.ExitCode() != 1 {
+			t.Errorf("it exited with: %v", p.Err)
 		}
 		if err := stage.Mentions(p.Output.String(), []string{"catenary: ", "x86_64-linux, aarch64-linux, x86_64-darwin, arm64-darwin", "bundle lock --add-platform", "docs/deploy.md#install"}); err != nil {
 			t.Error(err)
@@ -113,7 +113,7 @@ func isStatic(t *testing.T, path string) {
 	}
 }
 
-// serves has catenary start the laboratory app, and expects it to answer a browser by a link.
+// serves has catenary start the laboratory app, and expects it to answer a browser over a link.
 func serves(t *testing.T, env []string, binary string) {
 	t.Helper()
 	redis, err := stage.StartRedis()
@@ -141,8 +141,8 @@ func serves(t *testing.T, env []string, binary string) {
 	const echo = `{"channel":"EchoChannel"}`
 	b.Send(stage.Command("subscribe", echo, nil))
 	b.Send(stage.Command("message", echo, `{"action":"echo","n":1}`))
-	if !b.Awaits(`"message":{"action":"echo","n":1}`) {
-		t.Errorf("no answer:\n%s", c.Process.Output.Tail())
+	if !b.WaitForText(`"message":{"action":"echo","n":1}`) {
+		t.Errorf("no response:\n%s", c.Process.Output.Tail())
 	}
 	c.Process.Stop(t)
 }
