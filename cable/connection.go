@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/catenary-cable/catenary/cable/admission/token"
+	"github.com/catenary-cable/catenary/cable/admission/turbo"
 	"github.com/catenary-cable/catenary/cable/hub"
 	"github.com/catenary-cable/catenary/cable/relay"
 	"github.com/catenary-cable/catenary/cable/socket"
@@ -49,7 +50,9 @@ type Connection struct {
 	welcomed        bool           // Rails has sent the welcome
 	heartbeat       *timer         // calls the app's own beat; nil: the app does not override it
 	subscriptions   subscriptions
-	internalStreams []*hub.Member // for remote disconnects
+	internalStreams []*hub.Member    // for remote disconnects
+	rendering       *turbo.Rendering // its latest stamped page; nil: it has had none
+	refresh         *refresh         // of that page; nil: none is due
 
 	// calls to Rails
 	calls         []queuedCall
@@ -269,6 +272,7 @@ func (c *Connection) disconnect(reason string, d *protocol.Disconnect) {
 	}
 
 	c.callSyncs()
+	c.leaveRendering()
 	c.socket.StopPings()
 	if c.claims != nil {
 		c.server.tokens.remove(c)

@@ -29,21 +29,21 @@ type Restart struct {
 // where state is lost again and again (because a proxy mixes up Rails' processes, say).
 const lossInterval = 10 * time.Millisecond
 
-// pacer spaces disconnects by lossInterval.
+// pacer spaces events.
 type pacer struct {
 	mu   sync.Mutex
 	next time.Time
 }
 
-// delay returns how long from now the next disconnect must wait.
-func (p *pacer) delay(now time.Time) time.Duration {
+// delay returns how long from now the next event must wait. It leaves the interval after that one.
+func (p *pacer) delay(now time.Time, interval time.Duration) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.next.Before(now) {
 		p.next = now
 	}
 	delay := p.next.Sub(now)
-	p.next = p.next.Add(lossInterval)
+	p.next = p.next.Add(interval)
 	return delay
 }
 
@@ -70,7 +70,7 @@ func (c *Connection) disconnectInTurn(reason string) {
 	c.disconnecting = true
 	c.mu.Unlock()
 	if first {
-		time.AfterFunc(c.server.pacer.delay(time.Now()), func() { c.disconnect(reason, serverRestart) })
+		time.AfterFunc(c.server.pacer.delay(time.Now(), lossInterval), func() { c.disconnect(reason, serverRestart) })
 	}
 }
 

@@ -71,6 +71,7 @@ type Server struct {
 	admission            *admission.Admission
 	relay                *relay.Relay                   // may be nil
 	verifier             atomic.Pointer[turbo.Verifier] // nil: Rails verifies Turbo's streams
+	catchUp              atomic.Pointer[catchUp]        // nil: pages do not catch up
 	handshakeDone        func(outcome string, took time.Duration)
 	skipDisconnectFrames bool
 
@@ -81,13 +82,16 @@ type Server struct {
 	subscriptionsRejected *stats.ThrottledCounter // by limit
 	badStreamNames        *stats.ThrottledCounter // Turbo's signed names that failed verification
 	connectRaised         *stats.ThrottledCounter // exceptions in the app's connect
+	catchUps              *stats.ThrottledCounter // by outcome
 
-	tokens      connectionsByToken
-	revocations token.Revocations
-	lease       *lease.Lease // may be nil
-	closer      closer
-	pacer       pacer // staggers disconnects after lost state
-	count       counters
+	tokens       connectionsByToken
+	revocations  token.Revocations
+	lease        *lease.Lease // may be nil
+	closer       closer
+	pacer        pacer // staggers disconnects after lost state
+	renderings   *turbo.Renderings
+	refreshPacer pacer
+	count        counters
 
 	warnRestarts sync.Once // logs that by POST a restart of Rails goes unnoticed
 	serial       atomic.Int64
@@ -124,11 +128,14 @@ func NewServer(o Options) (*Server, error) {
 			"subscriptions_per_connection", "subscription_bytes"),
 		badStreamNames: stats.NewThrottledCounter("signed names of Turbo's streams rejected", o.Log),
 		connectRaised:  stats.NewThrottledCounter("the app's connect raised an exception, see Rails' log", o.Log),
-		revocations:    token.Revocations{Secret: o.Secret},
-		lease:          o.Lease,
-		connections:    map[string]*Connection{},
-		handshakes:     map[string]*Connection{},
-		drained:        make(chan struct{}),
+		catchUps: stats.NewThrottledCounter("stamp of a Turbo page ignored", o.Log,
+			refreshed, refreshedGap, stampYoung, stampShared, pageLeft, turbo.Missing, turbo.Invalid),
+		renderings:  turbo.NewRenderings(loadInterval),
+		revocations: token.Revocations{Secret: o.Secret},
+		lease:       o.Lease,
+		connections: map[string]*Connection{},
+		handshakes:  map[string]*Connection{},
+		drained:     make(chan struct{}),
 	}
 	if s.handshakeDone == nil {
 		s.handshakeDone = func(string, time.Duration) {}

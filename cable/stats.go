@@ -16,6 +16,7 @@ type Stats struct {
 	Handshakes    int // in flight
 	Subscriptions int // that Rails holds or catenary has verified
 	Stale         int // connections whose Rails process has a later state than catenary
+	Refreshes     int // of Turbo pages, that wait for their turn
 	Draining      bool
 	Backlog       socket.BacklogStats
 
@@ -33,6 +34,7 @@ type Stats struct {
 	DisconnectsLost       int64             // close calls that Rails did not run, or may not have run
 	Warnings              int64             // from Rails
 	Pings                 int64
+	CatchUps              map[string]int64 // Turbo pages that subscribed or stayed, by outcome
 }
 
 // Stats returns the numbers. It holds each lock only briefly.
@@ -41,6 +43,7 @@ func (s *Server) Stats() Stats {
 	stats := Stats{
 		Subscriptions: int(s.count.subscriptions.Load()),
 		Stale:         int(s.count.stale.Load()),
+		Refreshes:     int(s.count.refreshes.Load()),
 		Backlog:       sockets.Backlog,
 
 		Opened:                s.count.opened.Load(),
@@ -56,6 +59,7 @@ func (s *Server) Stats() Stats {
 		DisconnectsLost:       s.closer.lost.Sum(),
 		Warnings:              s.count.warnings.Load(),
 		Pings:                 sockets.Pings,
+		CatchUps:              s.catchUps.Counts(),
 	}
 	for kind, name := range [...]string{
 		protocol.Unknown: "unknown", protocol.Subscribe: "subscribe",
@@ -82,6 +86,7 @@ type counters struct {
 	repeated      atomic.Int64    // subscribes that needed no call
 	warnings      atomic.Int64    // from Rails
 	stale         atomic.Int64    // connections, now
+	refreshes     atomic.Int64    // that wait, now
 
 	mu   sync.Mutex
 	ends map[string]int64 // connections closed, by reason

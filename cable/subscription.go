@@ -134,8 +134,12 @@ func (s *subscription) sendConfirmation() {
 	if s.pendingStreams == 0 && s.confirmation != nil && !s.overLimit {
 		s.connection.socket.Send(s.confirmation)
 		s.confirmation = nil
+		s.connection.judgeStamp(s)
 	}
 }
+
+// confirmed reports whether the browser has its confirmation, if Rails has sent one.
+func (s *subscription) confirmed() bool { return s.pendingStreams == 0 && s.confirmation == nil }
 
 // needsCall reports whether Rails must see a command. It need not see a repeated
 // subscribe, nor a subscribe to a channel that it does not know.

@@ -98,9 +98,12 @@ type Broadcasts struct {
 	Redis Redis
 }
 
-// Turbo is whether catenary verifies the signed names of Turbo's streams itself.
+// Turbo is what catenary does for Turbo's streams besides serving them.
 type Turbo struct {
+	// VerifyStreams has catenary verify their signed names itself.
 	VerifyStreams bool `mapstructure:"verify_streams"`
+	// CatchUp is "refresh" or "none".
+	CatchUp string `mapstructure:"catch_up"`
 	// Key verifies them. If it is missing, catenary derives one from SecretKeyBase.
 	Key           Secret `mapstructure:"-"`
 	SecretKeyBase Secret `mapstructure:"-"`

@@ -89,6 +89,11 @@ func (l *loading) below(file string) string {
 // finishTurbo finds the key that verifies signed stream names.
 func (l *loading) finishTurbo() error {
 	l.Turbo.Key = l.secret("turbo.signed_stream_verifier_key")
+	relayed := l.PassesAll() || slices.Contains(l.PassThrough, "Turbo::StreamsChannel")
+	if l.Turbo.CatchUp == "refresh" && relayed {
+		return l.mistake("turbo.catch_up", errors.New(
+			"has no effect with pass_through, where the app's own Action Cable answers: remove one of them"))
+	}
 	if !l.Turbo.VerifyStreams {
 		return nil
 	}

@@ -119,6 +119,8 @@ func settings() []setting {
 
 		{key: "turbo.verify_streams", kind: boolean, def: false,
 			usage: "answer subscriptions to Turbo's streams without Rails, if the app leaves Turbo::StreamsChannel as it is"},
+		{key: "turbo.catch_up", kind: text, def: "none", choices: []string{"none", "refresh"},
+			usage: "refresh has a Turbo page that was away load again, once; Rails must read the same setting, so write it into config/catenary.yml"},
 		{key: "turbo.signed_stream_verifier_key", kind: text, def: "", secret: true,
 			note: "derived from secret_key_base, as in Rails", usage: "config.turbo.signed_stream_verifier_key, if the app sets it"},
 

@@ -244,6 +244,7 @@ func (p *poster) settings(within time.Duration) (*Settings, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.settings.received(time.Now())
 	return r.settings, nil
 }
 

@@ -1,5 +1,7 @@
 package rpc
 
+import "time"
+
 // reply is the answer to one POST: a result for each of its calls, in order.
 type reply struct {
 	results  []Result
@@ -80,6 +82,8 @@ func (e *Error) Error() string { return "Rails could not run the call (" + e.Kin
 
 // Settings are the app's settings as Rails reports them (docs/rpc.md, "Settings").
 type Settings struct {
+	Time            float64        `json:"time"` // Unix seconds when Rails wrote this
+	ClockAhead      time.Duration  `json:"-"`    // Rails' clock minus ours when this arrived
 	Rails           string         `json:"rails"`
 	Gem             string         `json:"gem"`
 	Environment     string         `json:"environment"`
@@ -104,6 +108,13 @@ type Settings struct {
 	Turbo *TurboSettings `json:"turbo"` // nil: there is no Turbo::StreamsChannel
 }
 
+// received notes by how much the clocks of Rails and catenary differ.
+func (s *Settings) received(now time.Time) {
+	if s.Time > 0 {
+		s.ClockAhead = time.Duration(s.Time*1e9) - time.Duration(now.UnixNano())
+	}
+}
+
 // Mounts returns all paths at which the app mounts Action Cable.
 func (s *Settings) Mounts() []string {
 	if len(s.MountPaths) == 0 && s.MountPath != "" {
@@ -117,6 +128,8 @@ func (s *Settings) Mounts() []string {
 type TurboSettings struct {
 	Own      string `json:"own"`       // what the app changed in it; "": nothing
 	KeyCheck string `json:"key_check"` // see turbo.Check
+
+	Unstamped string `json:"unstamped"` // why the app does not stamp pages; "": it does
 }
 
 // Kept is the state that a process hands over after the call whose result had Version.

@@ -160,6 +160,7 @@ func (l *link) exchangeHello(linkKey []byte) (h hello, err error) {
 	if h.Process != l.process.ID || h.Settings == nil {
 		return h, errors.New("first frame is not a hello: use the same version of the gem and of catenary")
 	}
+	h.Settings.received(time.Now())
 	h.Workers = max(h.Workers, 1)
 	l.process.Local = h.Settings.LocalBroadcasts
 	l.process.Count = h.Count

@@ -5,6 +5,8 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -14,6 +16,13 @@ import (
 
 // streamWith returns a stream with n browsers that discard what they get.
 func streamWith(b *testing.B, n, identifiers int) *stream {
+	return streamOf(b, n, func(i int) string {
+		return fmt.Sprintf(`{"channel":"RoomChannel","id":%d}`, i%identifiers)
+	})
+}
+
+// streamOf does so with a function that returns the i-th browser's identifier.
+func streamOf(b *testing.B, n int, identifier func(i int) string) *stream {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
@@ -38,7 +47,7 @@ func streamWith(b *testing.B, n, identifiers int) *stream {
 		to.Init(all, nil)
 		to.Attach(conn)
 		to.Uncork()
-		s.add(fmt.Sprintf(`{"channel":"RoomChannel","id":%d}`, i%identifiers), &Member{Socket: to})
+		s.add(identifier(i), &Member{Socket: to})
 	}
 	listener.Close()
 	return s
@@ -60,6 +69,42 @@ func BenchmarkDeliver(b *testing.B) {
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*c.browsers*c.batch), "ns/delivery")
 		})
 	}
+}
+
+// What a stream of Turbo's costs whose pages have stamps (docs/catch-up.md): a frame for each browser.
+func BenchmarkDeliver_Stamped(b *testing.B) {
+	payload := protocol.Quote(`<turbo-stream action="append" target="messages"><template>` +
+		strings.Repeat(`<p class="message">the wire hangs over the rails</p>`, 10) + `</template></turbo-stream>`)
+	const name = `"signed_stream_name":"IloybGtPaTh2WVhCd0wxSnZiMjB2TVEi--20c695f4ef539db0aa40b62f363f2e05b893063a1b13299c8fb086c49759ac23"`
+	for _, browsers := range []int{1_000, 9_000} { // two descriptors each, of the usual 20,000
+		for _, stamped := range []bool{false, true} {
+			b.Run(fmt.Sprintf("browsers=%d/stamped=%t", browsers, stamped), func(b *testing.B) {
+				s := streamOf(b, browsers, func(i int) string {
+					if stamped {
+						return fmt.Sprintf(`{"channel":"Turbo::StreamsChannel",%s,"catenary_stamp":"tp65dc.%011d.R8yhXHwxlLQhMaG2"}`, name, i)
+					}
+					return `{"channel":"Turbo::StreamsChannel",` + name + `}`
+				})
+				b.ReportAllocs()
+				before := processorTime(b)
+				for b.Loop() {
+					s.batch = append(s.batch, payload)
+					s.deliver(0, nil)
+				}
+				used := processorTime(b) - before
+				b.ReportMetric(float64(used.Nanoseconds())/float64(b.N*browsers), "cpu-ns/delivery")
+			})
+		}
+	}
+}
+
+// processorTime is what the process has used, also for the browsers' reading.
+func processorTime(b *testing.B) time.Duration {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 // A broadcast from its arrival to the last write, without

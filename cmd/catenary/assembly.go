@@ -212,7 +212,9 @@ func (a *assembly) open() error {
 		return err
 	}
 	a.rails.consultWith(fits(cfg, a.backend), identifying(cfg.JWT.Identify, admission, a.log),
-		verifying(cfg.Turbo, a.server, a.log))
+		verifying(cfg.Turbo, a.server, a.log),
+		catchingUp(cfg.Turbo, a.server, a.backend.Secret, a.log))
+	a.meters.gaps.afterGap(a.server.CatchUpAfterGap)
 	a.background(func(ctx context.Context) { memory.Release(ctx, variable(a.environ, "GOGC")) })
 	goMemLimit := variable(a.environ, "GOMEMLIMIT")
 	bound := memory.NewBound(cfg.Limits.Memory, a.command != "", goMemLimit, a.server, a.log)

@@ -39,6 +39,7 @@ func (c *collector) Collect(found chan<- prometheus.Metric) {
 		gauge("catenary_connections_stale", "Connections whose latest state only their Rails process has: if it is killed now, they must reconnect.", server.Stale),
 		gauge("catenary_handshakes", "Handshakes in flight.", server.Handshakes),
 		gauge("catenary_subscriptions", "Subscriptions.", server.Subscriptions),
+		gauge("catenary_catch_ups_pending", "Refreshes of Turbo's pages that wait for their turn.", server.Refreshes),
 		gauge("catenary_slow_browsers", "Browsers with unsent data.", server.Backlog.Browsers),
 		gauge("catenary_queued_bytes", "Bytes of unsent data.", server.Backlog.Bytes),
 		gauge("catenary_streams", "Streams with members on this node, including catenary's own.", hub.Streams),
@@ -67,6 +68,7 @@ func (c *collector) Collect(found chan<- prometheus.Metric) {
 	c.collectProcesses(found)
 	counters(found, "catenary_connections_ended_total", "Connections closed, by reason.", "reason", server.Ends)
 	counters(found, "catenary_handshakes_rejected_total", "Handshakes that catenary has rejected, by reason.", "reason", server.Rejected)
+	counters(found, "catenary_catch_ups_total", "Stamped pages of Turbo's, by outcome.", "outcome", server.CatchUps)
 	counters(found, "catenary_commands_total", "Commands of browsers, by kind.", "kind", server.Commands)
 	counters(found, "catenary_subscriptions_rejected_total", "Subscribes over a limit, by limit.", "limit", server.SubscriptionsRejected)
 	counters(found, "catenary_commands_throttled_total", "Times that a browser was read later because it was over a limit, by limit.", "limit", server.Throttled)

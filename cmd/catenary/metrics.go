@@ -87,6 +87,7 @@ type gaps struct {
 	count   int
 	closed  time.Duration
 	current time.Time // when the open gap began; zero: there is none
+	after   func()    // is called after each gap; may be nil
 }
 
 func (g *gaps) lost(error) {
@@ -98,9 +99,19 @@ func (g *gaps) lost(error) {
 
 func (g *gaps) restored(gap time.Duration) {
 	g.mu.Lock()
-	defer g.mu.Unlock()
 	g.closed += gap
 	g.current = time.Time{}
+	after := g.after
+	g.mu.Unlock()
+	if after != nil {
+		go after()
+	}
+}
+
+func (g *gaps) afterGap(f func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.after = f
 }
 
 func (g *gaps) Describe(descriptions chan<- *prometheus.Desc) {

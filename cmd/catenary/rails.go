@@ -36,16 +36,18 @@ type railsState struct {
 	unsuitable error                     // what check returned last
 }
 
-// consultWith has all further settings passed to verify, and to fits and identify, whose errors
+// consultWith has all further settings passed to others, and to fits and identify, whose errors
 // make catenary not ready. identify may be nil.
-func (r *railsState) consultWith(fits, identify func(*rpc.Settings) error, verify func(*rpc.Settings)) {
+func (r *railsState) consultWith(fits, identify func(*rpc.Settings) error, others ...func(*rpc.Settings)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if identify != nil {
 		r.unsuitable = errRulesUnknown
 	}
 	r.check = func(s *rpc.Settings) error {
-		verify(s)
+		for _, receive := range others {
+			receive(s)
+		}
 		err := fits(s)
 		if identify != nil {
 			err = errors.Join(err, identify(s))

@@ -29,6 +29,40 @@ func verifying(t config.Turbo, server *cable.Server, log *slog.Logger) func(*rpc
 	}
 }
 
+// catchingUp has the server refresh Turbo's pages for as long as the app stamps them.
+func catchingUp(t config.Turbo, server *cable.Server, secret func() string, log *slog.Logger) func(*rpc.Settings) {
+	wanted := t.CatchUp == "refresh"
+	last := ""
+	return func(s *rpc.Settings) {
+		message, args := "", []any(nil)
+		reason := unstamped(s)
+		switch {
+		case wanted && reason == "":
+			server.CatchUp(turbo.NewStamps(secret()), s.ClockAhead)
+		case wanted:
+			server.CatchUp(nil, 0)
+			message, args = "turbo.catch_up has no effect", []any{"reason", reason}
+		case reason == "" && s.Turbo != nil:
+			message = "the app stamps its pages, but turbo.catch_up is none here: set it to refresh, or remove it from the app"
+		}
+		if message != "" && message+reason != last {
+			log.Warn(message, args...)
+		}
+		last = message + reason
+	}
+}
+
+// unstamped returns why the app does not stamp pages, "" if it does.
+func unstamped(s *rpc.Settings) string {
+	switch {
+	case s.Turbo == nil:
+		return "the app has no Turbo::StreamsChannel"
+	case s.Time == 0:
+		return "the gem is too old: use the same version of the gem and of catenary"
+	}
+	return s.Turbo.Unstamped
+}
+
 // verifierFor returns nil and the reason if the app's channel must run.
 func verifierFor(t config.Turbo, app *rpc.TurboSettings) (v *turbo.Verifier, reason string) {
 	switch {

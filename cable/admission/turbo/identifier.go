@@ -10,13 +10,18 @@ const channel = "Turbo::StreamsChannel"
 // SignedName returns the signed stream name in a subscription's identifier. It returns false if the
 // identifier is not of turbo-rails' channel, or has another form: Rails decides about it.
 func SignedName(identifier string) (signed string, ok bool) {
+	signed, ok = params(identifier)["signed_stream_name"].(string)
+	return signed, ok
+}
+
+// params returns the content of an identifier of turbo-rails' channel, and nil for any other.
+func params(identifier string) map[string]any {
 	if !strings.Contains(identifier, channel) {
-		return "", false
+		return nil
 	}
 	var params map[string]any // not a struct: its field would match "Channel" too
 	if json.Unmarshal([]byte(identifier), &params) != nil || params["channel"] != channel {
-		return "", false
+		return nil
 	}
-	signed, ok = params["signed_stream_name"].(string)
-	return signed, ok
+	return params
 }

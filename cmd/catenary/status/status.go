@@ -10,16 +10,24 @@ type Status struct {
 	Draining bool     `json:"draining,omitempty"`
 	Warnings []string `json:"warnings"` // in addition to NotReady
 
-	Now        Point   `json:"now"`
-	Calls      []Call  `json:"calls"`
-	Rails      Rails   `json:"rails"`
-	Handshakes []Count `json:"handshakes"`
-	Ends       []Count `json:"ends"`
-	Streams    Streams `json:"streams"`
-	Queues     Queues  `json:"queues"`
-	Nodes      Nodes   `json:"nodes"`
-	Gaps       Gaps    `json:"gaps"`
-	Memory     Memory  `json:"memory"`
+	Now        Point    `json:"now"`
+	Calls      []Call   `json:"calls"`
+	Rails      Rails    `json:"rails"`
+	Handshakes []Count  `json:"handshakes"`
+	Ends       []Count  `json:"ends"`
+	Streams    Streams  `json:"streams"`
+	Queues     Queues   `json:"queues"`
+	Nodes      Nodes    `json:"nodes"`
+	Gaps       Gaps     `json:"gaps"`
+	CatchUps   CatchUps `json:"catch_ups"`
+	Memory     Memory   `json:"memory"`
+}
+
+// CatchUps are Turbo's pages that were away.
+type CatchUps struct {
+	Refreshed int64 `json:"refreshed"`
+	Pending   int   `json:"pending"`
+	Ignored   int64 `json:"ignored"` // stamps that are invalid or shared
 }
 
 // Queues are those of browsers with unsent data.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/catenary-cable/catenary/cable"
 	"github.com/catenary-cable/catenary/cable/hub"
 	"github.com/catenary-cable/catenary/rpc"
 )
@@ -23,6 +24,7 @@ func (r *Recorder) Status() Status {
 		Now: r.points[len(r.points)-1], Nodes: now.Nodes, Gaps: now.Gaps, Memory: now.Memory,
 		Handshakes: counts(now.handshakes(), then.handshakes()), Ends: counts(now.Server.Ends, then.Server.Ends),
 		Streams:  Streams{All: streams.All, Busiest: shown(streams.Busiest), Largest: shown(streams.Largest)},
+		CatchUps: catchUps(&now.Server),
 		Queues:   Queues{now.Server.Backlog.Browsers, now.Server.Backlog.Bytes},
 		Calls:    []Call{},
 		Warnings: append([]string{}, warnings(now, then)...),
@@ -41,6 +43,15 @@ func (r *Recorder) Status() Status {
 		return cmp.Or(cmp.Compare(b.All, a.All), cmp.Compare(a.Do, b.Do))
 	})
 	return status
+}
+
+func catchUps(server *cable.Stats) CatchUps {
+	counts := server.CatchUps
+	return CatchUps{
+		Refreshed: counts["refreshed"] + counts["refreshed_gap"],
+		Pending:   server.Refreshes,
+		Ignored:   counts["invalid"] + counts["shared"],
+	}
 }
 
 // counts returns the counts that are not zero, most frequent in the last minute first.

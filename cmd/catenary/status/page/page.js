@@ -67,10 +67,16 @@ function show() {
     ["uptime", up < 120 ? `${up} s` : up < 7200 ? `${Math.floor(up / 60)} min` : `${Math.floor(up / 3600)} h`],
     ["other nodes", !nodes.known ? "unknown" : nodes.others?.length ? nodes.others.join(" ") : "none"],
     ["broadcast gaps", missed],
+    ["pages caught up", caughtUp(status.catch_ups)],
     ["slow browsers", status.queues.browsers ? `${short(status.queues.browsers)}, ${bytes(status.queues.bytes)} queued` : "none"],
     ["Go's heap", bytes(memory.heap)],
     ["goroutines", short(memory.goroutines)],
   ], "", (row) => row)
+}
+
+function caughtUp({ refreshed, pending, ignored }) {
+  const parts = [refreshed && short(refreshed), pending && `${short(pending)} wait`, ignored && `${short(ignored)} stamps ignored`]
+  return parts.filter((part) => part).join(", ") || "none"
 }
 
 function processName(process) {

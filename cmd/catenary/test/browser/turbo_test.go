@@ -37,9 +37,10 @@ func TestTurboStreams_VerifiedByCatenary(t *testing.T) {
 
 // A turboWorld is a server for pages, and a counter of the commands that go to Rails.
 type turboWorld struct {
-	t     *testing.T
-	world *stage.World
-	calls *stage.CallCounter
+	t       *testing.T
+	world   *stage.World
+	calls   *stage.CallCounter
+	counted *stage.App // as catenary reaches it
 
 	verified bool // catenary verifies stream names, so Rails gets no subscribes
 }
@@ -61,7 +62,7 @@ func startTurboOn(t *testing.T, verified bool, env []string, flags ...string) *t
 		t.Fatal(err)
 	}
 	w.Address = w.Catenary.Address
-	return &turboWorld{t: t, world: w, calls: calls, verified: verified}
+	return &turboWorld{t: t, world: w, calls: calls, counted: counted, verified: verified}
 }
 
 func (w *turboWorld) in(t *testing.T) *turboWorld {

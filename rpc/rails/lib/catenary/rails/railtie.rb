@@ -25,6 +25,8 @@ module Catenary
         end
       end
 
+      config.after_initialize { |app| Stamps.new(app).install }
+
       # Only with eager loading: otherwise this would load the channel.
       config.after_initialize do |app|
         if app.config.eager_load && (changes = TurboStreams.new(app).changes)

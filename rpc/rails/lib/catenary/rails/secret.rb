@@ -16,6 +16,10 @@ module Catenary
         @state_key ||= derive("catenary state v1")
       end
 
+      def stamp_key
+        derive("catenary stamp v1")
+      end
+
       # The name of the secret's source, for messages.
       def source
         ENV["CATENARY_SECRET"].present? ? "CATENARY_SECRET" : "secret_key_base"

@@ -13,7 +13,7 @@ module Catenary
         @prefix = env["SCRIPT_NAME"]
         @app.executor.wrap do
           {
-            rails: ::Rails.version, gem: VERSION, environment: ::Rails.env.to_s,
+            time: Time.now.to_f, rails: ::Rails.version, gem: VERSION, environment: ::Rails.env.to_s,
             mount_path: mount_paths.first, mount_paths: mount_paths, threads: threads,
             local_broadcasts: Listening.local? || nil,
             cable: (CableSettings.new(config.cable).to_h if trusted),

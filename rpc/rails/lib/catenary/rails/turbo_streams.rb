@@ -14,7 +14,7 @@ module Catenary
 
       # nil if there is no Turbo::StreamsChannel.
       def to_h
-        { own: changes, key_check: OpenSSL::HMAC.hexdigest("SHA256", key, CHECK) }.compact if channel
+        { own: changes, key_check: OpenSSL::HMAC.hexdigest("SHA256", key, CHECK), unstamped: Stamps.new(@app).problem }.compact if channel
       rescue StandardError, ScriptError => error
         { own: "failed to inspect Turbo::StreamsChannel: #{error.message}" }
       end

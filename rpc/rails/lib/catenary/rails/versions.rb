@@ -23,6 +23,11 @@ module Catenary
         @subscription_confirmation_sent @_streams @active_periodic_timers @unsubscribed @parameter_filter
       ].to_h { |name| [name, true] }.freeze
 
+      # Whether a fragment is being rendered for the cache. Rails 6.1 does not know.
+      def caching?(view)
+        view.respond_to?(:caching?) && view.caching?
+      end
+
       # Prepended to Rails' WebSocket. Keeps it from creating a websocket-driver, which needs a TCP
       # connection.
       module WithoutDriver

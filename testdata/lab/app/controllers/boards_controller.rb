@@ -1,0 +1,50 @@
+# A page with notes that others add, as an application with Turbo has it: the page shows what is
+# stored, and a broadcast appends what is new.
+class BoardsController < ActionController::Base
+  NOTES = Concurrent::Array.new
+  LOADS = Concurrent::AtomicFixnum.new
+
+  BOARD = <<~ERB
+    <% turbo_refreshes_with(method: :morph, scroll: :preserve) unless params[:morph] == "false" %>
+    <!DOCTYPE html>
+    <html>
+      <head><meta charset="utf-8"><title>Board</title><%= content_for :head %><script type="module" src="/turbo.js"></script></head>
+      <body>
+        <%= turbo_stream_from "board" %>
+        <%= turbo_stream_from "board", "more" %>
+        <form id="form" data-turbo-permanent><textarea id="draft"></textarea></form>
+        <a id="elsewhere" href="/boards/elsewhere">Elsewhere</a>
+        <ul id="notes"><% notes.each do |note| %><%= note_tag note %><% end %></ul>
+      </body>
+    </html>
+  ERB
+
+  helper_method :notes, :note_tag
+
+  def show
+    LOADS.increment
+    render inline: BOARD
+  end
+
+  def loads
+    render plain: LOADS.value
+  end
+
+  def create
+    note = params[:note].to_s
+    NOTES << note
+    ActionCable.server.broadcast "board",
+      %(<turbo-stream action="append" target="notes"><template>#{note_tag note}</template></turbo-stream>)
+    head :no_content
+  end
+
+  private
+    def notes
+      NOTES.dup
+    end
+
+    # Turbo shows an element that has an id once, however often it is appended.
+    def note_tag(note)
+      helpers.tag.li note, id: "note-#{note}", class: "note"
+    end
+end

@@ -1,0 +1,8 @@
+# Has the form of turbo-rails' helper.
+module Turbo::StreamsHelper
+  def turbo_stream_from(*streamables, **attributes)
+    attributes[:channel] = attributes[:channel]&.to_s || "Turbo::StreamsChannel"
+    attributes[:"signed-stream-name"] = SignedStream.sign(streamables.join(":"))
+    tag.turbo_cable_stream_source(**attributes)
+  end
+end
