@@ -9,7 +9,7 @@ require "socket"
 require "timeout"
 
 require_relative "support/redis_server"
-REDIS = RedisServer.new # before Minitest: at_exit hooks run in reverse order
+REDIS = RedisServer.new
 require "minitest/autorun"
 
 require_relative "support/app"

@@ -40,8 +40,13 @@ module Audited
     yield Audit::Sources.new(root)
   ensure
     ActiveSupport::Dependencies.autoload_paths = paths
-    (Object.constants - constants).each { |name| Object.send :remove_const, name }
+    (Object.constants - constants).each { |name| Object.send :remove_const, name if from?(root, name) }
     FileUtils.rm_rf root
+  end
+
+  # Whether a constant is the application's. What Ruby or Rails has loaded meanwhile stays.
+  def from?(root, name)
+    Object.const_source_location(name)&.first&.start_with?(root)
   end
 
   # rule:line code

@@ -1,3 +1,4 @@
+require "minitest"
 require "redis"
 require "tmpdir"
 
@@ -8,8 +9,7 @@ class RedisServer
   def initialize
     @port = TCPServer.open("127.0.0.1", 0) { |server| server.addr[1] }
     @pid = spawn("redis-server", "--port", @port.to_s, "--bind", "127.0.0.1", "--save", "", "--dir", Dir.tmpdir, %i[out err] => File::NULL)
-    owner = Process.pid
-    at_exit { stop if Process.pid == owner }
+    Minitest.after_run { stop } # not at_exit, which may come before the tests if another file has loaded them
     wait
   end
 
