@@ -99,7 +99,10 @@ func TestBackend_InPythonRejectsAndDisconnects(t *testing.T) {
 func TestBackend_AutoTransportFallsBackToPOST(t *testing.T) {
 	t.Parallel()
 	e := start(t)
-	if err := stage.Mentions(e.Nodes[0].Process.Output.String(), []string{"sending calls to Rails by POST", "the backend answers POST /_catenary but no upgrade"}); err != nil {
+	err := e.Nodes[0].Process.WaitFor(func() error { // what is logged arrives here a little later
+		return stage.Mentions(e.Nodes[0].Process.Output.String(), []string{"sending calls to Rails by POST", "the backend answers POST /_catenary but no upgrade"})
+	})
+	if err != nil {
 		t.Error(err)
 	}
 	metrics, err := stage.Get("http://" + e.Nodes[0].Operations + "/metrics")
