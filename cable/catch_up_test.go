@@ -108,33 +108,40 @@ func TestCatchUp_IgnoresOtherSubscriptionsAndBadStamps(t *testing.T) {
 	w.expectOutcomes(map[string]int64{turbo.Missing: 1, turbo.Invalid: 2, refreshed: 1})
 }
 
-func TestCatchUp_LoadsAPageOnceAMinute(t *testing.T) {
-	w := newCatchUpWorld(t, 3*time.Second)
-	page := source("a", "page", old)
+// refreshOnce has a browser with an old page refreshed, and waits until its connection is gone.
+func (w *world) refreshOnce(page string) {
+	w.Helper()
 	b := w.welcomed()
 	b.enter(page)
 	b.expectRefresh(page)
 	b.ws.Close()
 	w.eventually("the first connection is gone", func() bool { return w.server.Stats().Connections == 0 })
+}
 
-	b = w.welcomed() // after a morph the element has its first stamp
+func TestCatchUp_LoadsAPageOnceAMinute(t *testing.T) {
+	page := source("a", "page", old) // after a morph the element has its first stamp
+	w := newCatchUpWorld(t, time.Minute)
+	w.refreshOnce(page)
+	b := w.welcomed()
 	b.enter(page)
 	b.expectQuiet()
 	if n := w.server.Stats().Refreshes; n != 1 {
 		t.Errorf("%d refreshes are due", n)
 	}
+	w.expectOutcomes(map[string]int64{refreshed: 1})
+
+	w = newCatchUpWorld(t, time.Second)
+	w.refreshOnce(page)
+	b = w.welcomed()
+	b.enter(page)
 	b.expectRefresh(page)
 	w.expectOutcomes(map[string]int64{refreshed: 2})
 }
 
 func TestCatchUp_ForgetsWhatIsDueForAPageThatIsLeft(t *testing.T) {
-	w := newCatchUpWorld(t, 3*time.Second)
+	w := newCatchUpWorld(t, 10*time.Second) // more than a slow machine needs to leave the page
 	page := source("a", "page", old)
-	b := w.welcomed()
-	b.enter(page)
-	b.expectRefresh(page)
-	b.ws.Close()
-	w.eventually("the first connection is gone", func() bool { return w.server.Stats().Connections == 0 })
+	w.refreshOnce(page)
 	again, gone := w.welcomed(), w.welcomed()
 	again.enter(page)
 	gone.enter(page)
@@ -165,7 +172,7 @@ func TestCatchUp_NeverRefreshesAStampThatBrowsersShare(t *testing.T) {
 
 func TestCatchUp_RefreshesAfterAGapOnConnectionsThatStayed(t *testing.T) {
 	w := newCatchUpWorld(t, time.Second)
-	page, plain := source("a", "page", old/2), `{"channel":"Turbo::StreamsChannel","signed_stream_name":"a"}`
+	page, plain := source("a", "page", 0), `{"channel":"Turbo::StreamsChannel","signed_stream_name":"a"}`
 	stayed, without := w.welcomed(), w.welcomed()
 	stayed.enter(page)
 	without.enter(plain)
