@@ -82,6 +82,11 @@ func (r *Renderings) Shared(one *Rendering) bool {
 func (r *Renderings) Wait(one *Rendering, now time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.wait(one, now)
+}
+
+// wait is Wait with r.mu held.
+func (r *Renderings) wait(one *Rendering, now time.Time) time.Duration {
 	return one.loaded.Add(r.interval).Sub(now)
 }
 
@@ -89,7 +94,7 @@ func (r *Renderings) Wait(one *Rendering, now time.Time) time.Duration {
 func (r *Renderings) Load(one *Rendering, now time.Time) (wait time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	wait = one.loaded.Add(r.interval).Sub(now)
+	wait = r.wait(one, now)
 	if wait > 0 {
 		return wait
 	}
