@@ -117,7 +117,7 @@ func (c *Client) Run(ctx context.Context, handler Handler) error {
 	return nil
 }
 
-// maintain pings the links and fails calls that have waited too long.
+// maintain pings the links, starts processes that nobody starts, and fails calls that have waited too long.
 func (c *Client) maintain(ctx context.Context) {
 	tick := time.NewTicker(stallAfter)
 	defer tick.Stop()
@@ -133,6 +133,9 @@ func (c *Client) maintain(ctx context.Context) {
 			c.mu.Unlock()
 			for _, l := range links {
 				l.ping(now, c.options.Timeout)
+				if now.Sub(l.since) > startWait {
+					c.Start(l.process)
+				}
 			}
 		}
 	}

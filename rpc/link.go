@@ -50,9 +50,10 @@ type link struct {
 type phase int
 
 const (
-	running    phase = iota
-	stopping         // Rails sent going: began; no further calls are sent
-	handedOver       // Rails sent going: handed; its connections may move to other processes
+	starting phase = iota // no calls are sent before Client.Start
+	running
+	stopping   // Rails sent going: began; no further calls are sent
+	handedOver // Rails sent going: handed; its connections may move to other processes
 )
 
 // outgoing is a frame for the writer: a call, or ready-made JSON.
@@ -64,6 +65,10 @@ type outgoing struct {
 
 const (
 	writeWait = 10 * time.Second // for the kernel to take one batch of frames
+
+	// startWait is how long a new process gets to listen to broadcasts. Then it runs calls all the
+	// same: its adapter may be out of order.
+	startWait = 5 * time.Second
 
 	pingAfter = 5 * time.Second // without a frame from Rails; also the pause between pings
 
@@ -87,6 +92,9 @@ var (
 func (l *link) hasRoom() bool {
 	return l.phase == running && len(l.calls) < callsPerWorker*l.hello.Workers
 }
+
+// stopping reports whether the process is about to stop. The client's mu is held.
+func (l *link) stopping() bool { return l.phase >= stopping }
 
 // canOpen reports whether the link can take a call that opens a connection. Such a call takes as long
 // as the app's connect, so there are at most as many as workers. The client's mu is held.

@@ -75,6 +75,12 @@ func linked(t *testing.T, url string, change ...func(*rpc.Options)) (*rpc.Client
 		t.Fatal(err)
 	}
 	h := &recorder{}
+	run(t, client, h)
+	return client, h
+}
+
+// run runs a client until the test ends.
+func run(t *testing.T, client *rpc.Client, h rpc.Handler) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -84,7 +90,6 @@ func linked(t *testing.T, url string, change ...func(*rpc.Options)) (*rpc.Client
 		client.Close()
 		<-ended
 	})
-	return client, h
 }
 
 // await polls until something has happened, and fails the test if it does not within patience.
@@ -609,6 +614,52 @@ func TestLink_AnAppWithoutTheGemIsDialledLessAndLessOftenUntilItRestarts(t *test
 	pauses = client.Pauses(slices.Repeat([]error{badGateway}, 20)...)
 	if pauses[19] > 5*time.Second {
 		t.Errorf("while a proxy waits for Rails it pauses for %v", pauses[19])
+	}
+}
+
+// processes is a listener that notes which processes are ready.
+type processes struct {
+	rpc.Listener
+	ready chan *rpc.Process
+}
+
+func (l processes) ProcessReady(p *rpc.Process) { l.ready <- p }
+func (l processes) ProcessGone(*rpc.Process)    {}
+
+func TestLink_ANewProcessRunsNoCallBeforeItListens(t *testing.T) {
+	rails := rpctest.New(t, "secret", fine)
+	client, err := rpc.NewClient(rpc.Options{URL: rails.URL, Secret: "secret", Node: "n", Timeout: patience, Queue: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener := processes{ready: make(chan *rpc.Process, 1)}
+	client.SetListener(listener)
+	answers := make(chan rpc.Answer, 1)
+	_, err = client.Do(rpc.Call{Connection: "1", Do: rpc.Frames}, func(a rpc.Answer) { answers <- a })
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, client, &recorder{})
+	p := <-listener.ready
+	if inFlight, waiting := client.Load(); inFlight != 0 || waiting != 1 {
+		t.Errorf("%d calls in flight, %d wait", inFlight, waiting)
+	}
+	client.Start(p)
+	if a := <-answers; a.Err != nil {
+		t.Error(a.Err)
+	}
+}
+
+func TestLink_ANewProcessThatNobodyStartsRunsCallsAllTheSame(t *testing.T) {
+	rails := rpctest.New(t, "secret", fine)
+	client, err := rpc.NewClient(rpc.Options{URL: rails.URL, Secret: "secret", Node: "n", Timeout: patience, Queue: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client.SetListener(processes{ready: make(chan *rpc.Process, 1)})
+	run(t, client, &recorder{})
+	if _, err := client.Call(t.Context(), rpc.Call{Connection: "1", Do: rpc.Frames}); err != nil {
+		t.Error(err)
 	}
 }
 

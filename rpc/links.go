@@ -12,7 +12,7 @@ import (
 // The set of links: a finder adds a link, a going frame changes its phase, its close removes it.
 
 // addLink starts to use a link. It reports false if there is one to the same process, or the client
-// is closed.
+// is closed. If there is a listener, the process runs calls after Start.
 func (c *Client) addLink(l *link) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -21,6 +21,9 @@ func (c *Client) addLink(l *link) bool {
 		return false
 	}
 	c.links = append(c.links, l)
+	if c.listener == nil {
+		l.phase = running
+	}
 	c.linksOpened++
 	c.posting = false
 	c.unreachable = nil
@@ -28,6 +31,17 @@ func (c *Client) addLink(l *link) bool {
 	c.pumpAll()
 	c.signalLinksChange()
 	return true
+}
+
+// Start lets a new process run calls. Until then none is sent to it: what a call broadcast would be
+// missed if nothing listened yet.
+func (c *Client) Start(p *Process) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p.link != nil && p.link.phase == starting {
+		p.link.phase = running
+		c.pumpAll()
+	}
 }
 
 // processStopping acts on a going frame: the process is about to stop, has handed over, or stays.
@@ -127,11 +141,11 @@ func (c *Client) knownProcesses() (ids []string, missing bool) {
 	return ids, len(ids) == 0 || len(ids) < count
 }
 
-// WaitForProcess waits until Rails can run calls. It returns false if ctx ends before.
+// WaitForProcess waits until Rails can run calls, or will in a moment. It returns false if ctx ends before.
 func (c *Client) WaitForProcess(ctx context.Context) bool {
 	for {
 		c.mu.Lock()
-		ready := c.posting || slices.ContainsFunc(c.links, func(l *link) bool { return l.phase == running })
+		ready := c.posting || slices.ContainsFunc(c.links, func(l *link) bool { return !l.stopping() })
 		changed := c.linksChange
 		c.mu.Unlock()
 		if ready {

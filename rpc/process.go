@@ -34,7 +34,7 @@ func (c *Client) Linked() (all []*Process) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, l := range c.links {
-		if l.phase == running {
+		if !l.stopping() {
 			all = append(all, l.process)
 		}
 	}

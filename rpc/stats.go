@@ -25,7 +25,7 @@ func (c *Client) Processes() []ProcessStats {
 			ID: l.process.ID, Index: l.hello.index(), Count: l.hello.Count, Workers: l.hello.Workers,
 			Connections: l.process.connections, InFlight: len(l.calls),
 			Waiting: len(l.queues.established) + len(l.queues.closes),
-			Since:   l.since, Stopping: l.phase != running,
+			Since:   l.since, Stopping: l.stopping(),
 		}
 	}
 	return stats

@@ -31,6 +31,7 @@ type Processes interface {
 	Listen(p *rpc.Process, streams ...string)
 	Unlisten(p *rpc.Process, streams ...string)
 	Publish(p *rpc.Process, stream string, payload []byte) error
+	Start(p *rpc.Process)
 	Moved(p *rpc.Process)
 }
 
@@ -52,6 +53,7 @@ type Rails struct {
 	processes []*rpc.Process // those that are not stopping, oldest first
 	streams   map[string]*railsStream
 	moves     []*move
+	starting  map[*rpc.Process]int // new processes, and how many answers they owe before they run calls
 
 	// broadcasts that wait for Run
 	waiting  []received
@@ -87,6 +89,7 @@ type streamListener struct {
 	process    *rpc.Process
 	active     bool // the last request was Listen, not Unlisten
 	unanswered int  // Listen requests
+	starting   bool // the process runs no calls before it has answered
 	standby    bool // part of a move: its broadcasts do not count yet
 }
 
@@ -102,6 +105,7 @@ func NewRails(links Processes, options RailsOptions, log *slog.Logger) *Rails {
 		options: options, links: links, log: log, seed: maphash.MakeSeed(),
 		wake:    make(chan struct{}, 1),
 		streams: map[string]*railsStream{}, gapStreams: map[string]struct{}{},
+		starting: map[*rpc.Process]int{},
 	}
 	links.SetListener(r)
 	return r
@@ -193,7 +197,7 @@ func (r *Rails) Ready() error {
 }
 
 // ProcessReady has a process listen to the streams that no process listens to, or to all streams if
-// broadcasts stay in the process that makes them.
+// broadcasts stay in the process that makes them. Then it has the process run calls.
 func (r *Rails) ProcessReady(p *rpc.Process) {
 	r.mu.Lock()
 	defer r.unlock()
@@ -214,7 +218,28 @@ func (r *Rails) ProcessReady(p *rpc.Process) {
 			r.assign(s)
 		}
 	}
+	r.start(p)
 	r.endGap()
+}
+
+// start has a process run calls when it has answered every Listen request. r.mu is held.
+func (r *Rails) start(p *rpc.Process) {
+	var wanted []string
+	for _, s := range r.streams {
+		l := s.listener(p)
+		if l != nil && l.unanswered > 0 {
+			l.starting = true
+			r.starting[p]++
+			wanted = append(wanted, s.name)
+		}
+	}
+	if len(wanted) == 0 {
+		r.links.Start(p)
+		return
+	}
+	if p.Local {
+		r.beginGap(fmt.Errorf("the Rails process %s is new, and nothing has listened to its broadcasts so far", p.ID), wanted...)
+	}
 }
 
 // ProcessStopping moves the streams of a process that is stopping to others.
@@ -248,6 +273,7 @@ func (r *Rails) ProcessGone(p *rpc.Process) {
 	r.mu.Lock()
 	defer r.unlock()
 	r.processes = slices.DeleteFunc(r.processes, func(other *rpc.Process) bool { return other == p })
+	delete(r.starting, p)
 	for _, m := range slices.Clone(r.moves) {
 		if m.involves(p) {
 			r.finish(m)
@@ -292,6 +318,14 @@ func (r *Rails) Listening(p *rpc.Process, stream string) {
 	l.unanswered--
 	if l.unanswered == 0 && l.standby && s.move != nil {
 		s.move.answered(r)
+	}
+	if l.unanswered == 0 && l.starting {
+		l.starting = false
+		r.starting[p]--
+		if r.starting[p] == 0 {
+			delete(r.starting, p)
+			r.links.Start(p)
+		}
 	}
 	r.acknowledge(s)
 	r.forgetIfIdle(s)

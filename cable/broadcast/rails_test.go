@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -28,6 +29,7 @@ type railsProcess struct {
 	*rpc.Process
 	streams map[string]bool
 	sent    chan func(rpc.Listener)
+	started chan struct{}
 	moved   chan struct{}
 	once    sync.Once
 }
@@ -42,7 +44,7 @@ func (a *adapter) SetListener(l rpc.Listener) { a.listener = l }
 func (a *adapter) start(id string, local bool) *railsProcess {
 	p := &railsProcess{
 		Process: &rpc.Process{ID: id, Local: local}, streams: map[string]bool{},
-		sent: make(chan func(rpc.Listener), 100_000), moved: make(chan struct{}),
+		sent: make(chan func(rpc.Listener), 100_000), started: make(chan struct{}), moved: make(chan struct{}),
 	}
 	a.mu.Lock()
 	a.processes[p.Process] = p
@@ -121,6 +123,10 @@ func (a *adapter) Publish(p *rpc.Process, stream string, payload []byte) error {
 	return err
 }
 
+func (a *adapter) Start(p *rpc.Process) {
+	a.with(p, func(p *railsProcess) { close(p.started) })
+}
+
 func (a *adapter) Moved(p *rpc.Process) {
 	a.with(p, func(p *railsProcess) { p.once.Do(func() { close(p.moved) }) })
 }
@@ -175,7 +181,7 @@ func TestRails_EveryProcessListensWhereBroadcastsAreLocal(t *testing.T) {
 	a.kill(first)
 	a.Publish(second.Process, "s", []byte("next"))
 	h.expect("s", "next")
-	if gaps != 0 {
+	if gaps != 1 { // what the second broadcast before it had a link
 		t.Errorf("%d gaps", gaps)
 	}
 }
@@ -229,12 +235,14 @@ func TestRails_AStoppingProcessLosesNoBroadcast(t *testing.T) {
 // noLinks has no processes: the test makes the calls that they would cause.
 type noLinks struct {
 	published string
+	started   []*rpc.Process
 	moved     []*rpc.Process
 }
 
 func (d *noLinks) SetListener(rpc.Listener)         {}
 func (d *noLinks) Listen(*rpc.Process, ...string)   {}
 func (d *noLinks) Unlisten(*rpc.Process, ...string) {}
+func (d *noLinks) Start(p *rpc.Process)             { d.started = append(d.started, p) }
 func (d *noLinks) Moved(p *rpc.Process)             { d.moved = append(d.moved, p) }
 func (d *noLinks) Publish(_ *rpc.Process, stream string, _ []byte) error {
 	d.published = stream
@@ -262,6 +270,35 @@ func TestRails_AcknowledgesAStreamAfterItsMove(t *testing.T) {
 	s.Received(next, marker, nil)
 	if !answered || gaps != 0 {
 		t.Errorf("answered %t, %d gaps", answered, gaps)
+	}
+}
+
+// TestRails_ANewProcessRunsCallsOnceItListens: what they broadcast would be missed.
+func TestRails_ANewProcessRunsCallsOnceItListens(t *testing.T) {
+	for _, local := range []bool{true, false} {
+		d, gaps := &noLinks{}, 0
+		s := NewRails(d, RailsOptions{Restored: func(time.Duration) { gaps++ }}, quiet())
+		old, next := &rpc.Process{ID: "old", Local: local}, &rpc.Process{ID: "new", Local: local}
+		s.ProcessReady(old)
+		if !slices.Equal(d.started, []*rpc.Process{old}) {
+			t.Fatalf("without streams, started %v", d.started)
+		}
+		for _, stream := range []string{"a", "b", "c"} {
+			s.Subscribe(stream, func() {})
+			s.Listening(old, stream)
+		}
+		s.ProcessGone(old)
+		s.ProcessReady(next)
+		s.Unsubscribe("c")
+		s.Listening(next, "a")
+		s.Listening(next, "b")
+		if len(d.started) != 1 {
+			t.Error("it was started before it had answered")
+		}
+		s.Listening(next, "c")
+		if len(d.started) != 2 || gaps != 1 {
+			t.Errorf("started %v, %d gaps", d.started, gaps)
+		}
 	}
 }
 
