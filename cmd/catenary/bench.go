@@ -107,7 +107,7 @@ func registerBenchFlags(f *pflag.FlagSet, o *bench.Options) {
 	f.StringVar(&o.Action, "action", "echo", "the action that transmits its data back")
 	f.StringArrayVar(&o.Processes, "pid", nil,
 		"a process of the server on this machine, 123 or puma=123; may be repeated")
-	f.DurationVar(&o.Hold, "hold", 10*time.Second, "how long to watch idle connections")
+	f.DurationVar(&o.Hold, "hold", 10*time.Second, "how long to watch idle connections, twice in a row")
 	f.DurationVar(&o.Settle, "settle", time.Second, "pause between opening and measuring")
 	f.DurationVar(&o.Timeout, "timeout", 30*time.Second, "how long to wait for a connection to be confirmed")
 	f.DurationVar(&o.Patience, "patience", 5*time.Second, "how long to wait for a missing delivery")

@@ -110,8 +110,10 @@ func TestIdle_CountsPingsAndMeasuresTheProcess(t *testing.T) {
 	if figures["pings"] < 12 || figures["ping_gap_max_ms"] < 40 {
 		t.Errorf("with a ping every 50 ms, got %v", figures)
 	}
-	if _, known := figures["memory_kb_per_connection"]; !known {
-		t.Error("the memory of the process is missing")
+	for _, key := range []string{"memory_kb_per_connection", "cpu_us_per_ping_after_opening", "cpu_us_per_ping"} {
+		if _, known := figures[key]; !known {
+			t.Errorf("%s is missing", key)
+		}
 	}
 }
 

@@ -31,6 +31,7 @@ var figures = []figure{
 	{"memory_kb_per_connection", "memory per connection", "KB", lower},
 	{"pings", "pings", "", neither},
 	{"ping_gap_max_ms", "longest gap between pings", "ms", neither},
+	{"cpu_us_per_ping_after_opening", "server CPU per ping, just after opening", "µs", lower},
 	{"cpu_us_per_ping", "server CPU per ping", "µs", lower},
 	{"deliveries", "deliveries", "", neither},
 	{"deliveries_per_s", "deliveries per second", "", higher},
