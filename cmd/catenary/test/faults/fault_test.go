@@ -54,10 +54,9 @@ func (f *fault) play(t *testing.T, s *rig) (failures [len(columns)]error) {
 	s.waitFor("browsers are subscribed before the fault", func() bool { return every(s.recorders, nowSubscribed) })
 	act(s.recorders, 3, 0)
 	stage.Await(func() bool { return every(s.recorders, allAnswered) })
-	s.settle(s.recorders...)
 	s.waitFor("Rails has handed over all state", func() bool { return s.metric("catenary_connections_stale") == 0 })
 
-	s.lastBefore = int(s.published.Load())
+	s.lastBefore = s.settle(s.recorders...)
 	f.inject(s)
 	act(s.recorders, 2, f.seconds)
 	s.later = s.join(1, s.catenary.Address)

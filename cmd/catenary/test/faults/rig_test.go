@@ -49,7 +49,7 @@ type rig struct {
 	crowd      []*stage.Browser // others, without records
 	before     usage
 	ready      *readyLog
-	lastBefore int // the last number before the fault
+	lastBefore int // the last number that everybody had received before the fault
 	firstAfter int // the first number after the fault
 	atEnd      usage
 }
@@ -158,11 +158,11 @@ func (s *rig) publish(ctx context.Context) {
 	}
 }
 
-// settle pauses publishing and waits until all of these recorders have received the last number.
-func (s *rig) settle(recorders ...*recorder) {
+// settle pauses publishing, waits until all of these recorders have received the last number, and
+// returns it.
+func (s *rig) settle(recorders ...*recorder) (last int) {
 	s.publishLock.Lock()
 	defer s.publishLock.Unlock()
-	last := 0
 	s.mu.Lock()
 	for n := range s.accepted {
 		last = max(last, n)
@@ -173,6 +173,7 @@ func (s *rig) settle(recorders ...*recorder) {
 			return l.from > last || len(l.received) > 0 && l.received[len(l.received)-1] >= last
 		})
 	})
+	return last
 }
 
 // every reports whether a condition holds for the open connection of every recorder.
