@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/catenary-cable/catenary/cable/admission"
+	"github.com/catenary-cable/catenary/cable/socket"
 	"github.com/catenary-cable/catenary/protocol"
 	"github.com/catenary-cable/catenary/rpc"
 )
@@ -87,6 +88,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// pageParameter is the parameter of the cable's URL with the token of the page (docs/others.md).
+const pageParameter = "catenary_page"
+
 func (s *Server) newConnection(r *http.Request) *Connection {
 	c := &Connection{
 		server:      s,
@@ -95,6 +99,7 @@ func (s *Server) newConnection(r *http.Request) *Connection {
 		subprotocol: protocol.Negotiate(r.Header.Values("Sec-WebSocket-Protocol")),
 	}
 	c.socket.Init(s.sockets, c)
+	c.socket.Page = socket.PageOf(r.URL.Query().Get(pageParameter))
 	if s.relay.TakesAll() {
 		c.upstream = c.newUpstream()
 	}

@@ -134,24 +134,30 @@ func (s *stream) deliver(now time.Duration, dropped *stats.ThrottledCounter) (fr
 				break
 			}
 		}
+		invalid = len(batch) - len(messages)
 		s.delivering = append(s.delivering, s.groups...)
 		turns := socket.Turns{Lock: &s.mu}
-		for _, g := range s.delivering {
-			frames += len(messages) * g.Len()
-			g.deliver(messages, &turns)
+		for len(messages) > 0 {
+			run, except, rest := nextRun(messages)
+			for _, g := range s.delivering {
+				frames += g.deliver(run, except, &turns)
+			}
+			messages = rest
 		}
 		clear(s.delivering)
 		s.delivering = s.delivering[:0]
-		invalid = len(batch) - len(messages)
 	}
 	s.traffic.add(now, len(batch), frames+len(batch)*len(callbacks))
 	s.mu.Unlock()
 	// Callbacks may call the hub, so they run without the lock.
 	if len(callbacks) > 0 {
 		for _, payload := range batch {
+			payload, except := cutMark(payload)
 			text := string(payload) // one copy for all callbacks
 			for _, m := range callbacks {
-				m.Callback(text)
+				if except == 0 || m.Socket == nil || m.Socket.Page != except {
+					m.Callback(text)
+				}
 			}
 		}
 	}

@@ -21,10 +21,10 @@ module Catenary
         attr_accessor :endpoint
       end
 
-      # See Sync.
+      # See Sync and Others.
       def pubsub
         adapter = super
-        adapter.is_a?(Sync::Broadcasting) ? adapter : adapter.extend(Sync::Broadcasting)
+        adapter.is_a?(Sync::Broadcasting) ? adapter : adapter.extend(Sync::Broadcasting, Others::Broadcasting)
       end
     end
   end
