@@ -3,7 +3,9 @@ package hub
 import (
 	"strings"
 
+	"github.com/catenary-cable/catenary/cable/history"
 	"github.com/catenary-cable/catenary/cable/socket"
+	"github.com/catenary-cable/catenary/protocol"
 )
 
 // A broadcast may leave out one page, usually the one that has caused it. The gem then appends a
@@ -40,18 +42,49 @@ func cutMark(payload []byte) ([]byte, socket.Page) {
 	return payload[:start], page
 }
 
-// nextRun takes off a batch what can be sent together: payloads without a mark, or one with a mark,
-// which it cuts off. except is the page that the latter leaves out, otherwise 0.
-func nextRun(batch [][]byte) (run [][]byte, except socket.Page, rest [][]byte) {
-	for n := range batch {
-		payload, page := cutMark(batch[n])
-		switch {
-		case page == 0:
-		case n == 0:
-			return [][]byte{payload}, page, batch[1:]
-		default:
-			return batch[:n], 0, batch[n:]
-		}
-	}
-	return batch, 0, nil
+// marks are what the payloads of a batch end with; nil if none ends with anything.
+type marks []mark
+
+type mark struct {
+	except   socket.Page       // 0: none
+	position protocol.Position // its offset is 0 if there is none
 }
+
+// cutMarks cuts the marks off a batch.
+func cutMarks(batch [][]byte) (found marks) {
+	for i := range batch {
+		payload, position := history.CutNumber(batch[i])
+		payload, except := cutMark(payload)
+		if len(payload) == len(batch[i]) {
+			continue
+		}
+		if found == nil {
+			found = make(marks, len(batch))
+		}
+		batch[i] = payload
+		found[i] = mark{except, position}
+	}
+	return found
+}
+
+func (m marks) of(i int) mark {
+	if m == nil {
+		return mark{}
+	}
+	return m[i]
+}
+
+// run returns how many payloads from start to end leave out the same page as the first, which it
+// returns too.
+func (m marks) run(start, end int) (n int, except socket.Page) {
+	if m == nil {
+		return end - start, 0
+	}
+	except = m[start].except
+	for n = 1; start+n < end && m[start+n].except == except; n++ {
+	}
+	return n, except
+}
+
+// CutPage returns a payload without its mark, and the page that it leaves out; 0: none.
+func CutPage(payload []byte) ([]byte, socket.Page) { return cutMark(payload) }

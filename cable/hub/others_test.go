@@ -32,22 +32,23 @@ func TestMark_OtherWhitespaceStays(t *testing.T) {
 	}
 }
 
-func TestNextRun_KeepsTheOrder(t *testing.T) {
+func TestMarks_KeepTheOrder(t *testing.T) {
 	batch := [][]byte{[]byte("1"), []byte("2"), []byte("3" + pageMark), []byte("4" + pageMark), []byte("5")}
+	marks := cutMarks(batch)
 	var got []string
-	for len(batch) > 0 {
-		run, except, rest := nextRun(batch)
+	for i := 0; i < len(batch); {
+		n, except := marks.run(i, len(batch))
 		text := ""
-		for _, payload := range run {
+		for _, payload := range batch[i : i+n] {
 			text += string(payload)
 		}
 		if except != 0 {
 			text += " for others"
 		}
 		got = append(got, text)
-		batch = rest
+		i += n
 	}
-	if all := strings.Join(got, ", "); all != "12, 3 for others, 4 for others, 5" {
+	if all := strings.Join(got, ", "); all != "12, 34 for others, 5" {
 		t.Error(all)
 	}
 }

@@ -13,7 +13,7 @@ func TestOthers_APageDoesNotReceiveWhatItCauses(t *testing.T) {
 	for name, start := range map[string]func(*testing.T) (*stage.World, error){
 		"redis": func(*testing.T) (*stage.World, error) { return stage.StartWorld("catenary", "own") },
 		"post":  func(*testing.T) (*stage.World, error) { return stage.StartWorld("post", "own") },
-		"rails": startWithoutRedis,
+		"rails": func(t *testing.T) (*stage.World, error) { return startWithoutRedis(t) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -32,10 +32,11 @@ func TestOthers_APageDoesNotReceiveWhatItCauses(t *testing.T) {
 }
 
 // startWithoutRedis starts an application with an adapter that only Rails can subscribe to.
-func startWithoutRedis(t *testing.T) (*stage.World, error) {
+func startWithoutRedis(t *testing.T, env ...string) (*stage.World, error) {
 	w := &stage.World{}
 	var err error
-	w.App, err = stage.StartApp("lab", true, "LAB_ADAPTER=polled", "LAB_BROADCASTS="+filepath.Join(t.TempDir(), "broadcasts"))
+	env = append(env, "LAB_ADAPTER=polled", "LAB_BROADCASTS="+filepath.Join(t.TempDir(), "broadcasts"))
+	w.App, err = stage.StartApp("lab", true, env...)
 	if err != nil {
 		return w, err
 	}
