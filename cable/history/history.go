@@ -113,8 +113,11 @@ func (h *History) Read(ctx context.Context, streams []string, request protocol.H
 		}
 		kept = true
 		position, known := request.Streams[stream]
-		if !known && request.Since == 0 {
+		switch {
+		case !known && request.Since == 0:
 			continue
+		case known && position.Epoch == "":
+			return nil, ErrUnknown
 		}
 		entries, err := h.read(ctx, rule, stream, position, request.Since)
 		if err != nil {

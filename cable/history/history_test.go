@@ -121,6 +121,7 @@ func TestRead_RejectsWhatIsNotKept(t *testing.T) {
 	s.expect(ErrUnknown, after("chat:1", first, 8), "chat:1")
 	s.expect(ErrUnknown, after("chat:1", first, 1<<63), "chat:1")
 	s.expect(ErrUnknown, after("chat:1", "f", 7), "chat:1")
+	s.expect(ErrUnknown, after("chat:1", "", 7), "chat:1")
 	s.expect(ErrUnknown, after("chat:2", first, 1), "chat:2")
 	s.expect(ErrNone, after("other", first, 1), "other")
 	s.expect("", after("elsewhere", first, 1), "chat:1", "other") // the caller reports the foreign stream
