@@ -189,7 +189,7 @@ func (c *Connection) fill(call *rpc.Call, at *rpc.Process) error {
 		return errStateLost
 	}
 	call.Request = c.request
-	call.Protocol = c.subprotocol
+	call.Protocol = c.railsProtocol()
 	call.State = c.state
 	call.Tags = c.tags
 	call.Identities = c.identities

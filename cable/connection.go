@@ -139,7 +139,7 @@ func (c *Connection) Receive(text []byte) {
 	if c.closed {
 		return
 	}
-	handled := c.passThrough(command, text) || c.answerTurbo(command)
+	handled := c.passThrough(command, text) || c.answerExtended(command, text) || c.answerTurbo(command)
 	if handled {
 		return
 	}
@@ -178,6 +178,7 @@ func (c *Connection) noteChange(command protocol.Command) (changes []subscriptio
 		return nil, false
 	}
 	s.wanted = command.Kind == protocol.Subscribe
+	s.noteHistory(command)
 	s.queuedCommands++
 	return []subscriptionChange{{s, command.Kind}}, true
 }

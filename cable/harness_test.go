@@ -206,6 +206,7 @@ type setup struct {
 	compress             bool
 	skipDisconnectFrames bool
 	relay                *relay.Relay
+	history              HistoryReader
 }
 
 var testLimits = Limits{
@@ -232,7 +233,7 @@ func newWorld(t *testing.T, change ...func(*setup)) *world {
 	w.hub = hub.New(w.source, log)
 	w.server, err = NewServer(Options{
 		Backend: client, Hub: w.hub, Node: "n", Limits: with.limits, Restart: with.restart, Log: log,
-		Admission: admission.New(with.admission), Compress: with.compress, SkipDisconnectFrames: with.skipDisconnectFrames, Relay: with.relay,
+		Admission: admission.New(with.admission), Compress: with.compress, SkipDisconnectFrames: with.skipDisconnectFrames, Relay: with.relay, History: with.history,
 	})
 	if err != nil {
 		t.Fatal(err)

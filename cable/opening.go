@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/catenary-cable/catenary/cable/admission"
+	"github.com/catenary-cable/catenary/cable/socket"
 	"github.com/catenary-cable/catenary/protocol"
 	"github.com/catenary-cable/catenary/rpc"
 )
@@ -87,6 +88,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// pageParameter is the parameter of the cable's URL with the token of the page (docs/others.md).
+const pageParameter = "catenary_page"
+
 func (s *Server) newConnection(r *http.Request) *Connection {
 	c := &Connection{
 		server:      s,
@@ -95,6 +99,7 @@ func (s *Server) newConnection(r *http.Request) *Connection {
 		subprotocol: protocol.Negotiate(r.Header.Values("Sec-WebSocket-Protocol")),
 	}
 	c.socket.Init(s.sockets, c)
+	c.socket.Page = socket.PageOf(r.URL.Query().Get(pageParameter))
 	if s.relay.TakesAll() {
 		c.upstream = c.newUpstream()
 	}
@@ -151,7 +156,7 @@ func (c *Connection) callOpen(ctx context.Context) (*rpc.Result, error) {
 	c.callInFlight = true // no lock: no other goroutine uses the connection yet
 	answers := make(chan rpc.Answer, 1)
 	pending, err := s.backend.Do(rpc.Call{
-		Connection: c.id, Do: rpc.Open, Request: c.request, Protocol: c.subprotocol, Context: ctx,
+		Connection: c.id, Do: rpc.Open, Request: c.request, Protocol: c.railsProtocol(), Context: ctx,
 	}, func(a rpc.Answer) {
 		c.mu.Lock()
 		defer c.mu.Unlock()

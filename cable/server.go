@@ -16,6 +16,7 @@ import (
 	"github.com/catenary-cable/catenary/cable/admission"
 	"github.com/catenary-cable/catenary/cable/admission/token"
 	"github.com/catenary-cable/catenary/cable/admission/turbo"
+	"github.com/catenary-cable/catenary/cable/history"
 	"github.com/catenary-cable/catenary/cable/hub"
 	"github.com/catenary-cable/catenary/cable/lease"
 	"github.com/catenary-cable/catenary/cable/relay"
@@ -35,9 +36,10 @@ type Options struct {
 	Log     *slog.Logger
 
 	Admission *admission.Admission
-	Compress  bool         // long messages, for browsers that offer permessage-deflate
-	Relay     *relay.Relay // nil: no channel is passed through to the app's own Action Cable
-	Secret    string       // shared by all nodes, signs token.Revocation
+	Compress  bool          // long messages, for browsers that offer permessage-deflate
+	History   HistoryReader // nil: no stream has one
+	Relay     *relay.Relay  // nil: no channel is passed through to the app's own Action Cable
+	Secret    string        // shared by all nodes, signs token.Revocation
 
 	// SkipDisconnectFrames closes the connections of browsers that should
 	// reconnect without a disconnect frame, see Connection.sendsFrame.
@@ -69,6 +71,7 @@ type Server struct {
 	sockets *socket.Sockets
 
 	admission            *admission.Admission
+	history              HistoryReader
 	relay                *relay.Relay                   // may be nil
 	verifier             atomic.Pointer[turbo.Verifier] // nil: Rails verifies Turbo's streams
 	catchUp              atomic.Pointer[catchUp]        // nil: pages do not catch up
@@ -83,6 +86,7 @@ type Server struct {
 	badStreamNames        *stats.ThrottledCounter // Turbo's signed names that failed verification
 	connectRaised         *stats.ThrottledCounter // exceptions in the app's connect
 	catchUps              *stats.ThrottledCounter // by outcome
+	histories             *stats.ThrottledCounter // by outcome
 
 	tokens       connectionsByToken
 	revocations  token.Revocations
@@ -121,7 +125,7 @@ func NewServer(o Options) (*Server, error) {
 	}
 	s := &Server{
 		backend: o.Backend, hub: o.Hub, node: o.Node, limits: o.Limits, restart: o.Restart,
-		log: o.Log, sockets: sockets, admission: o.Admission, relay: o.Relay, publish: o.Publish,
+		log: o.Log, sockets: sockets, admission: o.Admission, history: o.History, relay: o.Relay, publish: o.Publish,
 		handshakeDone: o.HandshakeDone, skipDisconnectFrames: o.SkipDisconnectFrames,
 		commandsThrottled: throttled,
 		subscriptionsRejected: stats.NewThrottledCounter("subscriptions rejected", o.Log,
@@ -130,12 +134,17 @@ func NewServer(o Options) (*Server, error) {
 		connectRaised:  stats.NewThrottledCounter("the app's connect raised an exception, see Rails' log", o.Log),
 		catchUps: stats.NewThrottledCounter("stamp of a Turbo page ignored", o.Log,
 			refreshed, refreshedGap, stampYoung, stampShared, pageLeft, turbo.Missing, turbo.Invalid),
+		histories: stats.NewThrottledCounter("histories rejected", o.Log,
+			append(history.Reasons(), historySent, historyForeign)...),
 		renderings:  turbo.NewRenderings(loadInterval),
 		revocations: token.Revocations{Secret: o.Secret},
 		lease:       o.Lease,
 		connections: map[string]*Connection{},
 		handshakes:  map[string]*Connection{},
 		drained:     make(chan struct{}),
+	}
+	if s.history == nil {
+		s.history = (*history.History)(nil)
 	}
 	if s.handshakeDone == nil {
 		s.handshakeDone = func(string, time.Duration) {}

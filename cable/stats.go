@@ -34,6 +34,7 @@ type Stats struct {
 	DisconnectsLost       int64             // close calls that Rails did not run, or may not have run
 	Warnings              int64             // from Rails
 	Pings                 int64
+	Histories             map[string]int64 // that browsers asked for, by outcome
 	CatchUps              map[string]int64 // Turbo pages that subscribed or stayed, by outcome
 }
 
@@ -59,6 +60,7 @@ func (s *Server) Stats() Stats {
 		DisconnectsLost:       s.closer.lost.Sum(),
 		Warnings:              s.count.warnings.Load(),
 		Pings:                 sockets.Pings,
+		Histories:             s.histories.Counts(),
 		CatchUps:              s.catchUps.Counts(),
 	}
 	for kind, name := range [...]string{

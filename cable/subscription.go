@@ -27,6 +27,9 @@ type subscription struct {
 	pendingStreams int           // how many of these are not live yet
 	confirmation   []byte        // frame to send when pendingStreams is 0
 	timers         []*timer      // in Rails' order
+
+	replay    *replay                      // of its history; nil: none is due
+	positions map[string]protocol.Position // of what was sent last, by stream
 }
 
 // unknownChannelTTL is how long Rails is not asked again about an unknown channel.
@@ -57,8 +60,15 @@ func (s *subscription) follow(name string, token *string) {
 	}
 	c := s.connection
 	m := &hub.Member{Socket: &c.socket, Subscriber: s, Token: token}
-	if token != nil {
-		m.Callback = func(payload string) { c.deliverToBlock(s, name, payload) }
+	switch {
+	case token != nil:
+		m.Callback = func(b hub.Broadcast) {
+			if !b.Others {
+				c.deliverToBlock(s, name, b.Payload)
+			}
+		}
+	case c.extended():
+		m.Callback = func(b hub.Broadcast) { c.deliverNumbered(s, name, b) }
 	}
 	s.streams = append(s.streams, m)
 	c.recordChanged = true
@@ -119,6 +129,8 @@ func (s *subscription) leaveAll() {
 	}
 	s.streams = nil
 	s.confirmation = nil
+	s.replay = nil
+	s.positions = nil
 }
 
 // Live is called by the hub when a stream is live.
@@ -135,6 +147,7 @@ func (s *subscription) sendConfirmation() {
 		s.connection.socket.Send(s.confirmation)
 		s.confirmation = nil
 		s.connection.judgeStamp(s)
+		s.startReplay()
 	}
 }
 

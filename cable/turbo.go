@@ -49,6 +49,7 @@ func (c *Connection) answerTurbo(command protocol.Command) bool {
 	s.wanted = true
 	s.setLive(true)
 	s.follow(stream, nil)
+	s.noteHistory(command)
 	s.confirmation = socket.Text(protocol.Confirm(s.identifier))
 	s.sendConfirmation()
 	return true

@@ -23,6 +23,7 @@ const (
 type Command struct {
 	Kind       Kind
 	Identifier string // decoded; "" if there is none
+	History    string // undecoded; "" if there is none
 }
 
 // ParseCommand parses a browser's message. As in Ruby, keys are case-sensitive and the
@@ -33,7 +34,7 @@ func ParseCommand(text []byte) Command {
 	if !json.Valid(text) {
 		return Command{}
 	}
-	var command, identifier []byte // undecoded
+	var command, identifier, history []byte // undecoded
 	eachMember(text, func(key, value []byte) {
 		name, _ := unquote(key)
 		switch string(name) {
@@ -41,13 +42,15 @@ func ParseCommand(text []byte) Command {
 			command = value
 		case "identifier":
 			identifier = value
+		case "history":
+			history = value
 		}
 	})
 	decoded, ok := unquote(identifier)
 	if !ok {
 		return Command{}
 	}
-	c := Command{Identifier: string(decoded)}
+	c := Command{Identifier: string(decoded), History: string(history)}
 	kind, _ := unquote(command)
 	switch string(kind) {
 	case "subscribe":

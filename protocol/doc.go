@@ -2,7 +2,7 @@
 // no I/O and imports none of our packages.
 //
 // The protocol is Action Cable's, sub-protocol "actioncable-v1-json". Every message is
-// one JSON text in one WebSocket text message.
+// one JSON text in one WebSocket text message. extended.go has what another sub-protocol adds.
 //
 // The server sends
 //

@@ -10,14 +10,15 @@ import (
 func TestCommand_IsParsedAsInRuby(t *testing.T) {
 	chat := `{"channel":"ChatChannel"}`
 	for text, want := range map[string]Command{
-		`{"command":"subscribe","identifier":"{\"channel\":\"ChatChannel\"}"}`:                                                             {Subscribe, chat},
-		" {\"identifier\" : \"{\\\"channel\\\":\\\"ChatChannel\\\"}\" ,\n\"command\":\"message\", \"x\":[{\"a\":1.5e3},null,\"\\\"]\"]}\t": {Perform, chat},
-		`{"command":"bogus","command":"unsubscribe","identifier":"a"}`:                                                                     {Unsubscribe, "a"},
-		`{"Command":"subscribe","identifier":"a"}`:                                                                                         {Unknown, "a"},
-		`{"command":"subscribe","identifier":"\u003cb\u003e"}`:                                                                             {Subscribe, "<b>"},
-		`{"comm\u0061nd":"sub\u0073cribe","\u0069dentifier":"a"}`:                                                                          {Subscribe, "a"},
+		`{"command":"subscribe","identifier":"{\"channel\":\"ChatChannel\"}"}`:                                                             {Subscribe, chat, ""},
+		" {\"identifier\" : \"{\\\"channel\\\":\\\"ChatChannel\\\"}\" ,\n\"command\":\"message\", \"x\":[{\"a\":1.5e3},null,\"\\\"]\"]}\t": {Perform, chat, ""},
+		`{"command":"bogus","command":"unsubscribe","identifier":"a"}`:                                                                     {Unsubscribe, "a", ""},
+		`{"Command":"subscribe","identifier":"a"}`:                                                                                         {Unknown, "a", ""},
+		`{"command":"subscribe","identifier":"\u003cb\u003e"}`:                                                                             {Subscribe, "<b>", ""},
+		`{"comm\u0061nd":"sub\u0073cribe","\u0069dentifier":"a"}`:                                                                          {Subscribe, "a", ""},
 		`{"command":"subscribe","identifier":"\ud800"}`:                                                                                    {},
 		`{"command":"subscribe","identifier":"\ud800\u0041"}`:                                                                              {},
+		`{"history":{"since":1},"command":"subscribe","identifier":"a"}`:                                                                   {Subscribe, "a", `{"since":1}`},
 		`{"command":"subscribe"}`:                                                                                                          {},
 		`{"command":"subscribe","identifier":null}`:                                                                                        {},
 		`{"command":"subscribe","identifier":{"a":1}}`:                                                                                     {},
@@ -45,6 +46,22 @@ func TestFrames_AreRailsBytes(t *testing.T) {
 	}
 }
 
+func TestHistory_IsParsedOrRejected(t *testing.T) {
+	h, ok := ParseHistory(`{"since":1795451915,"streams":{"room":{"offset":12,"epoch":"a"}}}`)
+	if !ok || h.Since != 1795451915 || len(h.Streams) != 1 || h.Streams["room"] != (Position{"a", 12}) {
+		t.Errorf("got %+v %t", h, ok)
+	}
+	for _, text := range []string{
+		``, `null`, `{}`, `5`, `"x"`, `[]`, `{"since":"x"}`, `{"since":-1}`, `{"since":1.5}`, `{"since":99999999999999999999}`,
+		`{"streams":[]}`, `{"streams":{"a":5}}`, `{"streams":{"a":{"offset":-1,"epoch":"a"}}}`, `{"streams":{"a":{"offset":1.5}}}`,
+		`{"streams":{"a":{"offset":"1","epoch":"a"}}}`, `{"streams":{"a":{"offset":1,"epoch":2}}}`, `{"since":1,"streams":{"a":null,"b":1}}`,
+	} {
+		if h, ok := ParseHistory(text); ok {
+			t.Errorf("%s: got %+v", text, h)
+		}
+	}
+}
+
 func TestRemoteDisconnect_ReconnectsUnlessItForbidsIt(t *testing.T) {
 	for payload, want := range map[string]Disconnect{
 		`{"type":"disconnect"}`:                   {Remote, true},
@@ -68,6 +85,7 @@ func TestNegotiate_TakesTheFirstKnownInTheBrowsersOrder(t *testing.T) {
 		"foo ,  actioncable-v1-json,bar":                        V1JSON,
 		"actioncable-unsupported, actioncable-v1-json":          Unsupported,
 		"actioncable-v1-json, actioncable-unsupported, tok.abc": V1JSON,
+		"actioncable-v1-ext-json, actioncable-unsupported":      V1ExtJSON,
 		"ACTIONCABLE-V1-JSON":                                   "", "foo": "", "": "",
 	} {
 		if got := Negotiate([]string{offer}); got != want {

@@ -2,10 +2,11 @@ package protocol
 
 import "strings"
 
-// The sub-protocols that a server may choose, as Rails lists them. The server treats both
+// The sub-protocols that a server may choose. The server treats Rails' two
 // alike; it is the client that closes a connection for which Unsupported was chosen.
 const (
 	V1JSON      = "actioncable-v1-json"
+	V1ExtJSON   = "actioncable-v1-ext-json" // AnyCable's, see extended.go; Rails does not know it
 	Unsupported = "actioncable-unsupported"
 )
 
@@ -16,7 +17,7 @@ func Negotiate(offers []string) string {
 	for _, header := range offers {
 		for offer := range strings.SplitSeq(header, ",") {
 			offer = strings.TrimSpace(offer)
-			if offer == V1JSON || offer == Unsupported {
+			if offer == V1JSON || offer == V1ExtJSON || offer == Unsupported {
 				return offer
 			}
 		}

@@ -105,7 +105,18 @@ type Settings struct {
 	ForceSSL                        bool     `json:"force_ssl"`
 	Hosts                           []string `json:"hosts"` // empty: any
 
-	Turbo *TurboSettings `json:"turbo"` // nil: there is no Turbo::StreamsChannel
+	Turbo   *TurboSettings   `json:"turbo"`   // nil: there is no Turbo::StreamsChannel
+	History *HistorySettings `json:"history"` // nil: no stream has one
+}
+
+// HistorySettings are the streams whose broadcasts the gem keeps.
+type HistorySettings struct {
+	Problem string `json:"problem"` // why it keeps none
+	Streams []struct {
+		Pattern string `json:"pattern"` // * stands for any text
+		Limit   int    `json:"limit"`
+		TTL     int    `json:"ttl"` // seconds
+	} `json:"streams"`
 }
 
 // received notes by how much the clocks of Rails and catenary differ.

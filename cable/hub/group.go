@@ -66,9 +66,9 @@ func (s *stream) removeGroup(g *group) {
 // frameOverhead is the longest head of a WebSocket text frame plus MessageTail, in bytes.
 const frameOverhead = 11
 
-// deliver turns payloads into frames, once, and writes them to every member. About
-// socket.WriteBytes of frames share a write.
-func (g *group) deliver(batch [][]byte, turns *socket.Turns) {
+// deliver turns payloads into frames, once, and writes them to every member but those of one page.
+// About socket.WriteBytes of frames share a write. It returns how many frames it has written.
+func (g *group) deliver(batch [][]byte, except socket.Page, turns *socket.Turns) (written int) {
 	for len(batch) > 0 {
 		size, n := 0, 0
 		for n < len(batch) && (n == 0 || size < socket.WriteBytes) {
@@ -85,7 +85,8 @@ func (g *group) deliver(batch [][]byte, turns *socket.Turns) {
 		if g.deflates {
 			frames = socket.Deflate(frames)
 		}
-		g.Write(frames, turns)
+		written += n * g.WriteExcept(except, frames, turns)
 		batch = batch[n:]
 	}
+	return written
 }

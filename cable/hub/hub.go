@@ -120,7 +120,7 @@ func (h *Hub) Leave(m *Member) {
 // Listen calls f with every payload of one of catenary's own streams, until Leave is called
 // with the returned member.
 func (h *Hub) Listen(name string, f func(payload []byte)) *Member {
-	m := &Member{Callback: func(payload string) { f([]byte(payload)) }}
+	m := &Member{Callback: func(b Broadcast) { f([]byte(b.Payload)) }}
 	h.Join(name, "", m)
 	return m
 }

@@ -123,35 +123,41 @@ func (s *stream) acknowledge() {
 func (s *stream) deliver(now time.Duration, dropped *stats.ThrottledCounter) (frames, invalid int) {
 	batch := s.batch
 	s.batch = nil
+	marks := cutMarks(batch)
 	s.mu.Lock()
 	callbacks := slices.Clone(s.callbacks)
 	if len(s.groups) > 0 {
-		messages := batch
+		messages, pages := batch, marks
 		for _, payload := range batch {
-			if !valid(payload) {
+			if !Valid(payload) {
 				dropped.Add("invalid JSON", "stream", s.name, "bytes", len(payload))
-				messages = onlyValid(batch)
+				messages, pages = onlyValid(batch, marks)
 				break
 			}
 		}
+		invalid = len(batch) - len(messages)
 		s.delivering = append(s.delivering, s.groups...)
 		turns := socket.Turns{Lock: &s.mu}
-		for _, g := range s.delivering {
-			frames += len(messages) * g.Len()
-			g.deliver(messages, &turns)
+		for i := 0; i < len(messages); {
+			n, except := pages.run(i, len(messages))
+			for _, g := range s.delivering {
+				frames += g.deliver(messages[i:i+n], except, &turns)
+			}
+			i += n
 		}
 		clear(s.delivering)
 		s.delivering = s.delivering[:0]
-		invalid = len(batch) - len(messages)
 	}
 	s.traffic.add(now, len(batch), frames+len(batch)*len(callbacks))
 	s.mu.Unlock()
 	// Callbacks may call the hub, so they run without the lock.
 	if len(callbacks) > 0 {
-		for _, payload := range batch {
+		for i, payload := range batch {
+			mark := marks.of(i)
 			text := string(payload) // one copy for all callbacks
 			for _, m := range callbacks {
-				m.Callback(text)
+				others := mark.except != 0 && m.Socket != nil && m.Socket.Page == mark.except
+				m.Callback(Broadcast{text, mark.position, others})
 			}
 		}
 	}
@@ -165,15 +171,18 @@ func (s *stream) deliver(now time.Duration, dropped *stats.ThrottledCounter) (fr
 // maxReusedBatch is the capacity up to which a stream keeps its batch for the next one.
 const maxReusedBatch = 64
 
-// valid reports whether a payload can be part of a frame. Rails drops, and logs, what
-// Ruby cannot parse.
-func valid(payload []byte) bool { return json.Valid(payload) && utf8.Valid(payload) }
+// Valid reports whether a payload can be part of a frame. Rails drops, and logs, what Ruby cannot
+// parse. Members with a callback get all payloads.
+func Valid(payload []byte) bool { return json.Valid(payload) && utf8.Valid(payload) }
 
-func onlyValid(batch [][]byte) (kept [][]byte) {
-	for _, payload := range batch {
-		if valid(payload) {
+func onlyValid(batch [][]byte, all marks) (kept [][]byte, keptMarks marks) {
+	for i, payload := range batch {
+		if Valid(payload) {
 			kept = append(kept, payload)
+			if all != nil {
+				keptMarks = append(keptMarks, all[i])
+			}
 		}
 	}
-	return kept
+	return kept, keptMarks
 }

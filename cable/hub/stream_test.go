@@ -86,8 +86,8 @@ func TestStream_DoesNotWaitForALargeOneBesideIt(t *testing.T) {
 		other = fmt.Sprint(n)
 	}
 	release, large, small := make(chan bool), make(chan string, 10), make(chan string, 10)
-	h.Join("large", "", &Member{Callback: func(payload string) { <-release; large <- payload }, Subscriber: ignoring{}})
-	h.Join(other, "", &Member{Callback: func(payload string) { small <- payload }, Subscriber: ignoring{}})
+	h.Join("large", "", &Member{Callback: func(b Broadcast) { <-release; large <- b.Payload }, Subscriber: ignoring{}})
+	h.Join(other, "", &Member{Callback: func(b Broadcast) { small <- b.Payload }, Subscriber: ignoring{}})
 	shard, ended := h.shard("large"), make(chan struct{})
 	go func() { shard.run(h.dropped); close(ended) }()
 	for n := range 3 {
@@ -118,7 +118,7 @@ func TestStream_SharesOneCopyOfAPayloadAmongAllBlocks(t *testing.T) {
 	h := New(idle{}, slog.New(slog.DiscardHandler))
 	var texts []string
 	for range 3 {
-		h.Join("room", "chat room", &Member{Callback: func(payload string) { texts = append(texts, payload) }, Subscriber: ignoring{}})
+		h.Join("room", "chat room", &Member{Callback: func(b Broadcast) { texts = append(texts, b.Payload) }, Subscriber: ignoring{}})
 	}
 	s := h.shard("room").find("room")
 	s.batch = [][]byte{[]byte(`{"a":1}`)}

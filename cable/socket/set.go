@@ -41,19 +41,26 @@ func (s *Set) Remove(index int32) {
 func (s *Set) Len() int { return len(s.sockets) - s.removed }
 
 // Write sends a frame to every socket that is in the set when it begins and is not removed before
-// its turn. turns releases the lock in between.
-func (s *Set) Write(frame []byte, turns *Turns) {
+// its turn, and returns to how many. turns releases the lock in between.
+func (s *Set) Write(frame []byte, turns *Turns) (sent int) { return s.WriteExcept(0, frame, turns) }
+
+// WriteExcept does the same, but leaves out the sockets of a page, unless it is 0.
+func (s *Set) WriteExcept(page Page, frame []byte, turns *Turns) (sent int) {
 	s.writing = true
 	for i, n := 0, len(s.sockets); i < n; i++ {
-		if to := s.sockets[i]; to != nil {
-			to.Send(frame)
-			turns.next()
+		to := s.sockets[i]
+		if to == nil || page != 0 && to.Page == page {
+			continue
 		}
+		to.Send(frame)
+		sent++
+		turns.next()
 	}
 	s.writing = false
 	if s.removed > 0 {
 		s.compact()
 	}
+	return sent
 }
 
 // compact fills the gaps of sockets that were removed during Write.

@@ -45,6 +45,7 @@ type Socket struct {
 	shared   *Sockets // nil only in benchmarks and tests
 	owner    Owner
 	deflates bool // permessage-deflate was negotiated
+	Page     Page // 0: its page has not identified itself
 
 	// owned by the reader
 	reader    reader

@@ -200,10 +200,14 @@ func (a *assembly) open() error {
 	if err != nil {
 		return err
 	}
+	history, err := newHistory(cfg)
+	if err != nil {
+		return err
+	}
 	a.edge.Limits = admissionLimits(cfg)
 	admission := admission.New(a.edge)
 	a.server, err = cable.NewServer(cable.Options{
-		Backend: a.backend, Hub: a.hub, Node: node(), Admission: admission, Relay: passThrough, Lease: lease,
+		Backend: a.backend, Hub: a.hub, Node: node(), Admission: admission, History: history, Relay: passThrough, Lease: lease,
 		Limits: limits(cfg), Restart: restart(cfg), Ping: cfg.Ping.Interval, Compress: cfg.Compression,
 		SkipDisconnectFrames: !cfg.DisconnectFrames, Secret: a.backend.Secret(), Publish: a.source.Publish,
 		HandshakeDone: a.meters.handshake, Log: a.log,
@@ -213,7 +217,7 @@ func (a *assembly) open() error {
 	}
 	a.rails.consultWith(fits(cfg, a.backend), identifying(cfg.JWT.Identify, admission, a.log),
 		verifying(cfg.Turbo, a.server, a.log),
-		catchingUp(cfg.Turbo, a.server, a.backend.Secret, a.log))
+		catchingUp(cfg.Turbo, a.server, a.backend.Secret, a.log), keeping(history, a.log))
 	a.meters.gaps.afterGap(a.server.CatchUpAfterGap)
 	a.background(func(ctx context.Context) { memory.Release(ctx, variable(a.environ, "GOGC")) })
 	goMemLimit := variable(a.environ, "GOMEMLIMIT")
@@ -223,6 +227,7 @@ func (a *assembly) open() error {
 		a.background(bound.Run)
 	}
 	a.run(a.server.Run)
+	a.run(history.Run)
 	a.run(func(ctx context.Context) error { return lease.Run(ctx, a.server) })
 	if a.edge.Tokens != nil {
 		a.run(a.edge.Tokens.Run)

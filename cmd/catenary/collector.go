@@ -68,6 +68,7 @@ func (c *collector) Collect(found chan<- prometheus.Metric) {
 	c.collectProcesses(found)
 	counters(found, "catenary_connections_ended_total", "Connections closed, by reason.", "reason", server.Ends)
 	counters(found, "catenary_handshakes_rejected_total", "Handshakes that catenary has rejected, by reason.", "reason", server.Rejected)
+	counters(found, "catenary_histories_total", "Histories that browsers asked for, by outcome.", "outcome", server.Histories)
 	counters(found, "catenary_catch_ups_total", "Stamped pages of Turbo's, by outcome.", "outcome", server.CatchUps)
 	counters(found, "catenary_commands_total", "Commands of browsers, by kind.", "kind", server.Commands)
 	counters(found, "catenary_subscriptions_rejected_total", "Subscribes over a limit, by limit.", "limit", server.SubscriptionsRejected)

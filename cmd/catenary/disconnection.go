@@ -153,7 +153,7 @@ func withSource(ctx context.Context, s source, f func(publisher, listenFunc) err
 func listenThrough(h *hub.Hub) listenFunc {
 	return func(stream string, f func([]byte)) (<-chan struct{}, func()) {
 		live := &liveness{make(chan struct{})}
-		m := &hub.Member{Subscriber: live, Callback: func(payload string) { f([]byte(payload)) }}
+		m := &hub.Member{Subscriber: live, Callback: func(b hub.Broadcast) { f([]byte(b.Payload)) }}
 		if h.Join(stream, "", m) {
 			live.Live(m)
 		}

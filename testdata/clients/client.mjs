@@ -61,10 +61,10 @@ export const repeats = atLeast("6.1") && version !== "6.1.4"
 
 // A page has its own consumer and its own user, so that scenarios can run concurrently.
 export class Page {
-  // query is a string, or a function that is called for every connection.
-  constructor(name, query = "") {
+  // query is a string, or a function that is called for every connection. host is where its cable is.
+  constructor(name, query = "", host = server) {
     this.user = `${name}v${version.replaceAll(".", "x")}`
-    const url = query => `ws://${server}/cable?uid=${this.user}${query}`
+    const url = query => `ws://${host}/cable?uid=${this.user}${query}`
     this.consumer = ActionCable.createConsumer(typeof query === "function" ? () => url(query()) : url(query))
   }
 

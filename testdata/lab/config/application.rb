@@ -58,6 +58,8 @@ module App
     config.catenary.identify = ENV["LAB_IDENTIFY"].split.map(&:to_sym) if ENV["LAB_IDENTIFY"] && defined?(Catenary)
     config.catenary.live_limit = ENV["LAB_LIVE_LIMIT"].to_i if ENV["LAB_LIVE_LIMIT"] && defined?(Catenary)
 
+    config.catenary.history = JSON.parse(ENV["LAB_HISTORY"]).transform_values(&:symbolize_keys) if ENV["LAB_HISTORY"] && defined?(Catenary)
+
     config.action_dispatch.rescue_responses["User::NotFound"] = :not_found
 
     config.action_controller.allow_forgery_protection = false

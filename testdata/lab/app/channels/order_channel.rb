@@ -12,6 +12,10 @@ class OrderChannel < ApplicationCable::Channel
     ActionCable.server.broadcast params[:s], { again: data["n"] } if data["twice"]
   end
 
+  def speak_to_others(data)
+    Catenary.except(connection) { speak data }
+  end
+
   # Speaks after this action has returned.
   def speak_later(data)
     Thread.new do

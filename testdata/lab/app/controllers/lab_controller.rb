@@ -40,10 +40,12 @@ class LabController < ActionController::API
     head :no_content
   end
 
-  # stream, message; raw: the message is text and is published unchanged.
+  # stream, message; raw: the message is text and is published unchanged; others: the page that makes
+  # the request does not get it.
   def broadcast
     body = JSON.parse(request.raw_post)
-    ActionCable.server.broadcast body["stream"], body["message"], **(body["raw"] ? { coder: nil } : {})
+    broadcast = -> { ActionCable.server.broadcast body["stream"], body["message"], **(body["raw"] ? { coder: nil } : {}) }
+    body["others"] ? Catenary.except(request, &broadcast) : broadcast.call
     head :no_content
   end
 

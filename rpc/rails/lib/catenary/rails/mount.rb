@@ -21,10 +21,12 @@ module Catenary
         attr_accessor :endpoint
       end
 
-      # See Sync.
+      # See Sync, Others and History.
       def pubsub
         adapter = super
-        adapter.is_a?(Sync::Broadcasting) ? adapter : adapter.extend(Sync::Broadcasting)
+        return adapter if adapter.is_a?(Sync::Broadcasting)
+        History.extend_adapter adapter
+        adapter.extend(Sync::Broadcasting, Others::Broadcasting)
       end
     end
   end

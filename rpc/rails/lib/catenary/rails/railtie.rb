@@ -9,6 +9,7 @@ module Catenary
       config.catenary.live_seconds = 600     # for which they are kept unused
       config.catenary.pinned_limit = 10_000  # the same for connections with streams that have a block
       config.catenary.pinned_seconds = 24 * 60 * 60
+      config.catenary.history = {}           # by pattern of streams: { limit: 100, ttl: 300 } (docs/history.md)
 
       rake_tasks { load File.expand_path("audit_task.rb", __dir__) }
 

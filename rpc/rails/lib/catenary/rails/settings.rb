@@ -20,7 +20,8 @@ module Catenary
             identifiers: ActionCable.server.connection_identifiers.to_a,
             identify: Array(@app.config.catenary.identify),
             global_id_app: (GlobalID.app if defined?(GlobalID)),
-            turbo: TurboStreams.new(@app).to_h
+            turbo: TurboStreams.new(@app).to_h,
+            history: History.new(@app).to_h
           }.merge!(origins).compact
         end
       end

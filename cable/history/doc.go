@@ -1,0 +1,12 @@
+// Package history reads what was broadcast before, for browsers that ask for it.
+//
+// The gem numbers the broadcasts of the streams that have a history and keeps them in Redis
+// (rpc/rails/lib/catenary/rails/history.rb), in two keys for each stream:
+//
+//   - a Redis Stream with the last broadcasts. An entry's id is its offset, p is the payload, t the
+//     Unix second.
+//   - a hash with the epoch and the latest offset.
+//
+// A new epoch begins when the keys have expired or were flushed, and after a restart or a failover of
+// Redis, which may have lost broadcasts that browsers have received.
+package history

@@ -1,0 +1,220 @@
+package history
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/catenary-cable/catenary/protocol"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const patience = 30 * time.Second // only a failing test waits this long
+
+// store is a real redis-server, to which the gem's script publishes.
+type store struct {
+	*testing.T
+	client *redis.Client
+	script *redis.Script
+	epochs int
+}
+
+func startStore(t *testing.T) *store {
+	path := t.TempDir() + "/redis.sock"
+	server := exec.Command("redis-server", "--port", "0", "--unixsocket", path, "--save", "", "--appendonly", "no")
+	server.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := server.Start(); err != nil {
+		t.Fatalf("these tests need redis-server in PATH (Debian: apt install redis-server): %v", err)
+	}
+	client := redis.NewClient(&redis.Options{Network: "unix", Addr: path, Protocol: 2, DisableIdentity: true})
+	t.Cleanup(func() {
+		client.Close()
+		server.Process.Kill()
+		server.Wait()
+	})
+	for end := time.Now().Add(patience); client.Ping(t.Context()).Err() != nil; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("redis-server does not answer")
+		}
+	}
+	gem, err := os.ReadFile("../../rpc/rails/lib/catenary/rails/history.rb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(gem), "<<~'LUA'\n")
+	script, _, found := strings.Cut(rest, "      LUA\n")
+	if !found {
+		t.Fatal("the gem's script was not found")
+	}
+	return &store{T: t, client: client, script: redis.NewScript(script)}
+}
+
+// publish has the gem's script publish the numbers from first to last, keep 5 of them, and begin an
+// epoch with a name of its own if it begins one.
+func (s *store) publish(stream string, first, last int) {
+	s.Helper()
+	entries, head := keys(nil, stream)
+	for n := first; n <= last; n++ {
+		s.epochs++
+		err := s.script.Run(s.Context(), s.client, []string{entries, head}, stream, fmt.Sprint(n), 5, 60, fmt.Sprintf("%016x", s.epochs)).Err()
+		if err != nil {
+			s.Fatal(err)
+		}
+	}
+}
+
+func (s *store) history() *History {
+	h := New(Options{Redis: s.client, Bytes: 100})
+	h.Keep([]Rule{{Pattern: "chat:*", Limit: 5, TTL: time.Minute}})
+	return h
+}
+
+// expect reads a history and expects these payloads, or an error.
+func (s *store) expect(want any, request protocol.History, streams ...string) {
+	s.Helper()
+	entries, err := s.history().Read(s.Context(), streams, request)
+	if wanted, ok := want.(error); ok {
+		if !errors.Is(err, wanted) {
+			s.Errorf("%+v: got %v, %v, want %v", request, entries, err, wanted)
+		}
+		return
+	}
+	var got []string
+	for _, entry := range entries {
+		got = append(got, fmt.Sprintf("%s@%d", entry.Payload, entry.Position.Offset))
+	}
+	if all := strings.Join(got, " "); err != nil || all != want {
+		s.Errorf("%+v: got %q, %v, want %q", request, all, err, want)
+	}
+}
+
+func after(stream, epoch string, offset uint64) protocol.History {
+	return protocol.History{Streams: map[string]protocol.Position{stream: {Epoch: epoch, Offset: offset}}}
+}
+
+const first = "0000000000000001" // the first epoch
+
+func TestRead_ReturnsWhatFollowsAPosition(t *testing.T) {
+	s := startStore(t)
+	s.publish("chat:1", 1, 3)
+	s.expect("2@2 3@3", after("chat:1", first, 1), "chat:1")
+	s.expect("", after("chat:1", first, 3), "chat:1")
+	s.expect("1@1 2@2 3@3", after("chat:1", first, 0), "chat:1")
+	s.publish("chat:1", 4, 7) // 3 to 7 are kept
+	s.expect("3@3 4@4 5@5 6@6 7@7", after("chat:1", first, 2), "chat:1")
+}
+
+func TestRead_RejectsWhatIsNotKept(t *testing.T) {
+	s := startStore(t)
+	s.publish("chat:1", 1, 7)
+	s.expect(ErrIncomplete, after("chat:1", first, 1), "chat:1")
+	s.expect(ErrUnknown, after("chat:1", first, 8), "chat:1")
+	s.expect(ErrUnknown, after("chat:1", first, 1<<63), "chat:1")
+	s.expect(ErrUnknown, after("chat:1", "f", 7), "chat:1")
+	s.expect(ErrUnknown, after("chat:1", "", 7), "chat:1")
+	s.expect(ErrUnknown, after("chat:2", first, 1), "chat:2")
+	s.expect(ErrNone, after("other", first, 1), "other")
+	s.expect("", after("elsewhere", first, 1), "chat:1", "other") // the caller reports the foreign stream
+	entries, _ := keys(nil, "chat:1")
+	s.client.Del(t.Context(), entries)
+	s.expect(ErrIncomplete, after("chat:1", first, 6), "chat:1")
+	s.expect("", after("chat:1", first, 7), "chat:1")
+}
+
+func TestRead_SinceATime(t *testing.T) {
+	s := startStore(t)
+	now := time.Now().Unix()
+	since := func(second int64) protocol.History { return protocol.History{Since: second} }
+	s.expect("", since(now), "chat:1")
+	s.publish("chat:1", 1, 3)
+	s.expect("1@1 2@2 3@3", since(now-5), "chat:1")
+	s.expect("", since(now+60), "chat:1")
+	s.expect(ErrIncomplete, since(now-3600), "chat:1")
+	s.publish("chat:1", 4, 7)
+	s.expect(ErrIncomplete, since(now-5), "chat:1") // 1 and 2 are not kept
+}
+
+// A failover may lose what browsers have received, and its offsets are used again.
+func TestRead_RejectsThePositionsOfAnotherServer(t *testing.T) {
+	s := startStore(t)
+	s.publish("chat:1", 1, 3)
+	_, head := keys(nil, "chat:1")
+	s.client.HSet(t.Context(), head, "run", "another server")
+	s.publish("chat:1", 4, 7)
+	s.expect(ErrUnknown, after("chat:1", first, 3), "chat:1")
+	s.expect("6@3 7@4", after("chat:1", "0000000000000004", 2), "chat:1")
+	s.client.FlushAll(t.Context())
+	s.expect(ErrUnknown, after("chat:1", "0000000000000004", 2), "chat:1")
+}
+
+func TestRead_IsBounded(t *testing.T) {
+	s := startStore(t)
+	entries, head := keys(nil, "chat:1")
+	err := s.script.Run(t.Context(), s.client, []string{entries, head}, "chat:1", strings.Repeat("1", 101), 5, 60, first).Err()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.expect(ErrTooLong, after("chat:1", first, 0), "chat:1")
+	h := s.history()
+	for range readsAtOnce {
+		h.reads <- struct{}{}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := h.Read(ctx, []string{"chat:1"}, after("chat:1", first, 1)); !errors.Is(err, ErrUnavailable) {
+		t.Error(err)
+	}
+}
+
+func TestNumber_IsTheScripts(t *testing.T) {
+	s := startStore(t)
+	listening := s.client.Subscribe(t.Context(), "chat:1")
+	defer listening.Close()
+	if _, err := listening.Receive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.publish("chat:1", 8, 9)
+	for n := range 2 {
+		message, err := listening.ReceiveMessage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		payload, position := CutNumber([]byte(message.Payload))
+		if string(payload) != fmt.Sprint(8+n) || position != (protocol.Position{Epoch: first, Offset: uint64(n + 1)}) {
+			t.Errorf("got %q at %+v", payload, position)
+		}
+	}
+}
+
+func TestMatches_OnlyTheStarIsSpecial(t *testing.T) {
+	patterns := []string{"chat:*", "exact", "*:new:*", "a*b*c"}
+	kept := []string{"chat:", "chat:1", "chat:\n1", "exact", "a:new:b", ":new:", "abc", "a1b2bc"}
+	others := []string{"chat", "exactly", "a:new", "Chat:1", "", "ab", "acb", "?"}
+	for _, name := range slices.Concat(kept, others) {
+		got := slices.ContainsFunc(patterns, func(pattern string) bool { return matches(pattern, name) })
+		if got != slices.Contains(kept, name) {
+			t.Errorf("%q: %t", name, got)
+		}
+	}
+}
+
+func FuzzCutNumber(f *testing.F) {
+	f.Add([]byte("{}" + numberHead + strings.Repeat(" \t", 32)))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		rest, position := CutNumber(payload)
+		cut := string(payload[len(rest):])
+		if strings.Trim(cut, numberDigits) != "" || string(rest) != string(payload[:len(rest)]) || cut == "" && position.Epoch != "" {
+			t.Errorf("%q: cut off %q", payload, cut)
+		}
+	})
+}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/catenary-cable/catenary/cable/history"
+	"github.com/catenary-cable/catenary/config"
+	"github.com/catenary-cable/catenary/rpc"
+)
+
+// newHistory reads what the gem keeps where Rails' redis adapter publishes. It returns nil where
+// that is impossible.
+func newHistory(cfg *config.Config) (*history.History, error) {
+	if cfg.Broadcasts.Adapter != "redis" || cfg.PassesAll() {
+		return nil, nil
+	}
+	redis, err := redisOptions(cfg.Broadcasts).Client()
+	if err != nil {
+		return nil, fmt.Errorf("broadcasts.redis: %w", err)
+	}
+	return history.New(history.Options{
+		Redis: redis, Prefix: cfg.Broadcasts.ChannelPrefix, Bytes: int(cfg.Limits.PendingBytes),
+	}), nil
+}
+
+// keeping returns a function that has h read the history of the streams that the gem names.
+func keeping(h *history.History, log *slog.Logger) func(*rpc.Settings) {
+	last := ""
+	return func(s *rpc.Settings) {
+		reason := ""
+		var rules []history.Rule
+		switch {
+		case s.History == nil:
+		case s.History.Problem != "":
+			reason = s.History.Problem
+		case h == nil:
+			reason = "broadcasts do not come from Redis (broadcasts.adapter, pass_through)"
+		default:
+			for _, r := range s.History.Streams {
+				rules = append(rules, history.Rule{Pattern: r.Pattern, Limit: r.Limit, TTL: time.Duration(r.TTL) * time.Second})
+			}
+		}
+		if h != nil {
+			h.Keep(rules)
+		}
+		if reason != "" && reason != last {
+			log.Warn("config.catenary.history has no effect", "reason", reason)
+		}
+		last = reason
+	}
+}

@@ -1,0 +1,84 @@
+package protocol
+
+import (
+	"encoding/json"
+	"strconv"
+)
+
+// The sub-protocol "actioncable-v1-ext-json" adds to Action Cable's. The browser sends
+//
+//	{"command":"subscribe","identifier":"…","history":{"since":1795451915,"streams":{"s":{"offset":12,"epoch":"…"}}}}
+//	{"command":"history","identifier":"…","history":{…}}   the same for a subscription that it has
+//	{"command":"pong"}                                     never answered
+//	{"command":"ping"}                                     answered by {"type":"pong"}
+//
+// and the server
+//
+//	{"identifier":"…","message":…,"stream_id":"s","epoch":"…","offset":13}   a broadcast with a number
+//	{"identifier":"…","type":"confirm_history"}            after all that was missed
+//	{"identifier":"…","type":"reject_history"}             and nothing of it
+
+// Position is the number of a broadcast in its stream.
+type Position struct {
+	Epoch  string `json:"epoch"`
+	Offset uint64 `json:"offset"`
+}
+
+// History is what a browser asks for.
+type History struct {
+	Since   int64               // Unix time in seconds, for streams without a position; 0: none
+	Streams map[string]Position // the last that the browser has received
+}
+
+// ParseHistory parses a browser's "history". It returns false if that is not valid.
+func ParseHistory(text string) (h History, ok bool) {
+	var parsed struct {
+		Since   json.Number
+		Streams map[string]Position
+	}
+	err := json.Unmarshal([]byte(text), &parsed)
+	if err != nil {
+		return History{}, false
+	}
+	h.Streams = parsed.Streams
+	if parsed.Since != "" {
+		h.Since, err = strconv.ParseInt(parsed.Since.String(), 10, 64)
+	}
+	return h, err == nil && (h.Since > 0 || len(h.Streams) > 0)
+}
+
+// ExtendedCommand returns the command of a message that is none of Action Cable's, such as "pong".
+func ExtendedCommand(text []byte) string {
+	var message struct{ Command string }
+	if json.Unmarshal(text, &message) != nil {
+		return ""
+	}
+	return message.Command
+}
+
+// Pong answers a browser's ping.
+const Pong = `{"type":"pong"}`
+
+// ConfirmHistory returns the frame that follows a history.
+func ConfirmHistory(identifier string) []byte {
+	return withIdentifier(identifier, `,"type":"confirm_history"}`)
+}
+
+// RejectHistory returns the frame in place of a history.
+func RejectHistory(identifier string) []byte {
+	return withIdentifier(identifier, `,"type":"reject_history"}`)
+}
+
+// NoPresence returns the answer to a browser that asks who is present.
+func NoPresence(identifier string) []byte {
+	return withIdentifier(identifier, `,"type":"presence","message":{"type":"error","total":0}}`)
+}
+
+// Numbered returns the frame of a broadcast with its number.
+func Numbered(identifier string, message []byte, stream string, at Position) []byte {
+	b := append(MessageHead(identifier), message...)
+	b = append(append(b, `,"stream_id":`...), Quote(stream)...)
+	b = append(append(b, `,"epoch":`...), Quote(at.Epoch)...)
+	b = strconv.AppendUint(append(b, `,"offset":`...), at.Offset, 10)
+	return append(b, '}')
+}

@@ -1,0 +1,104 @@
+require "digest"
+require "securerandom"
+
+module Catenary
+  module Rails
+    # Numbers the broadcasts of streams that have a history, and keeps them in Redis for catenary
+    # (docs/history.md). One script publishes and keeps, so that the numbers are in the order of the
+    # broadcasts. The number follows the payload as whitespace: for every other subscriber the
+    # payload is the same JSON.
+    class History
+      DEFAULTS = { limit: 100, ttl: 300 }
+
+      # streams: what a name must match; pattern: the same as the application writes it.
+      Rule = Struct.new(:pattern, :streams, :limit, :ttl)
+
+      # KEYS: the kept broadcasts, the head. ARGV: topic, payload, limit, ttl in seconds, a new epoch.
+      # A restart or a failover of Redis begins a new epoch, because it may lose broadcasts.
+      # cable/history reads the keys and the number.
+      SCRIPT = <<~'LUA'
+        local run = string.match(redis.call("INFO", "server"), "run_id:(%w+)")
+        local head = redis.call("HMGET", KEYS[2], "epoch", "offset", "run")
+        local epoch, offset = head[1], tonumber(head[2])
+        if not epoch or head[3] ~= run then
+          redis.call("DEL", KEYS[1])
+          epoch, offset = ARGV[5], 0
+        end
+        offset = offset + 1
+        redis.call("HSET", KEYS[2], "epoch", epoch, "offset", offset, "run", run)
+        redis.call("XADD", KEYS[1], "MAXLEN", ARGV[3], offset .. "-0", "p", ARGV[2], "t", redis.call("TIME")[1])
+        redis.call("EXPIRE", KEYS[1], ARGV[4])
+        redis.call("EXPIRE", KEYS[2], ARGV[4])
+        local digits = { [0] = " ", "\t", "\n", "\r" }
+        local number = string.gsub(epoch .. string.format("%016x", offset), "%x", function(hex)
+          local value = tonumber(hex, 16)
+          return digits[math.floor(value / 4)] .. digits[value % 4]
+        end)
+        return redis.call("PUBLISH", ARGV[1], ARGV[2] .. "\t \t \n\r\n\r" .. number)
+      LUA
+      SHA = Digest::SHA1.hexdigest(SCRIPT)
+
+      class << self
+        def extend_adapter(adapter)
+          history = new(::Rails.application)
+          adapter.extend(Broadcasting).catenary_history = history if history.any? && redis?(adapter.class)
+        end
+
+        # Only Rails' redis adapter can keep a history.
+        def redis?(adapter)
+          defined?(ActionCable::SubscriptionAdapter::Redis) && adapter <= ActionCable::SubscriptionAdapter::Redis
+        end
+      end
+
+      # Extends Rails' redis adapter.
+      module Broadcasting
+        attr_accessor :catenary_history
+
+        def broadcast(channel, payload)
+          return super unless rule = catenary_history.rule(channel)
+          topic = respond_to?(:channel_with_prefix, true) ? send(:channel_with_prefix, channel) : channel
+          catenary_history.publish send(:redis_connection_for_broadcasts), topic, payload, rule
+        end
+      end
+
+      # config.catenary.history: by pattern, in which * stands for any text, a limit and a ttl.
+      def initialize(app)
+        @rules = app.config.catenary.history.to_h.map do |pattern, settings|
+          settings = DEFAULTS.merge(settings.to_h)
+          parts = pattern.to_s.split("*", -1).map { |part| Regexp.escape(part) }
+          Rule.new(pattern.to_s, /\A#{parts.join(".*")}\z/m, positive(settings[:limit]), positive(settings[:ttl]))
+        end
+      end
+
+      def any?
+        @rules.any?
+      end
+
+      # The first that matches; nil: the stream has no history.
+      def rule(stream)
+        @rules.find { |rule| rule.streams.match?(stream) }
+      end
+
+      # For catenary (docs/rpc.md, "Settings"); nil if no stream has a history.
+      def to_h
+        return unless any?
+        return { problem: "the adapter in config/cable.yml is not redis" } unless History.redis?(ActionCable.server.config.pubsub_adapter)
+        { streams: @rules.map { |rule| { pattern: rule.pattern, limit: rule.limit, ttl: rule.ttl } } }
+      end
+
+      def publish(redis, topic, payload, rule)
+        key = "{_catenary:history:#{topic}}"
+        arguments = { keys: [key, "#{key}:head"], argv: [topic, payload, rule.limit, rule.ttl, SecureRandom.hex(8)] }
+        redis.evalsha(SHA, **arguments)
+      rescue StandardError => error
+        raise unless error.message.start_with?("NOSCRIPT")
+        redis.eval(SCRIPT, **arguments)
+      end
+
+      private
+        def positive(number)
+          number.to_i > 0 ? number.to_i : raise(ArgumentError, "config.catenary.history needs a limit and a ttl above zero, not #{number.inspect}")
+        end
+    end
+  end
+end
