@@ -251,10 +251,10 @@ func (s *Server) shedCalls() (closed int) {
 // remove forgets a closed connection after Rails has run its disconnect callbacks.
 func (s *Server) remove(c *Connection) {
 	s.admission.ReleaseHandshake(c.address)
-	defer s.lease.Changed(c.id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.connections, c.id)
+	s.lease.Changed(c.id) // before the end of Drain, which ends the lease: from a record that stays, the callbacks would run again
 	s.checkDrained()
 }
 
