@@ -24,7 +24,7 @@ require_relative "leftovers"
 require_relative "hooks"
 require_relative "maintenance"
 require_relative "witness"
-require_relative "turbo" if ENV["LAB_TURBO"] == "original"
+require_relative "turbo" if ENV["LAB_TURBO"]
 require_relative "accounts" if ENV["LAB_ACCOUNTS"] == "true"
 
 module App

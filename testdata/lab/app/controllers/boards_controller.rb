@@ -1,8 +1,7 @@
 # A page with notes that others add, as an application with Turbo has it: the page shows what is
 # stored, and a broadcast appends what is new.
 class BoardsController < ActionController::Base
-  NOTES = Concurrent::Array.new
-  LOADS = Concurrent::AtomicFixnum.new
+  LOG = EventLog.new(ENV["LAB_BOARD"])
 
   BOARD = <<~ERB
     <% turbo_refreshes_with(method: :morph, scroll: :preserve) unless params[:morph] == "false" %>
@@ -22,17 +21,17 @@ class BoardsController < ActionController::Base
   helper_method :notes, :note_tag
 
   def show
-    LOADS.increment
+    LOG.add load: true
     render inline: BOARD
   end
 
   def loads
-    render plain: LOADS.value
+    render plain: LOG.to_a.count { |entry| entry["load"] }
   end
 
   def create
     note = params[:note].to_s
-    NOTES << note
+    LOG.add note: note
     ActionCable.server.broadcast "board",
       %(<turbo-stream action="append" target="notes"><template>#{note_tag note}</template></turbo-stream>)
     head :no_content
@@ -40,7 +39,7 @@ class BoardsController < ActionController::Base
 
   private
     def notes
-      NOTES.dup
+      LOG.to_a.filter_map { |entry| entry["note"] }
     end
 
     # Turbo shows an element that has an id once, however often it is appended.
