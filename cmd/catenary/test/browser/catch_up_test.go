@@ -214,12 +214,14 @@ type board struct {
 
 func startBoard(t *testing.T, flags ...string) *board { return startBoardWith(t, nil, flags...) }
 
-// startBoardWith adds env to the application's environment. TURBO_RAILS is a checkout of turbo-rails
-// to use in place of the lab's copy of the code that matters.
+// turboRails is where the application takes Turbo's helpers and channel from: TURBO_RAILS is a checkout
+// of turbo-rails; without it, the lab's own vendor folder has the code that matters.
+func turboRails() string { return cmp.Or(os.Getenv("TURBO_RAILS"), "original") }
+
+// startBoardWith adds env to the application's environment.
 func startBoardWith(t *testing.T, env []string, flags ...string) *board {
 	stored := filepath.Join(t.TempDir(), "board")
-	env = append(env, "LAB_TURBO="+cmp.Or(os.Getenv("TURBO_RAILS"), "original"), "LAB_BOARD="+stored,
-		"CATENARY_TURBO_CATCH_UP=refresh")
+	env = append(env, "LAB_TURBO="+turboRails(), "LAB_BOARD="+stored, "CATENARY_TURBO_CATCH_UP=refresh")
 	flags = append(flags, "--turbo-catch-up", "refresh", "--proxy")
 	w := startTurboOn(t, false, env, flags...)
 	return &board{t, w.world, w.counted, flags, stored, countingSockets(stage.NewUser(t, stage.StartChromium(t)))}
