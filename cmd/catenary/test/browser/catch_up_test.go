@@ -64,15 +64,20 @@ func TestCatchUp_AfterARestartOfCatenary(t *testing.T) {
 	b := startBoard(t)
 	b.page.Open(b.url("/boards/1"))
 	b.awaitSources()
+	own := b.inNewTab()
+	own.page.Open(b.url("/boards/1?channel=BoardChannel")) // which the app lists
+	own.awaitSources()
 	time.Sleep(youngPage)
 	b.world.Catenary.Process.Kill()
 	b.add("missed")
 	if err := b.world.Catenary.Up(b.counted, b.flags...); err != nil {
 		t.Fatal(err)
 	}
-	b.page.ExpectText(".note", "missed")
-	b.expectNotes(1)
-	b.expectLoads(2)
+	for _, b := range []*board{b, own} {
+		b.page.ExpectText(".note", "missed")
+		b.expectNotes(1)
+	}
+	b.expectLoads(4)
 }
 
 // The connection stays, and what is broadcast meanwhile is lost.
@@ -197,6 +202,44 @@ func TestCatchUp_AfterTheOnlyRailsProcessIsRestarted(t *testing.T) {
 	b.expectSockets(1)
 	b.add("live again")
 	b.page.ExpectText(".note", "live again")
+}
+
+// Every page refresh overwrites what is typed into forms, without the script.
+func TestCatchUp_TheScriptInTheDocsKeepsWhatIsTyped(t *testing.T) {
+	t.Parallel()
+	b := startBoard(t)
+	without := b.inNewTab()
+	_, script, _ := strings.Cut(stage.ReadDoc(t, "catch-up.md"), "```js\n")
+	script, _, _ = strings.Cut(script, "```")
+	b.page.BeforeEachPage(script)
+	for _, b := range []*board{without, b} {
+		b.page.Open(b.url("/boards/1"))
+		b.awaitSources()
+		b.page.Click("#checked")
+		stage.Evaluate[bool](b.page, `document.getElementById("chosen").value = "b"; true`)
+		b.page.Write("#text", "more of it")
+		b.page.Write("#note", "half a sentence")
+	}
+	typed := func(b *board) string {
+		return stage.Evaluate[string](b.page, `note.value + "|" + text.value + "|" + checked.checked + "|" + chosen.value`)
+	}
+	b.storeElsewhere("missed")
+	if _, err := b.world.App.Request("POST", "/broadcast",
+		`{"stream":"board","message":"<turbo-stream action=\"refresh\"></turbo-stream>"}`); err != nil {
+		t.Fatal(err)
+	}
+	for b, want := range map[*board]string{without: "||false|a", b: "half a sentence|more of it|true|b"} {
+		b.page.ExpectText(".note", "missed")
+		if got := typed(b); got != want {
+			t.Errorf("the forms have %q, not %q", got, want)
+		}
+	}
+	b.page.Click("#send")
+	b.page.ExpectText(".note", "half a sentence")
+	b.page.ExpectThat("an empty form", `note.value === ""`)
+	if got := typed(b); got != "|more of it|true|b" {
+		t.Errorf("after one was sent, the forms have %q", got)
+	}
 }
 
 // youngPage is more than the age up to which catenary refreshes no page.

@@ -9,16 +9,22 @@ class BoardsController < ActionController::Base
     <html>
       <head><meta charset="utf-8"><title>Board</title><%= content_for :head %><script type="module" src="/turbo.js"></script></head>
       <body>
-        <%= turbo_stream_from "board" %>
-        <%= turbo_stream_from "board", "more" %>
+        <%= turbo_stream_from "board", channel: channel %>
+        <%= turbo_stream_from "board", "more", channel: channel %>
         <form id="form" data-turbo-permanent><textarea id="draft"></textarea></form>
+        <form id="new" action="/notes" method="post">
+          <input type="hidden" name="from" value="<%= request.fullpath %>"><input id="note" name="note"><button id="send">Add</button>
+        </form>
+        <form id="other">
+          <textarea id="text"></textarea><input id="checked" type="checkbox"><select id="chosen"><option>a</option><option>b</option></select>
+        </form>
         <a id="elsewhere" href="/boards/elsewhere">Elsewhere</a>
         <ul id="notes"><% notes.each do |note| %><%= note_tag note %><% end %></ul>
       </body>
     </html>
   ERB
 
-  helper_method :notes, :note_tag
+  helper_method :notes, :note_tag, :channel
 
   def show
     LOG.add load: true
@@ -34,10 +40,14 @@ class BoardsController < ActionController::Base
     LOG.add note: note
     ActionCable.server.broadcast "board",
       %(<turbo-stream action="append" target="notes"><template>#{note_tag note}</template></turbo-stream>)
-    head :no_content
+    params[:from] ? redirect_to(params[:from], status: :see_other) : head(:no_content)
   end
 
   private
+    def channel
+      params.fetch(:channel, "Turbo::StreamsChannel")
+    end
+
     def notes
       LOG.to_a.filter_map { |entry| entry["note"] }
     end
