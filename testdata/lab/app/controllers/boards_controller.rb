@@ -28,7 +28,7 @@ class BoardsController < ActionController::Base
 
   def show
     LOG.add load: true
-    render inline: BOARD
+    render inline: BOARD, content_type: "text/html" # not that of a turbo-stream, which Turbo prefers after a form
   end
 
   def loads
