@@ -80,6 +80,16 @@ func TestCatchUp_RefreshesAnOldPageOnceAConnection(t *testing.T) {
 	w.expectOutcomes(map[string]int64{refreshed: 1})
 }
 
+// The app lists further channels, whose elements the gem stamps.
+func TestCatchUp_RefreshesThroughAnyChannelWithAStamp(t *testing.T) {
+	w := newCatchUpWorld(t, time.Minute)
+	b := w.welcomed()
+	own := strings.Replace(source("a", "page", old), "Turbo::StreamsChannel", "RoomChannel", 1)
+	b.enter(own)
+	b.expectRefresh(own)
+	w.expectOutcomes(map[string]int64{refreshed: 1})
+}
+
 func TestCatchUp_LeavesYoungPagesAlone(t *testing.T) {
 	w := newCatchUpWorld(t, time.Minute)
 	b := w.welcomed()
@@ -96,7 +106,6 @@ func TestCatchUp_IgnoresOtherSubscriptionsAndBadStamps(t *testing.T) {
 	w := newCatchUpWorld(t, time.Minute)
 	b := w.welcomed()
 	b.enter(`{"channel":"RoomChannel"}`)
-	b.enter(strings.Replace(source("a", "page", old), "Turbo::StreamsChannel", "RoomChannel", 1))
 	b.enter(`{"channel":"Turbo::StreamsChannel","signed_stream_name":"a"}`)
 	foreign := turbo.NewStamps("another app").Sign(turbo.Stamp{Rendering: "page", Time: time.Now().Add(ahead - old)})
 	b.enter(stampedWith("a", foreign))

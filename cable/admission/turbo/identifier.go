@@ -19,8 +19,17 @@ func params(identifier string) map[string]any {
 	if !strings.Contains(identifier, channel) {
 		return nil
 	}
+	params := decodeParams(identifier)
+	if params["channel"] != channel {
+		return nil
+	}
+	return params
+}
+
+// decodeParams returns the content of any channel's identifier, and nil if it is not JSON.
+func decodeParams(identifier string) map[string]any {
 	var params map[string]any // not a struct: its field would match "Channel" too
-	if json.Unmarshal([]byte(identifier), &params) != nil || params["channel"] != channel {
+	if json.Unmarshal([]byte(identifier), &params) != nil {
 		return nil
 	}
 	return params

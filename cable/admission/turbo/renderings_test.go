@@ -1,6 +1,7 @@
 package turbo
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
@@ -28,5 +29,22 @@ func TestRenderings_AreForgotten(t *testing.T) {
 	r.Release(r.Hold("other", now))
 	if len(r.byNonce) != 0 {
 		t.Errorf("%d renderings are left", len(r.byNonce))
+	}
+}
+
+// What a subscription of a stamped page costs beside its delivery, with 10,000 other pages.
+func BenchmarkRenderings(b *testing.B) {
+	stamps, all := NewStamps("a secret"), NewRenderings(time.Minute)
+	now := time.Now()
+	for i := range 10_000 {
+		all.Hold(fmt.Sprint(i), now)
+	}
+	identifier := `{"channel":"Turbo::StreamsChannel",` +
+		`"signed_stream_name":"IloybGtPaTh2WVhCd0wxSnZiMjB2TVEi--20c695f4ef539db0aa40b62f363f2e05b893063a1b13299c8fb086c49759ac23",` +
+		`"catenary_stamp":"` + stamps.Sign(Stamp{"XXXXXXXXXXX", now}) + `"}`
+	b.ReportAllocs()
+	for b.Loop() {
+		stamp, _ := stamps.Read(identifier)
+		all.Release(all.Hold(stamp.Rendering, stamp.Time))
 	}
 }

@@ -23,10 +23,13 @@ func NewStamps(secret string) *Stamps { return &Stamps{mac([]byte(secret), "cate
 
 // Problems of Stamps.Read.
 const (
-	NotTurbo = "not_turbo" // the subscription is not to turbo-rails' channel
-	Missing  = "missing"   // it has no stamp
+	NotTurbo = "not_turbo" // the subscription is not to turbo-rails' channel, and has no stamp
+	Missing  = "missing"   // it is to turbo-rails' channel, and has no stamp
 	Invalid  = "invalid"   // its stamp is not one that the gem has made
 )
+
+// param is the name of the stamp in an identifier.
+const param = "catenary_stamp"
 
 // stampBytes is how much of its HMAC a stamp has.
 const stampBytes = 12
@@ -34,12 +37,15 @@ const stampBytes = 12
 // Read returns the stamp in a subscription's identifier, or what the problem is. A stamp is the
 // time in Unix seconds, in base 36, a nonce and the start of an HMAC, joined by dots.
 func (s *Stamps) Read(identifier string) (stamp Stamp, problem string) {
-	params := params(identifier)
-	if params == nil {
-		return stamp, NotTurbo
+	value, found := any(nil), false
+	if strings.Contains(identifier, param) {
+		value, found = decodeParams(identifier)[param]
 	}
-	value, found := params["catenary_stamp"]
-	if !found {
+	switch {
+	case found: // also in other channels: the app lists those that the gem stamps
+	case params(identifier) == nil:
+		return stamp, NotTurbo
+	default:
 		return stamp, Missing
 	}
 	text, _ := value.(string)

@@ -30,7 +30,11 @@ func TestStamps_NamesTheProblem(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		identifier(channel, good):                         "",
-		identifier("RoomChannel", good):                   NotTurbo,
+		identifier("RoomChannel", good):                   "",
+		identifier("RoomChannel", foreign):                Invalid,
+		`{"channel":"RoomChannel"}`:                       NotTurbo,
+		`{"channel":"RoomChannel","x":"catenary_stamp"}`:  NotTurbo,
+		`{"channel":"RoomChannel","catenary_stamp":"a`:    NotTurbo,
 		`{"channel":"RoomChannel","Turbo::StreamsChannel`: NotTurbo,
 		`{"channel":"Turbo::StreamsChannel"}`:             Missing,
 		identifier(channel, foreign):                      Invalid,

@@ -71,9 +71,15 @@ class StampsTest < CallTest
     assert_match STAMP, get
   end
 
-  def test_other_channels_are_not_stamped
+  def test_other_channels_are_stamped_if_they_are_listed
     PagesController.page = MORPHING + %(<%= turbo_stream_from "board", channel: "RoomChannel" %>)
     refute_match STAMP, get
+    list "RoomChannel"
+    assert_match STAMP, get
+    PagesController.page = MORPHING + SOURCE
+    assert_match STAMP, get
+  ensure
+    list
   end
 
   def test_only_whole_pages_are_stamped
@@ -141,6 +147,11 @@ class StampsTest < CallTest
   end
 
   private
+    def list(*channels)
+      ::Rails.application.config.catenary.catch_up_channels = channels
+      self.class.stamps.instance_variable_set :@channels, nil
+    end
+
     def get(env = {})
       status, _, body = PagesController.action(:show).call(Rack::MockRequest.env_for("/", env))
       assert_equal 200, status

@@ -24,7 +24,7 @@ require_relative "leftovers"
 require_relative "hooks"
 require_relative "maintenance"
 require_relative "witness"
-require_relative "turbo" if ENV["LAB_TURBO"] == "original"
+require_relative "turbo" if ENV["LAB_TURBO"]
 require_relative "accounts" if ENV["LAB_ACCOUNTS"] == "true"
 
 module App
@@ -56,6 +56,7 @@ module App
 
     config.action_cable.worker_pool_size = ENV["LAB_WORKERS"].to_i if ENV["LAB_WORKERS"]
     config.catenary.identify = ENV["LAB_IDENTIFY"].split.map(&:to_sym) if ENV["LAB_IDENTIFY"] && defined?(Catenary)
+    config.catenary.catch_up_channels = %w[BoardChannel] if defined?(Catenary)
     config.catenary.live_limit = ENV["LAB_LIVE_LIMIT"].to_i if ENV["LAB_LIVE_LIMIT"] && defined?(Catenary)
 
     config.catenary.history = JSON.parse(ENV["LAB_HISTORY"]).transform_values(&:symbolize_keys) if ENV["LAB_HISTORY"] && defined?(Catenary)

@@ -73,7 +73,7 @@ func startBoardOn(t *testing.T, server string) *board {
 	if w.Redis, err = stage.StartRedis(); err != nil {
 		t.Fatal(err)
 	}
-	w.App, err = stage.StartApp("lab", false, "LAB_TURBO=original", "REDIS_URL="+w.Redis.URL())
+	w.App, err = stage.StartApp("lab", false, "LAB_TURBO="+turboRails(), "REDIS_URL="+w.Redis.URL())
 	if err != nil {
 		t.Fatal(err)
 	}

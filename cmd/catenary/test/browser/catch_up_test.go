@@ -1,8 +1,15 @@
 package browser
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -57,15 +64,20 @@ func TestCatchUp_AfterARestartOfCatenary(t *testing.T) {
 	b := startBoard(t)
 	b.page.Open(b.url("/boards/1"))
 	b.awaitSources()
+	own := b.inNewTab()
+	own.page.Open(b.url("/boards/1?channel=BoardChannel")) // which the app lists
+	own.awaitSources()
 	time.Sleep(youngPage)
 	b.world.Catenary.Process.Kill()
 	b.add("missed")
 	if err := b.world.Catenary.Up(b.counted, b.flags...); err != nil {
 		t.Fatal(err)
 	}
-	b.page.ExpectText(".note", "missed")
-	b.expectNotes(1)
-	b.expectLoads(2)
+	for _, b := range []*board{b, own} {
+		b.page.ExpectText(".note", "missed")
+		b.expectNotes(1)
+	}
+	b.expectLoads(4)
 }
 
 // The connection stays, and what is broadcast meanwhile is lost.
@@ -83,8 +95,150 @@ func TestCatchUp_AfterAGapOfRedis(t *testing.T) {
 	b.page.ExpectText(".note", "missed")
 	b.expectNotes(1)
 	b.expectLoads(2)
-	if opened := stage.Evaluate[int](b.page, "sockets"); opened != 1 {
-		t.Errorf("the page has opened %d sockets", opened)
+	b.expectSockets(1)
+}
+
+// The pages whose node is killed reconnect to the other one.
+func TestCatchUp_AfterANodeBehindNginxIsKilled(t *testing.T) {
+	t.Parallel()
+	b := startBoard(t)
+	another, err := stage.StartCatenary(b.counted, b.flags...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(another.Process.Kill)
+	toRails := "location / { proxy_pass " + b.world.App.URL() + "; proxy_set_header Host $http_host; }\n"
+	b.world.Address = stage.StartWebServer(t, "nginx", [2]*stage.Catenary{b.world.Catenary, another},
+		"location /cable {", toRails+"location /cable {")
+
+	pages := []*board{b, b.inNewTab(), b.inNewTab(), b.inNewTab()}
+	for _, b := range pages {
+		b.page.Open(b.url("/boards/1"))
+		b.awaitSources()
+	}
+	b.add("live")
+	time.Sleep(youngPage)
+	another.Process.Kill()
+	for i := range 10 {
+		b.add(fmt.Sprint("missed ", i))
+	}
+	reconnected := 0
+	for _, b := range pages {
+		b.page.ExpectText(".note", "missed 9")
+		if b.sockets() > 1 {
+			reconnected++
+		}
+	}
+	if reconnected == 0 || reconnected == len(pages) {
+		t.Errorf("%d of %d pages had to reconnect", reconnected, len(pages))
+	}
+	b.expectLoads(len(pages) + reconnected)
+	b.add("live again")
+	for _, b := range pages {
+		b.page.ExpectText(".note", "live again")
+		b.expectNotes(12)
+	}
+	b.expectLoads(len(pages) + reconnected)
+}
+
+// Rails forwards the broadcasts, and the process that does so is killed. Another one stays.
+func TestCatchUp_AfterTheListeningRailsProcessIsKilled(t *testing.T) {
+	t.Parallel()
+	b := startBoardWith(t, []string{"WEB_CONCURRENCY=1"}, "--broadcasts-adapter", "rails")
+	b.page.Open(b.url("/boards/1"))
+	b.awaitSources()
+	puma := b.world.App.Process.Command.Process.Pid
+	var listening int
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%[1]d/task/%[1]d/children", puma))
+	if err == nil {
+		_, err = fmt.Sscan(string(children), &listening)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.world.App.Process.Signal(syscall.SIGTTIN) // one more worker
+	if err := b.world.Catenary.Process.WaitFor(func() error {
+		metrics, err := stage.Get("http://" + b.world.Catenary.Operations + "/metrics")
+		if err == nil && !strings.Contains(metrics, "\ncatenary_rails_processes 2\n") {
+			err = errors.New("no second Rails process")
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	b.add("live")
+	b.page.ExpectText(".note", "live")
+	time.Sleep(youngPage)
+
+	http.DefaultClient.CloseIdleConnections() // to the process that is about to stop
+	syscall.Kill(listening, syscall.SIGSTOP)
+	b.add("missed")
+	syscall.Kill(listening, syscall.SIGKILL)
+	b.page.ExpectText(".note", "missed")
+	b.expectNotes(2)
+	b.expectLoads(2)
+	b.expectSockets(1)
+	b.add("live again")
+	b.page.ExpectText(".note", "live again")
+}
+
+// Broadcasts stay in the process that makes them, and a new one is not listened to from its start.
+func TestCatchUp_AfterTheOnlyRailsProcessIsRestarted(t *testing.T) {
+	t.Parallel()
+	b := startBoardWith(t, []string{"LAB_ADAPTER=async"})
+	b.page.Open(b.url("/boards/1"))
+	b.awaitSources()
+	b.add("live")
+	b.page.ExpectText(".note", "live")
+	time.Sleep(youngPage)
+	b.world.App.Process.Kill()
+	b.storeElsewhere("missed")
+	if err := b.world.App.Boot(); err != nil {
+		t.Fatal(err)
+	}
+	b.page.ExpectText(".note", "missed")
+	b.expectNotes(2)
+	b.expectLoads(2)
+	b.expectSockets(1)
+	b.add("live again")
+	b.page.ExpectText(".note", "live again")
+}
+
+// Every page refresh overwrites what is typed into forms, without the script.
+func TestCatchUp_TheScriptInTheDocsKeepsWhatIsTyped(t *testing.T) {
+	t.Parallel()
+	b := startBoard(t)
+	without := b.inNewTab()
+	_, script, _ := strings.Cut(stage.ReadDoc(t, "catch-up.md"), "```js\n")
+	script, _, _ = strings.Cut(script, "```")
+	b.page.BeforeEachPage(script)
+	for _, b := range []*board{without, b} {
+		b.page.Open(b.url("/boards/1"))
+		b.awaitSources()
+		b.page.Click("#checked")
+		stage.Evaluate[bool](b.page, `document.getElementById("chosen").value = "b"; true`)
+		b.page.Write("#text", "more of it")
+		b.page.Write("#note", "half a sentence")
+	}
+	typed := func(b *board) string {
+		return stage.Evaluate[string](b.page, `note.value + "|" + text.value + "|" + checked.checked + "|" + chosen.value`)
+	}
+	b.storeElsewhere("missed")
+	if _, err := b.world.App.Request("POST", "/broadcast",
+		`{"stream":"board","message":"<turbo-stream action=\"refresh\"></turbo-stream>"}`); err != nil {
+		t.Fatal(err)
+	}
+	for b, want := range map[*board]string{without: "||false|a", b: "half a sentence|more of it|true|b"} {
+		b.page.ExpectText(".note", "missed")
+		if got := typed(b); got != want {
+			t.Errorf("the forms have %q, not %q", got, want)
+		}
+	}
+	b.page.Click("#send")
+	b.page.ExpectText(".note", "half a sentence")
+	b.page.ExpectThat("an empty form", `note.value === ""`)
+	if got := typed(b); got != "|more of it|true|b" {
+		t.Errorf("after one was sent, the forms have %q", got)
 	}
 }
 
@@ -97,17 +251,37 @@ type board struct {
 	world   *stage.World
 	counted *stage.App // as catenary reaches it
 	flags   []string
+	stored  string // the file of its notes
 	page    *stage.Tab
 }
 
-func startBoard(t *testing.T, flags ...string) *board {
+func startBoard(t *testing.T, flags ...string) *board { return startBoardWith(t, nil, flags...) }
+
+// turboRails is where the application takes Turbo's helpers and channel from: TURBO_RAILS is a checkout
+// of turbo-rails; without it, the lab's own vendor folder has the code that matters.
+func turboRails() string { return cmp.Or(os.Getenv("TURBO_RAILS"), "original") }
+
+// startBoardWith adds env to the application's environment.
+func startBoardWith(t *testing.T, env []string, flags ...string) *board {
+	stored := filepath.Join(t.TempDir(), "board")
+	env = append(env, "LAB_TURBO="+turboRails(), "LAB_BOARD="+stored, "CATENARY_TURBO_CATCH_UP=refresh")
 	flags = append(flags, "--turbo-catch-up", "refresh", "--proxy")
-	w := startTurboOn(t, false, []string{"LAB_TURBO=original", "CATENARY_TURBO_CATCH_UP=refresh"}, flags...)
-	page := stage.NewUser(t, stage.StartChromium(t))
+	w := startTurboOn(t, false, env, flags...)
+	return &board{t, w.world, w.counted, flags, stored, countingSockets(stage.NewUser(t, stage.StartChromium(t)))}
+}
+
+// inNewTab is another page of the same user.
+func (b *board) inNewTab() *board {
+	another := *b
+	another.page = countingSockets(b.page.NewTab())
+	return &another
+}
+
+func countingSockets(page *stage.Tab) *stage.Tab {
 	page.BeforeEachPage(`
 		sockets = 0
 		WebSocket = class extends WebSocket { constructor(...all) { super(...all); sockets++ } }`)
-	return &board{t, w.world, w.counted, flags, page}
+	return page
 }
 
 func (b *board) url(path string) string { return "http://" + b.world.Address + path }
@@ -128,6 +302,19 @@ func (b *board) add(note string) {
 func (b *board) store(note string) error {
 	_, err := b.world.App.Request("POST", "/notes", `{"note":"`+note+`"}`)
 	return err
+}
+
+// storeElsewhere adds a note as another program does, which broadcasts nothing.
+func (b *board) storeElsewhere(note string) {
+	b.t.Helper()
+	file, err := os.OpenFile(b.stored, os.O_APPEND|os.O_WRONLY, 0)
+	if err == nil {
+		_, err = fmt.Fprintf(file, "{\"note\":%q}\n", note)
+		file.Close()
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
 }
 
 func (b *board) freeze() { b.lifecycle(page.SetWebLifecycleStateStateFrozen) }
@@ -162,6 +349,16 @@ func (b *board) expectLoads(n int) {
 	}
 	if loads, _ := strconv.Atoi(text); loads != n {
 		b.t.Errorf("the page was loaded %s times, not %d", text, n)
+	}
+}
+
+// sockets is how many connections the page has opened.
+func (b *board) sockets() int { return stage.Evaluate[int](b.page, "sockets") }
+
+func (b *board) expectSockets(n int) {
+	b.t.Helper()
+	if opened := b.sockets(); opened != n {
+		b.t.Errorf("the page has opened %d sockets, not %d", opened, n)
 	}
 }
 

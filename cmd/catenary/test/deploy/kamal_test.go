@@ -115,7 +115,7 @@ func startKamalProxy(t *testing.T) *runningKamalProxy {
 	t.Helper()
 	folder, address := t.TempDir(), stage.FreeAddress()
 	env := []string{"HOME=" + folder, "KAMAL_PROXY_SOCKET=" + folder + "/socket"}
-	process, err := stage.Start(folder, env, "kamal-proxy", "run", "--http-port", port(t, address), "--https-port", port(t, stage.FreeAddress()))
+	process, err := stage.Start(folder, env, "kamal-proxy", "run", "--http-port", stage.Port(t, address), "--https-port", stage.Port(t, stage.FreeAddress()))
 	if err != nil {
 		t.Fatal(err)
 	}

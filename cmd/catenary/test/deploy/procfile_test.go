@@ -21,7 +21,7 @@ func TestProcfile_ServesPagesAndCableOnPort(t *testing.T) {
 		t.Fatal("Procfile has no web")
 	}
 	address := stage.FreeAddress()
-	c := startSample(t, address, []string{"PORT=" + port(t, address)}, "bash", "-c", web[1])
+	c := startSample(t, address, []string{"PORT=" + stage.Port(t, address)}, "bash", "-c", web[1])
 	b := visit(t, c.Address, c.Address, c.Process)
 	syscall.Kill(-c.Process.Command.Process.Pid, syscall.SIGTERM)
 	expectStop(t, b, c.Process)

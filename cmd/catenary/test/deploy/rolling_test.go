@@ -61,7 +61,7 @@ func restartRolling(t *testing.T, proxy string, pages int, versions []monitor) s
 		}
 		t.Cleanup(func() { nodes[i].Process.Kill() })
 	}
-	w.Address = startWebServer(t, proxy, nodes)
+	w.Address = stage.StartWebServer(t, proxy, nodes)
 
 	publishing, stopNews := context.WithCancel(t.Context())
 	published := make(chan int64)

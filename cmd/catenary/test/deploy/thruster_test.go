@@ -23,7 +23,7 @@ func TestThruster_RunsInFrontOfCatenary(t *testing.T) {
 		t.Fatalf("the Dockerfile has the command %v", line)
 	}
 	address := stage.FreeAddress()
-	env := []string{"HTTP_PORT=" + port(t, address), "TARGET_PORT=" + port(t, stage.FreeAddress())}
+	env := []string{"HTTP_PORT=" + stage.Port(t, address), "TARGET_PORT=" + stage.Port(t, stage.FreeAddress())}
 	c := startSample(t, address, env, thrust, words[1:]...)
 	b := visit(t, address, address, c.Process)
 	c.Process.Signal(syscall.SIGTERM)

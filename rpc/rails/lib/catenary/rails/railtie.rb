@@ -4,6 +4,7 @@ module Catenary
     class Railtie < ::Rails::Railtie
       config.catenary = ActiveSupport::OrderedOptions.new
       config.catenary.identify = []          # identifiers that catenary may set in place of connect
+      config.catenary.catch_up_channels = [] # channels beside Turbo::StreamsChannel whose elements are stamped
       config.catenary.workers = nil          # calls at once; nil: config.action_cable.worker_pool_size
       config.catenary.live_limit = 1_000     # connections kept in memory; four times as many that act
       config.catenary.live_seconds = 600     # for which they are kept unused

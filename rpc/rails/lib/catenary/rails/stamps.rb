@@ -38,7 +38,7 @@ module Catenary
 
       # The stamp of the page that a view renders; nil if it must not have one.
       def for(view, channel)
-        return unless channel.nil? || channel.to_s == "Turbo::StreamsChannel"
+        return unless channel.nil? || channels.include?(channel.to_s)
         return unless page?(view.controller) && !Versions.caching?(view)
         view.controller.request.env[IN_REQUEST] ||= sign("#{Time.now.to_i.to_s(36)}.#{SecureRandom.urlsafe_base64(8)}")
       end
@@ -76,6 +76,10 @@ module Catenary
       end
 
       private
+        def channels
+          @channels ||= ["Turbo::StreamsChannel", *@app.config.catenary.catch_up_channels].map(&:to_s)
+        end
+
         # Whether it renders a whole page for one browser, which no cache keeps.
         def page?(controller)
           controller.is_a?(ActionController::Base) && controller.action_name && controller.request.get? &&

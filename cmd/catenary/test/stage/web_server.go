@@ -1,4 +1,4 @@
-package deploy
+package stage
 
 import (
 	"fmt"
@@ -7,20 +7,19 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// startWebServer starts nginx or HAProxy in front of two nodes, configured as in docs/deploy, and
-// returns its address.
-func startWebServer(t *testing.T, kind string, nodes [2]*stage.Catenary) string {
+// StartWebServer starts nginx or HAProxy in front of two nodes, configured as in docs/deploy, and
+// returns its address. replace changes more of nginx' configuration.
+func StartWebServer(t *testing.T, kind string, nodes [2]*Catenary, replace ...string) string {
 	t.Helper()
-	address := stage.FreeAddress()
+	address := FreeAddress()
 	folder := t.TempDir()
 	var command *exec.Cmd
 	if kind == "nginx" {
-		sites := stage.Sample(t, "nginx.conf", "10.0.0.1:8080", nodes[0].Address, "10.0.0.2:8080", nodes[1].Address, "listen 80;", "listen "+address+";")
-		path := stage.WriteFile(t, folder, "nginx.conf", fmt.Sprintf(`
+		replace = append(replace, "10.0.0.1:8080", nodes[0].Address, "10.0.0.2:8080", nodes[1].Address, "listen 80;", "listen "+address+";")
+		sites := Sample(t, "nginx.conf", replace...)
+		path := WriteFile(t, folder, "nginx.conf", fmt.Sprintf(`
 			daemon off; worker_processes 1; worker_rlimit_nofile 16384; error_log stderr; pid %[1]s/pid;
 			events { worker_connections 8192; }
 			http {
@@ -30,18 +29,18 @@ func startWebServer(t *testing.T, kind string, nodes [2]*stage.Catenary) string 
 			}`, folder, sites))
 		command = exec.Command("nginx", "-e", "stderr", "-p", folder, "-c", path)
 	} else {
-		config := "global\n  maxconn 6000\n\n" + stage.Sample(t, "haproxy.cfg", "bind :80", "bind "+address,
-			"server a 10.0.0.1:8080", "server a "+nodes[0].Address+" port "+port(t, nodes[0].Operations),
-			"server b 10.0.0.2:8080", "server b "+nodes[1].Address+" port "+port(t, nodes[1].Operations), " port 9394", "")
-		command = exec.Command("haproxy", "-db", "-f", stage.WriteFile(t, folder, "haproxy.cfg", config))
+		config := "global\n  maxconn 6000\n\n" + Sample(t, "haproxy.cfg", "bind :80", "bind "+address,
+			"server a 10.0.0.1:8080", "server a "+nodes[0].Address+" port "+Port(t, nodes[0].Operations),
+			"server b 10.0.0.2:8080", "server b "+nodes[1].Address+" port "+Port(t, nodes[1].Operations), " port 9394", "")
+		command = exec.Command("haproxy", "-db", "-f", WriteFile(t, folder, "haproxy.cfg", config))
 	}
-	proxy, err := stage.StartCommand(command)
+	proxy, err := StartCommand(command)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(proxy.Kill)
 	if err := proxy.WaitFor(func() error {
-		b, err := stage.Dial(address, stage.Handshake("GET", "/cable?uid=nobody", address, nil))
+		b, err := Dial(address, Handshake("GET", "/cable?uid=nobody", address, nil))
 		if err != nil {
 			return err
 		}
@@ -59,7 +58,8 @@ func startWebServer(t *testing.T, kind string, nodes [2]*stage.Catenary) string 
 	return address
 }
 
-func port(t *testing.T, address string) string {
+// Port returns the port of an address.
+func Port(t *testing.T, address string) string {
 	_, port, err := net.SplitHostPort(address)
 	if _, wrong := strconv.Atoi(port); err != nil || wrong != nil {
 		t.Fatal(address, err)

@@ -1,0 +1,3 @@
+# An application's own channel for turbo_stream_from.
+class BoardChannel < Turbo::StreamsChannel
+end
