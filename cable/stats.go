@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/catenary-cable/catenary/cable/socket"
+	"github.com/catenary-cable/catenary/cable/stats"
 	"github.com/catenary-cable/catenary/protocol"
 )
 
@@ -35,6 +36,8 @@ type Stats struct {
 	Warnings              int64             // from Rails
 	Pings                 int64
 	CatchUps              map[string]int64 // Turbo pages that subscribed or stayed, by outcome
+
+	Channels map[string]stats.ChannelCounts // by class
 }
 
 // Stats returns the numbers. It holds each lock only briefly.
@@ -60,6 +63,7 @@ func (s *Server) Stats() Stats {
 		Warnings:              s.count.warnings.Load(),
 		Pings:                 sockets.Pings,
 		CatchUps:              s.catchUps.Counts(),
+		Channels:              s.channels.Counts(),
 	}
 	for kind, name := range [...]string{
 		protocol.Unknown: "unknown", protocol.Subscribe: "subscribe",

@@ -31,6 +31,17 @@ module Catenary
 
       delegate :begin, :drain, :finish, to: :executor
 
+      # The channel whose timer, or block of a stream, runs; nil if none does.
+      attr_accessor :channel
+
+      # Rails rescues exceptions inside of this.
+      def invoke(receiver, method, *args, connection:, &block)
+        channel = @channel
+        return super if channel.nil? || receiver.respond_to?(:handle_exception)
+        work = -> { ChannelEvents.report_exceptions(channel) { receiver.send(method, *args, &block) } }
+        super(work, :call, connection: connection)
+      end
+
       # The queue of what is to run after the current work, in order.
       class Jobs
         def initialize(endpoint)
