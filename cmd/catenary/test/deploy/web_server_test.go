@@ -3,6 +3,7 @@ package deploy
 import (
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -19,7 +20,7 @@ func startWebServer(t *testing.T, kind string, nodes [2]*stage.Catenary) string 
 	folder := t.TempDir()
 	var command *exec.Cmd
 	if kind == "nginx" {
-		sites := stage.Sample(t, "nginx.conf", "10.0.0.1:8080", nodes[0].Address, "10.0.0.2:8080", nodes[1].Address, "listen 80;", "listen "+address+";")
+		sites := stage.Sample(t, "nginx.conf", "10.0.0.1:8080", nodes[0].Address, "10.0.0.2:8080", nodes[1].Address, "listen 80;", "listen "+address+";", "/var/log/nginx/cable.log", folder+"/cable.log")
 		path := stage.WriteFile(t, folder, "nginx.conf", fmt.Sprintf(`
 			daemon off; worker_processes 1; worker_rlimit_nofile 16384; error_log stderr; pid %[1]s/pid;
 			events { worker_connections 8192; }
@@ -41,7 +42,7 @@ func startWebServer(t *testing.T, kind string, nodes [2]*stage.Catenary) string 
 	}
 	t.Cleanup(proxy.Kill)
 	if err := proxy.WaitFor(func() error {
-		b, err := stage.Dial(address, stage.Handshake("GET", "/cable?uid=nobody", address, nil))
+		b, err := stage.Dial(address, stage.Handshake("GET", "/cable?uid=nobody&token=seCret", address, nil))
 		if err != nil {
 			return err
 		}
@@ -56,7 +57,28 @@ func startWebServer(t *testing.T, kind string, nodes [2]*stage.Catenary) string 
 	if strings.Contains(proxy.Output.String(), "WARNING") || strings.Contains(proxy.Output.String(), "[warn]") {
 		t.Errorf("%s warns about its configuration:\n%s", kind, proxy.Output)
 	}
+	if kind == "nginx" {
+		checkAccessLog(t, proxy, folder+"/cable.log")
+	}
 	return address
+}
+
+// checkAccessLog waits for the line about the first handshake, and expects no query in it.
+func checkAccessLog(t *testing.T, nginx *stage.Process, path string) {
+	t.Helper()
+	err := nginx.WaitFor(func() error {
+		log, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if strings.Contains(string(log), "seCret") {
+			t.Fatalf("nginx logs the token:\n%s", log)
+		}
+		return stage.Mentions(string(log), []string{`"GET /cable HTTP/1.1" 101`})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func port(t *testing.T, address string) string {
