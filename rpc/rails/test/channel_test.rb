@@ -198,3 +198,16 @@ class ChannelTest < CallTest
     assert_equal [[:unsubscribed, ECHO, nil], [:disconnect, "7"]], Journal.entries.last(2)
   end
 end
+
+# The application's own tests of its channels run with the gem loaded, on Rails' stub of a connection.
+class ApplicationsChannelTest < ActionCable::Channel::TestCase
+  tests RejectChannel
+
+  def test_a_channel_can_be_tested_with_the_gem_loaded
+    subscribe
+    assert subscription.rejected?
+    self.class.tests AbortChannel
+    subscribe
+    assert subscription.confirmed?
+  end
+end
