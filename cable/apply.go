@@ -85,8 +85,12 @@ func (c *Connection) keepEarlyOps(ops []rpc.Op) {
 // connection. c.mu is held.
 func (c *Connection) applyOps(ops []rpc.Op) (closed bool) {
 	for _, op := range ops {
+		if op.Kind == rpc.OpChannel {
+			c.countChannelEvent(op)
+			continue
+		}
 		if c.closed {
-			return false
+			continue
 		}
 		switch op.Kind {
 		case rpc.OpSend:
@@ -122,6 +126,19 @@ func (c *Connection) applyOps(ops []rpc.Op) (closed bool) {
 		}
 	}
 	return false
+}
+
+// countChannelEvent counts what Rails reports of a channel. c.mu is held.
+func (c *Connection) countChannelEvent(op rpc.Op) {
+	channel := c.server.channels.Of(op.Channel)
+	switch {
+	case op.Event == rpc.ChannelRejected:
+		channel.Rejections.Add(1)
+	case op.Event == rpc.ChannelRaised:
+		channel.Exceptions.Add(1)
+	case op.Event == rpc.ChannelConfirmed && !c.closed:
+		c.liveSubscription(op.Identifier).countIn(channel)
+	}
 }
 
 // listenForDisconnects joins the connection's internal stream, unless it has: if a

@@ -84,6 +84,10 @@ func (cl *closer) answered(c *Connection, a rpc.Answer) {
 		cl.lost.Add("may_have_run", "error", a.Err)
 	case a.Result.Error != nil:
 		cl.lost.Add("not_run", "error", a.Result.Error)
+	default:
+		c.mu.Lock()
+		c.applyOps(a.Result.Ops) // reports of exceptions
+		c.mu.Unlock()
 	}
 	cl.server.remove(c)
 }

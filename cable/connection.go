@@ -284,6 +284,7 @@ func (c *Connection) disconnect(reason string, d *protocol.Disconnect) {
 	for _, s := range c.subscriptions.all() {
 		if s.live {
 			c.server.count.subscriptions.Add(-1)
+			s.countOut()
 		}
 		s.stopTimers()
 		for _, m := range s.streams {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/catenary-cable/catenary/cable/admission"
 	"github.com/catenary-cable/catenary/cable/admission/token"
+	"github.com/catenary-cable/catenary/cable/hub"
 	"github.com/catenary-cable/catenary/cable/socket"
 	"github.com/catenary-cable/catenary/protocol"
 	"github.com/catenary-cable/catenary/rpc"
@@ -81,7 +82,7 @@ func (s *Server) identifyByToken(c *Connection, w http.ResponseWriter, r *http.R
 // openedByToken returns what Rails would have answered to the open call.
 func (c *Connection) openedByToken() *rpc.Result {
 	return &rpc.Result{Status: http.StatusOK, Version: "assumed", Ops: []rpc.Op{
-		{Kind: rpc.OpInternal, Stream: internalStreamPrefix + c.name},
+		{Kind: rpc.OpInternal, Stream: hub.ConnectionStreams + c.name},
 		{Kind: rpc.OpSend, Frame: protocol.Welcome},
 	}}
 }
@@ -89,7 +90,3 @@ func (c *Connection) openedByToken() *rpc.Result {
 // isUnknownToRails reports whether Rails has no objects of the connection: the app's
 // middleware rejected it, or its token opened it and no call has run yet.
 func (c *Connection) isUnknownToRails() bool { return c.version == "" }
-
-// internalStreamPrefix begins the name of a connection's internal stream
-// (actioncable/lib/action_cable/connection/internal_channel.rb).
-const internalStreamPrefix = "action_cable/"

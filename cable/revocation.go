@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/catenary-cable/catenary/cable/admission/token"
+	"github.com/catenary-cable/catenary/cable/hub"
 	"github.com/catenary-cable/catenary/protocol"
 )
 
@@ -50,7 +51,7 @@ func RemoteDisconnect(identifiers []string, reconnect bool, request string) (str
 		message["asked"] = request
 	}
 	payload, _ = json.Marshal(message)
-	return internalStreamPrefix + token.ConnectionIdentifier(identities), payload
+	return hub.ConnectionStreams + token.ConnectionIdentifier(identities), payload
 }
 
 // tokenExpired is the reason for disconnects at the "exp" of a token.

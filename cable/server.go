@@ -96,6 +96,7 @@ type Server struct {
 	renderings   *turbo.Renderings
 	refreshPacer pacer
 	count        counters
+	channels     stats.Channels
 
 	warnRestarts sync.Once // logs that by POST a restart of Rails goes unnoticed
 	serial       atomic.Int64

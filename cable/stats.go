@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/catenary-cable/catenary/cable/socket"
+	"github.com/catenary-cable/catenary/cable/stats"
 	"github.com/catenary-cable/catenary/protocol"
 )
 
@@ -36,6 +37,8 @@ type Stats struct {
 	Pings                 int64
 	Histories             map[string]int64 // that browsers asked for, by outcome
 	CatchUps              map[string]int64 // Turbo pages that subscribed or stayed, by outcome
+
+	Channels map[string]stats.ChannelCounts // by class
 }
 
 // Stats returns the numbers. It holds each lock only briefly.
@@ -62,6 +65,7 @@ func (s *Server) Stats() Stats {
 		Pings:                 sockets.Pings,
 		Histories:             s.histories.Counts(),
 		CatchUps:              s.catchUps.Counts(),
+		Channels:              s.channels.Counts(),
 	}
 	for kind, name := range [...]string{
 		protocol.Unknown: "unknown", protocol.Subscribe: "subscribe",

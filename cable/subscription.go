@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/catenary-cable/catenary/cable/hub"
+	"github.com/catenary-cable/catenary/cable/stats"
 	"github.com/catenary-cable/catenary/protocol"
 )
 
@@ -22,11 +23,12 @@ type subscription struct {
 	overLimit      bool      // Rails holds it although it is over a limit
 	unknownUntil   time.Time // Rails knows no such channel: until then, no subscribe is a call
 
-	state          string        // opaque, see docs/rpc.md
-	streams        []*hub.Member // in no order
-	pendingStreams int           // how many of these are not live yet
-	confirmation   []byte        // frame to send when pendingStreams is 0
-	timers         []*timer      // in Rails' order
+	channel        *stats.Channel // in which it is counted; nil: it is not confirmed
+	state          string         // opaque, see docs/rpc.md
+	streams        []*hub.Member  // in no order
+	pendingStreams int            // how many of these are not live yet
+	confirmation   []byte         // frame to send when pendingStreams is 0
+	timers         []*timer       // in Rails' order
 
 	replay    *replay                      // of its history; nil: none is due
 	positions map[string]protocol.Position // of what was sent last, by stream
@@ -42,6 +44,9 @@ func (s *subscription) setLive(live bool) {
 		return
 	}
 	s.live = live
+	if !live {
+		s.countOut()
+	}
 	s.connection.recordChanged = true
 	count := &s.connection.server.count.subscriptions
 	switch {
@@ -50,6 +55,21 @@ func (s *subscription) setLive(live bool) {
 		count.Add(1)
 	default:
 		count.Add(-1)
+	}
+}
+
+// countIn counts the subscription among its channel's, once.
+func (s *subscription) countIn(channel *stats.Channel) {
+	if s.channel == nil {
+		s.channel = channel
+		channel.Subscriptions.Add(1)
+	}
+}
+
+func (s *subscription) countOut() {
+	if s.channel != nil {
+		s.channel.Subscriptions.Add(-1)
+		s.channel = nil
 	}
 }
 

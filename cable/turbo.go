@@ -11,6 +11,8 @@ import (
 // catenary can verify the signed names of Turbo's streams itself. Rails never sees
 // such a subscription: no command about it is a call, and no call mentions it.
 
+const turboChannel = "Turbo::StreamsChannel"
+
 // VerifyStreams has new subscriptions to Turbo's streams answered without Rails; with
 // nil, by Rails. Existing ones stay as they are.
 func (s *Server) VerifyStreams(v *turbo.Verifier) { s.verifier.Store(v) }
@@ -38,6 +40,7 @@ func (c *Connection) answerTurbo(command protocol.Command) bool {
 	stream, ok := verifier.Verify(signed, time.Now())
 	if !ok {
 		c.server.badStreamNames.Add("bad signature or expired")
+		c.server.channels.Of(turboChannel).Rejections.Add(1)
 	}
 	admitted := ok && c.admitSubscription(len(command.Identifier))
 	if !admitted {
@@ -48,6 +51,7 @@ func (c *Connection) answerTurbo(command protocol.Command) bool {
 	s.verified = true
 	s.wanted = true
 	s.setLive(true)
+	s.countIn(c.server.channels.Of(turboChannel))
 	s.follow(stream, nil)
 	s.noteHistory(command)
 	s.confirmation = socket.Text(protocol.Confirm(s.identifier))

@@ -161,6 +161,10 @@ func parseOp(c *cursor) (op Op, err error) {
 		op.Stream = arg(1)
 	case OpDrop:
 		op.Identifier = arg(1)
+	case OpChannel:
+		op.Identifier = arg(1)
+		op.Channel = arg(2)
+		op.Event = arg(3)
 	case OpClose:
 	case "welcome":
 		op = Op{Kind: OpSend, Frame: protocol.Welcome}

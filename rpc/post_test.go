@@ -110,13 +110,14 @@ func TestReply_IsParsedInAllItsParts(t *testing.T) {
 		{"status":200,"ver":"2","state":"s","tags":["t"],"id":"i","warnings":["w"],"error":{"kind":"lost","message":"m"},
 		 "channels":{"a":{"state":"x","timers":[0.5,3]},"b":null},
 		 "ops":[["send","f\u00e9"],["confirm","a"],["confirm","a","F"],["reject","b"],["sub","a","s",null],["sub","a","s","tok"],["sub","a","s"],
-		        ["unsub","a","s"],["internal","i"],["close"],["welcome"],["message","a",{"x":[1]}],["disconnect","r",true],["drop","a"]]},
+		        ["unsub","a","s"],["internal","i"],["close"],["welcome"],["message","a",{"x":[1]}],["disconnect","r",true],["drop","a"],
+		        ["channel","a","RoomChannel","raised"]]},
 		{"status":301,"headers":[["Location","x"]],"body":"moved"}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	text := fmt.Sprintf("%+v", reply.results[1].Ops)
-	for _, want := range []string{"Frame:fé", `Frame:{"identifier":"a","type":"confirm_subscription"}`, "Frame:F}", `reject_subscription`,
+	for _, want := range []string{"Frame:fé", `Frame:{"identifier":"a","type":"confirm_subscription"}`, "Frame:F Channel", `reject_subscription`, "Channel:RoomChannel Event:raised",
 		"{Kind:internal Identifier: Stream:i", `{"identifier":"a","message":{"x":[1]}}`, `{"type":"disconnect","reason":"r","reconnect":true}`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%s lacks %s", text, want)

@@ -49,6 +49,7 @@ const (
 	OpInternal = "internal" // Stream
 	OpClose    = "close"    // Frame, if a backend sent disconnect
 	OpDrop     = "drop"     // Identifier
+	OpChannel  = "channel"  // Identifier, Channel, Event
 )
 
 // Op is one effect of a call on its connection.
@@ -58,7 +59,16 @@ type Op struct {
 	Stream     string
 	Token      *string // nil: a plain stream
 	Frame      string
+	Channel    string // class
+	Event      string
 }
+
+// What an OpChannel reports.
+const (
+	ChannelConfirmed = "confirmed"
+	ChannelRejected  = "rejected"
+	ChannelRaised    = "raised" // an exception that the app has not handled
+)
 
 // ChannelOutcome is one subscription after a call.
 type ChannelOutcome struct {

@@ -83,8 +83,7 @@ func (h *Hub) Join(name, identifier string, m *Member) (live bool) {
 	s := shard.streams[name]
 	switch {
 	case s == nil:
-		s = &stream{name: name}
-		shard.streams[name] = s
+		s = shard.add(name)
 		h.subscribe(shard, s)
 	case h.source.Ready() != nil && s.resetLive():
 		h.subscribe(shard, s)
@@ -112,7 +111,7 @@ func (h *Hub) Leave(m *Member) {
 	}
 	left := s.remove(m)
 	if left == 0 {
-		delete(shard.streams, s.name)
+		shard.remove(s.name)
 		h.source.Unsubscribe(s.name)
 	}
 }

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"strings"
 	"sync"
 	"time"
 
@@ -15,6 +16,7 @@ const queueBytes = 16 << 20
 type shard struct {
 	mu      sync.Mutex
 	streams map[string]*stream
+	users   int // of these, ConnectionStreams
 
 	queue struct {
 		sync.Mutex
@@ -29,7 +31,7 @@ type shard struct {
 	started time.Time // all other times count from here
 	counts  struct {
 		sync.Mutex
-		Stats // except Streams
+		Stats // except Streams and Users
 	}
 	sampler sampler // guarded by counts
 }
@@ -46,6 +48,24 @@ func (s *shard) init() {
 	s.started = time.Now()
 	s.queue.arrived.L = &s.queue
 	s.queue.space.L = &s.queue
+}
+
+// add adds a stream without members. s.mu is held.
+func (s *shard) add(name string) *stream {
+	if strings.HasPrefix(name, ConnectionStreams) {
+		s.users++
+	}
+	added := &stream{name: name}
+	s.streams[name] = added
+	return added
+}
+
+// remove removes a stream. s.mu is held.
+func (s *shard) remove(name string) {
+	if strings.HasPrefix(name, ConnectionStreams) {
+		s.users--
+	}
+	delete(s.streams, name)
 }
 
 func (s *shard) find(name string) *stream {

@@ -2,9 +2,15 @@ package hub
 
 import "github.com/catenary-cable/catenary/cable/stats"
 
-// Stats are the hub's numbers. All but Streams count from the start.
+// ConnectionStreams begins the names of the streams on which connections are disconnected remotely:
+// there is one for each connection_identifier
+// (actioncable/lib/action_cable/connection/internal_channel.rb).
+const ConnectionStreams = "action_cable/"
+
+// Stats are the hub's numbers. All but Streams and Users count from the start.
 type Stats struct {
 	Streams    int             // now, with members here, catenary's own included
+	Users      int             // now, of these, ConnectionStreams
 	Broadcasts int64           // received for one of them
 	Invalid    int64           // of these, dropped because of invalid JSON, as in Rails
 	Deliveries int64           // frames handed to sockets
@@ -26,6 +32,7 @@ func (h *Hub) Stats() (sum Stats) {
 		shard := &h.shards[i]
 		shard.mu.Lock()
 		sum.Streams += len(shard.streams)
+		sum.Users += shard.users
 		shard.mu.Unlock()
 		shard.counts.Lock()
 		sum.add(&shard.counts.Stats)

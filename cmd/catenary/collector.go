@@ -39,6 +39,7 @@ func (c *collector) Collect(found chan<- prometheus.Metric) {
 		gauge("catenary_connections_stale", "Connections whose latest state only their Rails process has: if it is killed now, they must reconnect.", server.Stale),
 		gauge("catenary_handshakes", "Handshakes in flight.", server.Handshakes),
 		gauge("catenary_subscriptions", "Subscriptions.", server.Subscriptions),
+		gauge("catenary_users", "Distinct connection_identifiers of the connections.", hub.Users),
 		gauge("catenary_catch_ups_pending", "Refreshes of Turbo's pages that wait for their turn.", server.Refreshes),
 		gauge("catenary_slow_browsers", "Browsers with unsent data.", server.Backlog.Browsers),
 		gauge("catenary_queued_bytes", "Bytes of unsent data.", server.Backlog.Bytes),
@@ -66,6 +67,7 @@ func (c *collector) Collect(found chan<- prometheus.Metric) {
 		found <- m
 	}
 	c.collectProcesses(found)
+	collectChannels(found, server.Channels)
 	counters(found, "catenary_connections_ended_total", "Connections closed, by reason.", "reason", server.Ends)
 	counters(found, "catenary_handshakes_rejected_total", "Handshakes that catenary has rejected, by reason.", "reason", server.Rejected)
 	counters(found, "catenary_histories_total", "Histories that browsers asked for, by outcome.", "outcome", server.Histories)
@@ -105,6 +107,19 @@ func (c *collector) collectProcesses(found chan<- prometheus.Metric) {
 	} {
 		found <- m
 	}
+}
+
+// collectChannels reports what happens to channels by class.
+func collectChannels(found chan<- prometheus.Metric, channels map[string]stats.ChannelCounts) {
+	rejections, exceptions := map[string]int64{}, map[string]int64{}
+	subscriptions := prometheus.NewDesc("catenary_channel_subscriptions", "Confirmed subscriptions, by channel.", []string{"channel"}, nil)
+	for class, counts := range channels {
+		found <- prometheus.MustNewConstMetric(subscriptions, prometheus.GaugeValue, float64(counts.Subscriptions), class)
+		rejections[class] = counts.Rejections
+		exceptions[class] = counts.Exceptions
+	}
+	counters(found, "catenary_channel_rejections_total", "Subscriptions that channels have rejected, by channel.", "channel", rejections)
+	counters(found, "catenary_channel_exceptions_total", "Exceptions in channels that no rescue_from has handled, by channel.", "channel", exceptions)
 }
 
 func truth(b bool) int {

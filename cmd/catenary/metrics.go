@@ -16,7 +16,8 @@ import (
 )
 
 // meters are the metrics that /metrics serves; docs/metrics.md lists them. No label's value comes
-// from a browser or from Rails, so the number of series is bounded and none contains a secret.
+// from a browser, and of what Rails sends only the names of up to a hundred channels, so the number
+// of series is bounded and none contains a secret.
 type meters struct {
 	registry   *prometheus.Registry
 	calls      *prometheus.HistogramVec

@@ -87,7 +87,7 @@ func point(now, last, recent Totals) Point {
 		return float64(now-last) / seconds
 	}
 	return Point{
-		At: now.At.UnixMilli(), Connections: now.Server.Connections, Subscriptions: now.Server.Subscriptions,
+		At: now.At.UnixMilli(), Connections: now.Server.Connections, Users: now.Hub.Users, Subscriptions: now.Server.Subscriptions,
 		Opened:        rate(now.Server.Opened, last.Server.Opened),
 		Ended:         rate(sum(now.Server.Ends), sum(last.Server.Ends)),
 		Rejected:      rate(now.rejected(), last.rejected()),

@@ -41,6 +41,7 @@ type Queues struct {
 type Point struct {
 	At            int64    `json:"at"` // Unix milliseconds
 	Connections   int      `json:"connections"`
+	Users         int      `json:"users"`
 	Subscriptions int      `json:"subscriptions"`
 	Opened        float64  `json:"opened"`
 	Ended         float64  `json:"ended"`

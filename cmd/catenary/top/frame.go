@@ -16,6 +16,7 @@ var rows = []struct {
 	value  func(status.Point) float64
 }{
 	{"connections", short, func(p status.Point) float64 { return float64(p.Connections) }},
+	{"users", short, func(p status.Point) float64 { return float64(p.Users) }},
 	{"subscriptions", short, func(p status.Point) float64 { return float64(p.Subscriptions) }},
 	{"opened", rate, func(p status.Point) float64 { return p.Opened }},
 	{"closed", rate, func(p status.Point) float64 { return p.Ended }},

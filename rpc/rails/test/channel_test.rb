@@ -62,6 +62,40 @@ class ChannelTest < CallTest
     assert_equal({ identifier => nil }, @browser.result["channels"])
   end
 
+  def test_what_happens_to_channels_is_reported_by_class
+    @browser.subscribe('{"channel":"::EchoChannel","room":"1"}')
+    assert_equal [%w[EchoChannel confirmed]], @browser.events
+    @browser.subscribe(ECHO)
+    @browser.perform(ECHO, "echo")
+    assert_empty @browser.events
+    @browser.perform(ECHO, "fail")
+    assert_equal [%w[EchoChannel raised]], @browser.events
+    @browser.perform(ECHO, "fail_key") # rescue_from of the connection gets it, but the action failed
+    assert_equal [%w[EchoChannel raised]], @browser.events
+    @browser.perform(ECHO, "fail_with_argument") # rescue_from of the channel has handled it
+    assert_empty @browser.events
+    @browser.subscribe('{"channel":"RejectChannel"}')
+    assert_equal [%w[RejectChannel rejected]], @browser.events
+    @browser.subscribe('{"channel":"NoChannel"}')
+    assert_empty @browser.events
+    @browser.subscribe('{"channel":"ZombieChannel"}')
+    assert_equal [%w[ZombieChannel raised]], @browser.events
+  end
+
+  def test_exceptions_of_timers_blocks_and_callbacks_are_reported
+    faulty = '{"channel":"FaultyChannel"}'
+    @browser.subscribe(faulty)
+    @browser.tick(faulty, 0)
+    assert_equal [%w[FaultyChannel raised]], @browser.events
+    @browser.broadcast(faulty, "faulty", "1")
+    assert_equal [%w[FaultyChannel raised]], @browser.events
+    @browser.unsubscribe(faulty)
+    assert_equal [%w[FaultyChannel raised]], @browser.events
+    @browser.close
+    assert_equal [%w[FaultyChannel raised]], @browser.events
+    assert_equal 4, LOG.string.scan("a fault").size
+  end
+
   def test_a_subscription_whose_callbacks_abort_is_confirmed_without_subscribed
     identifier = '{"channel":"AbortChannel"}'
     @browser.subscribe(identifier)
@@ -162,5 +196,18 @@ class ChannelTest < CallTest
     @browser.subscribe(ECHO)
     @browser.rebuilt.close
     assert_equal [[:unsubscribed, ECHO, nil], [:disconnect, "7"]], Journal.entries.last(2)
+  end
+end
+
+# The application's own tests of its channels run with the gem loaded, on Rails' stub of a connection.
+class ApplicationsChannelTest < ActionCable::Channel::TestCase
+  tests RejectChannel
+
+  def test_a_channel_can_be_tested_with_the_gem_loaded
+    subscribe
+    assert subscription.rejected?
+    self.class.tests AbortChannel
+    subscribe
+    assert subscription.confirmed?
   end
 end

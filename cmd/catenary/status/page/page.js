@@ -5,7 +5,7 @@ const maxPoints = 600 // ten minutes
 const rate = (value) => value === undefined ? "–" : `${short(value)}/s`
 
 const charts = [
-  new Chart({ title: "Browsers", series: [["connections", "connections"], ["subscriptions", "subscriptions"]] }),
+  new Chart({ title: "Browsers", series: [["connections", "connections"], ["users", "users"], ["subscriptions", "subscriptions"]] }),
   new Chart({ title: "Connections", format: rate, series: [["opened", "opened"], ["ended", "closed"], ["rejected", "rejected"]] }),
   new Chart({ title: "Deliveries", format: rate, series: [["deliveries", "broadcasts to browsers"]] }),
   new Chart({ title: "Broadcasts and commands", format: rate, series: [["broadcasts", "broadcasts"], ["commands", "commands from browsers"]] }),

@@ -59,12 +59,19 @@ func TestMetrics_MatchTheDocs(t *testing.T) {
 	}
 	b.Send(`{"command":"seCret","identifier":"seCret"}`)
 	b.Send(`{"command":"subscribe","identifier":"` + identifier + `"}`)
+	for _, claimed := range []string{"::RejectChannel", "RaiseChannel", "seCretChannel"} {
+		b.Send(`{"command":"subscribe","identifier":"{\"channel\":\"` + claimed + `\"}"}`)
+	}
 
-	e.WaitForMetric(0, `catenary_commands_total{kind="subscribe"} 2`)
+	e.WaitForMetric(0, `catenary_commands_total{kind="subscribe"} 5`)
 	e.WaitForMetric(0, `catenary_commands_repeated_total 1`)
 	e.WaitForMetric(0, `catenary_commands_total{kind="unknown"} 1`)
 	e.WaitForMetric(0, `catenary_connections 1`)
-	e.WaitForMetric(0, `catenary_subscriptions 1`)
+	e.WaitForMetric(0, `catenary_subscriptions 2`) // natively too, a channel that raises stays
+	e.WaitForMetric(0, `catenary_users 1`)
+	e.WaitForMetric(0, `catenary_channel_subscriptions{channel="StreamChannel"} 1`)
+	e.WaitForMetric(0, `catenary_channel_rejections_total{channel="RejectChannel"} 1`)
+	e.WaitForMetric(0, `catenary_channel_exceptions_total{channel="RaiseChannel"} 1`)
 	e.WaitForMetric(0, `catenary_deliveries_total 1`)
 	e.WaitForMetric(0, `catenary_handshakes_rejected_total{reason="token_expired"} 3`)
 	e.WaitForMetric(0, `catenary_handshake_seconds_count{outcome="opened"} 1`)

@@ -3,6 +3,7 @@ package stage
 import (
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -17,7 +18,7 @@ func StartWebServer(t *testing.T, kind string, nodes [2]*Catenary, replace ...st
 	folder := t.TempDir()
 	var command *exec.Cmd
 	if kind == "nginx" {
-		replace = append(replace, "10.0.0.1:8080", nodes[0].Address, "10.0.0.2:8080", nodes[1].Address, "listen 80;", "listen "+address+";")
+		replace = append(replace, "10.0.0.1:8080", nodes[0].Address, "10.0.0.2:8080", nodes[1].Address, "listen 80;", "listen "+address+";", "/var/log/nginx/cable.log", folder+"/cable.log")
 		sites := Sample(t, "nginx.conf", replace...)
 		path := WriteFile(t, folder, "nginx.conf", fmt.Sprintf(`
 			daemon off; worker_processes 1; worker_rlimit_nofile 16384; error_log stderr; pid %[1]s/pid;
@@ -40,7 +41,7 @@ func StartWebServer(t *testing.T, kind string, nodes [2]*Catenary, replace ...st
 	}
 	t.Cleanup(proxy.Kill)
 	if err := proxy.WaitFor(func() error {
-		b, err := Dial(address, Handshake("GET", "/cable?uid=nobody", address, nil))
+		b, err := Dial(address, Handshake("GET", "/cable?uid=nobody&token=seCret", address, nil))
 		if err != nil {
 			return err
 		}
@@ -55,7 +56,28 @@ func StartWebServer(t *testing.T, kind string, nodes [2]*Catenary, replace ...st
 	if strings.Contains(proxy.Output.String(), "WARNING") || strings.Contains(proxy.Output.String(), "[warn]") {
 		t.Errorf("%s warns about its configuration:\n%s", kind, proxy.Output)
 	}
+	if kind == "nginx" {
+		checkAccessLog(t, proxy, folder+"/cable.log")
+	}
 	return address
+}
+
+// checkAccessLog waits for the line about the first handshake, and expects no query in it.
+func checkAccessLog(t *testing.T, nginx *Process, path string) {
+	t.Helper()
+	err := nginx.WaitFor(func() error {
+		log, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if strings.Contains(string(log), "seCret") {
+			t.Fatalf("nginx logs the token:\n%s", log)
+		}
+		return Mentions(string(log), []string{`"GET /cable HTTP/1.1" 101`})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Port returns the port of an address.

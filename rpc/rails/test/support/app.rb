@@ -377,6 +377,18 @@ class ZombieChannel < ApplicationChannel
   end
 end
 
+class FaultyChannel < ApplicationChannel
+  periodically(every: 5) { raise "a fault of the timer" }
+
+  def subscribed
+    stream_from("faulty") { raise "a fault of the block" }
+  end
+
+  def unsubscribed
+    raise "a fault of unsubscribed"
+  end
+end
+
 class BlockChannel < ApplicationChannel
   def subscribed
     @seen = 0

@@ -118,8 +118,14 @@ class Browser
     ops("send").map { |_, frame| JSON.parse(frame)["message"] }
   end
 
+  # What the last call has done to the connection.
   def ops(*kinds)
-    result.fetch("ops").select { |kind,| kinds.empty? || kinds.include?(kind) }
+    result.fetch("ops").select { |kind,| kinds.empty? ? kind != "channel" : kinds.include?(kind) }
+  end
+
+  # What the last call has reported of channels: pairs of class and event.
+  def events
+    result.fetch("ops", []).filter_map { |kind, _, channel, event| [channel, event] if kind == "channel" }
   end
 
   def kinds

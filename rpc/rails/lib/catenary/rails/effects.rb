@@ -43,6 +43,17 @@ module Catenary
         end
       end
 
+      # Records what has happened to a channel, in the callbacks of a closed connection too.
+      def report(identifier, channel, event)
+        @mutex.synchronize do
+          if @collected
+            collect ["channel", identifier, channel.to_s, event]
+          elsif @open
+            write_late ["channel", identifier, channel.to_s, event]
+          end
+        end
+      end
+
       # Writes the effects collected for a call that is still running.
       def flush
         @mutex.synchronize { write_collected if @collected && @link }

@@ -83,7 +83,7 @@ module Catenary
       def tick(identifier, timer)
         channel = channels[identifier]
         block = channel&.send(:active_periodic_timers)&.at(timer)&.block
-        with_records_of identifier do
+        as_channel identifier do
           block&.call
           drain
         end
@@ -110,7 +110,7 @@ module Catenary
         rescue StandardError => error
           log_exception error
         end
-        with_records_of(identifier) { drain }
+        as_channel(identifier) { drain }
       end
 
       # Runs unsubscribed of every channel, then disconnect. code, text: of the close frame, if
@@ -158,8 +158,12 @@ module Catenary
       end
 
       private
-        def with_records_of(identifier, &block)
+        # Work in the block is code of this channel.
+        def as_channel(identifier, &block)
+          @server.worker_pool.channel = channels[identifier]
           @lookups ? @lookups.for_channels([identifier], &block) : yield
+        ensure
+          @server.worker_pool.channel = nil
         end
 
         def drain

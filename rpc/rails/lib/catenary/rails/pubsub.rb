@@ -61,6 +61,11 @@ module Catenary
         @effects.record "unsub", *key
       end
 
+      # Reports what has happened to a channel (docs/rpc.md, "Effects").
+      def report(channel, event)
+        @effects.report channel.identifier, channel.class.name, event
+      end
+
       # Registers a plain stream of a restored channel, which catenary already has. Returns the
       # handler that stands for it.
       def adopt(identifier, stream)

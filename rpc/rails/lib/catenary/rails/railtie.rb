@@ -42,7 +42,7 @@ module Catenary
           ActionCable::Server::Connections.prepend Unlisted
           Versions::WithoutDriver.prepend_to_socket
         end
-        ActiveSupport.on_load(:action_cable_channel) { prepend ChannelStreams }
+        ActiveSupport.on_load(:action_cable_channel) { prepend ChannelStreams, ChannelEvents }
         ActiveSupport.on_load(:active_job) do
           before_enqueue { Sync.wait }
           ActiveJob.singleton_class.prepend Sync::Enqueuing if ActiveJob.respond_to?(:perform_all_later)

@@ -31,6 +31,25 @@ module Catenary
 
       delegate :begin, :drain, :finish, to: :executor
 
+      # The channel whose timer, or block of a stream, runs; nil if none does.
+      attr_accessor :channel
+
+      # Rails rescues exceptions inside of this. It runs a timer's block on the channel, and calls a
+      # stream's handler.
+      def invoke(receiver, method, *args, connection:, &block)
+        channel = @channel
+        if channel && method == :instance_exec
+          super(receiver, method, *args, connection: connection) do |*values|
+            ChannelEvents.report_exceptions(channel) { receiver.instance_exec(*values, &block) }
+          end
+        elsif channel && method == :call && Proc === receiver
+          reporting = ->(*values) { ChannelEvents.report_exceptions(channel) { receiver.call(*values) } }
+          super(reporting, method, *args, connection: connection)
+        else
+          super
+        end
+      end
+
       # The queue of what is to run after the current work, in order.
       class Jobs
         def initialize(endpoint)
