@@ -90,6 +90,7 @@ func TestDemo_ARestartDropsTheNativeSocketAndNotCatenarys(t *testing.T) {
 		t.Errorf("the page shows a gap of %s of catenary's socket", gap)
 	}
 	page.ExpectText("#browsers", "1,001")
+	c.catenary.Process.Stop(t) // the 1,000 browsers too, which would outlive a kill
 }
 
 // signInToDemo signs a user in and waits until both chats of the page are connected.
