@@ -316,9 +316,9 @@ func TestAudit_EndsWithAStatusThatScriptsCanUse(t *testing.T) {
 		status    int
 		says      string
 	}{
-		{[]string{stage.ProjectRoot + "/testdata/rails"}, 0, "audit: 3 channels, 3 plain\n"},
-		{[]string{stage.ProjectRoot + "/testdata/rails/app/channels"}, 0, "audit: 3 channels, 3 plain\n"},
-		{[]string{"--json", stage.ProjectRoot + "/testdata/rails"}, 0, `"plain": 3`},
+		{[]string{stage.ProjectRoot + "/testdata/rails"}, 0, "audit: 4 channels, 4 plain\n"},
+		{[]string{stage.ProjectRoot + "/testdata/rails/app/channels"}, 0, "audit: 4 channels, 4 plain\n"},
+		{[]string{"--json", stage.ProjectRoot + "/testdata/rails"}, 0, `"plain": 4`},
 		{[]string{stage.ProjectRoot + "/testdata/lab"}, 1, "2 cannot work"},
 		{[]string{stage.ProjectRoot + "/nowhere"}, 2, "there is no " + stage.ProjectRoot + "/nowhere: name a Rails application's folder"},
 		{[]string{stage.ProjectRoot + "/go.mod"}, 2, "is not a folder: name a Rails application's folder"},

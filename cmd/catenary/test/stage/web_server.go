@@ -19,16 +19,7 @@ func StartWebServer(t *testing.T, kind string, nodes [2]*Catenary, replace ...st
 	var command *exec.Cmd
 	if kind == "nginx" {
 		replace = append(replace, "10.0.0.1:8080", nodes[0].Address, "10.0.0.2:8080", nodes[1].Address, "listen 80;", "listen "+address+";", "/var/log/nginx/cable.log", folder+"/cable.log")
-		sites := Sample(t, "nginx.conf", replace...)
-		path := WriteFile(t, folder, "nginx.conf", fmt.Sprintf(`
-			daemon off; worker_processes 1; worker_rlimit_nofile 16384; error_log stderr; pid %[1]s/pid;
-			events { worker_connections 8192; }
-			http {
-				access_log off;
-				client_body_temp_path %[1]s; proxy_temp_path %[1]s; fastcgi_temp_path %[1]s; uwsgi_temp_path %[1]s; scgi_temp_path %[1]s;
-				%[2]s
-			}`, folder, sites))
-		command = exec.Command("nginx", "-e", "stderr", "-p", folder, "-c", path)
+		command = Nginx(t, folder, Sample(t, "nginx.conf", replace...))
 	} else {
 		config := "global\n  maxconn 6000\n\n" + Sample(t, "haproxy.cfg", "bind :80", "bind "+address,
 			"server a 10.0.0.1:8080", "server a "+nodes[0].Address+" port "+Port(t, nodes[0].Operations),
@@ -78,6 +69,19 @@ func checkAccessLog(t *testing.T, nginx *Process, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Nginx is the command for nginx with these server and upstream blocks.
+func Nginx(t *testing.T, folder, sites string) *exec.Cmd {
+	path := WriteFile(t, folder, "nginx.conf", fmt.Sprintf(`
+		daemon off; worker_processes 1; worker_rlimit_nofile 16384; error_log stderr; pid %[1]s/pid;
+		events { worker_connections 8192; }
+		http {
+			access_log off;
+			client_body_temp_path %[1]s; proxy_temp_path %[1]s; fastcgi_temp_path %[1]s; uwsgi_temp_path %[1]s; scgi_temp_path %[1]s;
+			%[2]s
+		}`, folder, sites))
+	return exec.Command("nginx", "-e", "stderr", "-p", folder, "-c", path)
 }
 
 // Port returns the port of an address.

@@ -11,4 +11,5 @@ export function disconnected({ willAttemptReconnect }) {
 function show(state) {
   status.dataset.state = state
   status.textContent = state
+  parent.postMessage({ state }, location.origin) // in a frame of the demo's page
 }

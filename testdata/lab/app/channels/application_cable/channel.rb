@@ -1,6 +1,14 @@
 module ApplicationCable
   # Writes every callback of every channel into the event log.
   class Channel < ActionCable::Channel::Base
+    # A process may serve only some channels (docs/scaling.md).
+    before_subscribe do
+      unless ENV.fetch("LAB_CHANNELS", self.class.name).split(",").include?(self.class.name)
+        reject
+        throw :abort
+      end
+    end
+
     before_subscribe   { record "before_subscribe" }
     after_subscribe    { record "after_subscribe" }
     before_unsubscribe { record "before_unsubscribe" }
