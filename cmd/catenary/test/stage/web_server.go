@@ -18,7 +18,7 @@ func StartWebServer(t *testing.T, kind string, nodes [2]*Catenary, replace ...st
 	folder := t.TempDir()
 	var command *exec.Cmd
 	if kind == "nginx" {
-		replace = append(replace, "10.0.0.1:8080", nodes[0].Address, "10.0.0.2:8080", nodes[1].Address, "listen 80;", "listen "+address+";", "/var/log/nginx/cable.log", folder+"/cable.log")
+		replace = append(replace, "10.0.0.1:8080", nodes[0].Address, "10.0.0.2:8080", nodes[1].Address, "listen 80;", "listen "+address+";")
 		command = Nginx(t, folder, Sample(t, "nginx.conf", replace...))
 	} else {
 		config := "global\n  maxconn 6000\n\n" + Sample(t, "haproxy.cfg", "bind :80", "bind "+address,
@@ -71,8 +71,10 @@ func checkAccessLog(t *testing.T, nginx *Process, path string) {
 	}
 }
 
-// Nginx is the command for nginx with these server and upstream blocks.
+// Nginx is the command for nginx with these server and upstream blocks. It logs to cable.log in the
+// folder.
 func Nginx(t *testing.T, folder, sites string) *exec.Cmd {
+	sites = strings.ReplaceAll(sites, "/var/log/nginx", folder)
 	path := WriteFile(t, folder, "nginx.conf", fmt.Sprintf(`
 		daemon off; worker_processes 1; worker_rlimit_nofile 16384; error_log stderr; pid %[1]s/pid;
 		events { worker_connections 8192; }
