@@ -7,7 +7,7 @@ import (
 	"github.com/catenary-cable/catenary/cable/socket"
 )
 
-// What the gem appends for this token; rpc/rails/test/others_test.rb has the same.
+// A token, and the mark that the gem appends for it; rpc/rails/test/others_test.rb has the same.
 const (
 	pageToken = "0123456789abcdef"
 	pageMark  = "\t \t \r\n\r\n\n\t\r\r\n\t\r\r\t\t \t \t \t\r\r\t\r\n\r \n\t\r\n\n\t\r\n "
