@@ -53,7 +53,7 @@ func TestMarks_KeepTheOrder(t *testing.T) {
 	}
 }
 
-// Whatever is broadcast, only whitespace is removed.
+// From any payload, cutMark removes only whitespace.
 func FuzzCutMark(f *testing.F) {
 	f.Add([]byte("{}" + pageMark))
 	f.Fuzz(func(t *testing.T, payload []byte) {
