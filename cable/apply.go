@@ -128,7 +128,7 @@ func (c *Connection) applyOps(ops []rpc.Op) (closed bool) {
 	return false
 }
 
-// countChannelEvent counts what Rails reports of a channel. c.mu is held.
+// countChannelEvent counts an event that Rails reports of a channel. c.mu is held.
 func (c *Connection) countChannelEvent(op rpc.Op) {
 	channel := c.server.channels.Of(op.Channel)
 	switch {

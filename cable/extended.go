@@ -12,7 +12,7 @@ import (
 // Browsers that speak actioncable-v1-ext-json get the numbers of broadcasts, and may ask for what
 // they have missed: docs/history.md. Their frames differ, so each is built for one browser.
 
-// HistoryReader is a *history.History.
+// HistoryReader reads what was broadcast before. *history.History implements it.
 type HistoryReader interface {
 	Read(ctx context.Context, streams []string, request protocol.History) ([]history.Entry, error)
 }
@@ -20,7 +20,7 @@ type HistoryReader interface {
 // extended reports whether the browser speaks actioncable-v1-ext-json.
 func (c *Connection) extended() bool { return c.subprotocol == protocol.V1ExtJSON }
 
-// railsProtocol is the sub-protocol that Rails learns of: it does not know the extended one.
+// railsProtocol is the sub-protocol that Rails receives in calls. It does not know the extended one.
 func (c *Connection) railsProtocol() string {
 	if c.extended() {
 		return protocol.V1JSON
@@ -35,7 +35,8 @@ const (
 	historyInvalid = "invalid"
 )
 
-// answerExtended answers commands that Action Cable does not have. c.mu is held.
+// answerExtended handles a command that Action Cable does not have, and reports whether it did. c.mu
+// is held.
 func (c *Connection) answerExtended(command protocol.Command, text []byte) bool {
 	if !c.extended() || command.Kind != protocol.Unknown {
 		return false
@@ -59,8 +60,8 @@ func (c *Connection) answerExtended(command protocol.Command, text []byte) bool 
 	return true
 }
 
-// replay is a history that the browser has asked for. What is broadcast meanwhile is held until it
-// has been sent.
+// replay is a history that is due to the browser: on request, or after a gap. Broadcasts that arrive
+// before it has been sent are held.
 type replay struct {
 	request protocol.History
 	valid   bool
@@ -80,15 +81,15 @@ func newReplay(text string) *replay {
 	return r
 }
 
-// noteHistory notes that a subscribe asks for history. c.mu is held.
+// noteHistory keeps a subscribe's request for history until the confirmation. c.mu is held.
 func (s *subscription) noteHistory(command protocol.Command) {
 	if s.connection.extended() && command.Kind == protocol.Subscribe && command.History != "" {
 		s.replay = newReplay(command.History)
 	}
 }
 
-// startReplay reads the history that is due. The subscription is confirmed, so that its streams are
-// live: nothing is missed between what is read and what is held. c.mu is held.
+// startReplay reads the history that is due. The subscription is confirmed, so its streams are live:
+// no broadcast is lost between those that are read and those that are held. c.mu is held.
 func (s *subscription) startReplay() {
 	r := s.replay
 	if r == nil || r.started {
@@ -145,7 +146,7 @@ func (s *subscription) endReplay(entries []history.Entry, err error) {
 	}
 }
 
-// deliverNumbered delivers a broadcast to a browser that gets numbers.
+// deliverNumbered sends a broadcast to a browser that gets numbers, or holds it during a replay.
 func (c *Connection) deliverNumbered(s *subscription, stream string, b hub.Broadcast) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// kept is a history that the test controls: each read takes what it returns from the channel.
+// kept is a history that the test controls: each read returns what the test sends to the channel reads.
 type kept struct {
 	asked chan protocol.History
 	reads chan kept1
@@ -108,7 +108,7 @@ func TestExtended_OnlySuchBrowsersGetNumbers(t *testing.T) {
 	}
 }
 
-// What is broadcast while the history is read comes after it, and nothing twice.
+// Broadcasts that arrive while the history is read follow it, and nothing comes twice.
 func TestHistory_ComesBeforeWhatIsBroadcastMeanwhile(t *testing.T) {
 	w, k := newHistoryWorld(t)
 	b := w.extended()
@@ -132,7 +132,7 @@ func TestHistory_ComesBeforeWhatIsBroadcastMeanwhile(t *testing.T) {
 	b.expect(numbered(16))
 	w.expectHistories(historySent)
 
-	// It can ask again.
+	// The browser can ask again.
 	b.send(`{"command":"history","identifier":"chat room","history":` + since12 + `}`)
 	<-k.asked
 	k.reads <- kept1{}
@@ -155,7 +155,7 @@ func TestHistory_FillsAGapUnderAnOpenConnection(t *testing.T) {
 	b.expect(numbered(13), numbered(14), numbered(15), string(protocol.ConfirmHistory("chat room")))
 }
 
-// What leaves out its page has a number too, and is no gap; not in the history either.
+// A broadcast that leaves out the page has a number too, so that there is no gap, live or in a history.
 func TestHistory_ABroadcastToOthersIsNoGap(t *testing.T) {
 	w, k := newHistoryWorld(t)
 	address := w.url
@@ -223,7 +223,7 @@ func TestHistory_OfASubscriptionThatIsGoneIsNotSent(t *testing.T) {
 	b.expect(message("echo", "2"))
 }
 
-// What is held counts as waiting for a slow browser.
+// Held broadcasts count as unsent data of a slow browser.
 func TestHistory_WhatIsHeldIsBounded(t *testing.T) {
 	k := &kept{asked: make(chan protocol.History, 1), reads: make(chan kept1)}
 	w := newWorld(t, func(s *setup) { s.history, s.limits.Socket.PendingBytes = k, 1000 })

@@ -6,7 +6,7 @@ import (
 	"github.com/catenary-cable/catenary/rpc"
 )
 
-// What the gem appends for the token of the first page below; rpc/rails/test/others_test.rb has the same.
+// pageMark is the gem's mark for the first page below; rpc/rails/test/others_test.rb has the same.
 const pageMark = "\t \t \r\n\r\n\n\t\r\r\n\t\r\r\t\t \t \t \t\r\r\t\r\n\r \n\t\r\n\n\t\r\n "
 
 // visit opens a connection of a page.

@@ -255,7 +255,9 @@ func (s *Server) remove(c *Connection) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.connections, c.id)
-	s.lease.Changed(c.id) // before the end of Drain, which ends the lease: from a record that stays, the callbacks would run again
+	// Before Drain ends, and with it the lease: for a record left behind, another node would run the
+	// callbacks again.
+	s.lease.Changed(c.id)
 	s.checkDrained()
 }
 

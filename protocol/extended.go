@@ -5,18 +5,18 @@ import (
 	"strconv"
 )
 
-// The sub-protocol "actioncable-v1-ext-json" adds to Action Cable's. The browser sends
+// The sub-protocol "actioncable-v1-ext-json" adds to Action Cable's protocol. The browser sends
 //
 //	{"command":"subscribe","identifier":"…","history":{"since":1795451915,"streams":{"s":{"offset":12,"epoch":"…"}}}}
-//	{"command":"history","identifier":"…","history":{…}}   the same for a subscription that it has
+//	{"command":"history","identifier":"…","history":{…}}   the same for an existing subscription
 //	{"command":"pong"}                                     never answered
 //	{"command":"ping"}                                     answered by {"type":"pong"}
 //
 // and the server
 //
 //	{"identifier":"…","message":…,"stream_id":"s","epoch":"…","offset":13}   a broadcast with a number
-//	{"identifier":"…","type":"confirm_history"}            after all that was missed
-//	{"identifier":"…","type":"reject_history"}             and nothing of it
+//	{"identifier":"…","type":"confirm_history"}            everything that was missed has been sent
+//	{"identifier":"…","type":"reject_history"}             nothing of it is sent
 
 // Position is the number of a broadcast in its stream.
 type Position struct {
@@ -27,10 +27,10 @@ type Position struct {
 // History is what a browser asks for.
 type History struct {
 	Since   int64               // Unix time in seconds, for streams without a position; 0: none
-	Streams map[string]Position // the last that the browser has received
+	Streams map[string]Position // of the last broadcast that the browser has received
 }
 
-// ParseHistory parses a browser's "history". It returns false if that is not valid.
+// ParseHistory parses the "history" of a command. It returns false if that is not valid.
 func ParseHistory(text string) (h History, ok bool) {
 	var parsed struct {
 		Since   json.Number
@@ -47,7 +47,7 @@ func ParseHistory(text string) (h History, ok bool) {
 	return h, err == nil && (h.Since > 0 || len(h.Streams) > 0)
 }
 
-// ExtendedCommand returns the command of a message that is none of Action Cable's, such as "pong".
+// ExtendedCommand returns the command of a message that is not Action Cable's, such as "pong".
 func ExtendedCommand(text []byte) string {
 	var message struct{ Command string }
 	if json.Unmarshal(text, &message) != nil {
@@ -64,7 +64,7 @@ func ConfirmHistory(identifier string) []byte {
 	return withIdentifier(identifier, `,"type":"confirm_history"}`)
 }
 
-// RejectHistory returns the frame in place of a history.
+// RejectHistory returns the frame that a browser gets instead of a history.
 func RejectHistory(identifier string) []byte {
 	return withIdentifier(identifier, `,"type":"reject_history"}`)
 }

@@ -117,7 +117,8 @@ func (c *Client) Run(ctx context.Context, handler Handler) error {
 	return nil
 }
 
-// maintain pings the links, starts processes that nobody starts, and fails calls that have waited too long.
+// maintain pings the links, starts processes that nobody has started within startWait, and fails
+// calls that have waited too long.
 func (c *Client) maintain(ctx context.Context) {
 	tick := time.NewTicker(stallAfter)
 	defer tick.Stop()

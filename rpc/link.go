@@ -66,8 +66,8 @@ type outgoing struct {
 const (
 	writeWait = 10 * time.Second // for the kernel to take one batch of frames
 
-	// startWait is how long a new process gets to listen to broadcasts. Then it runs calls all the
-	// same: its adapter may be out of order.
+	// startWait is how long a new process may take to listen to broadcasts. Then it gets calls all the
+	// same: its adapter may be broken.
 	startWait = 5 * time.Second
 
 	pingAfter = 5 * time.Second // without a frame from Rails; also the pause between pings

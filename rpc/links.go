@@ -12,7 +12,7 @@ import (
 // The set of links: a finder adds a link, a going frame changes its phase, its close removes it.
 
 // addLink starts to use a link. It reports false if there is one to the same process, or the client
-// is closed. If there is a listener, the process runs calls after Start.
+// is closed. If there is a listener, the process gets no calls before Start.
 func (c *Client) addLink(l *link) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -33,8 +33,8 @@ func (c *Client) addLink(l *link) bool {
 	return true
 }
 
-// Start lets a new process run calls. Until then none is sent to it: what a call broadcast would be
-// missed if nothing listened yet.
+// Start has calls sent to a new process. Until then it gets none: their broadcasts would be missed if
+// nothing listened yet.
 func (c *Client) Start(p *Process) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -141,7 +141,8 @@ func (c *Client) knownProcesses() (ids []string, missing bool) {
 	return ids, len(ids) == 0 || len(ids) < count
 }
 
-// WaitForProcess waits until Rails can run calls, or will in a moment. It returns false if ctx ends before.
+// WaitForProcess waits until there is a link to a process that is not stopping, or calls go by POST.
+// It returns false if ctx ends before.
 func (c *Client) WaitForProcess(ctx context.Context) bool {
 	for {
 		c.mu.Lock()

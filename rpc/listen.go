@@ -12,8 +12,8 @@ import (
 // methods must not block: they run on the reader of the process' link. Those about one process are
 // called one after the other.
 type Listener interface {
-	// ProcessReady reports a process that can listen: a new one, or one that stays after all. It runs
-	// no calls before Client.Start.
+	// ProcessReady reports a process that can listen: a new one, or one that stays after all. A new one
+	// gets no calls before Client.Start.
 	ProcessReady(p *Process)
 	// ProcessStopping reports a process that is about to stop. The process waits up to eleven seconds
 	// for Client.Moved.

@@ -53,7 +53,7 @@ type Rails struct {
 	processes []*rpc.Process // those that are not stopping, oldest first
 	streams   map[string]*railsStream
 	moves     []*move
-	starting  map[*rpc.Process]int // new processes, and how many answers they owe before they run calls
+	starting  map[*rpc.Process]int // by new process: answers that it owes before it gets calls
 
 	// broadcasts that wait for Run
 	waiting  []received
@@ -89,7 +89,7 @@ type streamListener struct {
 	process    *rpc.Process
 	active     bool // the last request was Listen, not Unlisten
 	unanswered int  // Listen requests
-	starting   bool // the process runs no calls before it has answered
+	starting   bool // the process gets no calls before it has answered
 	standby    bool // part of a move: its broadcasts do not count yet
 }
 
@@ -197,7 +197,7 @@ func (r *Rails) Ready() error {
 }
 
 // ProcessReady has a process listen to the streams that no process listens to, or to all streams if
-// broadcasts stay in the process that makes them. Then it has the process run calls.
+// broadcasts stay in the process that makes them. After its answers, the process gets calls.
 func (r *Rails) ProcessReady(p *rpc.Process) {
 	r.mu.Lock()
 	defer r.unlock()
@@ -222,7 +222,7 @@ func (r *Rails) ProcessReady(p *rpc.Process) {
 	r.endGap()
 }
 
-// start has a process run calls when it has answered every Listen request. r.mu is held.
+// start lets a process get calls when it has answered every Listen request. r.mu is held.
 func (r *Rails) start(p *rpc.Process) {
 	var wanted []string
 	for _, s := range r.streams {

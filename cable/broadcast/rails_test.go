@@ -273,7 +273,7 @@ func TestRails_AcknowledgesAStreamAfterItsMove(t *testing.T) {
 	}
 }
 
-// TestRails_ANewProcessRunsCallsOnceItListens: what they broadcast would be missed.
+// Before that, the broadcasts of its calls would be missed.
 func TestRails_ANewProcessRunsCallsOnceItListens(t *testing.T) {
 	for _, local := range []bool{true, false} {
 		d, gaps := &noLinks{}, 0

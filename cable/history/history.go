@@ -20,7 +20,7 @@ type Options struct {
 	Bytes  int                   // most bytes of payloads that one Read returns
 }
 
-// Rule is what streams keep whose names match a pattern. The first rule that matches counts.
+// Rule says what streams keep if their names match its pattern. The first rule that matches counts.
 type Rule struct {
 	Pattern string        // * stands for any text
 	Limit   int           // broadcasts that a stream keeps

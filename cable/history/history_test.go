@@ -59,8 +59,8 @@ func startStore(t *testing.T) *store {
 	return &store{T: t, client: client, script: redis.NewScript(script)}
 }
 
-// publish has the gem's script publish the numbers from first to last, keep 5 of them, and begin an
-// epoch with a name of its own if it begins one.
+// publish has the gem's script publish the numbers from first to last and keep 5 of them. If it begins
+// an epoch, the epoch has a name of its own.
 func (s *store) publish(stream string, first, last int) {
 	s.Helper()
 	entries, head := keys(nil, stream)

@@ -8,8 +8,8 @@ import (
 	"github.com/catenary-cable/catenary/protocol"
 )
 
-// The number of a broadcast follows its payload, in whitespace: for Rails' own servers, and for all
-// other subscribers, the payload remains the same JSON. It is numberHead, and then the 64 bits of the
+// The number of a broadcast follows its payload, as whitespace: for Rails' own servers, and for all
+// other subscribers, the payload remains the same JSON. It is numberHead, and then 64 bits each of the
 // epoch and of the offset, two in each character, as an index of numberDigits.
 const (
 	numberHead   = "\t \t \n\r\n\r"

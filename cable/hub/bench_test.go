@@ -24,7 +24,7 @@ func streamWith(b *testing.B, n, identifiers int) *stream {
 	})
 }
 
-// streamOf does so with a function that returns the i-th browser's identifier.
+// streamOf is streamWith with a function that returns the i-th browser's identifier.
 func streamOf(b *testing.B, n int, identifier func(i int) string) *stream {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -52,7 +52,7 @@ func streamOf(b *testing.B, n int, identifier func(i int) string) *stream {
 	return s
 }
 
-// readersAt is the variable with which the test binary only connects to an address and reads, because
+// readersAt is a variable with an address: the test binary then only connects to it and reads, because
 // one process may not have enough descriptors for both ends.
 const readersAt = "HUB_BENCHMARK_READERS_AT"
 
@@ -68,7 +68,7 @@ func startReaders(b *testing.B, address string, n int) {
 	b.Cleanup(func() { readers.Wait() })
 }
 
-// readAt connects as often as the standard input says, and discards what it reads until all
+// readAt opens as many connections as standard input says, and discards what it reads until all
 // connections are closed.
 func readAt(address string) {
 	var n int
@@ -106,7 +106,7 @@ func BenchmarkDeliver(b *testing.B) {
 	}
 }
 
-// What a stream of Turbo's costs whose pages have stamps (docs/catch-up.md): a frame for each browser.
+// A broadcast to Turbo pages with stamps (docs/catch-up.md): each browser needs a frame of its own.
 func BenchmarkDeliver_Stamped(b *testing.B) {
 	payload := protocol.Quote(`<turbo-stream action="append" target="messages"><template>` +
 		strings.Repeat(`<p class="message">the wire hangs over the rails</p>`, 10) + `</template></turbo-stream>`)
@@ -133,7 +133,7 @@ func BenchmarkDeliver_Stamped(b *testing.B) {
 	}
 }
 
-// processorTime is what the process has used, the kernel's work included.
+// processorTime returns the CPU time of the process, the kernel's work included.
 func processorTime(b *testing.B) time.Duration {
 	var used syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {

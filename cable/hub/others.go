@@ -9,7 +9,7 @@ import (
 )
 
 // A broadcast may leave out one page, usually the one that has caused it. The gem then appends a
-// mark to the payload (others.rb), in whitespace: for Rails' own servers, and for every other
+// mark to the payload (others.rb), as whitespace: for Rails' own servers, and for every other
 // subscriber, the payload remains the same JSON.
 //
 // A mark is markHead and the 64 bits of a socket.Page, two in each character, as an index of
@@ -42,7 +42,7 @@ func cutMark(payload []byte) ([]byte, socket.Page) {
 	return payload[:start], page
 }
 
-// marks are what the payloads of a batch end with; nil if none ends with anything.
+// marks are those of a batch, by the payload's index; nil if no payload has a mark or a number.
 type marks []mark
 
 type mark struct {
@@ -50,7 +50,7 @@ type mark struct {
 	position protocol.Position // its offset is 0 if there is none
 }
 
-// cutMarks cuts the marks off a batch.
+// cutMarks cuts marks and numbers off the payloads of a batch.
 func cutMarks(batch [][]byte) (found marks) {
 	for i := range batch {
 		payload, position := history.CutNumber(batch[i])
@@ -74,8 +74,8 @@ func (m marks) of(i int) mark {
 	return m[i]
 }
 
-// run returns how many payloads from start to end leave out the same page as the first, which it
-// returns too.
+// run returns how many payloads in a row, from start on and before end, leave out the same page, and
+// which page.
 func (m marks) run(start, end int) (n int, except socket.Page) {
 	if m == nil {
 		return end - start, 0

@@ -7,7 +7,7 @@ import (
 	"github.com/catenary-cable/catenary/cable/socket"
 )
 
-// What the gem appends for this token; rpc/rails/test/others_test.rb has the same.
+// A token, and the mark that the gem appends for it; rpc/rails/test/others_test.rb has the same.
 const (
 	pageToken = "0123456789abcdef"
 	pageMark  = "\t \t \r\n\r\n\n\t\r\r\n\t\r\r\t\t \t \t \t\r\r\t\r\n\r \n\t\r\n\n\t\r\n "
@@ -53,7 +53,7 @@ func TestMarks_KeepTheOrder(t *testing.T) {
 	}
 }
 
-// Whatever is broadcast, only whitespace is removed.
+// From any payload, cutMark removes only whitespace.
 func FuzzCutMark(f *testing.F) {
 	f.Add([]byte("{}" + pageMark))
 	f.Fuzz(func(t *testing.T, payload []byte) {

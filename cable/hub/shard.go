@@ -16,7 +16,7 @@ const queueBytes = 16 << 20
 type shard struct {
 	mu      sync.Mutex
 	streams map[string]*stream
-	users   int // of these, ConnectionStreams
+	users   int // streams that begin with ConnectionStreams
 
 	queue struct {
 		sync.Mutex

@@ -2,7 +2,7 @@ package hub
 
 import "github.com/catenary-cable/catenary/cable/stats"
 
-// ConnectionStreams begins the names of the streams on which connections are disconnected remotely:
+// ConnectionStreams is the prefix of the streams that carry remote disconnects:
 // there is one for each connection_identifier
 // (actioncable/lib/action_cable/connection/internal_channel.rb).
 const ConnectionStreams = "action_cable/"
@@ -10,7 +10,7 @@ const ConnectionStreams = "action_cable/"
 // Stats are the hub's numbers. All but Streams and Users count from the start.
 type Stats struct {
 	Streams    int             // now, with members here, catenary's own included
-	Users      int             // now, of these, ConnectionStreams
+	Users      int             // now: of Streams, those that begin with ConnectionStreams
 	Broadcasts int64           // received for one of them
 	Invalid    int64           // of these, dropped because of invalid JSON, as in Rails
 	Deliveries int64           // frames handed to sockets

@@ -41,10 +41,10 @@ func (s *Set) Remove(index int32) {
 func (s *Set) Len() int { return len(s.sockets) - s.removed }
 
 // Write sends a frame to every socket that is in the set when it begins and is not removed before
-// its turn, and returns to how many. turns releases the lock in between.
+// its turn, and returns the number of these. turns releases the lock in between.
 func (s *Set) Write(frame []byte, turns *Turns) (sent int) { return s.WriteExcept(0, frame, turns) }
 
-// WriteExcept does the same, but leaves out the sockets of a page, unless it is 0.
+// WriteExcept is Write without the sockets of a page, unless the page is 0.
 func (s *Set) WriteExcept(page Page, frame []byte, turns *Turns) (sent int) {
 	s.writing = true
 	for i, n := 0, len(s.sockets); i < n; i++ {

@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// Channels counts by class of channel. The first hundred classes have a count each, all others
+// Channels counts events by channel class. The first hundred classes have a count each, all others
 // share one. The zero value is ready; it is safe for concurrent use.
 type Channels struct {
 	mu     sync.Mutex

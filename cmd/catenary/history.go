@@ -10,8 +10,8 @@ import (
 	"github.com/catenary-cable/catenary/rpc"
 )
 
-// newHistory reads what the gem keeps where Rails' redis adapter publishes. It returns nil where
-// that is impossible.
+// newHistory returns a reader of the broadcasts that the gem keeps in Redis, or nil if broadcasts
+// do not come from Redis.
 func newHistory(cfg *config.Config) (*history.History, error) {
 	if cfg.Broadcasts.Adapter != "redis" || cfg.PassesAll() {
 		return nil, nil
@@ -25,7 +25,7 @@ func newHistory(cfg *config.Config) (*history.History, error) {
 	}), nil
 }
 
-// keeping returns a function that has h read the history of the streams that the gem names.
+// keeping returns a function that sets which streams h reads, as the gem's settings list them.
 func keeping(h *history.History, log *slog.Logger) func(*rpc.Settings) {
 	last := ""
 	return func(s *rpc.Settings) {

@@ -12,7 +12,7 @@ const { createCable } = await import(new URL("node_modules/@anycable/core/index.
 const nowhere = "127.0.0.1:1"
 const logger = { debug() {}, info() {}, warn() {}, error() {}, log() {} }
 
-// A client whose sockets go to the node that it names; "nowhere" keeps it away.
+// A client whose sockets go to this.node; "nowhere" keeps it away.
 class Client {
   constructor(stream, options = {}) {
     this.node = node
@@ -81,7 +81,7 @@ async function receives200OnTheOtherNode() {
   client.cable.disconnect()
 }
 
-// The client goes while broadcasts are made, and comes back while they still are.
+// The client changes nodes three times while the application broadcasts.
 async function missesNothingUnderTraffic() {
   const client = new Client("chat:traffic")
   await client.subscribed()
@@ -131,7 +131,7 @@ async function sendsPongs() {
   client.cable.disconnect()
 }
 
-// Comes last.
+// Runs last: it kills a node.
 async function aNodeDies() {
   const client = new Client("chat:death")
   await client.subscribed()

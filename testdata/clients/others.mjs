@@ -4,7 +4,7 @@ import { Page, application, equal, run, server, until, version } from "./client.
 
 const own = new URL(application).host // where the application's own Action Cable is
 
-// What docs/others.md has a page do: a token for its cable and for its requests.
+// Does what docs/others.md asks of a page: sends a token with its cable and its requests.
 class Tab extends Page {
   constructor(name, token = crypto.randomUUID(), host = server) {
     super(name, `&catenary_page=${token}&origin=http://${host}`, host)
@@ -27,7 +27,7 @@ async function threeTabs(name, params, token) {
   return tabs
 }
 
-// Rails' own server may deliver them in another order.
+// Compares messages in any order: Rails' own server may change it.
 async function received(tabs, what, ...wanted) {
   const sorted = messages => messages.map(message => JSON.stringify(message)).sort()
   for (const [n, tab] of tabs.entries()) {
@@ -66,7 +66,7 @@ async function anActionCanLeaveOutItsOwnPage() {
   await received(tabs, "an action", [{ ack: 1 }, { ack: 2 }, { said: 2 }], rest, rest)
 }
 
-// A token that could be guessed is none.
+// A token that is short enough to be guessed does not count.
 async function withoutAValidTokenEverybodyReceives() {
   const stream = `short ${version}`
   const tabs = await threeTabs("short", { channel: "StreamChannel", s: stream }, "short")

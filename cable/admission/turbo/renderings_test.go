@@ -32,7 +32,7 @@ func TestRenderings_AreForgotten(t *testing.T) {
 	}
 }
 
-// What a subscription of a stamped page costs beside its delivery, with 10,000 other pages.
+// The cost of checking a page's stamp at a subscription, with 10,000 other pages.
 func BenchmarkRenderings(b *testing.B) {
 	stamps, all := NewStamps("a secret"), NewRenderings(time.Minute)
 	now := time.Now()

@@ -9,7 +9,7 @@ import (
 )
 
 // idle measures connections that have subscribed and then only receive pings: the growth of the
-// server's memory, and its CPU, first while the server may still have work of their opening, then
+// server's memory, and its CPU: first while the server may still be busy with opening them, then
 // settled.
 func (r *run) idle(ctx context.Context) (map[string]float64, error) {
 	first, err := r.opened(ctx, min(r.Connections, 10), r.streamNames(), func(*client, []byte) {})

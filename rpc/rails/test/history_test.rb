@@ -77,7 +77,7 @@ class HistoryTest < CallTest
       config.history = before
     end
 
-    # What is published on a topic during the block.
+    # Returns the payloads that are published on a topic during the block.
     def hear(topic)
       heard, live = [], Queue.new
       subscriber = ::Redis.new(url: REDIS.url)

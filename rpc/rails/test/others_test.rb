@@ -4,7 +4,7 @@ require_relative "test_helper"
 class OthersTest < CallTest
   TOKEN = "0123456789abcdef"
 
-  # What the pub/sub adapter gets for {"a":1} with TOKEN; cable/hub/others_test.go has the same.
+  # The payload {"a":1} with the mark of TOKEN; cable/hub/others_test.go has the same.
   MARKED = "{\"a\":1}\t \t \r\n\r\n\n\t\r\r\n\t\r\r\t\t \t \t \t\r\r\t\r\n\r \n\t\r\n\n\t\r\n "
 
   Request = Struct.new(:headers)
@@ -49,7 +49,7 @@ class OthersTest < CallTest
       published { |adapter| Catenary.except(page) { adapter.broadcast "room", '{"a":1}' } }.first
     end
 
-    # The payloads that the block gives to the adapter.
+    # Returns the payloads that the block gives to the adapter.
     def published
       adapter = Adapter.new.extend(Catenary::Rails::Others::Broadcasting)
       yield adapter

@@ -182,7 +182,7 @@ func TestCatchUp_AfterTheListeningRailsProcessIsKilled(t *testing.T) {
 	b.page.ExpectText(".note", "live again")
 }
 
-// Broadcasts stay in the process that makes them, and a new one is not listened to from its start.
+// Broadcasts stay in the process that makes them, and catenary does not listen to a new one at once.
 func TestCatchUp_AfterTheOnlyRailsProcessIsRestarted(t *testing.T) {
 	t.Parallel()
 	b := startBoardWith(t, []string{"LAB_ADAPTER=async"})
@@ -352,7 +352,7 @@ func (b *board) expectLoads(n int) {
 	}
 }
 
-// sockets is how many connections the page has opened.
+// sockets returns how many connections the page has opened.
 func (b *board) sockets() int { return stage.Evaluate[int](b.page, "sockets") }
 
 func (b *board) expectSockets(n int) {

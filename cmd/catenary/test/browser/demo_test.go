@@ -36,7 +36,7 @@ func TestDemo_StartsRailsOnOnePortAndStopsIt(t *testing.T) {
 
 var screenshot = flag.String("screenshot", "", "file for a screenshot of the demo, for the README: docs/demo.png")
 
-// Both sockets are in the page, and end at the same Rails.
+// Both chats are in one page and use the same Rails.
 func TestDemo_ARestartDropsTheNativeSocketAndNotCatenarys(t *testing.T) {
 	t.Parallel()
 	c := startDemo(t)

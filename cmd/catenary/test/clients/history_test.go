@@ -7,7 +7,7 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// @anycable/core asks for what it has missed, on another node than the one that it has left.
+// @anycable/core asks for what it has missed, on a node other than the one that it has left.
 func TestHistory_AnycableClientMissesNothing(t *testing.T) {
 	t.Parallel()
 	const limit = 250

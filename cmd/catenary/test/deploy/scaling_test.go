@@ -35,7 +35,7 @@ func TestScaling_ThirtyNodesShareOneRails(t *testing.T) {
 		e.Expect(b, stage.MessageFor(news, `{"n":1}`))
 	}
 
-	// The commands of all nodes keep no page waiting: none of them ends before the test does.
+	// Puma answers pages while commands of all nodes run: none of these ends before the test does.
 	t.Cleanup(e.App.Process.Kill)
 	for _, b := range browsers {
 		e.Subscribe(b, echoes)
@@ -52,7 +52,7 @@ func TestScaling_ThirtyNodesShareOneRails(t *testing.T) {
 	}
 }
 
-// A shard has a Redis of its own, or a prefix in the Redis of all.
+// A shard has a Redis of its own, or a prefix in a shared Redis.
 func TestScaling_ShardsShareNothing(t *testing.T) {
 	for _, shared := range []bool{false, true} {
 		t.Run(fmt.Sprintf("one Redis %t", shared), func(t *testing.T) {
@@ -145,7 +145,7 @@ func TestScaling_ProcessesServeSomeChannels(t *testing.T) {
 	meter.Send(stage.Command("subscribe", news, nil))
 	meter.expect(rejection(news))
 
-	// Devices that keep their processes busy do not hold up rooms, and broadcasts reach both.
+	// Devices that keep their processes busy do not delay rooms, and broadcasts reach both.
 	meter.Send(stage.Command("message", echoes, `{"action":"follow","s":"news"}`))
 	meter.Send(stage.Command("message", echoes, `{"action":"num"}`))
 	meter.expect(stage.MessageFor(echoes, "42"))
@@ -157,7 +157,7 @@ func TestScaling_ProcessesServeSomeChannels(t *testing.T) {
 	meter.expect(stage.MessageFor(echoes, `{"said":1}`))
 }
 
-// The page's settings are the lab's, which has names of its own for variables.
+// docs/scaling.md shows the lab's code, with other names of environment variables.
 func TestScaling_ThePageShowsTheCodeThatIsTested(t *testing.T) {
 	t.Parallel()
 	page := stage.ReadDoc(t, "scaling.md")

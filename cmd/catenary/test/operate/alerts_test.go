@@ -43,7 +43,7 @@ func TestAlerts_FireWhenTheyShould(t *testing.T) {
 	}
 }
 
-// TestMetrics_MatchTheDocs checks that what is documented is served.
+// TestMetrics_MatchTheDocs checks that catenary serves the documented metrics.
 func TestAlerts_UseOnlyDocumentedMetrics(t *testing.T) {
 	t.Parallel()
 	documented, rules := documentedMetrics(t), stage.ReadDoc(t, "alerts.yml")

@@ -23,7 +23,7 @@ class PagesController < ActionController::API
     head :no_content
   end
 
-  # What docs/others.md has in app/javascript.
+  # Serves page.js as docs/others.md shows it.
   def page
     render plain: documented("page.js"), content_type: "text/javascript"
   end

@@ -43,7 +43,7 @@ module Catenary
         end
       end
 
-      # Records what has happened to a channel, in the callbacks of a closed connection too.
+      # Reports an event of a channel; unlike record, also while a closed connection's callbacks run.
       def report(identifier, channel, event)
         @mutex.synchronize do
           if @collected

@@ -10,7 +10,7 @@ module Catenary
     class History
       DEFAULTS = { limit: 100, ttl: 300 }
 
-      # streams: what a name must match; pattern: the same as the application writes it.
+      # pattern: as the application writes it; streams: the Regexp that it stands for.
       Rule = Struct.new(:pattern, :streams, :limit, :ttl)
 
       # KEYS: the kept broadcasts, the head. ARGV: topic, payload, limit, ttl in seconds, a new epoch.
@@ -61,7 +61,7 @@ module Catenary
         end
       end
 
-      # config.catenary.history: by pattern, in which * stands for any text, a limit and a ttl.
+      # Reads config.catenary.history: a limit and a ttl by pattern, in which * stands for any text.
       def initialize(app)
         @rules = app.config.catenary.history.to_h.map do |pattern, settings|
           settings = DEFAULTS.merge(settings.to_h)
@@ -74,7 +74,7 @@ module Catenary
         @rules.any?
       end
 
-      # The first that matches; nil: the stream has no history.
+      # The first rule that matches the stream; nil: it has no history.
       def rule(stream)
         @rules.find { |rule| rule.streams.match?(stream) }
       end

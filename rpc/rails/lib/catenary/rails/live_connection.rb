@@ -158,7 +158,7 @@ module Catenary
       end
 
       private
-        # Work in the block is code of this channel.
+        # Runs the block for this channel: its exceptions and records are the channel's.
         def as_channel(identifier, &block)
           @server.worker_pool.channel = channels[identifier]
           @lookups ? @lookups.for_channels([identifier], &block) : yield

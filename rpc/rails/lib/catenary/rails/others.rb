@@ -1,7 +1,7 @@
 require "digest"
 
 module Catenary
-  # What the block broadcasts goes to everybody but one page: usually the page that has caused it,
+  # Sends what the block broadcasts to everybody but one page: usually the page that has caused it,
   # and has shown it already (docs/others.md).
   #
   #   Catenary.except(request) { RoomChannel.broadcast_to room, message }    # in a controller

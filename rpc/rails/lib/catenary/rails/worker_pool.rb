@@ -31,11 +31,11 @@ module Catenary
 
       delegate :begin, :drain, :finish, to: :executor
 
-      # The channel whose timer, or block of a stream, runs; nil if none does.
+      # The channel whose timer or stream block is running, or nil.
       attr_accessor :channel
 
-      # Rails rescues exceptions inside of this. It runs a timer's block on the channel, and calls a
-      # stream's handler.
+      # Rails' invoke rescues exceptions, so they are reported inside it. A timer's block runs through
+      # instance_exec on the channel, a stream's handler through call.
       def invoke(receiver, method, *args, connection:, &block)
         channel = @channel
         if channel && method == :instance_exec
