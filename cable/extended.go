@@ -105,7 +105,7 @@ func (s *subscription) startReplay() {
 	}
 	for name := range r.request.Streams {
 		if s.findStream(name) < 0 {
-			c.server.histories.Add(historyForeign)
+			c.server.histories.Count(historyForeign)
 		}
 	}
 	if !r.valid {
