@@ -522,6 +522,13 @@ func TestHistory_AConnectionReadsOneAtATime(t *testing.T) {
 	<-k.asked
 	b.send(`{"command":"subscribe","identifier":"talk room","history":` + since12 + `}`)
 	b.expect(confirmed("talk room"))
+	w.eventually("the second waits", func() bool {
+		c := w.only()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		r := c.subscriptions.find("talk room").replay
+		return r != nil && r.due && !r.started
+	})
 	k.unread(t)
 	k.reads <- kept1{}
 	b.expect(confirmedHistory)
