@@ -33,6 +33,7 @@ func (c *Connection) applyResult(result *rpc.Result, q queuedCall) {
 		s.queuedCommands--
 		if s.queuedCommands == 0 {
 			s.wanted = s.live
+			s.dropReplay()
 			if s.forgettable(now) {
 				c.subscriptions.remove(s)
 			}

@@ -68,6 +68,7 @@ type Connection struct {
 	state         string       // opaque, see docs/rpc.md
 	stale         bool         // the process has a later state and will hand it over
 	recordChanged bool         // since it was last reported to the lease
+	readsHistory  bool         // of one subscription; the others wait
 
 	pendingStreams int      // joined and not yet live
 	syncs          []func() // to call when pendingStreams is 0
@@ -132,6 +133,7 @@ func (c *Connection) indexByToken() {
 // while the queue is full.
 func (c *Connection) Receive(text []byte) {
 	command := protocol.ParseCommand(text)
+	asked := c.newReplay(command)
 	c.server.count.commands[command.Kind].Add(1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -139,13 +141,13 @@ func (c *Connection) Receive(text []byte) {
 	if c.closed {
 		return
 	}
-	handled := c.passThrough(command, text) || c.answerExtended(command, text) || c.answerTurbo(command)
+	handled := c.passThrough(command, text) || c.answerExtended(command, asked) || c.answerTurbo(command, asked)
 	if handled {
 		return
 	}
 	q := queuedCall{call: rpc.Call{Do: rpc.Frames, Frames: []string{string(text)}}}
 	if command.Kind == protocol.Subscribe || command.Kind == protocol.Unsubscribe {
-		changes, needsCall := c.noteChange(command)
+		changes, needsCall := c.noteChange(command, asked)
 		if !needsCall {
 			return
 		}
@@ -157,7 +159,7 @@ func (c *Connection) Receive(text []byte) {
 // noteChange notes a subscribe or unsubscribe on its subscription, if there is one,
 // and reports whether Rails must see it. It rejects a subscribe over a limit. c.mu is
 // held.
-func (c *Connection) noteChange(command protocol.Command) (changes []subscriptionChange, needsCall bool) {
+func (c *Connection) noteChange(command protocol.Command, asked *replay) (changes []subscriptionChange, needsCall bool) {
 	s := c.subscriptions.find(command.Identifier)
 	if command.Kind == protocol.Subscribe {
 		overLimit := s != nil && s.overLimit
@@ -178,7 +180,9 @@ func (c *Connection) noteChange(command protocol.Command) (changes []subscriptio
 		return nil, false
 	}
 	s.wanted = command.Kind == protocol.Subscribe
-	s.noteHistory(command)
+	if s.wanted {
+		s.noteHistory(asked)
+	}
 	s.queuedCommands++
 	return []subscriptionChange{{s, command.Kind}}, true
 }

@@ -2,12 +2,16 @@ package cable
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/catenary-cable/catenary/cable/history"
 	"github.com/catenary-cable/catenary/protocol"
+	"github.com/catenary-cable/catenary/rpc"
 	"github.com/gorilla/websocket"
 )
 
@@ -22,13 +26,18 @@ type kept1 struct {
 	err     error
 }
 
-func (k *kept) Read(ctx context.Context, _ []string, request protocol.History) ([]history.Entry, error) {
+func (k *kept) Read(ctx context.Context, _ []string, request protocol.History) ([]history.Entry, map[string]protocol.Position, error) {
 	k.asked <- request
 	select {
 	case read := <-k.reads:
-		return read.entries, read.err
+		reached := map[string]protocol.Position{}
+		maps.Copy(reached, request.Streams)
+		for _, entry := range read.entries {
+			reached[entry.Stream] = entry.Position
+		}
+		return read.entries, reached, read.err
 	case <-ctx.Done():
-		return nil, history.ErrUnavailable
+		return nil, nil, history.ErrUnavailable
 	}
 }
 
@@ -57,7 +66,9 @@ func (w *world) extended() *browser {
 const epoch = "00000000000000e1"
 
 // numberedPayload is a payload as the gem publishes it.
-func numberedPayload(payload string, offset int) string {
+func numberedPayload(payload string, offset int) string { return numberedIn(epoch, payload, offset) }
+
+func numberedIn(epoch, payload string, offset int) string {
 	payload += "\t \t \n\r\n\r"
 	for _, hex := range epoch + fmt.Sprintf("%016x", offset) {
 		value := strings.IndexRune("0123456789abcdef", hex)
@@ -77,6 +88,50 @@ func keptEntry(offset int) history.Entry {
 
 func (w *world) publishNumbered(offset int) {
 	w.source.publish <- [2]string{"room", numberedPayload(fmt.Sprint(offset), offset)}
+}
+
+// ops has Rails send effects on the only connection.
+func (w *world) ops(ops string) {
+	w.rails.Links()[0].Write(`{"conn":"` + w.rails.made(rpc.Open)[0].Connection + `","ops":` + ops + `}`)
+}
+
+// held waits until so many broadcasts are held during a replay.
+func (w *world) held(count int) {
+	w.Helper()
+	w.eventually("broadcasts are held", func() bool {
+		c := w.only()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		s := c.subscriptions.find("chat room")
+		return s != nil && s.replay != nil && len(s.replay.held) == count
+	})
+}
+
+// allowRequest has the browser's next request not be too soon after the last one.
+func (w *world) allowRequest() { w.askedIn(0) }
+
+// askedIn sets the second in which the browser's last history was read.
+func (w *world) askedIn(second uint32) {
+	c := w.only()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.subscriptions.find("chat room").historyAsked = second
+}
+
+func (b *browser) requestHistory(request string) {
+	b.send(`{"command":"history","identifier":"chat room","history":` + request + `}`)
+}
+
+const confirmedHistory, rejectedHistory = `{"identifier":"chat room","type":"confirm_history"}`, `{"identifier":"chat room","type":"reject_history"}`
+
+// unread fails the test if a history was read.
+func (k *kept) unread(t *testing.T) {
+	t.Helper()
+	select {
+	case request := <-k.asked:
+		t.Errorf("read %+v", request)
+	default:
+	}
 }
 
 func (w *world) expectHistories(outcome string) {
@@ -119,13 +174,7 @@ func TestHistory_ComesBeforeWhatIsBroadcastMeanwhile(t *testing.T) {
 	}
 	w.publishNumbered(14)
 	w.publishNumbered(15)
-	w.eventually("both are held", func() bool {
-		c := w.only()
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		s := c.subscriptions.find("chat room")
-		return s.replay != nil && len(s.replay.held) == 2
-	})
+	w.held(2)
 	k.reads <- kept1{entries: []history.Entry{keptEntry(13), keptEntry(14)}}
 	b.expect(numbered(13), numbered(14), string(protocol.ConfirmHistory("chat room")), numbered(15))
 	w.publishNumbered(16)
@@ -133,7 +182,8 @@ func TestHistory_ComesBeforeWhatIsBroadcastMeanwhile(t *testing.T) {
 	w.expectHistories(historySent)
 
 	// The browser can ask again.
-	b.send(`{"command":"history","identifier":"chat room","history":` + since12 + `}`)
+	w.allowRequest()
+	b.requestHistory(`{"streams":{"room":{"offset":16,"epoch":"` + epoch + `"}}}`)
 	<-k.asked
 	k.reads <- kept1{}
 	b.expect(string(protocol.ConfirmHistory("chat room")))
@@ -181,21 +231,18 @@ func TestHistory_IsRejected(t *testing.T) {
 	b.expect(confirmed("chat room"))
 	<-k.asked
 	w.publishNumbered(14)
-	w.eventually("it is held", func() bool {
-		c := w.only()
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return len(c.subscriptions.find("chat room").replay.held) == 1
-	})
+	w.held(1)
 	k.reads <- kept1{err: history.ErrIncomplete}
 	b.expect(string(protocol.RejectHistory("chat room")), numbered(14))
 	w.expectHistories("incomplete")
 
 	for _, request := range []string{`null`, `5`, `{"streams":{"room":{"offset":-1,"epoch":"e"}}}`} {
-		b.send(`{"command":"history","identifier":"chat room","history":` + request + `}`)
-		b.expect(string(protocol.RejectHistory("chat room")))
+		w.allowRequest()
+		b.requestHistory(request)
+		b.expect(rejectedHistory)
 	}
-	b.send(`{"command":"history","identifier":"chat room","history":{"streams":{"elsewhere":{"offset":1,"epoch":"e"}}}}`)
+	w.allowRequest()
+	b.requestHistory(`{"streams":{"elsewhere":{"offset":1,"epoch":"e"},"nowhere":{"offset":1,"epoch":"e"}}}`)
 	<-k.asked
 	k.reads <- kept1{}
 	b.expect(string(protocol.ConfirmHistory("chat room")))
@@ -244,8 +291,299 @@ func TestExtended_CommandsNeverReachRails(t *testing.T) {
 	}
 	b.send(`{"command":"presence","identifier":"chat room"}`)
 	b.send(`{"command":"ping"}`)
+	b.expect(rejectedHistory) // there is no such subscription
 	b.expect(string(protocol.NoPresence("chat room")), protocol.Pong)
 	if calls := w.rails.made("frames"); len(calls) > 0 {
 		t.Errorf("Rails got %v", calls)
+	}
+}
+
+// What a browser may read, the channel decides.
+func TestHistory_IsNotReadBeforeTheConfirmation(t *testing.T) {
+	w, k := newHistoryWorld(t)
+	running := make(chan railsCall, 1)
+	w.rails.onCall(func(call railsCall) map[string]any {
+		if call.Do != rpc.Frames {
+			return behave(call)
+		}
+		w.rails.Links()[0].Write(fmt.Sprintf(`{"call":%d,"ops":[["sub","chat room","room",null]]}`, call.Number))
+		running <- call
+		return nil
+	})
+	b := w.extended()
+	b.subscribe("chat room")
+	w.eventually("the channel streams", func() bool { return w.source.has("room") })
+	b.requestHistory(since12)
+	b.send(`{"command":"ping"}`)
+	b.expect(rejectedHistory, protocol.Pong)
+	w.rails.Links()[0].End(<-running, `{"status":200,"ver":"1","state":"s","kept":true,"ops":[["reject","chat room"]],"channels":{"chat room":null}}`)
+	b.expect(rejected("chat room"))
+	b.requestHistory(since12)
+	b.expect(rejectedHistory)
+	k.unread(t)
+	w.eventually("both are counted", func() bool { return w.server.Stats().Histories[historyEarly] == 2 })
+}
+
+// The channel's subscribed may raise.
+func TestHistory_IsRejectedWithoutAConfirmation(t *testing.T) {
+	w, k := newHistoryWorld(t)
+	answer := make(chan bool)
+	w.rails.onCall(func(call railsCall) map[string]any {
+		result := behave(call)
+		if call.Do == rpc.Frames {
+			w.rails.Links()[0].Write(fmt.Sprintf(`{"call":%d,"ops":[["sub","chat room","room",null]]}`, call.Number))
+			<-answer
+			result["ops"] = []any{}
+		}
+		return result
+	})
+	b := w.extended()
+	b.subscribeWithHistory(since12)
+	w.eventually("the channel streams", func() bool { return w.source.has("room") })
+	w.publishNumbered(14)
+	w.held(1)
+	close(answer)
+	b.expect(rejectedHistory, numbered(14))
+	w.publishNumbered(15)
+	b.expect(numbered(15))
+	c := w.only()
+	c.mu.Lock()
+	if c.subscriptions.find("chat room").replay != nil {
+		t.Error("the request is kept")
+	}
+	c.mu.Unlock()
+	k.unread(t)
+}
+
+func TestHistory_ALongRequestIsRejected(t *testing.T) {
+	w, k := newHistoryWorld(t)
+	streams := map[string]protocol.Position{}
+	for i := range 101 {
+		streams[fmt.Sprint(i)] = protocol.Position{Epoch: "e", Offset: 1}
+	}
+	request, _ := json.Marshal(map[string]any{"streams": streams})
+	b := w.extended()
+	b.subscribeWithHistory(string(request))
+	b.expect(confirmed("chat room"), rejectedHistory)
+	k.unread(t)
+	w.expectHistories(historyInvalid)
+}
+
+func TestHistory_AStreamThatWasStoppedAndStartedHasNoGap(t *testing.T) {
+	w, k := newHistoryWorld(t)
+	b := w.extended()
+	b.subscribe("chat room")
+	b.expect(confirmed("chat room"))
+	w.publishNumbered(12)
+	b.expect(numbered(12))
+	w.ops(`[["unsub","chat room","room"]]`)
+	w.eventually("it is stopped", func() bool { return !w.source.has("room") })
+	w.ops(`[["sub","chat room","room",null]]`)
+	w.eventually("it is started", func() bool { return w.source.has("room") })
+	w.publishNumbered(21)
+	b.expect(numbered(21))
+	k.unread(t)
+}
+
+// The request of a subscribe outlives the subscription before it.
+func TestHistory_OfASubscribeAfterAnUnsubscribeIsAnswered(t *testing.T) {
+	w, k := newHistoryWorld(t)
+	b := w.extended()
+	b.subscribe("chat room")
+	b.expect(confirmed("chat room"))
+	ending := make(chan railsCall, 1)
+	w.rails.onCall(func(call railsCall) map[string]any {
+		if call.Do == rpc.Frames && strings.Contains(call.Frames[0], "unsubscribe") {
+			ending <- call
+			return nil
+		}
+		return behave(call)
+	})
+	b.send(`{"command":"unsubscribe","identifier":"chat room"}`)
+	b.subscribeWithHistory(since12)
+	b.send(`{"command":"ping"}`)
+	b.expect(protocol.Pong)
+	w.publishNumbered(13)
+	w.held(1)
+	w.rails.Links()[0].End(<-ending, `{"status":200,"ver":"1","state":"s","kept":true,"ops":[["unsub","chat room","room"]],"channels":{"chat room":null}}`)
+	b.expect(confirmed("chat room"))
+	<-k.asked
+	w.held(0)
+	k.reads <- kept1{entries: []history.Entry{keptEntry(13)}}
+	b.expect(numbered(13), confirmedHistory)
+}
+
+// The same gap may be in several streams of a subscription.
+func TestHistory_FillsAGapInEachStream(t *testing.T) {
+	w, k := newHistoryWorld(t)
+	w.rails.onCall(func(call railsCall) map[string]any {
+		result := behave(call)
+		if call.Do == rpc.Frames {
+			result["ops"] = append([]any{[]any{"sub", "chat room", "lobby", nil}}, result["ops"].([]any)...)
+		}
+		return result
+	})
+	b := w.extended()
+	b.subscribe("chat room")
+	b.expect(confirmed("chat room"))
+	inLobby := func(offset int) string {
+		return strings.Replace(numbered(offset), `"stream_id":"room"`, `"stream_id":"lobby"`, 1)
+	}
+	publishInLobby := func(offset int) {
+		w.source.publish <- [2]string{"lobby", numberedPayload(fmt.Sprint(offset), offset)}
+	}
+	w.publishNumbered(12)
+	b.expect(numbered(12))
+	publishInLobby(5)
+	b.expect(inLobby(5))
+	w.publishNumbered(14)
+	if request := <-k.asked; len(request.Streams) != 1 || request.Streams["room"].Offset != 12 {
+		t.Errorf("got %+v", request)
+	}
+	publishInLobby(7)
+	w.held(2)
+	k.reads <- kept1{entries: []history.Entry{keptEntry(13), keptEntry(14)}}
+	b.expect(numbered(13), numbered(14), confirmedHistory)
+	if request := <-k.asked; request.Streams["lobby"].Offset != 5 || request.Streams["room"].Offset != 14 {
+		t.Errorf("got %+v", request)
+	}
+	missed := keptEntry(6)
+	missed.Stream = "lobby"
+	k.reads <- kept1{entries: []history.Entry{missed}}
+	b.expect(inLobby(6), confirmedHistory, inLobby(7))
+}
+
+func TestHistory_FillsAGapBeforeTheFirstBroadcast(t *testing.T) {
+	w, k := newHistoryWorld(t)
+	b := w.extended()
+	b.subscribeWithHistory(since12)
+	b.expect(confirmed("chat room"))
+	<-k.asked
+	k.reads <- kept1{}
+	b.expect(confirmedHistory)
+	w.publishNumbered(15)
+	if request := <-k.asked; request.Streams["room"].Offset != 12 {
+		t.Errorf("got %+v", request)
+	}
+	k.reads <- kept1{entries: []history.Entry{keptEntry(13), keptEntry(14), keptEntry(15)}}
+	b.expect(numbered(13), numbered(14), numbered(15), confirmedHistory)
+}
+
+func TestHistory_FillsAGapAtTheStartOfAnEpoch(t *testing.T) {
+	w, k := newHistoryWorld(t)
+	b := w.extended()
+	b.subscribe("chat room")
+	b.expect(confirmed("chat room"))
+	w.publishNumbered(12)
+	b.expect(numbered(12))
+	const next = "00000000000000e2"
+	w.source.publish <- [2]string{"room", numberedIn(next, "4", 4)}
+	if request := <-k.asked; request.Streams["room"] != (protocol.Position{Epoch: next}) {
+		t.Errorf("got %+v", request)
+	}
+	k.reads <- kept1{err: history.ErrIncomplete}
+	b.expect(rejectedHistory, strings.Replace(numbered(4), epoch, next, 1))
+	w.source.publish <- [2]string{"room", numberedIn("00000000000000e3", "1", 1)} // no gap
+	b.expect(strings.Replace(numbered(1), epoch, "00000000000000e3", 1))
+	k.unread(t)
+}
+
+// Otherwise broadcasts would arrive out of order, or nothing would be said.
+func TestHistory_ARequestThatGoesBackOrComesTooEarlyIsRejected(t *testing.T) {
+	w, k := newHistoryWorld(t)
+	b := w.extended()
+	b.subscribe("chat room")
+	b.expect(confirmed("chat room"))
+	w.publishNumbered(14)
+	b.expect(numbered(14))
+	b.requestHistory(since12)
+	b.requestHistory(`{"since":1795451915}`)
+	b.expect(rejectedHistory, rejectedHistory)
+	k.unread(t)
+	w.eventually("both are counted", func() bool { return w.server.Stats().Histories[historyBehind] == 2 })
+	at14 := `{"streams":{"room":{"offset":14,"epoch":"` + epoch + `"}}}`
+	b.requestHistory(at14)
+	<-k.asked
+	b.requestHistory(at14)
+	b.expect(rejectedHistory) // one is read
+	k.reads <- kept1{}
+	b.expect(confirmedHistory)
+	w.askedIn(uint32(time.Now().Add(time.Hour).Unix())) // however slow the test is
+	b.requestHistory(at14)
+	b.expect(rejectedHistory)
+	k.unread(t)
+}
+
+func TestHistory_AConnectionReadsOneAtATime(t *testing.T) {
+	w, k := newHistoryWorld(t)
+	b := w.extended()
+	b.subscribeWithHistory(since12)
+	b.expect(confirmed("chat room"))
+	<-k.asked
+	b.send(`{"command":"subscribe","identifier":"talk room","history":` + since12 + `}`)
+	b.expect(confirmed("talk room"))
+	w.eventually("the second waits", func() bool {
+		c := w.only()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		r := c.subscriptions.find("talk room").replay
+		return r != nil && r.due && !r.started
+	})
+	k.unread(t)
+	k.reads <- kept1{}
+	b.expect(confirmedHistory)
+	<-k.asked
+	k.reads <- kept1{}
+	b.expect(string(protocol.ConfirmHistory("talk room")))
+}
+
+// As live, and their numbers are no gap.
+func TestHistory_InvalidBroadcastsAreNotSent(t *testing.T) {
+	w, k := newHistoryWorld(t)
+	b := w.extended()
+	b.subscribeWithHistory(since12)
+	b.expect(confirmed("chat room"))
+	<-k.asked
+	bad := keptEntry(13)
+	bad.Payload = []byte("{bad")
+	k.reads <- kept1{entries: []history.Entry{bad}}
+	b.expect(confirmedHistory)
+	w.publishNumbered(14)
+	b.expect(numbered(14))
+	w.source.publish <- [2]string{"room", numberedPayload("{bad", 15)}
+	w.publishNumbered(16)
+	b.expect(numbered(16))
+	k.unread(t)
+}
+
+func TestHistory_IsRejectedIfItsFramesAreTooLong(t *testing.T) {
+	k := &kept{asked: make(chan protocol.History, 1), reads: make(chan kept1)}
+	w := newWorld(t, func(s *setup) { s.history, s.limits.Socket.PendingBytes = k, 1000 })
+	b := w.extended()
+	b.subscribeWithHistory(since12)
+	b.expect(confirmed("chat room"))
+	<-k.asked
+	w.publishNumbered(23)
+	w.held(1)
+	var entries []history.Entry
+	for offset := 13; offset < 23; offset++ {
+		entries = append(entries, keptEntry(offset))
+	}
+	k.reads <- kept1{entries: entries} // 20 bytes of payloads
+	b.expect(rejectedHistory, numbered(23))
+	w.expectHistories("too_long")
+}
+
+func TestExtended_DeliveriesAreCounted(t *testing.T) {
+	w, _ := newHistoryWorld(t)
+	b := w.extended()
+	b.subscribe("chat room")
+	b.expect(confirmed("chat room"))
+	w.source.publish <- [2]string{"room", "{bad"}
+	w.publishNumbered(1)
+	b.expect(numbered(1))
+	w.eventually("both are counted", func() bool { return w.hub.Stats().Broadcasts == 2 })
+	if stats := w.hub.Stats(); stats.Invalid != 1 || stats.Deliveries != 1 {
+		t.Errorf("%d invalid, %d deliveries", stats.Invalid, stats.Deliveries)
 	}
 }

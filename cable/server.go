@@ -136,7 +136,7 @@ func NewServer(o Options) (*Server, error) {
 		catchUps: stats.NewThrottledCounter("stamp of a Turbo page ignored", o.Log,
 			refreshed, refreshedGap, stampYoung, stampShared, pageLeft, turbo.Missing, turbo.Invalid),
 		histories: stats.NewThrottledCounter("histories rejected", o.Log,
-			append(history.Reasons(), historySent, historyForeign, historyInvalid)...),
+			append(history.Reasons(), historySent, historyForeign, historyInvalid, historyEarly, historyBehind)...),
 		renderings:  turbo.NewRenderings(loadInterval),
 		revocations: token.Revocations{Secret: o.Secret},
 		lease:       o.Lease,

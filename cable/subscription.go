@@ -16,6 +16,8 @@ type subscription struct {
 	identifier string
 
 	wanted         bool      // the browser's last command was a subscribe
+	confirmed      bool      // the browser has its confirmation
+	historyAsked   uint32    // Unix second in which the browser's latest history was read
 	queuedCommands int       // subscribes and unsubscribes that Rails has not answered
 	live           bool      // Rails holds it, or answerTurbo has confirmed it
 	verified       bool      // by catenary, and unknown to Rails: see Connection.answerTurbo
@@ -31,7 +33,7 @@ type subscription struct {
 	timers         []*timer       // in Rails' order
 
 	replay    *replay                      // of its history; nil: none is due
-	positions map[string]protocol.Position // of what was sent last, by stream
+	positions map[string]protocol.Position // of what was sent or read last, by stream
 }
 
 // unknownChannelTTL is how long Rails is not asked again about an unknown channel.
@@ -88,7 +90,8 @@ func (s *subscription) follow(name string, token *string) {
 			}
 		}
 	case c.extended():
-		m.Callback = func(b hub.Broadcast) { c.deliverNumbered(s, name, b) }
+		m.Callback = func(b hub.Broadcast) { c.deliverNumbered(s, m, b) }
+		m.Sends = true
 	}
 	s.streams = append(s.streams, m)
 	c.recordChanged = true
@@ -111,6 +114,7 @@ func (s *subscription) unfollow(name string) {
 	s.streams[i] = s.streams[last]
 	s.streams[last] = nil
 	s.streams = s.streams[:last]
+	delete(s.positions, name)
 	s.connection.recordChanged = true
 }
 
@@ -149,7 +153,8 @@ func (s *subscription) leaveAll() {
 	}
 	s.streams = nil
 	s.confirmation = nil
-	s.replay = nil
+	s.confirmed = false
+	s.leaveReplay()
 	s.positions = nil
 }
 
@@ -166,13 +171,11 @@ func (s *subscription) sendConfirmation() {
 	if s.pendingStreams == 0 && s.confirmation != nil && !s.overLimit {
 		s.connection.socket.Send(s.confirmation)
 		s.confirmation = nil
+		s.confirmed = true
 		s.connection.judgeStamp(s)
 		s.startReplay()
 	}
 }
-
-// confirmed reports whether the browser has its confirmation, if Rails has sent one.
-func (s *subscription) confirmed() bool { return s.pendingStreams == 0 && s.confirmation == nil }
 
 // needsCall reports whether Rails must see a command. It need not see a repeated
 // subscribe, nor a subscribe to a channel that it does not know.

@@ -19,7 +19,7 @@ func (s *Server) VerifyStreams(v *turbo.Verifier) { s.verifier.Store(v) }
 
 // answerTurbo answers a command about one of Turbo's streams. It returns false if Rails
 // must see the command, also because Rails holds the subscription. c.mu is held.
-func (c *Connection) answerTurbo(command protocol.Command) bool {
+func (c *Connection) answerTurbo(command protocol.Command, asked *replay) bool {
 	if s := c.subscriptions.find(command.Identifier); s != nil {
 		if s.verified {
 			c.changeVerified(s, command.Kind)
@@ -53,7 +53,7 @@ func (c *Connection) answerTurbo(command protocol.Command) bool {
 	s.setLive(true)
 	s.countIn(c.server.channels.Of(turboChannel))
 	s.follow(stream, nil)
-	s.noteHistory(command)
+	s.noteHistory(asked)
 	s.confirmation = socket.Text(protocol.Confirm(s.identifier))
 	s.sendConfirmation()
 	return true
@@ -225,7 +225,7 @@ func (c *Connection) subscriptionOf(r *refresh) *subscription {
 		return nil
 	}
 	for _, s := range c.subscriptions.all() {
-		if !s.live || !s.confirmed() {
+		if !s.live || !s.confirmed || s.pendingStreams > 0 {
 			continue
 		}
 		stamp, problem := catchUp.stamps.Read(s.identifier)

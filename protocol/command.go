@@ -23,7 +23,8 @@ const (
 type Command struct {
 	Kind       Kind
 	Identifier string // decoded; "" if there is none
-	History    string // undecoded; "" if there is none
+	History    string // undecoded, for ParseHistory; "" if there is none
+	Extended   string // a command of the extended sub-protocol, such as "ping"; Kind is Unknown then
 }
 
 // ParseCommand parses a browser's message. As in Ruby, keys are case-sensitive and the
@@ -46,12 +47,14 @@ func ParseCommand(text []byte) Command {
 			history = value
 		}
 	})
+	kind, _ := unquote(command)
 	decoded, ok := unquote(identifier)
 	if !ok {
-		return Command{}
+		return Command{Extended: extendedCommand(kind)}
 	}
-	c := Command{Identifier: string(decoded), History: string(history)}
-	kind, _ := unquote(command)
+	// ParseHistory rejects what is longer, so the rest need not be kept.
+	history = history[:min(len(history), maxHistoryBytes+1)]
+	c := Command{Identifier: string(decoded), History: string(history), Extended: extendedCommand(kind)}
 	switch string(kind) {
 	case "subscribe":
 		c.Kind = Subscribe

@@ -30,14 +30,24 @@ type History struct {
 	Streams map[string]Position // of the last broadcast that the browser has received
 }
 
-// ParseHistory parses the "history" of a command. It returns false if that is not valid.
+// A request for a history may have this many bytes and streams. A browser may have many requests, and
+// each is kept until it can be answered.
+const (
+	maxHistoryBytes   = 8 << 10
+	maxHistoryStreams = 100
+)
+
+// ParseHistory parses the "history" of a command. It returns false if that is not valid, or too long.
 func ParseHistory(text string) (h History, ok bool) {
+	if len(text) > maxHistoryBytes {
+		return History{}, false
+	}
 	var parsed struct {
 		Since   json.Number
 		Streams map[string]Position
 	}
 	err := json.Unmarshal([]byte(text), &parsed)
-	if err != nil {
+	if err != nil || len(parsed.Streams) > maxHistoryStreams {
 		return History{}, false
 	}
 	h.Streams = parsed.Streams
@@ -47,13 +57,13 @@ func ParseHistory(text string) (h History, ok bool) {
 	return h, err == nil && (h.Since > 0 || len(h.Streams) > 0)
 }
 
-// ExtendedCommand returns the command of a message that is not Action Cable's, such as "pong".
-func ExtendedCommand(text []byte) string {
-	var message struct{ Command string }
-	if json.Unmarshal(text, &message) != nil {
-		return ""
+// extendedCommand returns the name of a command that only the extended sub-protocol has, or "".
+func extendedCommand(name []byte) string {
+	switch string(name) {
+	case "ping", "pong", "history", "presence", "whisper", "join", "leave":
+		return string(name)
 	}
-	return message.Command
+	return ""
 }
 
 // Pong answers a browser's ping.

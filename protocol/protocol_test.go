@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -10,18 +11,20 @@ import (
 func TestCommand_IsParsedAsInRuby(t *testing.T) {
 	chat := `{"channel":"ChatChannel"}`
 	for text, want := range map[string]Command{
-		`{"command":"subscribe","identifier":"{\"channel\":\"ChatChannel\"}"}`:                                                             {Subscribe, chat, ""},
-		" {\"identifier\" : \"{\\\"channel\\\":\\\"ChatChannel\\\"}\" ,\n\"command\":\"message\", \"x\":[{\"a\":1.5e3},null,\"\\\"]\"]}\t": {Perform, chat, ""},
-		`{"command":"bogus","command":"unsubscribe","identifier":"a"}`:                                                                     {Unsubscribe, "a", ""},
-		`{"Command":"subscribe","identifier":"a"}`:                                                                                         {Unknown, "a", ""},
-		`{"command":"subscribe","identifier":"\u003cb\u003e"}`:                                                                             {Subscribe, "<b>", ""},
-		`{"comm\u0061nd":"sub\u0073cribe","\u0069dentifier":"a"}`:                                                                          {Subscribe, "a", ""},
+		`{"command":"subscribe","identifier":"{\"channel\":\"ChatChannel\"}"}`:                                                             {Subscribe, chat, "", ""},
+		" {\"identifier\" : \"{\\\"channel\\\":\\\"ChatChannel\\\"}\" ,\n\"command\":\"message\", \"x\":[{\"a\":1.5e3},null,\"\\\"]\"]}\t": {Perform, chat, "", ""},
+		`{"command":"bogus","command":"unsubscribe","identifier":"a"}`:                                                                     {Unsubscribe, "a", "", ""},
+		`{"Command":"subscribe","identifier":"a"}`:                                                                                         {Unknown, "a", "", ""},
+		`{"command":"subscribe","identifier":"\u003cb\u003e"}`:                                                                             {Subscribe, "<b>", "", ""},
+		`{"comm\u0061nd":"sub\u0073cribe","\u0069dentifier":"a"}`:                                                                          {Subscribe, "a", "", ""},
 		`{"command":"subscribe","identifier":"\ud800"}`:                                                                                    {},
 		`{"command":"subscribe","identifier":"\ud800\u0041"}`:                                                                              {},
-		`{"history":{"since":1},"command":"subscribe","identifier":"a"}`:                                                                   {Subscribe, "a", `{"since":1}`},
+		`{"history":{"since":1},"command":"subscribe","identifier":"a"}`:                                                                   {Subscribe, "a", `{"since":1}`, ""},
 		`{"command":"subscribe"}`:                                                                                                          {},
 		`{"command":"subscribe","identifier":null}`:                                                                                        {},
 		`{"command":"subscribe","identifier":{"a":1}}`:                                                                                     {},
+		`{"command":"history","identifier":"a","history":{"since":1}}`:                                                                     {Unknown, "a", `{"since":1}`, "history"},
+		`{"command":"ping"}`: {Extended: "ping"}, `{"Command":"ping"}`: {}, `{"command":"pings"}`: {}, `{"command":"ping","command":"x"}`: {},
 		`{bad`: {}, ``: {}, `null`: {}, `[]`: {}, `5`: {}, `"x"`: {}, `{}`: {}, ` { } `: {},
 	} {
 		if got := ParseCommand([]byte(text)); got != want {
@@ -59,6 +62,29 @@ func TestHistory_IsParsedOrRejected(t *testing.T) {
 		if h, ok := ParseHistory(text); ok {
 			t.Errorf("%s: got %+v", text, h)
 		}
+	}
+}
+
+func TestHistory_IsBounded(t *testing.T) {
+	request := func(streams int, padding string) string {
+		var all []string
+		for i := range streams {
+			all = append(all, fmt.Sprintf(`"%d":{"offset":1,"epoch":"a"}`, i))
+		}
+		return `{"streams":{` + strings.Join(all, ",") + `}` + padding + `}`
+	}
+	if h, ok := ParseHistory(request(maxHistoryStreams, "")); !ok || len(h.Streams) != maxHistoryStreams {
+		t.Errorf("got %d streams, %t", len(h.Streams), ok)
+	}
+	long := request(1, strings.Repeat(" ", maxHistoryBytes))
+	for _, text := range []string{request(maxHistoryStreams+1, ""), long} {
+		if _, ok := ParseHistory(text); ok {
+			t.Errorf("accepted %d bytes", len(text))
+		}
+	}
+	command := ParseCommand([]byte(`{"command":"subscribe","identifier":"a","history":` + long + `}`))
+	if len(command.History) != maxHistoryBytes+1 {
+		t.Errorf("%d bytes are kept", len(command.History))
 	}
 }
 
@@ -110,7 +136,7 @@ func FuzzParseCommand(f *testing.F) {
 		if raw, ok := object["identifier"]; ok && raw[0] == '"' {
 			json.Unmarshal(raw, &identifier)
 		}
-		if strings.ContainsRune(identifier, utf8.RuneError) && got == (Command{}) {
+		if strings.ContainsRune(identifier, utf8.RuneError) && got.Identifier == "" && got.Kind == Unknown {
 			return // Rails decides what it is
 		}
 		if got.Identifier != identifier {

@@ -33,6 +33,7 @@ type link struct {
 
 	// guarded by the client's mu
 	phase         phase
+	hasRun        bool                    // phase was running once
 	abortReason   error                   // why catenary closed the link, if it did
 	bye           bool                    // Rails has sent bye: calls without a result have not run
 	queues        queues                  // calls that must go to this process

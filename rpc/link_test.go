@@ -623,8 +623,9 @@ type processes struct {
 	ready chan *rpc.Process
 }
 
-func (l processes) ProcessReady(p *rpc.Process) { l.ready <- p }
-func (l processes) ProcessGone(*rpc.Process)    {}
+func (l processes) ProcessReady(p *rpc.Process)  { l.ready <- p }
+func (l processes) ProcessStopping(*rpc.Process) {}
+func (l processes) ProcessGone(*rpc.Process)     {}
 
 func TestLink_ANewProcessRunsNoCallBeforeItListens(t *testing.T) {
 	rails := rpctest.New(t, "secret", fine)
@@ -640,6 +641,35 @@ func TestLink_ANewProcessRunsNoCallBeforeItListens(t *testing.T) {
 		t.Fatal(err)
 	}
 	run(t, client, &recorder{})
+	p := <-listener.ready
+	if inFlight, waiting := client.Load(); inFlight != 0 || waiting != 1 {
+		t.Errorf("%d calls in flight, %d wait", inFlight, waiting)
+	}
+	client.Start(p)
+	if a := <-answers; a.Err != nil {
+		t.Error(a.Err)
+	}
+}
+
+// It may be about to stop, and stay after all, while it starts.
+func TestLink_ANewProcessThatStaysRunsNoCallBeforeItListens(t *testing.T) {
+	rails := rpctest.New(t, "secret", fine)
+	client, err := rpc.NewClient(rpc.Options{URL: rails.URL, Secret: "secret", Node: "n", Timeout: patience, Queue: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener := processes{ready: make(chan *rpc.Process, 1)}
+	client.SetListener(listener)
+	answers := make(chan rpc.Answer, 1)
+	_, err = client.Do(rpc.Call{Connection: "1", Do: rpc.Frames}, func(a rpc.Answer) { answers <- a })
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, client, &recorder{})
+	<-listener.ready
+	await(t, "the link", func() bool { return len(rails.Links()) == 1 })
+	rails.Links()[0].Write(`{"going":"began"}`)
+	rails.Links()[0].Write(`{"going":"revoked"}`)
 	p := <-listener.ready
 	if inFlight, waiting := client.Load(); inFlight != 0 || waiting != 1 {
 		t.Errorf("%d calls in flight, %d wait", inFlight, waiting)

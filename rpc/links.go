@@ -22,7 +22,7 @@ func (c *Client) addLink(l *link) bool {
 	}
 	c.links = append(c.links, l)
 	if c.listener == nil {
-		l.phase = running
+		l.begin()
 	}
 	c.linksOpened++
 	c.posting = false
@@ -39,9 +39,15 @@ func (c *Client) Start(p *Process) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if p.link != nil && p.link.phase == starting {
-		p.link.phase = running
+		p.link.begin()
 		c.pumpAll()
 	}
+}
+
+// begin lets the link carry calls. The client's mu is held.
+func (l *link) begin() {
+	l.phase = running
+	l.hasRun = true
 }
 
 // processStopping acts on a going frame: the process is about to stop, has handed over, or stays.
@@ -57,7 +63,10 @@ func (c *Client) processStopping(l *link, going string) error {
 		c.requeue(l)
 		c.pumpAll()
 	case "revoked":
-		l.phase = running
+		l.phase = starting // until Start: the listener hears that the process is ready
+		if l.hasRun {
+			l.phase = running
+		}
 		c.pump(l)
 	default:
 		return fmt.Errorf("unknown going %q: is the gem newer than catenary?", going)

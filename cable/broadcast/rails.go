@@ -228,8 +228,10 @@ func (r *Rails) start(p *rpc.Process) {
 	for _, s := range r.streams {
 		l := s.listener(p)
 		if l != nil && l.unanswered > 0 {
-			l.starting = true
-			r.starting[p]++
+			if !l.starting { // otherwise it was about to stop and stays, and is counted already
+				l.starting = true
+				r.starting[p]++
+			}
 			wanted = append(wanted, s.name)
 		}
 	}

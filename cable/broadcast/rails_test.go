@@ -291,6 +291,7 @@ func TestRails_ANewProcessRunsCallsOnceItListens(t *testing.T) {
 		s.ProcessReady(next)
 		s.Unsubscribe("c")
 		s.Listening(next, "a")
+		s.ProcessReady(next) // it was about to stop, and stays
 		s.Listening(next, "b")
 		if len(d.started) != 1 {
 			t.Error("it was started before it had answered")

@@ -5,7 +5,8 @@
 //
 //   - a Redis Stream with the last broadcasts. An entry's id is its offset, p is the payload, t the
 //     Unix second.
-//   - a hash with the epoch and the latest offset.
+//   - a hash with the epoch, the latest offset, and the Unix second in which the epoch began, if Redis
+//     may have lost broadcasts before.
 //
 // A new epoch begins when the keys have expired or were flushed, and after a restart or a failover of
 // Redis, which may have lost broadcasts that browsers have received.

@@ -27,11 +27,18 @@ type Rule struct {
 	TTL     time.Duration // how long it keeps them after the last one
 }
 
-// timeout bounds a Read.
-const timeout = 5 * time.Second
+// timeout bounds a Read from when it begins, and queueTimeout its wait for that.
+const (
+	timeout      = 5 * time.Second
+	queueTimeout = 30 * time.Second
+)
 
-// readsAtOnce bounds the reads that are in flight, and so their memory.
-const readsAtOnce = 16
+// readsAtOnce bounds the reads that are in flight, and chunk the broadcasts that one command of a read
+// returns, and so their memory.
+const (
+	readsAtOnce = 16
+	chunk       = 20
+)
 
 // History reads from Redis. A nil History has no streams.
 type History struct {
@@ -91,20 +98,24 @@ func Reason(err error) string {
 }
 
 // Read returns what was broadcast on streams after the positions of a request, or since its time on
-// streams without a position. It returns everything or an error.
-func (h *History) Read(ctx context.Context, streams []string, request protocol.History) ([]Entry, error) {
+// streams without a position: everything, or an error. It also returns the positions up to which it
+// has read.
+func (h *History) Read(ctx context.Context, streams []string, request protocol.History) ([]Entry, map[string]protocol.Position, error) {
 	if h == nil {
-		return nil, ErrNone
+		return nil, nil, ErrNone
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	queued, cancel := context.WithTimeout(ctx, queueTimeout)
 	defer cancel()
 	select {
 	case h.reads <- struct{}{}:
 		defer func() { <-h.reads }()
-	case <-ctx.Done():
-		return nil, ErrUnavailable
+	case <-queued.Done():
+		return nil, nil, ErrUnavailable
 	}
+	ctx, cancel = context.WithTimeout(ctx, timeout)
+	defer cancel()
 	var all []Entry
+	reached := map[string]protocol.Position{}
 	bytes, kept := 0, false
 	for _, stream := range streams {
 		rule := h.rule(stream)
@@ -117,24 +128,24 @@ func (h *History) Read(ctx context.Context, streams []string, request protocol.H
 		case !known && request.Since == 0:
 			continue
 		case known && position.Epoch == "":
-			return nil, ErrUnknown
+			return nil, nil, ErrUnknown
 		}
-		entries, err := h.read(ctx, rule, stream, position, request.Since)
+		entries, at, err := h.read(ctx, rule, stream, position, request.Since, h.options.Bytes-bytes)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		for _, entry := range entries {
 			bytes += len(entry.Payload)
 		}
-		if bytes > h.options.Bytes {
-			return nil, ErrTooLong
-		}
 		all = append(all, entries...)
+		if at.Epoch != "" {
+			reached[stream] = at
+		}
 	}
 	if !kept {
-		return nil, ErrNone
+		return nil, nil, ErrNone
 	}
-	return all, nil
+	return all, reached, nil
 }
 
 // rule returns the rule of a stream, or nil if it has no history.
@@ -168,51 +179,91 @@ func matches(pattern, name string) bool {
 	return strings.HasSuffix(rest, last)
 }
 
-// read reads one stream, after a position if it has an epoch, else since a Unix second.
-func (h *History) read(ctx context.Context, rule *Rule, stream string, after protocol.Position, since int64) ([]Entry, error) {
+// read reads one stream, after a position if it has an epoch, else since a Unix second. It returns at
+// most that many bytes of payloads, and the latest position when it began.
+func (h *History) read(ctx context.Context, rule *Rule, stream string, after protocol.Position, since int64, bytes int) (
+	entries []Entry, latest protocol.Position, err error,
+) {
+	fail := func(err error) ([]Entry, protocol.Position, error) { return nil, protocol.Position{}, err }
+	head, kept, err := h.readChunk(ctx, stream, after)
+	if err != nil {
+		return fail(err)
+	}
+	latest = head.Position
+	switch {
+	case after.Epoch != "" && (after.Epoch != latest.Epoch || after.Offset > latest.Offset):
+		return fail(ErrUnknown)
+	case after.Epoch == "" && (time.Since(time.Unix(since, 0)) > rule.TTL || since <= head.began):
+		return fail(ErrIncomplete)
+	}
+	next := after.Offset + 1 // the first that may not be missing
+	old := after.Epoch == "" // the entries so far are from before since
+	for next <= latest.Offset {
+		for _, entry := range kept {
+			switch {
+			case entry.Position.Offset > latest.Offset: // the subscription gets it live
+				continue
+			case old && entry.sent < since:
+				next = entry.Position.Offset + 1
+				continue
+			case entry.Position.Offset != next:
+				return fail(ErrIncomplete)
+			}
+			old = false
+			next++
+			bytes -= len(entry.Payload)
+			entries = append(entries, entry)
+		}
+		switch {
+		case bytes < 0:
+			return fail(ErrTooLong)
+		case next > latest.Offset:
+			return entries, latest, nil
+		case len(kept) < chunk:
+			return fail(ErrIncomplete)
+		}
+		head, kept, err = h.readChunk(ctx, stream, protocol.Position{Epoch: latest.Epoch, Offset: next - 1})
+		if err != nil {
+			return fail(err)
+		}
+		if head.Epoch != latest.Epoch {
+			return fail(ErrIncomplete)
+		}
+	}
+	return entries, latest, nil
+}
+
+// head is what is known of a stream: its latest position, and when its epoch began, if Redis may have
+// lost broadcasts before that.
+type head struct {
+	protocol.Position
+	began int64 // Unix second; 0: nothing was lost
+}
+
+// readChunk reads the head of a stream, and the first broadcasts after a position, from the start if it
+// has no epoch.
+func (h *History) readChunk(ctx context.Context, stream string, after protocol.Position) (at head, entries []Entry, err error) {
 	entriesKey, headKey := keys(h.options.Prefix, stream)
 	first := "-"
 	if after.Epoch != "" {
 		first = "(" + id(after.Offset)
 	}
-	var head *redis.SliceCmd
+	var fields *redis.SliceCmd
 	var kept *redis.XMessageSliceCmd
-	_, err := h.options.Redis.TxPipelined(ctx, func(tx redis.Pipeliner) error {
-		head = tx.HMGet(ctx, headKey, "epoch", "offset")
-		kept = tx.XRangeN(ctx, entriesKey, first, "+", int64(rule.Limit)+1)
+	_, err = h.options.Redis.TxPipelined(ctx, func(tx redis.Pipeliner) error {
+		fields = tx.HMGet(ctx, headKey, "epoch", "offset", "began")
+		kept = tx.XRangeN(ctx, entriesKey, first, "+", chunk)
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return head{}, nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	epoch, _ := head.Val()[0].(string)
-	text, _ := head.Val()[1].(string)
-	latest, _ := strconv.ParseUint(text, 10, 64)
-	switch {
-	case after.Epoch != "" && (after.Epoch != epoch || after.Offset > latest):
-		return nil, ErrUnknown
-	case after.Epoch == "" && time.Since(time.Unix(since, 0)) > rule.TTL:
-		return nil, ErrIncomplete
-	}
-	entries := entriesOf(stream, epoch, kept.Val())
-	next := after.Offset + 1 // the first that may not be missing
-	if after.Epoch == "" {
-		next = 1
-		for len(entries) > 0 && entries[0].sent < since {
-			next = entries[0].Position.Offset + 1
-			entries = entries[1:]
-		}
-	}
-	for _, entry := range entries {
-		if entry.Position.Offset != next {
-			return nil, ErrIncomplete
-		}
-		next++
-	}
-	if next != latest+1 {
-		return nil, ErrIncomplete
-	}
-	return entries, nil
+	at.Epoch, _ = fields.Val()[0].(string)
+	offset, _ := fields.Val()[1].(string)
+	began, _ := fields.Val()[2].(string)
+	at.Offset, _ = strconv.ParseUint(offset, 10, 64)
+	at.began, _ = strconv.ParseInt(began, 10, 64)
+	return at, entriesOf(stream, at.Epoch, kept.Val()), nil
 }
 
 func entriesOf(stream, epoch string, messages []redis.XMessage) (entries []Entry) {

@@ -82,7 +82,7 @@ func (s *store) history() *History {
 // expect reads a history and expects these payloads, or an error.
 func (s *store) expect(want any, request protocol.History, streams ...string) {
 	s.Helper()
-	entries, err := s.history().Read(s.Context(), streams, request)
+	entries, _, err := s.history().Read(s.Context(), streams, request)
 	if wanted, ok := want.(error); ok {
 		if !errors.Is(err, wanted) {
 			s.Errorf("%+v: got %v, %v, want %v", request, entries, err, wanted)
@@ -144,6 +144,58 @@ func TestRead_SinceATime(t *testing.T) {
 	s.expect(ErrIncomplete, since(now-5), "chat:1") // 1 and 2 are not kept
 }
 
+// A failover may have lost what was broadcast before it.
+func TestRead_RejectsATimeBeforeAFailover(t *testing.T) {
+	s := startStore(t)
+	s.publish("chat:1", 1, 3)
+	now := time.Now().Unix()
+	_, head := keys(nil, "chat:1")
+	s.client.HSet(t.Context(), head, "began", now-10)
+	s.expect(ErrIncomplete, protocol.History{Since: now - 11}, "chat:1")
+	s.expect(ErrIncomplete, protocol.History{Since: now - 10}, "chat:1") // it may have been in this second
+	s.expect("1@1 2@2 3@3", protocol.History{Since: now - 9}, "chat:1")
+	s.expect("3@3", after("chat:1", first, 2), "chat:1")
+}
+
+func TestRead_ReturnsThePositionsThatItHasReached(t *testing.T) {
+	s := startStore(t)
+	s.publish("chat:1", 1, 3)
+	s.publish("chat:2", 1, 1)
+	request := after("chat:1", first, 3)
+	request.Since = time.Now().Unix() - 5
+	_, reached, err := s.history().Read(t.Context(), []string{"chat:1", "chat:2", "chat:3", "other"}, request)
+	if err != nil || len(reached) != 2 || reached["chat:1"].Offset != 3 || reached["chat:2"] != (protocol.Position{Epoch: "0000000000000004", Offset: 1}) {
+		t.Errorf("got %v, %v", reached, err)
+	}
+}
+
+func TestRead_ReadsInChunksAndStopsAtItsBound(t *testing.T) {
+	s := startStore(t)
+	entries, head := keys(nil, "chat:1")
+	publish := func(from, to int) {
+		for n := from; n <= to; n++ {
+			err := s.script.Run(t.Context(), s.client, []string{entries, head}, "chat:1", "x", 1000, 60, first).Err()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	since := protocol.History{Since: time.Now().Unix() - 5}
+	for _, total := range []int{chunk, 2*chunk + 1, 100} {
+		latest, _ := s.client.HGet(t.Context(), head, "offset").Int()
+		publish(latest+1, total)
+		for _, request := range []protocol.History{after("chat:1", first, 0), since} {
+			read, _, err := s.history().Read(t.Context(), []string{"chat:1"}, request)
+			if err != nil || len(read) != total || read[total-1].Position.Offset != uint64(total) {
+				t.Errorf("%d: got %d, %v", total, len(read), err)
+			}
+		}
+	}
+	publish(101, 101)
+	s.expect(ErrTooLong, after("chat:1", first, 0), "chat:1")
+	s.expect(ErrTooLong, since, "chat:1")
+}
+
 // A failover may lose what browsers have received, and its offsets are used again.
 func TestRead_RejectsThePositionsOfAnotherServer(t *testing.T) {
 	s := startStore(t)
@@ -171,7 +223,7 @@ func TestRead_IsBounded(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := h.Read(ctx, []string{"chat:1"}, after("chat:1", first, 1)); !errors.Is(err, ErrUnavailable) {
+	if _, _, err := h.Read(ctx, []string{"chat:1"}, after("chat:1", first, 1)); !errors.Is(err, ErrUnavailable) {
 		t.Error(err)
 	}
 }

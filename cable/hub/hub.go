@@ -99,8 +99,8 @@ func (h *Hub) subscribe(shard *shard, s *stream) {
 	})
 }
 
-// Leave ends a membership; only the first call counts. Nothing is delivered to the member
-// afterwards.
+// Leave ends a membership; only the first call counts. Socket gets nothing afterwards. Callback
+// may still be called for broadcasts whose delivery has begun.
 func (h *Hub) Leave(m *Member) {
 	s := m.stream
 	shard := h.shard(s.name)

@@ -15,6 +15,7 @@ type Broadcast struct {
 	Payload  string
 	Position protocol.Position // its offset is 0 if the stream has no history
 	Others   bool              // it leaves out the member's page
+	Invalid  bool              // it cannot be part of a frame; noted only for members with Sends
 }
 
 // Member is one membership in a stream. Its owner keeps it to leave the stream.
@@ -30,6 +31,7 @@ type Member struct {
 	place   int32 // in group, or in the stream's callbacks
 	left    bool
 	Waiting bool // for the stream to be live
+	Sends   bool // Callback sends a frame to the browser
 
 	stream *stream
 	group  *group

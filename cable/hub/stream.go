@@ -126,16 +126,18 @@ func (s *stream) deliver(now time.Duration, dropped *stats.ThrottledCounter) (fr
 	marks := cutMarks(batch)
 	s.mu.Lock()
 	callbacks := slices.Clone(s.callbacks)
+	var bad []bool // by the payload's index; nil: none is invalid JSON
+	if len(s.groups) > 0 || slices.ContainsFunc(callbacks, func(m *Member) bool { return m.Sends }) {
+		bad, invalid = findInvalid(batch)
+	}
+	if invalid > 0 {
+		dropped.Add("invalid JSON", "stream", s.name, "bytes", len(batch[slices.Index(bad, true)]))
+	}
 	if len(s.groups) > 0 {
 		messages, pages := batch, marks
-		for _, payload := range batch {
-			if !Valid(payload) {
-				dropped.Add("invalid JSON", "stream", s.name, "bytes", len(payload))
-				messages, pages = onlyValid(batch, marks)
-				break
-			}
+		if invalid > 0 {
+			messages, pages = onlyValid(batch, marks, bad)
 		}
-		invalid = len(batch) - len(messages)
 		s.delivering = append(s.delivering, s.groups...)
 		turns := socket.Turns{Lock: &s.mu}
 		for i := 0; i < len(messages); {
@@ -157,7 +159,11 @@ func (s *stream) deliver(now time.Duration, dropped *stats.ThrottledCounter) (fr
 			text := string(payload) // one copy for all callbacks
 			for _, m := range callbacks {
 				others := mark.except != 0 && m.Socket != nil && m.Socket.Page == mark.except
-				m.Callback(Broadcast{text, mark.position, others})
+				isBad := bad != nil && bad[i]
+				m.Callback(Broadcast{text, mark.position, others, isBad})
+				if m.Sends && !others && !isBad {
+					frames++
+				}
 			}
 		}
 	}
@@ -175,9 +181,24 @@ const maxReusedBatch = 64
 // parse. Members with a callback get all payloads.
 func Valid(payload []byte) bool { return json.Valid(payload) && utf8.Valid(payload) }
 
-func onlyValid(batch [][]byte, all marks) (kept [][]byte, keptMarks marks) {
+// findInvalid tells which payloads are invalid, and how many; nil if none is.
+func findInvalid(batch [][]byte) (bad []bool, invalid int) {
 	for i, payload := range batch {
 		if Valid(payload) {
+			continue
+		}
+		if bad == nil {
+			bad = make([]bool, len(batch))
+		}
+		bad[i] = true
+		invalid++
+	}
+	return bad, invalid
+}
+
+func onlyValid(batch [][]byte, all marks, bad []bool) (kept [][]byte, keptMarks marks) {
+	for i, payload := range batch {
+		if !bad[i] {
 			kept = append(kept, payload)
 			if all != nil {
 				keptMarks = append(keptMarks, all[i])
