@@ -189,7 +189,7 @@ func (a *App) Events(user string, which Callbacks) ([]string, error) {
 	}
 	var log []struct{ Event, Channel, Identifier, User string }
 	if err := json.Unmarshal([]byte(text), &log); err != nil {
-		return nil, fmt.Errorf("read the event log: %w", err)
+		return nil, fmt.Errorf("read the event log %s: %w", text, err)
 	}
 	var events []string
 	for _, entry := range log {

@@ -32,7 +32,7 @@ module ApplicationCable
 
     private
       def record(event)
-        Rails.configuration.event_log.add event: event, channel: self.class.name, identifier: identifier, user: user.try(:id) || user
+        Rails.configuration.event_log.add event: event, channel: self.class.name, identifier: identifier, user: user.try(:id) || user&.to_s
       end
   end
 end

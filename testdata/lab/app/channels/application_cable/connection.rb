@@ -44,7 +44,7 @@ module ApplicationCable
       end
 
       def record(event)
-        Rails.configuration.event_log.add event: event, user: user.try(:id) || user, tenant: tenant, query: request.query_string
+        Rails.configuration.event_log.add event: event, user: user.try(:id) || user&.to_s, tenant: tenant, query: request.query_string
       end
   end
 end
