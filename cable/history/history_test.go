@@ -265,7 +265,7 @@ func FuzzCutNumber(f *testing.F) {
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		rest, position := CutNumber(payload)
 		cut := string(payload[len(rest):])
-		if strings.Trim(cut, numberDigits) != "" || string(rest) != string(payload[:len(rest)]) || cut == "" && position.Epoch != "" {
+		if strings.Trim(cut, protocol.TrailerDigits) != "" || string(rest) != string(payload[:len(rest)]) || cut == "" && position.Epoch != "" {
 			t.Errorf("%q: cut off %q", payload, cut)
 		}
 	})

@@ -1,45 +1,26 @@
 package hub
 
 import (
-	"strings"
+	"encoding/binary"
 
 	"github.com/catenary-cable/catenary/cable/history"
 	"github.com/catenary-cable/catenary/cable/socket"
 	"github.com/catenary-cable/catenary/protocol"
 )
 
-// A broadcast may leave out one page, usually the one that has caused it. The gem then appends a
-// mark to the payload (others.rb), as whitespace: for Rails' own servers, and for every other
-// subscriber, the payload remains the same JSON.
-//
-// A mark is markHead and the 64 bits of a socket.Page, two in each character, as an index of
-// markDigits.
-const (
-	markHead   = "\t \t \r\n\r\n"
-	markDigits = " \t\n\r"
-	markBytes  = len(markHead) + 32
-)
+// markHead begins the trailer of a broadcast that leaves out one page, usually the one that has
+// caused it (others.rb): the 64 bits of a socket.Page.
+const markHead = "\t \t \r\n\r\n"
 
-// cutMark returns a payload without its mark, and the page that the mark leaves out. A payload
+// CutPage returns a payload without its mark, and the page that the mark leaves out. A payload
 // without a mark is returned unchanged, with 0.
-func cutMark(payload []byte) ([]byte, socket.Page) {
-	start := len(payload) - markBytes
-	if start < 0 || strings.IndexByte(markDigits, payload[len(payload)-1]) < 0 {
+func CutPage(payload []byte) ([]byte, socket.Page) {
+	var page [8]byte
+	rest, found := protocol.CutTrailer(payload, markHead, page[:])
+	if !found {
 		return payload, 0
 	}
-	mark := payload[start:]
-	if string(mark[:len(markHead)]) != markHead {
-		return payload, 0
-	}
-	var page socket.Page
-	for _, c := range mark[len(markHead):] {
-		digit := strings.IndexByte(markDigits, c)
-		if digit < 0 {
-			return payload, 0
-		}
-		page = page<<2 | socket.Page(digit)
-	}
-	return payload[:start], page
+	return rest, socket.Page(binary.BigEndian.Uint64(page[:]))
 }
 
 // marks are those of a batch, by the payload's index; nil if no payload has a mark or a number.
@@ -54,7 +35,7 @@ type mark struct {
 func cutMarks(batch [][]byte) (found marks) {
 	for i := range batch {
 		payload, position := history.CutNumber(batch[i])
-		payload, except := cutMark(payload)
+		payload, except := CutPage(payload)
 		if len(payload) == len(batch[i]) {
 			continue
 		}
@@ -85,6 +66,3 @@ func (m marks) run(start, end int) (n int, except socket.Page) {
 	}
 	return n, except
 }
-
-// CutPage returns a payload without its mark, and the page that it leaves out; 0: none.
-func CutPage(payload []byte) ([]byte, socket.Page) { return cutMark(payload) }

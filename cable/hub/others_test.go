@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/catenary-cable/catenary/cable/socket"
+	"github.com/catenary-cable/catenary/protocol"
 )
 
 // A token, and the mark that the gem appends for it; rpc/rails/test/others_test.rb has the same.
@@ -14,7 +15,7 @@ const (
 )
 
 func TestMark_IsCutOff(t *testing.T) {
-	payload, page := cutMark([]byte(`{"a":1}` + pageMark))
+	payload, page := CutPage([]byte(`{"a":1}` + pageMark))
 	if string(payload) != `{"a":1}` || page != socket.PageOf(pageToken) || page == 0 {
 		t.Errorf("got %q without page %x", payload, page)
 	}
@@ -25,7 +26,7 @@ func TestMark_OtherWhitespaceStays(t *testing.T) {
 		"", " ", "1", "{}\n", pageMark[1:], "{}" + pageMark + " ", "{}" + strings.Repeat(" ", 100),
 		"{}" + strings.Replace(pageMark, "\r\n", "\r\r", 1), "{}" + pageMark[:20] + "x" + pageMark[21:],
 	} {
-		payload, page := cutMark([]byte(text))
+		payload, page := CutPage([]byte(text))
 		if string(payload) != text || page != 0 {
 			t.Errorf("%q: got %q without page %x", text, payload, page)
 		}
@@ -53,13 +54,13 @@ func TestMarks_KeepTheOrder(t *testing.T) {
 	}
 }
 
-// From any payload, cutMark removes only whitespace.
+// From any payload, CutPage removes only whitespace.
 func FuzzCutMark(f *testing.F) {
 	f.Add([]byte("{}" + pageMark))
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		rest, _ := cutMark(payload)
+		rest, _ := CutPage(payload)
 		cut := string(payload[len(rest):])
-		if strings.Trim(cut, markDigits) != "" || string(rest) != string(payload[:len(rest)]) {
+		if strings.Trim(cut, protocol.TrailerDigits) != "" || string(rest) != string(payload[:len(rest)]) {
 			t.Errorf("%q: cut off %q", payload, cut)
 		}
 	})

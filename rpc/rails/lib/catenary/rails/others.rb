@@ -21,7 +21,7 @@ module Catenary
       PARAMETER = "catenary_page" # of the cable's URL
       TOKEN_BYTES = (16..128)     # a shorter one could be guessed; the same in catenary (page.go)
 
-      # The same in catenary (cable/hub/others.go): 64 bits of a digest, two in each character.
+      # The same in catenary (CutPage, CutTrailer): 64 bits of a digest, two in each character.
       HEAD = "\t \t \r\n\r\n"
       DIGITS = [" ", "\t", "\n", "\r"]
 
