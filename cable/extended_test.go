@@ -63,6 +63,15 @@ func (w *world) extended() *browser {
 	return b
 }
 
+// extendedInRoom is extended, and subscribes to the chat room.
+func (w *world) extendedInRoom() *browser {
+	w.Helper()
+	b := w.extended()
+	b.subscribe("chat room")
+	b.expect(confirmed("chat room"))
+	return b
+}
+
 const epoch = "00000000000000e1"
 
 // numberedPayload is a payload as the gem publishes it.
@@ -192,9 +201,7 @@ func TestHistory_ComesBeforeWhatIsBroadcastMeanwhile(t *testing.T) {
 // The source of broadcasts may have had a gap.
 func TestHistory_FillsAGapUnderAnOpenConnection(t *testing.T) {
 	w, k := newHistoryWorld(t)
-	b := w.extended()
-	b.subscribe("chat room")
-	b.expect(confirmed("chat room"))
+	b := w.extendedInRoom()
 	w.publishNumbered(12)
 	b.expect(numbered(12))
 	w.publishNumbered(15)
@@ -371,9 +378,7 @@ func TestHistory_ALongRequestIsRejected(t *testing.T) {
 
 func TestHistory_AStreamThatWasStoppedAndStartedHasNoGap(t *testing.T) {
 	w, k := newHistoryWorld(t)
-	b := w.extended()
-	b.subscribe("chat room")
-	b.expect(confirmed("chat room"))
+	b := w.extendedInRoom()
 	w.publishNumbered(12)
 	b.expect(numbered(12))
 	w.ops(`[["unsub","chat room","room"]]`)
@@ -388,9 +393,7 @@ func TestHistory_AStreamThatWasStoppedAndStartedHasNoGap(t *testing.T) {
 // The request of a subscribe outlives the subscription before it.
 func TestHistory_OfASubscribeAfterAnUnsubscribeIsAnswered(t *testing.T) {
 	w, k := newHistoryWorld(t)
-	b := w.extended()
-	b.subscribe("chat room")
-	b.expect(confirmed("chat room"))
+	b := w.extendedInRoom()
 	ending := make(chan railsCall, 1)
 	w.rails.onCall(func(call railsCall) map[string]any {
 		if call.Do == rpc.Frames && strings.Contains(call.Frames[0], "unsubscribe") {
@@ -423,9 +426,7 @@ func TestHistory_FillsAGapInEachStream(t *testing.T) {
 		}
 		return result
 	})
-	b := w.extended()
-	b.subscribe("chat room")
-	b.expect(confirmed("chat room"))
+	b := w.extendedInRoom()
 	inLobby := func(offset int) string {
 		return strings.Replace(numbered(offset), `"stream_id":"room"`, `"stream_id":"lobby"`, 1)
 	}
@@ -471,9 +472,7 @@ func TestHistory_FillsAGapBeforeTheFirstBroadcast(t *testing.T) {
 
 func TestHistory_FillsAGapAtTheStartOfAnEpoch(t *testing.T) {
 	w, k := newHistoryWorld(t)
-	b := w.extended()
-	b.subscribe("chat room")
-	b.expect(confirmed("chat room"))
+	b := w.extendedInRoom()
 	w.publishNumbered(12)
 	b.expect(numbered(12))
 	const next = "00000000000000e2"
@@ -491,9 +490,7 @@ func TestHistory_FillsAGapAtTheStartOfAnEpoch(t *testing.T) {
 // Otherwise broadcasts would arrive out of order, or nothing would be said.
 func TestHistory_ARequestThatGoesBackOrComesTooEarlyIsRejected(t *testing.T) {
 	w, k := newHistoryWorld(t)
-	b := w.extended()
-	b.subscribe("chat room")
-	b.expect(confirmed("chat room"))
+	b := w.extendedInRoom()
 	w.publishNumbered(14)
 	b.expect(numbered(14))
 	b.requestHistory(since12)
@@ -576,9 +573,7 @@ func TestHistory_IsRejectedIfItsFramesAreTooLong(t *testing.T) {
 
 func TestExtended_DeliveriesAreCounted(t *testing.T) {
 	w, _ := newHistoryWorld(t)
-	b := w.extended()
-	b.subscribe("chat room")
-	b.expect(confirmed("chat room"))
+	b := w.extendedInRoom()
 	w.source.publish <- [2]string{"room", "{bad"}
 	w.publishNumbered(1)
 	b.expect(numbered(1))

@@ -627,24 +627,43 @@ func (l processes) ProcessReady(p *rpc.Process)  { l.ready <- p }
 func (l processes) ProcessStopping(*rpc.Process) {}
 func (l processes) ProcessGone(*rpc.Process)     {}
 
-func TestLink_ANewProcessRunsNoCallBeforeItListens(t *testing.T) {
-	rails := rpctest.New(t, "secret", fine)
-	client, err := rpc.NewClient(rpc.Options{URL: rails.URL, Secret: "secret", Node: "n", Timeout: patience, Queue: 1000})
-	if err != nil {
-		t.Fatal(err)
-	}
+// listening returns a client with a listener, which runs until the test ends.
+func listening(t *testing.T, url string) (*rpc.Client, processes) {
+	t.Helper()
 	listener := processes{ready: make(chan *rpc.Process, 1)}
-	client.SetListener(listener)
-	answers := make(chan rpc.Answer, 1)
-	_, err = client.Do(rpc.Call{Connection: "1", Do: rpc.Frames}, func(a rpc.Answer) { answers <- a })
+	client, err := rpc.NewClient(rpc.Options{URL: url, Secret: "secret", Node: "n", Timeout: patience, Queue: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}
+	client.SetListener(listener)
 	run(t, client, &recorder{})
-	p := <-listener.ready
+	return client, listener
+}
+
+// callWaiting makes a call that waits for a process, and returns where its answer arrives.
+func callWaiting(t *testing.T, client *rpc.Client) <-chan rpc.Answer {
+	t.Helper()
+	answers := make(chan rpc.Answer, 1)
+	_, err := client.Do(rpc.Call{Connection: "1", Do: rpc.Frames}, func(a rpc.Answer) { answers <- a })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answers
+}
+
+func expectWaiting(t *testing.T, client *rpc.Client) {
+	t.Helper()
 	if inFlight, waiting := client.Load(); inFlight != 0 || waiting != 1 {
 		t.Errorf("%d calls in flight, %d wait", inFlight, waiting)
 	}
+}
+
+func TestLink_ANewProcessRunsNoCallBeforeItListens(t *testing.T) {
+	rails := rpctest.New(t, "secret", fine)
+	client, listener := listening(t, rails.URL)
+	answers := callWaiting(t, client)
+	p := <-listener.ready
+	expectWaiting(t, client)
 	client.Start(p)
 	if a := <-answers; a.Err != nil {
 		t.Error(a.Err)
@@ -654,26 +673,14 @@ func TestLink_ANewProcessRunsNoCallBeforeItListens(t *testing.T) {
 // It may be about to stop, and stay after all, while it starts.
 func TestLink_ANewProcessThatStaysRunsNoCallBeforeItListens(t *testing.T) {
 	rails := rpctest.New(t, "secret", fine)
-	client, err := rpc.NewClient(rpc.Options{URL: rails.URL, Secret: "secret", Node: "n", Timeout: patience, Queue: 1000})
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener := processes{ready: make(chan *rpc.Process, 1)}
-	client.SetListener(listener)
-	answers := make(chan rpc.Answer, 1)
-	_, err = client.Do(rpc.Call{Connection: "1", Do: rpc.Frames}, func(a rpc.Answer) { answers <- a })
-	if err != nil {
-		t.Fatal(err)
-	}
-	run(t, client, &recorder{})
+	client, listener := listening(t, rails.URL)
+	answers := callWaiting(t, client)
 	<-listener.ready
 	await(t, "the link", func() bool { return len(rails.Links()) == 1 })
 	rails.Links()[0].Write(`{"going":"began"}`)
 	rails.Links()[0].Write(`{"going":"revoked"}`)
 	p := <-listener.ready
-	if inFlight, waiting := client.Load(); inFlight != 0 || waiting != 1 {
-		t.Errorf("%d calls in flight, %d wait", inFlight, waiting)
-	}
+	expectWaiting(t, client)
 	client.Start(p)
 	if a := <-answers; a.Err != nil {
 		t.Error(a.Err)
@@ -682,12 +689,7 @@ func TestLink_ANewProcessThatStaysRunsNoCallBeforeItListens(t *testing.T) {
 
 func TestLink_ANewProcessThatNobodyStartsRunsCallsAllTheSame(t *testing.T) {
 	rails := rpctest.New(t, "secret", fine)
-	client, err := rpc.NewClient(rpc.Options{URL: rails.URL, Secret: "secret", Node: "n", Timeout: patience, Queue: 1000})
-	if err != nil {
-		t.Fatal(err)
-	}
-	client.SetListener(processes{ready: make(chan *rpc.Process, 1)})
-	run(t, client, &recorder{})
+	client, _ := listening(t, rails.URL)
 	if _, err := client.Call(t.Context(), rpc.Call{Connection: "1", Do: rpc.Frames}); err != nil {
 		t.Error(err)
 	}

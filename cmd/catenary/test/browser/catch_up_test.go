@@ -174,12 +174,7 @@ func TestCatchUp_AfterTheListeningRailsProcessIsKilled(t *testing.T) {
 	syscall.Kill(listening, syscall.SIGSTOP)
 	b.add("missed")
 	syscall.Kill(listening, syscall.SIGKILL)
-	b.page.ExpectText(".note", "missed")
-	b.expectNotes(2)
-	b.expectLoads(2)
-	b.expectSockets(1)
-	b.add("live again")
-	b.page.ExpectText(".note", "live again")
+	b.expectCaughtUp()
 }
 
 // Broadcasts stay in the process that makes them, and catenary does not listen to a new one at once.
@@ -196,6 +191,13 @@ func TestCatchUp_AfterTheOnlyRailsProcessIsRestarted(t *testing.T) {
 	if err := b.world.App.Boot(); err != nil {
 		t.Fatal(err)
 	}
+	b.expectCaughtUp()
+}
+
+// expectCaughtUp waits until the page has loaded the missed note on its open socket, and expects it
+// to receive the next one.
+func (b *board) expectCaughtUp() {
+	b.t.Helper()
 	b.page.ExpectText(".note", "missed")
 	b.expectNotes(2)
 	b.expectLoads(2)
