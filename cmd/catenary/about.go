@@ -7,7 +7,9 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/catenary-cable/catenary/cmd/catenary/broadcasts"
 	"github.com/catenary-cable/catenary/cmd/catenary/doctor"
+	"github.com/catenary-cable/catenary/cmd/catenary/rails"
 	"github.com/catenary-cable/catenary/config"
 	"github.com/catenary-cable/catenary/rpc"
 )
@@ -29,13 +31,13 @@ func (a *assembly) about(cfg *config.Config) doctor.Running {
 	for _, p := range a.backend.Processes() {
 		r.Processes = append(r.Processes, doctor.Process{ID: p.ID, Index: p.Index, Count: p.Count, Workers: p.Workers})
 	}
-	if err := a.rails.ready(); err != nil {
+	if err := a.rails.Ready(); err != nil {
 		r.Trouble.Rails = err.Error()
 	}
 	if err := a.ready.broadcasts(); err != nil {
 		r.Trouble.Broadcasts = err.Error()
 	}
-	if last := a.rails.lastSettings(); last != nil {
+	if last := a.rails.Last(); last != nil {
 		settings := *last
 		settings.Cable, settings.Turbo = nil, nil
 		r.Rails = &settings
@@ -47,7 +49,7 @@ func (a *assembly) about(cfg *config.Config) doctor.Running {
 			r.Trouble.Doubt = f.Text
 		}
 	}
-	r.Broadcasts = describeSource(cfg.Broadcasts)
+	r.Broadcasts = rails.DescribeSource(cfg.Broadcasts)
 	return r
 }
 
@@ -59,8 +61,8 @@ func (a *assembly) serveAbout(w http.ResponseWriter, _ *http.Request) {
 // warnings returns what the status page shows first, in addition to why catenary is not ready.
 func (a *assembly) warnings() (all []string) {
 	about := a.about(a.current.Load())
-	if missing := about.Trouble.Broadcasts; missing != "" && a.ready.check() == nil {
-		all = append(all, receiveNothing+missing)
+	if missing := about.Trouble.Broadcasts; missing != "" && a.ready.Check() == nil {
+		all = append(all, broadcasts.ReceiveNothing+missing)
 	}
 	if about.Trouble.Doubt != "" {
 		all = append(all, "Browsers may receive nothing: "+about.Trouble.Doubt)
@@ -76,7 +78,7 @@ func (a *assembly) warnings() (all []string) {
 	return all
 }
 
-// comparison caches the result of misdirected, which is needed once a second.
+// comparison caches the result of rails.Misdirected, which is needed once a second.
 type comparison struct {
 	mu       sync.Mutex
 	cfg      *config.Config
@@ -93,15 +95,7 @@ func (c *comparison) of(cfg *config.Config, settings *rpc.Settings) doctor.Findi
 	if c.cfg != cfg || c.settings != settings {
 		c.cfg = cfg
 		c.settings = settings
-		c.finding = misdirected(cfg, settings)
+		c.finding = rails.Misdirected(cfg, settings)
 	}
 	return c.finding
-}
-
-// describeSource says which broadcasts catenary receives.
-func describeSource(b config.Broadcasts) string {
-	if b.Adapter == "rails" {
-		return "Rails listens to what it broadcasts, and passes it on to catenary"
-	}
-	return fmt.Sprintf("catenary receives what is published at %s with %s", b.Redis, prefixed(b.ChannelPrefix))
 }

@@ -14,9 +14,12 @@ import (
 	"github.com/catenary-cable/catenary/cable"
 	"github.com/catenary-cable/catenary/cable/admission"
 	"github.com/catenary-cable/catenary/cable/hub"
+	"github.com/catenary-cable/catenary/cmd/catenary/broadcasts"
 	"github.com/catenary-cable/catenary/cmd/catenary/child"
 	"github.com/catenary-cable/catenary/cmd/catenary/front"
 	"github.com/catenary-cable/catenary/cmd/catenary/memory"
+	"github.com/catenary-cable/catenary/cmd/catenary/metrics"
+	"github.com/catenary-cable/catenary/cmd/catenary/rails"
 	"github.com/catenary-cable/catenary/cmd/catenary/status"
 	"github.com/catenary-cable/catenary/cmd/catenary/tracing"
 	"github.com/catenary-cable/catenary/config"
@@ -46,14 +49,15 @@ type assembly struct {
 
 	// set by start
 	command string // the program that starts Rails, without arguments; "": none
-	rails   *railsState
+	rails   *rails.State
 	ready   *readiness
-	meters  *meters
+	meters  *metrics.Meters
+	gaps    broadcasts.Gaps
 	backend *rpc.Client
 	service *service
 
 	// set by open
-	source source
+	source broadcasts.Source
 	hub    *hub.Hub
 	bound  atomic.Pointer[memory.Bound] // nil: no limit, or not open yet
 	server *cable.Server
@@ -105,27 +109,25 @@ func (a *assembly) start(command []string, stderr io.Writer) error {
 	a.current.Store(a.cfg)
 	if len(command) > 0 {
 		a.command = command[0] // without its arguments, which may contain secrets
-		rails, err := child.New(child.Options{
+		process, err := child.New(child.Options{
 			Command: command, Config: a.cfg, Environ: a.environ,
 			Output: stderr, HideAddress: onTerminal(stderr), Log: a.log,
 		})
 		if err != nil {
 			return err
 		}
-		a.run(rails.Run)
+		a.run(process.Run)
 	}
-	a.rails = &railsState{log: a.log, probe: probeOf(a.cfg)}
-	if a.command == "" {
-		a.rails.cfg = a.cfg
-	}
+	a.rails = rails.New(a.cfg, a.command != "", a.log)
 	a.ready = &readiness{rails: a.rails, unread: a.cfg.Unread}
-	a.meters = newMeters(a.ready)
+	revision, golang := built()
+	a.meters = metrics.New(a.ready, &a.gaps, version, revision, golang)
 	var err error
-	if a.backend, err = newBackend(a.cfg, a.meters.called, a.tracer, a.log); err != nil {
+	if a.backend, err = newBackend(a.cfg, a.meters.Called, a.tracer, a.log); err != nil {
 		return err
 	}
-	a.rails.backend = a.backend
-	a.service = &service{log: a.log, ready: a.ready, alive: a.meters.gather}
+	a.rails.AskOver(a.backend)
+	a.service = &service{log: a.log, ready: a.ready, alive: a.meters.Gather}
 	a.serveOperations()
 	if a.cfg.Proxy { // pages do not wait for the gem's settings
 		if err := a.route(http.HandlerFunc(front.Starting), nil); err != nil {
@@ -140,12 +142,12 @@ func (a *assembly) start(command []string, stderr io.Writer) error {
 func (a *assembly) serveOperations() {
 	var recorder *status.Recorder
 	if a.sockets.operations != nil && a.cfg.Operations.Status {
-		recorder = newRecorder(a.meters, a.ready, a.warnings)
+		recorder = a.meters.Recorder(node(), version, a.ready, a.warnings)
 		a.background(recorder.Run)
 	}
 	pprof := a.cfg.Operations.Pprof // read here: serve replaces a.cfg when Rails has reported its settings
 	a.run(func(ctx context.Context) error {
-		return serveOperations(ctx, a.sockets.operations, pprof, a.ready, a.meters.handler(), recorder,
+		return serveOperations(ctx, a.sockets.operations, pprof, a.ready, a.meters.Handler(), recorder,
 			a.serveAbout, a.serveDisconnect)
 	})
 }
@@ -153,14 +155,14 @@ func (a *assembly) serveOperations() {
 // startBroadcasts starts the source of broadcasts and the hub.
 func (a *assembly) startBroadcasts() (err error) {
 	cfg := a.cfg
-	if a.source, err = sourceFor(cfg, a.backend, &a.meters.gaps, a.log); err != nil {
+	if a.source, err = newSource(cfg, a.backend, &a.gaps, a.log); err != nil {
 		return err
 	}
 	if cfg.Broadcasts.Probe && !cfg.PassesAll() {
-		explain := func() string { return a.rails.missingBroadcasts(cfg) }
-		probe := newBroadcastProbe(a.source, cfg.Broadcasts.Adapter, a.backend, explain, a.log)
+		explain := func() string { return a.rails.MissingBroadcasts(cfg) }
+		probe := broadcasts.NewProbe(a.source, cfg.Broadcasts.Adapter, node(), a.backend, explain, a.log)
 		a.source = probe
-		a.background(probe.attend)
+		a.background(probe.Attend)
 	}
 	a.hub = hub.New(a.source, a.log)
 	if a.tracer != nil {
@@ -210,15 +212,15 @@ func (a *assembly) open() error {
 		Backend: a.backend, Hub: a.hub, Node: node(), Admission: admission, History: history, Relay: passThrough, Lease: lease,
 		Limits: limits(cfg), Restart: restart(cfg), Ping: cfg.Ping.Interval, Compress: cfg.Compression,
 		SkipDisconnectFrames: !cfg.DisconnectFrames, Secret: a.backend.Secret(), Publish: a.source.Publish,
-		HandshakeDone: a.meters.handshake, Log: a.log,
+		HandshakeDone: a.meters.Handshake, Log: a.log,
 	})
 	if err != nil {
 		return err
 	}
-	a.rails.consultWith(fits(cfg, a.backend), identifying(cfg.JWT.Identify, admission, a.log),
-		verifying(cfg.Turbo, a.server, a.log),
-		catchingUp(cfg.Turbo, a.server, a.backend.Secret, a.log), keeping(history, a.log))
-	a.meters.gaps.afterGap(a.server.CatchUpAfterGap)
+	a.rails.ConsultWith(rails.Fits(cfg, a.backend), rails.Identifying(cfg.JWT.Identify, admission, a.log),
+		rails.Verifying(cfg.Turbo, a.server, a.log),
+		rails.CatchingUp(cfg.Turbo, a.server, a.backend.Secret, a.log), rails.Keeping(history, a.log))
+	a.gaps.AfterGap(a.server.CatchUpAfterGap)
 	a.background(func(ctx context.Context) { memory.Release(ctx, variable(a.environ, "GOGC")) })
 	goMemLimit := variable(a.environ, "GOMEMLIMIT")
 	bound := memory.NewBound(cfg.Limits.Memory, a.command != "", goMemLimit, a.server, a.log)
@@ -232,8 +234,8 @@ func (a *assembly) open() error {
 	if a.edge.Tokens != nil {
 		a.run(a.edge.Tokens.Run)
 	}
-	a.background(func(ctx context.Context) { a.rails.watch(ctx, cfg) })
-	a.meters.open(a.server, a.hub, a.backend, lease)
+	a.background(func(ctx context.Context) { a.rails.Watch(ctx, cfg) })
+	a.meters.Open(a.server, a.hub, a.backend, lease)
 	if err := a.route(traced(a.tracer, a.server), admission); err != nil {
 		return err
 	}

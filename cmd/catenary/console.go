@@ -23,7 +23,7 @@ func onTerminal(to io.Writer) bool {
 
 // welcome prints the address to open when catenary is ready.
 func welcome(ctx context.Context, cfg *config.Config, ready *readiness, to io.Writer) {
-	for ready.check() != nil {
+	for ready.Check() != nil {
 		select {
 		case <-ctx.Done():
 			return

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/catenary-cable/catenary/cmd/catenary/broadcasts"
 	"github.com/catenary-cable/catenary/config"
 	"github.com/spf13/cobra"
 )
@@ -26,7 +27,7 @@ the app publishes broadcasts if none runs here.
     catenary disconnect --identifier gid://app/User/7 --reconnect=false`
 
 func disconnectCommand(environ []string, stdout io.Writer) *cobra.Command {
-	var d disconnection
+	var d broadcasts.Disconnection
 	var reconnect bool
 	c := &cobra.Command{
 		Use:   "disconnect --sub 7 | --jti … | --identifier gid://app/User/7",
@@ -41,9 +42,9 @@ func disconnectCommand(environ []string, stdout io.Writer) *cobra.Command {
 			d.Reconnect = &reconnect
 			ctx, cancel := context.WithTimeout(c.Context(), 10*time.Second)
 			defer cancel()
-			found, err := d.byRunning(ctx, cfg)
+			found, err := byRunning(ctx, cfg, d)
 			if errors.Is(err, errNotRunning) {
-				found, err = d.bySource(ctx, cfg)
+				found, err = bySource(ctx, cfg, d)
 			}
 			if err != nil {
 				return err
@@ -65,8 +66,8 @@ var errNotRunning = errors.New("no catenary of this app runs here")
 
 // byRunning asks the catenary that runs here, with POST /disconnect. It knows where broadcasts are
 // published.
-func (d disconnection) byRunning(ctx context.Context, cfg *config.Config) (found disconnected, err error) {
-	if err := d.check(); err != nil {
+func byRunning(ctx context.Context, cfg *config.Config, d broadcasts.Disconnection) (found broadcasts.Disconnected, err error) {
+	if err := d.Check(); err != nil {
 		return found, err
 	}
 	if cfg.Operations.Listen == "" {
@@ -104,7 +105,7 @@ func (d disconnection) byRunning(ctx context.Context, cfg *config.Config) (found
 var errPassesAll = errors.New("everything is passed through to the app (pass_through: all): disconnect in the app")
 
 // bySource publishes the request itself, where the app publishes broadcasts.
-func (d disconnection) bySource(ctx context.Context, cfg *config.Config) (found disconnected, err error) {
+func bySource(ctx context.Context, cfg *config.Config, d broadcasts.Disconnection) (found broadcasts.Disconnected, err error) {
 	if cfg.PassesAll() {
 		return found, errPassesAll
 	}
@@ -115,12 +116,12 @@ func (d disconnection) bySource(ctx context.Context, cfg *config.Config) (found 
 	if err != nil {
 		return found, err
 	}
-	source, err := newSource(cfg.Broadcasts, nil, &gaps{}, slog.New(slog.DiscardHandler))
+	source, err := broadcasts.New(cfg.Broadcasts, nil, &broadcasts.Gaps{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return found, err
 	}
-	err = withSource(ctx, source, func(to publisher, listen listenFunc) (err error) {
-		found, err = d.run(ctx, to, listen, cfg.Backend.Secret.Reveal())
+	err = broadcasts.WithSource(ctx, source, func(to broadcasts.Publisher, listen broadcasts.Listen) (err error) {
+		found, err = d.Run(ctx, to, listen, cfg.Backend.Secret.Reveal())
 		if err != nil {
 			err = cmp.Or(source.Ready(), err)
 		}
@@ -132,12 +133,12 @@ func (d disconnection) bySource(ctx context.Context, cfg *config.Config) (found 
 // serveDisconnect answers POST /disconnect. It takes only JSON, a content type that a page in a
 // browser cannot send to another origin.
 func (a *assembly) serveDisconnect(w http.ResponseWriter, r *http.Request) {
-	source, running := a.ready.source.Load(), a.meters.running.Load()
+	source, running := a.ready.source.Load(), a.meters.Hub()
 	if source == nil || running == nil {
 		http.Error(w, "catenary does not know yet where the app publishes broadcasts", http.StatusServiceUnavailable)
 		return
 	}
-	var d disconnection
+	var d broadcasts.Disconnection
 	kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
 	if kind != "application/json" || r.Header.Get("Origin") != "" {
 		http.Error(w, "send JSON, with Content-Type: application/json", http.StatusUnsupportedMediaType)
@@ -152,7 +153,7 @@ func (a *assembly) serveDisconnect(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
 	defer cancel()
-	found, err := d.run(ctx, *source, listenThrough(running.hub), a.backend.Secret())
+	found, err := d.Run(ctx, *source, broadcasts.ListenThrough(running), a.backend.Secret())
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -12,7 +13,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/catenary-cable/catenary/cmd/catenary/broadcasts"
 	"github.com/catenary-cable/catenary/cmd/catenary/doctor"
+	"github.com/catenary-cable/catenary/cmd/catenary/rails"
 	"github.com/catenary-cable/catenary/config"
 	"github.com/catenary-cable/catenary/rpc"
 	"github.com/spf13/cobra"
@@ -132,7 +135,7 @@ func (e *examination) run(ctx context.Context) {
 
 // rails asks the app for its settings. It returns nil if it gets none.
 func (e *examination) rails(ctx context.Context) *rpc.Settings {
-	if probe := probeOf(e.cfg); probe != nil {
+	if probe := rails.ProbeOf(e.cfg); probe != nil {
 		e.reportStep("Rails", probe(ctx), "the app at "+e.cfg.Backend.URL+" answers; everything is passed through to it")
 		return nil
 	}
@@ -143,9 +146,9 @@ func (e *examination) rails(ctx context.Context) *rpc.Settings {
 	}
 	defer backend.Close()
 	began := time.Now()
-	settings, err := backend.Settings(settingsTimeout)
+	settings, err := backend.Settings(rails.SettingsTimeout)
 	if err != nil {
-		e.reportStep("Rails", advised(err, e.cfg), "")
+		e.reportStep("Rails", rails.Advised(err, e.cfg), "")
 		return nil
 	}
 	took := time.Since(began).Round(100 * time.Microsecond)
@@ -170,7 +173,7 @@ func versions(settings *rpc.Settings) string {
 func (e *examination) transport(ctx context.Context, backend *rpc.Client) {
 	probe, err := backend.Probe(ctx)
 	if err != nil {
-		e.reportStep("transport", advised(err, e.cfg), "")
+		e.reportStep("transport", rails.Advised(err, e.cfg), "")
 		return
 	}
 	if probe.Transport == rpc.Post {
@@ -255,4 +258,38 @@ func onThisMachine(listen string) string {
 		return net.JoinHostPort("127.0.0.1", port)
 	}
 	return listen
+}
+
+// broadcasts compares where Rails publishes with where catenary subscribes, and broadcasts a
+// message of its own there. settings are nil if Rails has reported none. unread is the value of
+// config/cable.yml that only Rails can report.
+func (e *examination) broadcasts(ctx context.Context, settings *rpc.Settings, unread error) {
+	if e.cfg.PassesAll() {
+		return
+	}
+	cfg := e.cfg
+	switch {
+	case settings != nil && settings.Cable != nil:
+		var err error
+		if cfg, err = rails.Completed(e.input, e.cfg, settings); err != nil {
+			e.reportStep("broadcasts", err, "")
+			return
+		}
+		if f := rails.Misdirected(cfg, settings); f.Text != "" {
+			e.report(f)
+		}
+	case unread != nil:
+		e.report(doctor.Finding{Step: "broadcasts", Verdict: doctor.Skipped, Text: "only Rails can report where they are published: " + unread.Error()})
+		return
+	}
+	ours := cfg.Broadcasts
+	if ours.Adapter == "rails" {
+		e.report(doctor.Finding{Step: "broadcasts", Verdict: doctor.Good, Text: "Rails forwards its broadcasts to the running catenary"})
+		return
+	}
+	source, err := broadcasts.New(ours, nil, &broadcasts.Gaps{}, slog.New(slog.DiscardHandler))
+	if err == nil {
+		err = doctor.RoundTrip(ctx, source)
+	}
+	e.reportStep("broadcasts", err, rails.DescribeSource(ours))
 }

@@ -12,40 +12,44 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/catenary-cable/catenary/cmd/catenary/broadcasts"
 	"github.com/catenary-cable/catenary/cmd/catenary/doctor"
+	"github.com/catenary-cable/catenary/cmd/catenary/rails"
 	"github.com/catenary-cable/catenary/cmd/catenary/status"
 )
 
 // readiness knows whether a load balancer should send browsers here.
 type readiness struct {
-	rails    *railsState
-	unread   error                  // why only Rails knows where broadcasts are published; may be nil
-	source   atomic.Pointer[source] // nil until that is known
+	rails    *rails.State
+	unread   error                             // why only Rails knows where broadcasts are published; may be nil
+	source   atomic.Pointer[broadcasts.Source] // nil until that is known
 	draining atomic.Bool
 }
 
-func (r *readiness) open(s source) { r.source.Store(&s) }
+func (r *readiness) open(s broadcasts.Source) { r.source.Store(&s) }
 
 func (r *readiness) drain() { r.draining.Store(true) }
 
-// check returns nil if catenary is ready, else what is missing and what to do.
-func (r *readiness) check() error {
+// Check returns nil if catenary is ready, else what is missing and what to do.
+func (r *readiness) Check() error {
 	if r.draining.Load() {
 		return errors.New("catenary is stopping")
 	}
-	return errors.Join(r.rails.ready(), r.missingBroadcasts())
+	return errors.Join(r.rails.Ready(), r.missingBroadcasts())
 }
-
-// receiveNothing begins every error that keeps broadcasts from browsers.
-const receiveNothing = "browsers receive nothing: "
 
 // missingBroadcasts is the error of broadcasts, in terms of the browsers that are connected.
 func (r *readiness) missingBroadcasts() error {
 	err := r.broadcasts()
-	if err == nil || r.source.Load() == nil || strings.HasPrefix(err.Error(), receiveNothing) {
+	if err == nil || r.source.Load() == nil || strings.HasPrefix(err.Error(), broadcasts.ReceiveNothing) {
 		return err
 	}
-	return fmt.Errorf("%s%w", receiveNothing, err)
+	return fmt.Errorf("%s%w", broadcasts.ReceiveNothing, err)
+}
+
+// Parts returns for each part why it is not ready, nil if it is.
+func (r *readiness) Parts() map[string]error {
+	return map[string]error{"rails": r.rails.Ready(), "broadcasts": r.broadcasts()}
 }
 
 // broadcasts returns nil if they arrive.
@@ -70,7 +74,7 @@ func serveOperations(ctx context.Context, listener net.Listener, profiles bool, 
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /live", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "live") })
 	mux.HandleFunc("GET /ready", func(w http.ResponseWriter, r *http.Request) {
-		if err := ready.check(); err != nil {
+		if err := ready.Check(); err != nil {
 			http.Error(w, "not ready: "+err.Error(), http.StatusServiceUnavailable)
 			return
 		}

@@ -30,7 +30,7 @@ func serve(ctx context.Context, input config.Input, command, environ []string, s
 		return err
 	}
 	if !cfg.PassesAll() {
-		a.cfg, err = a.rails.complete(ctx, a.running, input, cfg)
+		a.cfg, err = a.rails.Complete(ctx, a.running, input, cfg)
 	}
 	if err == nil {
 		err = a.open()

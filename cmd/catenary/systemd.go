@@ -56,7 +56,7 @@ func (s *service) run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		var state string
-		err := s.ready.check()
+		err := s.ready.Check()
 		now := "ready"
 		if err != nil {
 			now = "not ready: " + strings.ReplaceAll(err.Error(), "\n", "; ")

@@ -1,10 +1,11 @@
-package main
+package metrics
 
 import (
 	"github.com/catenary-cable/catenary/cable"
 	"github.com/catenary-cable/catenary/cable/hub"
 	"github.com/catenary-cable/catenary/cable/lease"
 	"github.com/catenary-cable/catenary/cable/stats"
+	"github.com/catenary-cable/catenary/cmd/catenary/broadcasts"
 	"github.com/catenary-cable/catenary/rpc"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -149,18 +150,29 @@ func latencies(name, help string, l *stats.Latencies) prometheus.Metric {
 	return prometheus.MustNewConstHistogram(prometheus.NewDesc(name, help, nil, nil), all, l.Sum.Seconds(), upTo)
 }
 
-func (r *readiness) Describe(descriptions chan<- *prometheus.Desc) {
-	prometheus.DescribeByCollect(r, descriptions)
+// partsCollector reports for each part whether it is ready.
+type partsCollector struct{ Readiness }
+
+func (p partsCollector) Describe(descriptions chan<- *prometheus.Desc) {
+	prometheus.DescribeByCollect(p, descriptions)
 }
 
-// Collect reports for each part whether it is ready.
-func (r *readiness) Collect(found chan<- prometheus.Metric) {
+func (p partsCollector) Collect(found chan<- prometheus.Metric) {
 	description := prometheus.NewDesc("catenary_ready", "1 if the part is ready: rails answers, broadcasts arrive.", []string{"part"}, nil)
-	for part, err := range map[string]error{"rails": r.rails.ready(), "broadcasts": r.broadcasts()} {
-		value := 1.0
-		if err != nil {
-			value = 0
-		}
-		found <- prometheus.MustNewConstMetric(description, prometheus.GaugeValue, value, part)
+	for part, err := range p.Parts() {
+		found <- prometheus.MustNewConstMetric(description, prometheus.GaugeValue, float64(truth(err == nil)), part)
 	}
+}
+
+// gapsCollector reports gaps.
+type gapsCollector struct{ *broadcasts.Gaps }
+
+func (g gapsCollector) Describe(descriptions chan<- *prometheus.Desc) {
+	prometheus.DescribeByCollect(g, descriptions)
+}
+
+func (g gapsCollector) Collect(found chan<- prometheus.Metric) {
+	count, seconds, _ := g.Total()
+	found <- counter("catenary_broadcast_gaps_total", "Gaps in which broadcasts may have been missed, because the connection to Redis, or to the Rails process that listened, was lost.", float64(count))
+	found <- counter("catenary_broadcast_gap_seconds_total", "Seconds of these gaps, including an open one.", seconds.Seconds())
 }

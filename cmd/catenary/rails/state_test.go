@@ -1,4 +1,4 @@
-package main
+package rails
 
 import (
 	"bytes"
@@ -14,13 +14,13 @@ import (
 func TestRailsState_WarnsIfItsOwnRailsDoesNotListen(t *testing.T) {
 	var log bytes.Buffer
 	dial := &net.OpError{Op: "dial", Net: "tcp", Err: net.UnknownNetworkError("connection refused")}
-	r := &railsState{log: slog.New(slog.NewTextHandler(&log, nil)), probe: func(context.Context) error { return dial }}
+	r := &State{log: slog.New(slog.NewTextHandler(&log, nil)), probe: func(context.Context) error { return dial }}
 	r.ask(t.Context())
 	if text := log.String(); !strings.Contains(text, "waiting for Rails to start") || strings.Contains(text, "WARN") {
 		t.Errorf("while Rails may be booting, it logs %s", text)
 	}
 	const advice = "does not listen on the port that catenary gave it: remove -p and the like"
-	if err := r.ready(); err == nil || !strings.Contains(err.Error(), advice) {
+	if err := r.Ready(); err == nil || !strings.Contains(err.Error(), advice) {
 		t.Errorf("not ready: %v", err)
 	}
 	r.began = time.Now().Add(-bootTime)

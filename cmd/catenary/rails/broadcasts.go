@@ -1,9 +1,7 @@
-package main
+package rails
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
 	"net/url"
 	"strings"
 
@@ -12,43 +10,9 @@ import (
 	"github.com/catenary-cable/catenary/rpc"
 )
 
-// broadcasts compares where Rails publishes with where catenary subscribes, and broadcasts a
-// message of its own there. settings are nil if Rails has reported none. unread is the value of
-// config/cable.yml that only Rails can report.
-func (e *examination) broadcasts(ctx context.Context, settings *rpc.Settings, unread error) {
-	if e.cfg.PassesAll() {
-		return
-	}
-	cfg := e.cfg
-	switch {
-	case settings != nil && settings.Cable != nil:
-		var err error
-		if cfg, err = completed(e.input, e.cfg, settings); err != nil {
-			e.reportStep("broadcasts", err, "")
-			return
-		}
-		if f := misdirected(cfg, settings); f.Text != "" {
-			e.report(f)
-		}
-	case unread != nil:
-		e.report(doctor.Finding{Step: "broadcasts", Verdict: doctor.Skipped, Text: "only Rails can report where they are published: " + unread.Error()})
-		return
-	}
-	ours := cfg.Broadcasts
-	if ours.Adapter == "rails" {
-		e.report(doctor.Finding{Step: "broadcasts", Verdict: doctor.Good, Text: "Rails forwards its broadcasts to the running catenary"})
-		return
-	}
-	source, err := newSource(ours, nil, &gaps{}, slog.New(slog.DiscardHandler))
-	if err == nil {
-		err = doctor.RoundTrip(ctx, source)
-	}
-	e.reportStep("broadcasts", err, describeSource(ours))
-}
-
-// misdirected compares the settings that Rails reports with catenary's own, and returns what keeps
+// Misdirected compares the settings that Rails reports with catenary's own, and returns what keeps
 // catenary from receiving Rails' broadcasts. The finding is empty if nothing does.
-func misdirected(cfg *config.Config, settings *rpc.Settings) doctor.Finding {
+func Misdirected(cfg *config.Config, settings *rpc.Settings) doctor.Finding {
 	found := func(verdict doctor.Verdict, format string, args ...any) doctor.Finding {
 		return doctor.Finding{Step: "broadcasts", Verdict: verdict, Text: fmt.Sprintf(format, args...)}
 	}
@@ -92,4 +56,12 @@ func prefixed(prefix *string) string {
 		return "no channel_prefix"
 	}
 	return fmt.Sprintf("the channel_prefix %q", *prefix)
+}
+
+// DescribeSource says which broadcasts catenary receives.
+func DescribeSource(b config.Broadcasts) string {
+	if b.Adapter == "rails" {
+		return "Rails listens to what it broadcasts, and passes it on to catenary"
+	}
+	return fmt.Sprintf("catenary receives what is published at %s with %s", b.Redis, prefixed(b.ChannelPrefix))
 }

@@ -1,4 +1,4 @@
-package main
+package rails
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/catenary-cable/catenary/cmd/catenary/broadcasts"
 	"github.com/catenary-cable/catenary/cmd/catenary/child"
 	"github.com/catenary-cable/catenary/cmd/catenary/doctor"
 	"github.com/catenary-cable/catenary/cmd/catenary/front"
@@ -18,8 +19,8 @@ import (
 	"github.com/catenary-cable/catenary/rpc"
 )
 
-// railsState is what catenary knows about the app: whether it answers, and its settings.
-type railsState struct {
+// State is what catenary knows about the app: whether it answers, and its settings.
+type State struct {
 	backend *rpc.Client
 	cfg     *config.Config // for advice in errors; nil if catenary started Rails
 	log     *slog.Logger
@@ -36,9 +37,22 @@ type railsState struct {
 	unsuitable error                     // what check returned last
 }
 
-// consultWith has all further settings passed to others, and to fits and identify, whose errors
+// New returns what is known before the app has been asked: nothing. started says that catenary starts
+// Rails itself, so that its address needs no advice.
+func New(cfg *config.Config, started bool, log *slog.Logger) *State {
+	s := &State{log: log, probe: ProbeOf(cfg)}
+	if !started {
+		s.cfg = cfg
+	}
+	return s
+}
+
+// AskOver sets the client that asks the app.
+func (r *State) AskOver(backend *rpc.Client) { r.backend = backend }
+
+// ConsultWith has all further settings passed to others, and to fits and identify, whose errors
 // make catenary not ready. identify may be nil.
-func (r *railsState) consultWith(fits, identify func(*rpc.Settings) error, others ...func(*rpc.Settings)) {
+func (r *State) ConsultWith(fits, identify func(*rpc.Settings) error, others ...func(*rpc.Settings)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if identify != nil {
@@ -56,9 +70,9 @@ func (r *railsState) consultWith(fits, identify func(*rpc.Settings) error, other
 	}
 }
 
-// complete waits for Rails, and returns the configuration with Rails' settings wherever neither
+// Complete waits for Rails, and returns the configuration with Rails' settings wherever neither
 // files, environment nor flags have set a key.
-func (r *railsState) complete(ctx, running context.Context, input config.Input,
+func (r *State) Complete(ctx, running context.Context, input config.Input,
 	cfg *config.Config) (*config.Config, error) {
 	if cfg.Unread != nil {
 		r.log.Info("asking Rails where broadcasts are published", "reason", cfg.Unread)
@@ -66,7 +80,7 @@ func (r *railsState) complete(ctx, running context.Context, input config.Input,
 	for {
 		settings, err := r.ask(ctx)
 		if err == nil {
-			return completed(input, cfg, settings)
+			return Completed(input, cfg, settings)
 		}
 		select {
 		case <-time.After(500 * time.Millisecond):
@@ -78,7 +92,8 @@ func (r *railsState) complete(ctx, running context.Context, input config.Input,
 	}
 }
 
-func completed(input config.Input, cfg *config.Config, settings *rpc.Settings) (*config.Config, error) {
+// Completed returns the configuration with these settings of the app, as Complete does.
+func Completed(input config.Input, cfg *config.Config, settings *rpc.Settings) (*config.Config, error) {
 	if settings.Cable == nil && cfg.Unread != nil {
 		return cfg, fmt.Errorf("Rails does not report where broadcasts are published, because the call does not "+
 			"go over loopback, a Unix socket or TLS, and %w: set broadcasts.redis.url and broadcasts.channel_prefix",
@@ -100,7 +115,7 @@ func completed(input config.Input, cfg *config.Config, settings *rpc.Settings) (
 }
 
 // ask requests the app's settings, and keeps what came of it for ready.
-func (r *railsState) ask(ctx context.Context) (*rpc.Settings, error) {
+func (r *State) ask(ctx context.Context) (*rpc.Settings, error) {
 	settings, err := r.settings(ctx)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -129,7 +144,7 @@ func (r *railsState) ask(ctx context.Context) (*rpc.Settings, error) {
 const bootTime = time.Minute
 
 // logError logs that Rails does not answer, once for each error. r.mu is held.
-func (r *railsState) logError(err error) {
+func (r *State) logError(err error) {
 	if r.began.IsZero() {
 		r.began = time.Now()
 	}
@@ -158,18 +173,18 @@ func attributes(s *rpc.Settings) []any {
 	return []any{"rails", s.Rails, "gem", s.Gem, "environment", s.Environment}
 }
 
-func (r *railsState) settings(ctx context.Context) (*rpc.Settings, error) {
+func (r *State) settings(ctx context.Context) (*rpc.Settings, error) {
 	if r.probe != nil {
-		ctx, cancel := context.WithTimeout(ctx, settingsTimeout)
+		ctx, cancel := context.WithTimeout(ctx, SettingsTimeout)
 		defer cancel()
-		return &rpc.Settings{}, advised(r.probe(ctx), r.cfg)
+		return &rpc.Settings{}, Advised(r.probe(ctx), r.cfg)
 	}
-	settings, err := r.backend.Settings(settingsTimeout)
-	return settings, advised(err, r.cfg)
+	settings, err := r.backend.Settings(SettingsTimeout)
+	return settings, Advised(err, r.cfg)
 }
 
-// advised adds advice to an error. cfg is nil if catenary started Rails.
-func advised(err error, cfg *config.Config) error {
+// Advised adds advice to an error. cfg is nil if catenary started Rails.
+func Advised(err error, cfg *config.Config) error {
 	var answer *rpc.StatusError
 	switch {
 	case isDial(err) && cfg == nil:
@@ -192,12 +207,12 @@ func isDial(err error) bool {
 	return errors.As(err, &connecting) && connecting.Op == "dial"
 }
 
-// settingsTimeout is how long Rails may take to report its settings.
-const settingsTimeout = 10 * time.Second
+// SettingsTimeout is how long Rails may take to report its settings.
+const SettingsTimeout = 10 * time.Second
 
-// watch asks Rails for its settings until ctx is done: every 10 s while it answers, else every
+// Watch asks Rails for its settings until ctx is done: every 10 s while it answers, else every
 // 500 ms. Of Rails' threads it leaves one to web requests, where calls go by POST.
-func (r *railsState) watch(ctx context.Context, cfg *config.Config) {
+func (r *State) Watch(ctx context.Context, cfg *config.Config) {
 	logged := "" // the environment of the last warning
 	for pause := time.Duration(0); ; pause = r.pause() {
 		select {
@@ -220,16 +235,16 @@ func (r *railsState) watch(ctx context.Context, cfg *config.Config) {
 	}
 }
 
-func (r *railsState) pause() time.Duration {
-	if r.ready() != nil {
+func (r *State) pause() time.Duration {
+	if r.Ready() != nil {
 		return 500 * time.Millisecond
 	}
 	return 10 * time.Second
 }
 
-// fits returns a function that checks the app's settings: with an error, browsers could not connect
+// Fits returns a function that checks the app's settings: with an error, browsers could not connect
 // or would receive no broadcasts.
-func fits(cfg *config.Config, backend *rpc.Client) func(*rpc.Settings) error {
+func Fits(cfg *config.Config, backend *rpc.Client) func(*rpc.Settings) error {
 	return func(s *rpc.Settings) error {
 		if mounts := s.Mounts(); len(mounts) > 0 && !front.MatchAny(cfg.Paths, mounts) {
 			return fmt.Errorf("Rails has Action Cable at %s, but paths (from %s) is %s, where Rails answers 404: "+
@@ -239,38 +254,38 @@ func fits(cfg *config.Config, backend *rpc.Client) func(*rpc.Settings) error {
 		if s.Cable == nil || backend.Transport() != rpc.Post { // over links, broadcasts are tested for real
 			return nil
 		}
-		if f := misdirected(cfg, s); f.Verdict == doctor.Bad {
-			return errors.New(receiveNothing + f.Text)
+		if f := Misdirected(cfg, s); f.Verdict == doctor.Bad {
+			return errors.New(broadcasts.ReceiveNothing + f.Text)
 		}
 		return nil
 	}
 }
 
-// missingBroadcasts explains what may be wrong if Rails' broadcasts do not arrive.
-func (r *railsState) missingBroadcasts(cfg *config.Config) string {
-	settings := r.lastSettings()
+// MissingBroadcasts explains what may be wrong if Rails' broadcasts do not arrive.
+func (r *State) MissingBroadcasts(cfg *config.Config) string {
+	settings := r.Last()
 	b := cfg.Broadcasts
 	ours := fmt.Sprintf("catenary listens at %s (from %s) with %s (from %s)", b.Redis, cfg.Origin("broadcasts.redis.url"),
 		prefixed(b.ChannelPrefix), cfg.Origin("broadcasts.channel_prefix"))
 	if settings == nil || settings.Cable == nil {
 		return ours + "; compare that with config/cable.yml as Rails reads it"
 	}
-	if f := misdirected(cfg, settings); f.Text != "" {
+	if f := Misdirected(cfg, settings); f.Text != "" {
 		return f.Text
 	}
 	return ours + ", and Rails reports the same, but it is another Redis: " +
 		"check what that name resolves to on either machine"
 }
 
-// lastSettings returns what the app reported last, nil before that.
-func (r *railsState) lastSettings() *rpc.Settings {
+// Last returns what the app reported last, nil before that.
+func (r *State) Last() *rpc.Settings {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.last
 }
 
-// ready returns nil if Rails answered the last request and its settings suit catenary.
-func (r *railsState) ready() error {
+// Ready returns nil if Rails answered the last request and its settings suit catenary.
+func (r *State) Ready() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.known && r.err == nil {

@@ -1,4 +1,4 @@
-package main
+package rails
 
 import (
 	"strings"
@@ -18,13 +18,13 @@ func TestIdentify_AcceptsOnlyRecordsOfTheApp(t *testing.T) {
 		"user=gid://{app}/User/{sub}":    `names records of the app "{app}"`,
 		"account=gid://my-app/Account/1": "not by account",
 	} {
-		err := mayIdentify(templates([]string{item}), app)
+		err := mayIdentify(Templates([]string{item}), app)
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: %v", item, err)
 		}
 	}
 	app.GlobalIDApp = "" // an older gem
-	if err := mayIdentify(templates([]string{"user=gid://app/User/{sub}"}), app); err != nil {
+	if err := mayIdentify(Templates([]string{"user=gid://app/User/{sub}"}), app); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package rails
 
 import (
 	"errors"
@@ -13,23 +13,24 @@ import (
 	"github.com/catenary-cable/catenary/rpc"
 )
 
-func templates(items []string) (all []token.Template) {
+// Templates parses the items of jwt.identify, which package config has checked.
+func Templates(items []string) (all []token.Template) {
 	for _, item := range items {
 		all = append(all, token.ParseTemplate(item))
 	}
 	return all
 }
 
-// identifying returns a function that applies the app's rules about origins to admission, each time
+// Identifying returns a function that applies the app's rules about origins to admission, each time
 // the app reports its settings, or returns why catenary cannot identify connections. It is nil
 // where jwt.identify is not set.
-func identifying(items []string, to *admission.Admission, log *slog.Logger) func(*rpc.Settings) error {
+func Identifying(items []string, to *admission.Admission, log *slog.Logger) func(*rpc.Settings) error {
 	if len(items) == 0 {
 		return nil
 	}
 	var once sync.Once
 	return func(s *rpc.Settings) error {
-		if err := mayIdentify(templates(items), s); err != nil {
+		if err := mayIdentify(Templates(items), s); err != nil {
 			to.SetRules(nil)
 			return err
 		}

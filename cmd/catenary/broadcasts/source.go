@@ -1,4 +1,4 @@
-package main
+package broadcasts
 
 import (
 	"context"
@@ -13,24 +13,24 @@ import (
 	"github.com/catenary-cable/catenary/config"
 )
 
-// source is a hub.Source to which catenary can publish too.
-type source interface {
+// Source is a hub.Source to which catenary can publish too.
+type Source interface {
 	hub.Source
 	// Publish broadcasts as the app does.
 	Publish(ctx context.Context, stream string, payload []byte) error
 }
 
-// newSource returns the source that the configuration names. It reports to gaps when broadcasts may
+// New returns the source that the configuration names. It reports to gaps when broadcasts may
 // be missed. rails are the linked processes, of which one listens with the adapter "rails"; nil in
 // a process that has no links.
-func newSource(cfg config.Broadcasts, rails broadcast.Processes, gaps *gaps, log *slog.Logger) (source, error) {
+func New(cfg config.Broadcasts, rails broadcast.Processes, gaps *Gaps, log *slog.Logger) (Source, error) {
 	if cfg.Adapter == "rails" {
 		if rails == nil {
 			return nil, errOnlyRails
 		}
 		return broadcast.NewRails(rails, broadcast.RailsOptions{Lost: gaps.lost, Restored: gaps.restored}, log), nil
 	}
-	options := redisOptions(cfg)
+	options := RedisOptions(cfg)
 	options.Lost, options.Restored = gaps.lost, gaps.restored
 	redis, err := broadcast.NewRedis(options, log)
 	if err != nil {
@@ -42,8 +42,8 @@ func newSource(cfg config.Broadcasts, rails broadcast.Processes, gaps *gaps, log
 var errOnlyRails = errors.New("broadcasts come through Rails processes, to which only the running catenary has links: " +
 	"run this beside it, or send it POST /disconnect at operations.listen")
 
-// redisOptions describe the Redis to which Rails publishes.
-func redisOptions(cfg config.Broadcasts) broadcast.RedisOptions {
+// RedisOptions describe the Redis to which Rails publishes.
+func RedisOptions(cfg config.Broadcasts) broadcast.RedisOptions {
 	r := cfg.Redis
 	options := broadcast.RedisOptions{
 		URL: r.URL, ChannelPrefix: cfg.ChannelPrefix, Timeout: r.ConnectTimeout, ClientName: "catenary",
@@ -59,3 +59,12 @@ func redisOptions(cfg config.Broadcasts) broadcast.RedisOptions {
 	}
 	return options
 }
+
+// None is a source without broadcasts.
+type None struct{}
+
+func (None) Run(ctx context.Context, _ func(string, []byte)) error { <-ctx.Done(); return nil }
+func (None) Subscribe(_ string, acknowledged func())               { acknowledged() }
+func (None) Unsubscribe(string)                                    {}
+func (None) Publish(context.Context, string, []byte) error         { return nil }
+func (None) Ready() error                                          { return nil }

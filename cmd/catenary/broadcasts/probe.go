@@ -1,4 +1,4 @@
-package main
+package broadcasts
 
 import (
 	"context"
@@ -15,12 +15,12 @@ import (
 	"github.com/catenary-cable/catenary/rpc"
 )
 
-// broadcastProbe has every Rails process broadcast a message from time to time, and waits for it
+// Probe has every Rails process broadcast a message from time to time, and waits for it
 // where browsers' broadcasts come from. Whatever is wrong in between, a missing gem of the adapter,
 // another channel_prefix, another Redis, the message does not arrive, and catenary is not ready.
 // The probe wraps the source and keeps its own messages from the hub.
-type broadcastProbe struct {
-	source
+type Probe struct {
+	Source
 	rails   *rpc.Client
 	stream  string
 	listens bool          // messages must arrive; else it is enough that Rails can broadcast
@@ -41,6 +41,9 @@ type verdict struct {
 	at  time.Time
 }
 
+// ReceiveNothing begins every error that keeps broadcasts from browsers.
+const ReceiveNothing = "browsers receive nothing: "
+
 const (
 	probeTick  = 50 * time.Millisecond
 	probeEvery = 10 * time.Second // between two probes of a process
@@ -48,23 +51,23 @@ const (
 	probeWait  = 5 * time.Second  // for a message to arrive
 )
 
-// newBroadcastProbe wraps a source. With the adapter "rails", Rails itself listens: then it is
+// NewProbe wraps a source. With the adapter "rails", Rails itself listens: then it is
 // enough that Rails can broadcast. explain says what may be wrong if a message does not arrive.
-func newBroadcastProbe(source source, adapter string, rails *rpc.Client, explain func() string,
-	log *slog.Logger) *broadcastProbe {
-	return &broadcastProbe{
-		source: source, rails: rails, explain: explain, log: log,
-		stream: "catenary:probe:" + node(), listens: adapter != "rails",
+func NewProbe(source Source, adapter, node string, rails *rpc.Client, explain func() string,
+	log *slog.Logger) *Probe {
+	return &Probe{
+		Source: source, rails: rails, explain: explain, log: log,
+		stream: "catenary:probe:" + node, listens: adapter != "rails",
 		pending: map[string]chan struct{}{}, verdicts: map[string]verdict{},
 	}
 }
 
 // Run runs the source and keeps the probe's own messages.
-func (p *broadcastProbe) Run(ctx context.Context, deliver func(stream string, payload []byte)) error {
+func (p *Probe) Run(ctx context.Context, deliver func(stream string, payload []byte)) error {
 	if p.listens {
-		p.source.Subscribe(p.stream, p.isLive)
+		p.Source.Subscribe(p.stream, p.isLive)
 	}
-	return p.source.Run(ctx, func(stream string, payload []byte) {
+	return p.Source.Run(ctx, func(stream string, payload []byte) {
 		if stream == p.stream {
 			p.arrived(strings.Trim(string(payload), `"`))
 			return
@@ -73,7 +76,7 @@ func (p *broadcastProbe) Run(ctx context.Context, deliver func(stream string, pa
 	})
 }
 
-func (p *broadcastProbe) arrived(message string) {
+func (p *Probe) arrived(message string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if waiting := p.pending[message]; waiting != nil {
@@ -82,15 +85,15 @@ func (p *broadcastProbe) arrived(message string) {
 	}
 }
 
-func (p *broadcastProbe) isLive() {
+func (p *Probe) isLive() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.live = true
 }
 
-// attend probes until ctx is done. It needs links: over POST, Rails' processes cannot be told
+// Attend probes until ctx is done. It needs links: over POST, Rails' processes cannot be told
 // apart.
-func (p *broadcastProbe) attend(ctx context.Context) {
+func (p *Probe) Attend(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -106,14 +109,14 @@ func (p *broadcastProbe) attend(ctx context.Context) {
 }
 
 // due returns the processes to probe now, and forgets verdicts on those that are gone.
-func (p *broadcastProbe) due(now time.Time) (due []*rpc.Process) {
+func (p *Probe) due(now time.Time) (due []*rpc.Process) {
 	linked := p.rails.Linked()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	maps.DeleteFunc(p.verdicts, func(id string, _ verdict) bool {
 		return !slices.ContainsFunc(linked, func(process *rpc.Process) bool { return process.ID == id })
 	})
-	if p.listens && !p.live || p.source.Ready() != nil {
+	if p.listens && !p.live || p.Source.Ready() != nil {
 		return nil
 	}
 	for _, process := range linked {
@@ -130,7 +133,7 @@ func (p *broadcastProbe) due(now time.Time) (due []*rpc.Process) {
 var errUnanswered = errors.New("Rails has not answered the request to broadcast yet (broadcasts.probe)")
 
 // probe returns nil if a message that the process broadcasts arrives.
-func (p *broadcastProbe) probe(ctx context.Context, process *rpc.Process) error {
+func (p *Probe) probe(ctx context.Context, process *rpc.Process) error {
 	message, arrived := p.next(process)
 	defer p.arrived(message) // forgets it if it has not arrived
 	broadcasting, cancel := context.WithTimeout(ctx, probeWait)
@@ -139,7 +142,7 @@ func (p *broadcastProbe) probe(ctx context.Context, process *rpc.Process) error 
 	var failed *rpc.PublishError
 	switch {
 	case errors.As(err, &failed):
-		return fmt.Errorf("%s%w", receiveNothing, err)
+		return fmt.Errorf("%s%w", ReceiveNothing, err)
 	case err != nil:
 		return errUnanswered
 	}
@@ -153,14 +156,14 @@ func (p *broadcastProbe) probe(ctx context.Context, process *rpc.Process) error 
 		return errUnanswered
 	case <-time.After(probeWait):
 	}
-	if p.source.Ready() != nil {
+	if p.Source.Ready() != nil {
 		return errUnanswered // the source's own error says more
 	}
-	return fmt.Errorf("%swhat Rails broadcasts does not arrive: %s", receiveNothing, p.explain())
+	return fmt.Errorf("%swhat Rails broadcasts does not arrive: %s", ReceiveNothing, p.explain())
 }
 
 // next returns a new message for a process, and a channel that is closed when it arrives.
-func (p *broadcastProbe) next(process *rpc.Process) (message string, arrived <-chan struct{}) {
+func (p *Probe) next(process *rpc.Process) (message string, arrived <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.sent++
@@ -172,7 +175,7 @@ func (p *broadcastProbe) next(process *rpc.Process) (message string, arrived <-c
 
 // conclude keeps the result of a probe. If the process has not answered, the last result stays: a
 // debugger may have stopped it.
-func (p *broadcastProbe) conclude(process *rpc.Process, err error) {
+func (p *Probe) conclude(process *rpc.Process, err error) {
 	p.mu.Lock()
 	before := p.missing()
 	last, probed := p.verdicts[process.ID]
@@ -192,7 +195,7 @@ func (p *broadcastProbe) conclude(process *rpc.Process, err error) {
 }
 
 // missing returns why the broadcasts of some process do not arrive, or nil. p.mu is held.
-func (p *broadcastProbe) missing() (first error) {
+func (p *Probe) missing() (first error) {
 	for _, id := range slices.Sorted(maps.Keys(p.verdicts)) {
 		if err := p.verdicts[id].err; err != nil && (first == nil || first == errUnanswered) {
 			first = err
@@ -203,8 +206,8 @@ func (p *broadcastProbe) missing() (first error) {
 
 // Ready returns nil if no process' broadcasts are known to be missing. At the start there must have
 // been one verdict, unless calls go by POST.
-func (p *broadcastProbe) Ready() error {
-	if err := p.source.Ready(); err != nil {
+func (p *Probe) Ready() error {
+	if err := p.Source.Ready(); err != nil {
 		return err
 	}
 	p.mu.Lock()

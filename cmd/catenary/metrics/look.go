@@ -1,4 +1,4 @@
-package main
+package metrics
 
 import (
 	"runtime/metrics"
@@ -12,18 +12,18 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// newRecorder returns the recorder behind the status page.
-func newRecorder(m *meters, ready *readiness, warnings func() []string) *status.Recorder {
+// Recorder returns the recorder behind the status page of this node.
+func (m *Meters) Recorder(node, version string, ready Readiness, warnings func() []string) *status.Recorder {
 	return status.NewRecorder(status.Options{
-		Node: node(), Version: version,
+		Node: node, Version: version,
 		Look: func() status.Totals {
 			totals := m.look(ready)
 			totals.Warnings = warnings()
 			return totals
 		},
 		Streams: func(n int) (found hub.StreamsByTraffic) {
-			if c := m.running.Load(); c != nil {
-				found = c.hub.StreamsByTraffic(n)
+			if hub := m.Hub(); hub != nil {
+				found = hub.StreamsByTraffic(n)
 			}
 			return found
 		},
@@ -31,12 +31,12 @@ func newRecorder(m *meters, ready *readiness, warnings func() []string) *status.
 }
 
 // look reads the current numbers, the same as those of /metrics.
-func (m *meters) look(ready *readiness) status.Totals {
+func (m *Meters) look(ready Readiness) status.Totals {
 	totals := status.Totals{At: time.Now(), Calls: callsByKind(m.calls), Memory: memoryNow(), CPU: processorTime()}
-	if err := ready.check(); err != nil {
+	if err := ready.Check(); err != nil {
 		totals.NotReady = err.Error()
 	}
-	count, duration, lasting := m.gaps.total()
+	count, duration, lasting := m.gaps.Total()
 	totals.Gaps = status.Gaps{Count: count, Seconds: duration.Seconds(), Lasting: lasting}
 	if c := m.running.Load(); c != nil {
 		totals.Server, totals.Hub = c.server.Stats(), c.hub.Stats()

@@ -1,4 +1,4 @@
-package main
+package rails
 
 import (
 	"log/slog"
@@ -9,9 +9,9 @@ import (
 	"github.com/catenary-cable/catenary/rpc"
 )
 
-// verifying returns a function that has the server verify Turbo's streams itself, while the app's
+// Verifying returns a function that has the server verify Turbo's streams itself, while the app's
 // settings allow it.
-func verifying(t config.Turbo, server *cable.Server, log *slog.Logger) func(*rpc.Settings) {
+func Verifying(t config.Turbo, server *cable.Server, log *slog.Logger) func(*rpc.Settings) {
 	if !t.VerifyStreams {
 		return func(*rpc.Settings) {}
 	}
@@ -29,8 +29,8 @@ func verifying(t config.Turbo, server *cable.Server, log *slog.Logger) func(*rpc
 	}
 }
 
-// catchingUp has the server refresh Turbo's pages for as long as the app stamps them.
-func catchingUp(t config.Turbo, server *cable.Server, secret func() string, log *slog.Logger) func(*rpc.Settings) {
+// CatchingUp has the server refresh Turbo's pages for as long as the app stamps them.
+func CatchingUp(t config.Turbo, server *cable.Server, secret func() string, log *slog.Logger) func(*rpc.Settings) {
 	wanted := t.CatchUp == "refresh"
 	last := ""
 	return func(s *rpc.Settings) {

@@ -1,4 +1,4 @@
-package main
+package broadcasts
 
 import (
 	"context"
@@ -14,22 +14,23 @@ import (
 	"github.com/catenary-cable/catenary/cable/hub"
 )
 
-// disconnection names the connections to close, on all nodes: by their token's sub or jti, or by
+// Disconnection names the connections to close, on all nodes: by their token's sub or jti, or by
 // their identifiers.
-type disconnection struct {
+type Disconnection struct {
 	Subject    string   `json:"sub,omitempty"`
 	ID         string   `json:"jti,omitempty"`
 	Identifier []string `json:"identifier,omitempty"`
 	Reconnect  *bool    `json:"reconnect,omitempty"` // absent: true, as in Rails
 }
 
-type publisher interface {
+// A Publisher broadcasts as the app does.
+type Publisher interface {
 	Publish(ctx context.Context, stream string, payload []byte) error
 }
 
 // publish asks every node, through the source of broadcasts. id names the stream on which nodes
 // answer.
-func (d disconnection) publish(ctx context.Context, to publisher, secret, id string) error {
+func (d Disconnection) publish(ctx context.Context, to Publisher, secret, id string) error {
 	reconnect := d.Reconnect == nil || *d.Reconnect
 	if len(d.Identifier) > 0 {
 		stream, payload := cable.RemoteDisconnect(d.Identifier, reconnect, id)
@@ -44,20 +45,21 @@ func (d disconnection) publish(ctx context.Context, to publisher, secret, id str
 	return to.Publish(ctx, token.RevocationStream, revocation.Sign(secret))
 }
 
-func (d disconnection) check() error {
+// Check returns an error if d names no connection.
+func (d Disconnection) Check() error {
 	if d.Subject == "" && d.ID == "" && len(d.Identifier) == 0 {
 		return errors.New("name the connections to close: by sub or jti of their token, or by identifier")
 	}
 	return nil
 }
 
-// disconnected counts the connections that were closed, and the nodes that had some.
-type disconnected struct {
+// Disconnected counts the connections that were closed, and the nodes that had some.
+type Disconnected struct {
 	Connections int `json:"connections"`
 	Nodes       int `json:"nodes"`
 }
 
-func (d disconnected) String() string {
+func (d Disconnected) String() string {
 	switch {
 	case d.Connections == 0:
 		return "no matching connection"
@@ -69,20 +71,20 @@ func (d disconnected) String() string {
 	return fmt.Sprintf("%d connections closed, on %d nodes", d.Connections, d.Nodes)
 }
 
-// How long run waits for the first answer of a node, and for each further one.
+// How long Run waits for the first answer of a node, and for each further one.
 const (
 	firstAnswer = time.Second
 	nextAnswer  = 200 * time.Millisecond
 )
 
-// listenFunc has f called with each payload that is published on a stream, until leave. live is
+// Listen has f called with each payload that is published on a stream, until leave. live is
 // closed when the subscription is acknowledged.
-type listenFunc func(stream string, f func(payload []byte)) (live <-chan struct{}, leave func())
+type Listen func(stream string, f func(payload []byte)) (live <-chan struct{}, leave func())
 
-// run closes the connections, and counts what the nodes answer.
-func (d disconnection) run(ctx context.Context, to publisher, listen listenFunc,
-	secret string) (found disconnected, err error) {
-	if err := d.check(); err != nil {
+// Run closes the connections, and counts what the nodes answer.
+func (d Disconnection) Run(ctx context.Context, to Publisher, listen Listen,
+	secret string) (found Disconnected, err error) {
+	if err := d.Check(); err != nil {
 		return found, err
 	}
 	id := rand.Text()
@@ -122,8 +124,8 @@ func (d disconnection) run(ctx context.Context, to publisher, listen listenFunc,
 	}
 }
 
-// withSource runs a source for as long as f publishes to it and listens to it.
-func withSource(ctx context.Context, s source, f func(publisher, listenFunc) error) error {
+// WithSource runs a source for as long as f publishes to it and listens to it.
+func WithSource(ctx context.Context, s Source, f func(Publisher, Listen) error) error {
 	ctx, stop := context.WithCancel(ctx)
 	var mu sync.Mutex
 	callbacks := map[string]func([]byte){}
@@ -149,8 +151,8 @@ func withSource(ctx context.Context, s source, f func(publisher, listenFunc) err
 	})
 }
 
-// listenThrough listens as a member of streams of the running hub.
-func listenThrough(h *hub.Hub) listenFunc {
+// ListenThrough listens as a member of streams of the running hub.
+func ListenThrough(h *hub.Hub) Listen {
 	return func(stream string, f func([]byte)) (<-chan struct{}, func()) {
 		live := &liveness{make(chan struct{})}
 		m := &hub.Member{Subscriber: live, Callback: func(b hub.Broadcast) { f([]byte(b.Payload)) }}
