@@ -172,9 +172,27 @@ func TestCatchUp_AfterTheListeningRailsProcessIsKilled(t *testing.T) {
 
 	http.DefaultClient.CloseIdleConnections() // to the process that is about to stop
 	syscall.Kill(listening, syscall.SIGSTOP)
+	if !stage.Await(func() bool { return isStopped(t, listening) }) {
+		t.Fatal("the process does not stop") // and could still accept the next request
+	}
 	b.add("missed")
 	syscall.Kill(listening, syscall.SIGKILL)
 	b.expectCaughtUp()
+}
+
+// isStopped reports whether all threads of a process are stopped.
+func isStopped(t *testing.T, process int) bool {
+	t.Helper()
+	states, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", process))
+	if err != nil || len(states) == 0 {
+		t.Fatalf("process %d has no threads: %v", process, err)
+	}
+	for _, path := range states {
+		if stat, err := os.ReadFile(path); err == nil && !strings.Contains(string(stat), ") T ") {
+			return false
+		}
+	}
+	return true
 }
 
 // Broadcasts stay in the process that makes them, and catenary does not listen to a new one at once.

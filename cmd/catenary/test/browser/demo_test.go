@@ -136,7 +136,13 @@ func startDemo(t *testing.T) *chat {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(demo.Kill)
+	t.Cleanup(func() {
+		demo.Kill()
+		if t.Failed() {
+			crowd, _ := os.ReadFile(stage.ProjectRoot + "/testdata/rails/log/crowd.log") // why the 1,000 browsers left
+			t.Logf("the end of the output:\n%s\n%s", demo.Output.Tail(), crowd)
+		}
+	})
 	c := &chat{t: t, catenary: &stage.Catenary{Address: address, Operations: operations, Process: demo}}
 	if err := demo.WaitFor(c.catenary.Ready); err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -183,7 +184,7 @@ func (c Callbacks) include(event string) bool {
 
 // Events returns the callbacks that have run so far for a user, in order.
 func (a *App) Events(user string, which Callbacks) ([]string, error) {
-	text, err := a.Request("GET", "/events", "")
+	text, err := a.Request("GET", "/events?"+url.Values{"user": {user}}.Encode(), "")
 	if err != nil {
 		return nil, err
 	}

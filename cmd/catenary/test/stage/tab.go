@@ -11,15 +11,19 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
+// chromium is Debian's build of Chromium without a user interface. Pages are the same in it, and it
+// takes a third of the processor time of `chromium --headless`.
+const chromium = "chromium-headless-shell"
+
 // StartChromium starts a headless Chromium with a profile of its own and without background
 // services.
 func StartChromium(t *testing.T) context.Context {
-	if _, err := exec.LookPath("chromium"); err != nil {
-		t.Fatal("chromium is missing: run script/install browser")
+	if _, err := exec.LookPath(chromium); err != nil {
+		t.Fatal(chromium + " is missing: run script/install browser")
 	}
 	t.Cleanup(takeTurn("chromium", chromiumsAtOnce))
 	allocator, cancel := chromedp.NewExecAllocator(context.Background(),
-		chromedp.ExecPath("chromium"), chromedp.UserDataDir(t.TempDir()),
+		chromedp.ExecPath(chromium), chromedp.UserDataDir(t.TempDir()),
 		chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true))

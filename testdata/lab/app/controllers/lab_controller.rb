@@ -32,7 +32,7 @@ class LabController < ActionController::API
   end
 
   def events
-    render json: Rails.configuration.event_log.to_a
+    render json: Rails.configuration.event_log.to_a(params[:user])
   end
 
   def clear_events

@@ -11,8 +11,10 @@ class EventLog
     @mutex.synchronize { @path ? locked("a") { |file| file.puts line } : @events << line }
   end
 
-  def to_a
+  # The callbacks of one user, or of all. The log is long, and parsing all of it takes long.
+  def to_a(user = nil)
     lines = @mutex.synchronize { @path ? locked("a+") { |file| file.rewind && file.readlines } : @events.dup }
+    lines = lines.grep(/"user":#{Regexp.escape user.to_json}/) if user.present?
     lines.map { |line| JSON.parse(line) }
   end
 

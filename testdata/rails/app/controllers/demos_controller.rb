@@ -21,7 +21,7 @@ class DemosController < ApplicationController
   # with Rails.
   def crowd
     Process.detach spawn(ENV["DEMO_CATENARY"], "bench", "idle", "ws://#{request.host_with_port}/cable",
-      "--connections", "1000", "--hold", "10m", "--settle", "0", "--origin", request.base_url,
+      "--connections", "1000", "--hold", "10m", "--settle", "0", "--timeout", "5m", "--origin", request.base_url,
       "--cookie", request.headers["Cookie"], "--identifier", { channel: "CrowdChannel", room_id: Room.first.id }.to_json,
       out: File::NULL, err: Rails.root.join("log/crowd.log").to_s)
     head :no_content
