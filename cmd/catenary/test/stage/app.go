@@ -60,7 +60,10 @@ func NewApp(folder string, withGem bool, env ...string) *App {
 
 // RailsEnv returns the environment of an application under test, with or without the gem.
 func RailsEnv(withGem bool, env ...string) []string {
-	all := []string{"RAILS=" + RailsVersion(), "SECRET_KEY_BASE=" + SecretKeyBase, "LAB_LOG_LEVEL=info"}
+	all := []string{
+		"RAILS=" + RailsVersion(), "SECRET_KEY_BASE=" + SecretKeyBase, "LAB_LOG_LEVEL=info",
+		"RUBYOPT=-r" + ProjectRoot + "/testdata/compile_cache", "COMPILE_CACHE=" + sharedFolder() + "/bytecode",
+	}
 	if withGem {
 		all = append(all, "RUBYLIB="+ProjectRoot+"/rpc/rails/lib")
 	}
