@@ -19,7 +19,7 @@ class InstallGeneratorTest < Rails::Generators::TestCase
     output = run_generator
     assert_file("config/catenary.yml") { |text| assert_equal %w[production shared], YAML.load(text).keys.sort }
     assert_match "create  config/catenary.yml", output
-    assert_match "Start the app with catenary -- bin/rails server", output
+    assert_match "Start the app with catenary -- bin/rails server. Pages and WebSockets are then on one port, 8080 unless PORT is set.", output
     assert_match "Production: send /cable to catenary in nginx or HAProxy", output
     assert_match "bin/rails destroy catenary:install", output
   end

@@ -149,8 +149,12 @@ module Catenary
         end
 
         def start
-          command = mention?("Procfile.dev") || mention?("bin/dev") ? "bin/dev" : "#{program} -- bin/rails server"
-          "Start the app with #{command}. Pages and WebSockets are then on one port."
+          if mention?("Procfile.dev") || mention?("bin/dev")
+            "Start the app with bin/dev. Pages and WebSockets are then on one port."
+          else
+            "Start the app with #{program} -- bin/rails server. Pages and WebSockets are then on one port, " \
+              "8080 unless PORT is set."
+          end
         end
 
         def pool
