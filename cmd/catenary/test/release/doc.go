@@ -1,5 +1,6 @@
-// Package release installs what script/release builds for this machine, the gem and the
-// .deb, and starts what they bring: the version, and the laboratory app on a link.
+// Package release installs what script/release builds for this machine, with the commands of
+// docs/deploy.md: gem, archive and .deb. It switches a new app to catenary and back, and starts the
+// laboratory app on a link.
 //
 //	go test ./cmd/catenary/test/release
 //
