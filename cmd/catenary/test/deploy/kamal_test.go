@@ -10,13 +10,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// A deploy replaces the container of the app, not that of the accessory. kamal-proxy must be in PATH:
-// go build ./cmd/kamal-proxy in a clone of basecamp/kamal-proxy.
+// A deploy replaces the container of the app, not that of the accessory.
 func TestKamal_AccessoryKeepsBrowsersConnectedWhenTheAppIsDeployed(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("kamal-proxy"); err != nil {
-		t.Skip("no kamal-proxy in PATH")
-	}
 	var deploy struct {
 		Servers struct {
 			Web struct{ Options map[string]string }
@@ -107,15 +103,16 @@ func (p kamalProxy) options() []string {
 
 // runningKamalProxy is a kamal-proxy in place of the one in its container.
 type runningKamalProxy struct {
-	address string
-	env     []string
+	program, address string
+	env              []string
 }
 
 func startKamalProxy(t *testing.T) *runningKamalProxy {
 	t.Helper()
+	program := stage.Installed("kamal-proxy")
 	folder, address := t.TempDir(), stage.FreeAddress()
-	env := []string{"HOME=" + folder, "KAMAL_PROXY_SOCKET=" + folder + "/socket"}
-	process, err := stage.Start(folder, env, "kamal-proxy", "run", "--http-port", stage.Port(t, address), "--https-port", stage.Port(t, stage.FreeAddress()))
+	env := []string{"HOME=" + folder, "XDG_RUNTIME_DIR=" + folder}
+	process, err := stage.Start(folder, env, program, "run", "--http-port", stage.Port(t, address), "--https-port", stage.Port(t, stage.FreeAddress()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,12 +120,12 @@ func startKamalProxy(t *testing.T) *runningKamalProxy {
 	if err := process.WaitFor(func() error { return stage.Wrote(process, "Server started") }); err != nil {
 		t.Fatal(err)
 	}
-	return &runningKamalProxy{address, env}
+	return &runningKamalProxy{program, address, env}
 }
 
 func (p *runningKamalProxy) deploy(t *testing.T, service, target string, proxy kamalProxy) {
 	t.Helper()
-	command := exec.Command("kamal-proxy", slices.Concat([]string{"deploy", service, "--target=" + target}, proxy.options())...)
+	command := exec.Command(p.program, slices.Concat([]string{"deploy", service, "--target=" + target}, proxy.options())...)
 	command.Env = p.env
 	if output, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("kamal-proxy deploy %s: %v\n%s", service, err, output)

@@ -94,3 +94,12 @@ func Port(t *testing.T, address string) string {
 	}
 	return port
 }
+
+// Installed returns the path of a program that script/install has built.
+func Installed(program string) string {
+	cache := os.Getenv("INSTALL_CACHE")
+	if cache == "" {
+		cache = os.Getenv("HOME") + "/.cache/catenary"
+	}
+	return cache + "/bin/" + program
+}
