@@ -51,7 +51,8 @@ func startSample(t *testing.T, address string, env []string, name string, argume
 	return c
 }
 
-// appFolder returns a folder with bin/rails, and with path/catenary.
+// appFolder returns a folder with bin/rails, path/catenary, and path/bundle, which only runs a
+// command: the tests of releases have the real one.
 func appFolder(t *testing.T) string {
 	root := t.TempDir()
 	program, err := stage.Binary()
@@ -66,9 +67,13 @@ func appFolder(t *testing.T) string {
 	if err := os.Symlink(program, filepath.Join(root, "path", "catenary")); err != nil {
 		t.Fatal(err)
 	}
-	rails := stage.WriteFile(t, root, "bin/rails", fmt.Sprintf("#!/bin/sh\n[ \"$*\" = server ] || exit 64\nexec %[1]s/script/puma %[1]s/testdata/lab\n", stage.ProjectRoot))
-	if err := os.Chmod(rails, 0o755); err != nil {
-		t.Fatal(err)
+	for name, script := range map[string]string{
+		"bin/rails":   fmt.Sprintf("[ \"$*\" = server ] || exit 64\nexec %[1]s/script/puma %[1]s/testdata/lab", stage.ProjectRoot),
+		"path/bundle": "[ \"$1\" = exec ] || exit 64\nshift\nexec \"$@\"",
+	} {
+		if err := os.Chmod(stage.WriteFile(t, root, name, "#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return root
 }
