@@ -14,10 +14,11 @@ demo:
 test:
 	script/test
 
-# Runs gofmt, vet and staticcheck.
+# Runs gofmt, vet and staticcheck, and builds for macOS, which only releases do otherwise.
 lint:
 	test -z "$$(gofmt -l cable cmd config protocol rpc)"
 	go vet ./...
+	GOOS=darwin go build -o /dev/null ./cmd/catenary
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.1 ./...
 
 # Runs all tests three times beside eight busy loops: make test-loaded ROUNDS=1 LOOPS=4.
