@@ -193,7 +193,9 @@ func (h *History) read(ctx context.Context, rule *Rule, stream string, after pro
 	switch {
 	case after.Epoch != "" && (after.Epoch != latest.Epoch || after.Offset > latest.Offset):
 		return fail(ErrUnknown)
-	case after.Epoch == "" && (time.Since(time.Unix(since, 0)) > rule.TTL || since <= head.began):
+	case head.replaced:
+		return fail(ErrIncomplete)
+	case after.Epoch == "" && (head.now-since > int64(rule.TTL/time.Second) || since <= head.began || since <= head.started):
 		return fail(ErrIncomplete)
 	}
 	next := after.Offset + 1 // the first that may not be missing
@@ -233,12 +235,28 @@ func (h *History) read(ctx context.Context, rule *Rule, stream string, after pro
 	return entries, latest, nil
 }
 
-// head is what is known of a stream: its latest position, and when its epoch began, if Redis may have
-// lost broadcasts before that.
+// head is what is known of a stream, and of the server that has it. Times are Unix seconds of Redis'
+// clock.
 type head struct {
 	protocol.Position
-	began int64 // Unix second; 0: nothing was lost
+	began    int64 // when the epoch began, if Redis may have lost broadcasts before that; 0: nothing was lost
+	replaced bool  // a restart or a failover, since the latest broadcast, may have lost some
+	started  int64 // when the server started: before that, it may have lost all that is known of the stream
+	now      int64
 }
+
+// readScript reads the head of a stream, and the first broadcasts. KEYS: as the gem's script. ARGV: the
+// first id, how many.
+var readScript = redis.NewScript(`
+	local server = string.match(redis.call("INFO", "replication"), "master_replid:(%w+)")
+	local uptime = string.match(redis.call("INFO", "server"), "uptime_in_seconds:(%d+)")
+	local now = redis.call("TIME")[1]
+	local head = redis.call("HMGET", KEYS[2], "epoch", "offset", "began", "server")
+	local replaced = head[1] and head[4] ~= server
+	return {
+		head[1] or "", head[2] or "0", head[3] or "0", replaced and "1" or "0",
+		tostring(now - uptime), now, redis.call("XRANGE", KEYS[1], ARGV[1], "+", "COUNT", ARGV[2]),
+	}`)
 
 // readChunk reads the head of a stream, and the first broadcasts after a position, from the start if it
 // has no epoch.
@@ -246,38 +264,57 @@ func (h *History) readChunk(ctx context.Context, stream string, after protocol.P
 	entriesKey, headKey := keys(h.options.Prefix, stream)
 	first := "-"
 	if after.Epoch != "" {
-		first = "(" + id(after.Offset)
+		first = strconv.FormatUint(after.Offset+1, 10) // Redis 6.2 has exclusive ranges; 0 means all
 	}
-	var fields *redis.SliceCmd
-	var kept *redis.XMessageSliceCmd
-	_, err = h.options.Redis.TxPipelined(ctx, func(tx redis.Pipeliner) error {
-		fields = tx.HMGet(ctx, headKey, "epoch", "offset", "began")
-		kept = tx.XRangeN(ctx, entriesKey, first, "+", chunk)
-		return nil
-	})
+	reply, err := readScript.Run(ctx, h.options.Redis, []string{entriesKey, headKey}, first, chunk).Slice()
+	if err == nil && len(reply) != 7 {
+		err = fmt.Errorf("an answer of %d parts", len(reply))
+	}
 	if err != nil {
 		return head{}, nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	at.Epoch, _ = fields.Val()[0].(string)
-	offset, _ := fields.Val()[1].(string)
-	began, _ := fields.Val()[2].(string)
-	at.Offset, _ = strconv.ParseUint(offset, 10, 64)
-	at.began, _ = strconv.ParseInt(began, 10, 64)
-	return at, entriesOf(stream, at.Epoch, kept.Val()), nil
+	at.Epoch = text(reply[0])
+	at.Offset, _ = strconv.ParseUint(text(reply[1]), 10, 64)
+	at.began = integer(reply[2])
+	at.replaced = text(reply[3]) == "1"
+	at.started = integer(reply[4])
+	at.now = integer(reply[5])
+	return at, entriesOf(stream, at.Epoch, reply[6]), nil
 }
 
-func entriesOf(stream, epoch string, messages []redis.XMessage) (entries []Entry) {
-	for _, message := range messages {
-		payload, _ := message.Values["p"].(string)
-		second, _ := message.Values["t"].(string)
-		number, _, _ := strings.Cut(message.ID, "-")
-		sent, _ := strconv.ParseInt(second, 10, 64)
+// entriesOf returns the entries in the reply to XRANGE: pairs of an id, and a list of names and values.
+func entriesOf(stream, epoch string, reply any) (entries []Entry) {
+	all, _ := reply.([]any)
+	for _, one := range all {
+		pair, _ := one.([]any)
+		if len(pair) != 2 {
+			continue
+		}
+		number, _, _ := strings.Cut(text(pair[0]), "-")
 		offset, _ := strconv.ParseUint(number, 10, 64)
-		entries = append(entries, Entry{
-			Stream: stream, Payload: []byte(payload), Position: protocol.Position{Epoch: epoch, Offset: offset}, sent: sent,
-		})
+		entry := Entry{Stream: stream, Position: protocol.Position{Epoch: epoch, Offset: offset}}
+		fields, _ := pair[1].([]any)
+		for i := 0; i+1 < len(fields); i += 2 {
+			switch text(fields[i]) {
+			case "p":
+				entry.Payload = []byte(text(fields[i+1]))
+			case "t":
+				entry.sent = integer(fields[i+1])
+			}
+		}
+		entries = append(entries, entry)
 	}
 	return entries
+}
+
+func text(reply any) string {
+	t, _ := reply.(string)
+	return t
+}
+
+func integer(reply any) int64 {
+	n, _ := strconv.ParseInt(text(reply), 10, 64)
+	return n
 }
 
 // keys returns the keys of a stream. Their hash tag puts both on the same node of a Cluster.
@@ -289,5 +326,3 @@ func keys(prefix *string, stream string) (entries, head string) {
 	tagged := "{_catenary:history:" + topic + "}"
 	return tagged, tagged + ":head"
 }
-
-func id(offset uint64) string { return strconv.FormatUint(offset, 10) + "-0" }

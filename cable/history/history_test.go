@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"slices"
@@ -21,32 +22,19 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const patience = 30 * time.Second // only a failing test waits this long
 
-// store is a real redis-server, to which the gem's script publishes.
+// store is a real Redis, to which the gem's script publishes.
 type store struct {
 	*testing.T
-	client *redis.Client
+	client redis.UniversalClient
 	script *redis.Script
 	epochs int
 }
 
 func startStore(t *testing.T) *store {
-	path := t.TempDir() + "/redis.sock"
-	server := exec.Command("redis-server", "--port", "0", "--unixsocket", path, "--save", "", "--appendonly", "no")
-	server.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := server.Start(); err != nil {
-		t.Fatalf("these tests need redis-server in PATH (Debian: apt install redis-server): %v", err)
-	}
-	client := redis.NewClient(&redis.Options{Network: "unix", Addr: path, Protocol: 2, DisableIdentity: true})
-	t.Cleanup(func() {
-		client.Close()
-		server.Process.Kill()
-		server.Wait()
-	})
-	for end := time.Now().Add(patience); client.Ping(t.Context()).Err() != nil; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("redis-server does not answer")
-		}
-	}
+	return newStore(t, startServer(t, withoutDisk...).client)
+}
+
+func newStore(t *testing.T, client redis.UniversalClient) *store {
 	gem, err := os.ReadFile("../../rpc/rails/lib/catenary/rails/history.rb")
 	if err != nil {
 		t.Fatal(err)
@@ -57,6 +45,62 @@ func startStore(t *testing.T) *store {
 		t.Fatal("the gem's script was not found")
 	}
 	return &store{T: t, client: client, script: redis.NewScript(script)}
+}
+
+// server is a redis-server.
+type server struct {
+	address string
+	client  *redis.Client
+	process *exec.Cmd
+}
+
+// startServer starts a redis-server with these arguments, on a free port.
+func startServer(t *testing.T, arguments ...string) *server {
+	t.Helper()
+	port, folder := freePort(t), t.TempDir()
+	address := "127.0.0.1:" + port
+	arguments = append(slices.Clone(arguments), "--port", port, "--bind", "127.0.0.1", "--dir", folder)
+	s := &server{address: address, process: exec.Command("redis-server", arguments...)}
+	s.process.Dir = folder
+	s.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := s.process.Start(); err != nil {
+		t.Fatalf("these tests need redis-server in PATH (Debian: apt install redis-server): %v", err)
+	}
+	s.client = redis.NewClient(&redis.Options{Addr: address, Protocol: 2, DisableIdentity: true, MaxRetries: -1})
+	t.Cleanup(func() {
+		s.client.Close()
+		s.kill()
+	})
+	eventually(t, "redis-server answers", func() bool { return s.client.Ping(t.Context()).Err() == nil })
+	return s
+}
+
+func freePort(t *testing.T) string {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	return port
+}
+
+// withoutDisk keeps a redis-server from writing its data.
+var withoutDisk = []string{"--save", "", "--appendonly", "no"}
+
+func (s *server) kill() {
+	s.process.Process.Kill()
+	s.process.Wait()
+}
+
+// eventually waits for a condition.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not so: %s", what)
+		}
+	}
 }
 
 // publish has the gem's script publish the numbers from first to last and keep 5 of them. If it begins
@@ -71,6 +115,20 @@ func (s *store) publish(stream string, first, last int) {
 			s.Fatal(err)
 		}
 	}
+}
+
+// now waits until a Unix second in which the server has not started, and returns it.
+func (s *store) now() (now int64) {
+	s.Helper()
+	eventually(s.T, "the server is older than a second", func() bool {
+		at, _, err := s.history().readChunk(s.Context(), "", protocol.Position{})
+		if err != nil {
+			s.Fatal(err)
+		}
+		now = at.now
+		return now > at.started+1 // both are rounded
+	})
+	return now
 }
 
 func (s *store) history() *History {
@@ -132,37 +190,43 @@ func TestRead_RejectsWhatIsNotKept(t *testing.T) {
 }
 
 func TestRead_SinceATime(t *testing.T) {
+	t.Parallel()
 	s := startStore(t)
-	now := time.Now().Unix()
+	now := s.now()
 	since := func(second int64) protocol.History { return protocol.History{Since: second} }
 	s.expect("", since(now), "chat:1")
 	s.publish("chat:1", 1, 3)
-	s.expect("1@1 2@2 3@3", since(now-5), "chat:1")
+	s.expect("1@1 2@2 3@3", since(now), "chat:1")
 	s.expect("", since(now+60), "chat:1")
 	s.expect(ErrIncomplete, since(now-3600), "chat:1")
+	s.expect(ErrIncomplete, since(now-4), "chat:1") // before the server has started
+	s.expect(ErrIncomplete, since(now-4), "chat:2")
 	s.publish("chat:1", 4, 7)
-	s.expect(ErrIncomplete, since(now-5), "chat:1") // 1 and 2 are not kept
+	s.expect(ErrIncomplete, since(now), "chat:1") // 1 and 2 are not kept
 }
 
 // A failover may have lost what was broadcast before it.
 func TestRead_RejectsATimeBeforeAFailover(t *testing.T) {
+	t.Parallel()
 	s := startStore(t)
+	now := s.now()
 	s.publish("chat:1", 1, 3)
-	now := time.Now().Unix()
 	_, head := keys(nil, "chat:1")
-	s.client.HSet(t.Context(), head, "began", now-10)
-	s.expect(ErrIncomplete, protocol.History{Since: now - 11}, "chat:1")
-	s.expect(ErrIncomplete, protocol.History{Since: now - 10}, "chat:1") // it may have been in this second
-	s.expect("1@1 2@2 3@3", protocol.History{Since: now - 9}, "chat:1")
+	s.client.HSet(t.Context(), head, "began", now)
+	s.expect(ErrIncomplete, protocol.History{Since: now}, "chat:1") // it may have been in this second
+	s.client.HSet(t.Context(), head, "began", now-1)
+	s.expect("1@1 2@2 3@3", protocol.History{Since: now}, "chat:1")
 	s.expect("3@3", after("chat:1", first, 2), "chat:1")
 }
 
 func TestRead_ReturnsThePositionsThatItHasReached(t *testing.T) {
+	t.Parallel()
 	s := startStore(t)
+	now := s.now()
 	s.publish("chat:1", 1, 3)
 	s.publish("chat:2", 1, 1)
 	request := after("chat:1", first, 3)
-	request.Since = time.Now().Unix() - 5
+	request.Since = now
 	_, reached, err := s.history().Read(t.Context(), []string{"chat:1", "chat:2", "chat:3", "other"}, request)
 	if err != nil || len(reached) != 2 || reached["chat:1"].Offset != 3 || reached["chat:2"] != (protocol.Position{Epoch: "0000000000000004", Offset: 1}) {
 		t.Errorf("got %v, %v", reached, err)
@@ -170,6 +234,7 @@ func TestRead_ReturnsThePositionsThatItHasReached(t *testing.T) {
 }
 
 func TestRead_ReadsInChunksAndStopsAtItsBound(t *testing.T) {
+	t.Parallel()
 	s := startStore(t)
 	entries, head := keys(nil, "chat:1")
 	publish := func(from, to int) {
@@ -180,7 +245,7 @@ func TestRead_ReadsInChunksAndStopsAtItsBound(t *testing.T) {
 			}
 		}
 	}
-	since := protocol.History{Since: time.Now().Unix() - 5}
+	since := protocol.History{Since: s.now()}
 	for _, total := range []int{chunk, 2*chunk + 1, 100} {
 		latest, _ := s.client.HGet(t.Context(), head, "offset").Int()
 		publish(latest+1, total)
@@ -198,10 +263,16 @@ func TestRead_ReadsInChunksAndStopsAtItsBound(t *testing.T) {
 
 // A failover may lose what browsers have received, and its offsets are used again.
 func TestRead_RejectsThePositionsOfAnotherServer(t *testing.T) {
+	t.Parallel()
 	s := startStore(t)
+	now := s.now()
 	s.publish("chat:1", 1, 3)
 	_, head := keys(nil, "chat:1")
-	s.client.HSet(t.Context(), head, "run", "another server")
+	s.client.HSet(t.Context(), head, "server", "another")
+	for _, offset := range []uint64{2, 3} { // 4 may be lost
+		s.expect(ErrIncomplete, after("chat:1", first, offset), "chat:1")
+	}
+	s.expect(ErrIncomplete, protocol.History{Since: now}, "chat:1")
 	s.publish("chat:1", 4, 7)
 	s.expect(ErrUnknown, after("chat:1", first, 3), "chat:1")
 	s.expect("6@3 7@4", after("chat:1", "0000000000000004", 2), "chat:1")

@@ -15,13 +15,18 @@ module Catenary
 
       # KEYS: the kept broadcasts, the head. ARGV: topic, payload, limit, ttl in seconds, a new epoch.
       # A restart or a failover of Redis begins a new epoch, because it may lose broadcasts; began is
-      # the second of the first broadcast after it. cable/history reads the keys and the number.
+      # the second of the first broadcast after it. Each has a new master_replid; run_id would not do,
+      # because a master that was replaced may become master again. cable/history reads the keys and
+      # the number.
       SCRIPT = <<~'LUA'
-        local run = string.match(redis.call("INFO", "server"), "run_id:(%w+)")
-        local head = redis.call("HMGET", KEYS[2], "epoch", "offset", "run")
+        local server = string.match(redis.call("INFO", "replication"), "master_replid:(%w+)")
+        if not server then
+          return redis.error_reply("ERR this server has no master_replid")
+        end
+        local head = redis.call("HMGET", KEYS[2], "epoch", "offset", "server")
         local epoch, offset = head[1], tonumber(head[2])
         local now = redis.call("TIME")[1]
-        if not epoch or head[3] ~= run then
+        if not epoch or head[3] ~= server then
           redis.call("DEL", KEYS[1])
           if epoch then
             redis.call("HSET", KEYS[2], "began", now)
@@ -29,7 +34,7 @@ module Catenary
           epoch, offset = ARGV[5], 0
         end
         offset = offset + 1
-        redis.call("HSET", KEYS[2], "epoch", epoch, "offset", offset, "run", run)
+        redis.call("HSET", KEYS[2], "epoch", epoch, "offset", offset, "server", server)
         redis.call("XADD", KEYS[1], "MAXLEN", ARGV[3], offset .. "-0", "p", ARGV[2], "t", now)
         redis.call("EXPIRE", KEYS[1], ARGV[4])
         redis.call("EXPIRE", KEYS[2], ARGV[4])
