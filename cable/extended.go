@@ -3,6 +3,7 @@ package cable
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/catenary-cable/catenary/cable/history"
@@ -16,6 +17,7 @@ import (
 
 // HistoryReader reads what was broadcast before. *history.History implements it.
 type HistoryReader interface {
+	Keeps(stream string) bool // reports whether the stream has a history
 	Read(ctx context.Context, streams []string, request protocol.History) (
 		entries []history.Entry, reached map[string]protocol.Position, err error)
 }
@@ -252,7 +254,7 @@ func (s *subscription) endReplay(found []numberedBroadcast, reached map[string]p
 	}
 	for stream, at := range reached { // the next broadcast may come after a gap
 		last := s.positions[stream]
-		if s.findStream(stream) >= 0 && (last.Epoch != at.Epoch || last.Offset < at.Offset) {
+		if s.findStream(stream) >= 0 && (last.Epoch != at.Epoch || last.Offset <= at.Offset) {
 			s.setPosition(stream, at)
 		}
 	}
@@ -272,7 +274,7 @@ func (s *subscription) sendHeld(r *replay, reached map[string]protocol.Position)
 			for stream := range reached { // no further gap in these counts, so this ends
 				at, known := s.positions[stream]
 				if known {
-					next.request.Streams[stream] = at
+					next.request.Streams[stream] = at.Position
 				}
 			}
 			next.held = r.held[i:]
@@ -345,26 +347,78 @@ func (c *Connection) deliverNumbered(s *subscription, m *hub.Member, b hub.Broad
 	r.held = append(r.held, numberedBroadcast{stream: stream, Broadcast: b})
 }
 
-// misses reports whether broadcasts before this one have not arrived, because the source had a gap.
-// The browser, which stayed connected, then gets the history. c.mu is held.
+// GapBegan notes that the source of broadcasts may miss some, and that what arrives from now on may
+// come after those.
+func (s *Server) GapBegan() { s.gapsBegun.Add(1) }
+
+// GapEnded reads the histories of the browsers that stayed connected during a gap, which began then.
+func (s *Server) GapEnded(began time.Time) {
+	s.gapsEnded.Store(s.gapsBegun.Load())
+	go func() {
+		for _, c := range s.all() {
+			c.mu.Lock()
+			if c.extended() && !c.closed {
+				for _, one := range c.subscriptions.all() {
+					one.replayGap(began)
+				}
+			}
+			c.mu.Unlock()
+		}
+	}()
+}
+
+// replayGap has the subscription's history read after a gap. c.mu is held.
+func (s *subscription) replayGap(began time.Time) {
+	if !s.confirmed || s.pendingStreams > 0 || s.replay != nil || !s.hasHistory() {
+		return
+	}
+	r := &replay{valid: true, request: protocol.History{Since: began.Unix(), Streams: map[string]protocol.Position{}}}
+	for stream, at := range s.positions {
+		r.request.Streams[stream] = at.Position
+	}
+	s.replay = r
+	s.startReplay()
+}
+
+func (s *subscription) hasHistory() bool {
+	return slices.ContainsFunc(s.streams, func(m *hub.Member) bool {
+		return m.Token == nil && s.connection.server.history.Keeps(m.Stream())
+	})
+}
+
+// position is what a browser has of a stream.
+type position struct {
+	protocol.Position
+	gaps uint32 // of the source that had ended
+}
+
+// misses reports whether broadcasts before this one have not arrived, or may not have, because the
+// source had a gap. The browser, which stayed connected, then gets the history. c.mu is held.
 func (s *subscription) misses(stream string, b hub.Broadcast) bool {
 	last, known := s.positions[stream]
 	switch {
 	case !known || b.Position.Offset == 0:
 		return false
 	case last.Epoch != b.Position.Epoch:
-		return b.Position.Offset > 1
+		return b.Position.Offset > 1 || s.mayMiss(last)
 	}
 	return b.Position.Offset > last.Offset+1
+}
+
+// mayMiss reports whether the source has had a gap since a position. What it missed at the end of an
+// epoch, no number shows.
+func (s *subscription) mayMiss(last position) bool {
+	return last.gaps != s.connection.server.gapsBegun.Load()
 }
 
 // newGapReplay returns the history of a stream that misses broadcasts before b. c.mu is held.
 func (s *subscription) newGapReplay(stream string, b hub.Broadcast) *replay {
 	last := s.positions[stream]
-	if last.Epoch != b.Position.Epoch {
-		last = protocol.Position{Epoch: b.Position.Epoch}
+	from := last.Position
+	if last.Epoch != b.Position.Epoch && !s.mayMiss(last) {
+		from = protocol.Position{Epoch: b.Position.Epoch}
 	}
-	return &replay{valid: true, request: protocol.History{Streams: map[string]protocol.Position{stream: last}}}
+	return &replay{valid: true, request: protocol.History{Streams: map[string]protocol.Position{stream: from}}}
 }
 
 // advance notes that a broadcast is the latest of its stream, and reports whether the browser gets it:
@@ -385,7 +439,7 @@ func (s *subscription) advance(stream string, b hub.Broadcast) bool {
 
 func (s *subscription) setPosition(stream string, at protocol.Position) {
 	if s.positions == nil {
-		s.positions = map[string]protocol.Position{}
+		s.positions = map[string]position{}
 	}
-	s.positions[stream] = at
+	s.positions[stream] = position{at, s.connection.server.gapsEnded.Load()}
 }

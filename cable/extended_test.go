@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +41,8 @@ func (k *kept) Read(ctx context.Context, _ []string, request protocol.History) (
 		return nil, nil, history.ErrUnavailable
 	}
 }
+
+func (k *kept) Keeps(stream string) bool { return stream == "room" || stream == "lobby" }
 
 func newHistoryWorld(t *testing.T) (*world, *kept) {
 	k := &kept{asked: make(chan protocol.History, 10), reads: make(chan kept1)}
@@ -108,11 +111,12 @@ func (w *world) ops(ops string) {
 func (w *world) held(count int) {
 	w.Helper()
 	w.eventually("broadcasts are held", func() bool {
-		c := w.only()
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		s := c.subscriptions.find("chat room")
-		return s != nil && s.replay != nil && len(s.replay.held) == count
+		return slices.ContainsFunc(w.server.all(), func(c *Connection) bool {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			s := c.subscriptions.find("chat room")
+			return s != nil && s.replay != nil && len(s.replay.held) == count
+		})
 	})
 }
 
@@ -485,6 +489,57 @@ func TestHistory_FillsAGapAtTheStartOfAnEpoch(t *testing.T) {
 	w.source.publish <- [2]string{"room", numberedIn("00000000000000e3", "1", 1)} // no gap
 	b.expect(strings.Replace(numbered(1), epoch, "00000000000000e3", 1))
 	k.unread(t)
+}
+
+// What the source misses at the end of an epoch, no number shows.
+func TestHistory_AGapBeforeAnEpochIsReported(t *testing.T) {
+	w, k := newHistoryWorld(t)
+	b := w.extendedInRoom()
+	w.publishNumbered(12)
+	b.expect(numbered(12))
+	const next = "00000000000000e2"
+	w.server.GapBegan()
+	w.source.publish <- [2]string{"room", numberedIn(next, "1", 1)}
+	if request := <-k.asked; request.Streams["room"] != (protocol.Position{Epoch: epoch, Offset: 12}) {
+		t.Errorf("got %+v", request)
+	}
+	k.reads <- kept1{err: history.ErrUnknown}
+	b.expect(rejectedHistory, strings.Replace(numbered(1), epoch, next, 1))
+	w.server.GapEnded(time.Now())
+	<-k.asked // see the next test
+	k.reads <- kept1{}
+	b.expect(confirmedHistory)
+	w.source.publish <- [2]string{"room", numberedIn("00000000000000e3", "1", 1)} // after the gap
+	b.expect(strings.Replace(numbered(1), epoch, "00000000000000e3", 1))
+	k.unread(t)
+}
+
+// The next number may come late, or never.
+func TestHistory_IsReadAfterAGap(t *testing.T) {
+	w, k := newHistoryWorld(t)
+	b, plain, early := w.extendedInRoom(), w.welcomed(), w.extended()
+	plain.subscribe("chat room")
+	plain.expect(confirmed("chat room"))
+	early.subscribe("talk elsewhere") // without a history
+	early.expect(confirmed("talk elsewhere"))
+	w.publishNumbered(12)
+	b.expect(numbered(12))
+	plain.expect(message("chat room", "12"))
+	w.server.GapBegan()
+	w.server.GapEnded(time.Unix(1795451915, 0))
+	if request := <-k.asked; request.Streams["room"].Offset != 12 || request.Since != 1795451915 {
+		t.Errorf("got %+v", request)
+	}
+	w.publishNumbered(14)
+	w.held(1)
+	k.reads <- kept1{entries: []history.Entry{keptEntry(13), keptEntry(14)}}
+	b.expect(numbered(13), numbered(14), confirmedHistory)
+	w.publishNumbered(15)
+	b.expect(numbered(15))
+	plain.expect(message("chat room", "14"), message("chat room", "15"))
+	k.unread(t)
+	early.send(`{"command":"ping"}`)
+	early.expect(protocol.Pong)
 }
 
 // Otherwise broadcasts would arrive out of order, or nothing would be said.

@@ -87,6 +87,7 @@ type Server struct {
 	connectRaised         *stats.ThrottledCounter // exceptions in the app's connect
 	catchUps              *stats.ThrottledCounter // by outcome
 	histories             *stats.ThrottledCounter // by outcome
+	gapsBegun, gapsEnded  atomic.Uint32           // of the source of broadcasts
 
 	tokens       connectionsByToken
 	revocations  token.Revocations

@@ -32,8 +32,8 @@ type subscription struct {
 	confirmation   []byte         // frame to send when pendingStreams is 0
 	timers         []*timer       // in Rails' order
 
-	replay    *replay                      // of its history; nil: none is due
-	positions map[string]protocol.Position // of what was sent or read last, by stream
+	replay    *replay             // of its history; nil: none is due
+	positions map[string]position // of what was sent or read last, by stream
 }
 
 // unknownChannelTTL is how long Rails is not asked again about an unknown channel.

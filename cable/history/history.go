@@ -148,6 +148,9 @@ func (h *History) Read(ctx context.Context, streams []string, request protocol.H
 	return all, reached, nil
 }
 
+// Keeps reports whether a stream has a history.
+func (h *History) Keeps(stream string) bool { return h != nil && h.rule(stream) != nil }
+
 // rule returns the rule of a stream, or nil if it has no history.
 func (h *History) rule(stream string) *Rule {
 	rules := h.rules.Load()

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/catenary-cable/catenary/cable"
 	"github.com/catenary-cable/catenary/cable/admission"
@@ -220,7 +221,10 @@ func (a *assembly) open() error {
 	a.rails.ConsultWith(rails.Fits(cfg, a.backend), rails.Identifying(cfg.JWT.Identify, admission, a.log),
 		rails.Verifying(cfg.Turbo, a.server, a.log),
 		rails.CatchingUp(cfg.Turbo, a.server, a.backend.Secret, a.log), rails.Keeping(history, a.log))
-	a.gaps.AfterGap(a.server.CatchUpAfterGap)
+	a.gaps.Around(a.server.GapBegan, func(began time.Time) {
+		a.server.GapEnded(began)
+		go a.server.CatchUpAfterGap()
+	})
 	a.background(func(ctx context.Context) { memory.Release(ctx, variable(a.environ, "GOGC")) })
 	goMemLimit := variable(a.environ, "GOMEMLIMIT")
 	bound := memory.NewBound(cfg.Limits.Memory, a.command != "", goMemLimit, a.server, a.log)

@@ -11,14 +11,20 @@ type Gaps struct {
 	count   int
 	closed  time.Duration
 	current time.Time // when the open gap began; zero: there is none
-	after   func()    // is called after each gap; may be nil
+
+	before func()                // may be nil
+	after  func(began time.Time) // may be nil
 }
 
 func (g *Gaps) lost(error) {
 	g.mu.Lock()
-	defer g.mu.Unlock()
 	g.count++
 	g.current = time.Now()
+	before := g.before
+	g.mu.Unlock()
+	if before != nil {
+		before()
+	}
 }
 
 func (g *Gaps) restored(gap time.Duration) {
@@ -28,15 +34,17 @@ func (g *Gaps) restored(gap time.Duration) {
 	after := g.after
 	g.mu.Unlock()
 	if after != nil {
-		go after()
+		after(time.Now().Add(-gap))
 	}
 }
 
-// AfterGap has f called after each gap.
-func (g *Gaps) AfterGap(f func()) {
+// Around has these called when each gap begins, before any later broadcast, and when it has ended. They
+// must not block.
+func (g *Gaps) Around(before func(), after func(began time.Time)) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.after = f
+	g.before = before
+	g.after = after
 }
 
 // Total returns the number of gaps and their duration. It includes the open one, if lasting.
