@@ -1,4 +1,5 @@
-// @anycable/core, unmodified, with actioncable-v1-ext-json: it asks for what it has missed.
+// @anycable/core and @anycable/web, unmodified, with actioncable-v1-ext-json: they ask for what they
+// have missed.
 // Run as: node history.mjs NODE APPLICATION OTHER_NODE PID_OF_NODE LIMIT
 import { createRequire } from "node:module"
 import process from "node:process"
@@ -7,14 +8,15 @@ import { equal, succeed, until } from "./scenarios.mjs"
 const [node, application, otherNode, pid, limit] = process.argv.slice(2)
 const npm = new URL("../npm/", import.meta.url)
 const WebSocket = createRequire(npm)("ws")
-const { createCable } = await import(new URL("node_modules/@anycable/core/index.js", npm))
+const core = await import(new URL("node_modules/@anycable/core/index.js", npm))
+const web = await import(new URL("node_modules/@anycable/web/index.js", npm))
 
 const nowhere = "127.0.0.1:1"
 const logger = { debug() {}, info() {}, warn() {}, error() {}, log() {} }
 
 // A client whose sockets go to this.node; "nowhere" keeps it away.
 class Client {
-  constructor(stream, options = {}) {
+  constructor(stream, options = {}, { createCable } = core) {
     this.node = node
     this.sockets = []
     const client = this
@@ -66,7 +68,7 @@ async function broadcast(stream, first, last) {
 }
 
 async function receives200OnTheOtherNode() {
-  const client = new Client("chat:200")
+  const client = new Client("chat:200", {}, web)
   await client.subscribed()
   equal("sub-protocol", client.sockets[0].protocol, "actioncable-v1-ext-json")
   await broadcast(client.stream, 1, 3)
