@@ -4,8 +4,10 @@ import (
 	"context"
 	"hash/maphash"
 	"log/slog"
+	"strings"
 	"time"
 
+	"github.com/catenary-cable/catenary/cable/history"
 	"github.com/catenary-cable/catenary/cable/stats"
 	"golang.org/x/sync/errgroup"
 )
@@ -22,6 +24,8 @@ type Hub struct {
 	dropped     *stats.ThrottledCounter // broadcasts, by reason
 	seed        maphash.Seed
 	onBroadcast func(bytes int) // may be nil
+	unnumbered  *stats.ThrottledCounter
+	numbers     func(stream string) bool // may be nil
 	shards      [shards]shard
 }
 
@@ -29,6 +33,7 @@ type Hub struct {
 func New(source Source, log *slog.Logger) *Hub {
 	h := &Hub{
 		source: source, seed: maphash.MakeSeed(), dropped: stats.NewThrottledCounter("broadcasts dropped", log),
+		unnumbered: stats.NewThrottledCounter("broadcasts are not kept for clients that ask for history", log),
 	}
 	for i := range h.shards {
 		h.shards[i].init()
@@ -42,6 +47,10 @@ func (h *Hub) Ready() error { return h.source.Ready() }
 // OnBroadcast sets a function that is called with the bytes of each broadcast before it
 // is queued. While it blocks, the source waits. Call OnBroadcast before Run.
 func (h *Hub) OnBroadcast(f func(bytes int)) { h.onBroadcast = f }
+
+// ExpectNumbers sets a function that reports whether the broadcasts of a stream should have numbers. Call
+// it before Run.
+func (h *Hub) ExpectNumbers(f func(stream string) bool) { h.numbers = f }
 
 // Run reads the source and delivers until ctx ends.
 func (h *Hub) Run(ctx context.Context) error {
@@ -68,8 +77,22 @@ func (h *Hub) deliver(name string, payload []byte) {
 		h.onBroadcast(len(payload))
 	}
 	shard := h.shard(name)
-	if s := shard.find(name); s != nil {
-		shard.push(s, payload)
+	s := shard.find(name)
+	if s == nil {
+		return
+	}
+	if h.numbers != nil {
+		h.checkNumber(name, payload)
+	}
+	shard.push(s, payload)
+}
+
+// checkNumber counts a broadcast that should have a number and has none. catenary's own disconnects
+// have none.
+func (h *Hub) checkNumber(name string, payload []byte) {
+	_, position := history.CutNumber(payload)
+	if position.Offset == 0 && h.numbers(name) && !strings.HasPrefix(name, ConnectionStreams) {
+		h.unnumbered.Add("published without the gem, or Redis refused to keep it", "stream", name)
 	}
 }
 

@@ -12,6 +12,7 @@ type Stats struct {
 	Streams    int             // now, with members here, catenary's own included
 	Users      int             // now: of Streams, those that begin with ConnectionStreams
 	Broadcasts int64           // received for one of them
+	Unnumbered int64           // of these, on a stream with a history, but without a number
 	Invalid    int64           // of these, dropped because of invalid JSON, as in Rails
 	Deliveries int64           // frames handed to sockets
 	Latencies  stats.Latencies // of a broadcast, from its arrival to its last write
@@ -28,6 +29,7 @@ func (s *Stats) add(other *Stats) {
 
 // Stats sums up the shards.
 func (h *Hub) Stats() (sum Stats) {
+	sum.Unnumbered = h.unnumbered.Sum()
 	for i := range h.shards {
 		shard := &h.shards[i]
 		shard.mu.Lock()

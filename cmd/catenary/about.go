@@ -50,7 +50,26 @@ func (a *assembly) about(cfg *config.Config) doctor.Running {
 		}
 	}
 	r.Broadcasts = rails.DescribeSource(cfg.Broadcasts)
+	r.Trouble.History = a.missingHistory(r.Rails)
 	return r
+}
+
+// missingHistory returns why clients that ask for history may miss broadcasts, or "". settings may be
+// nil.
+func (a *assembly) missingHistory(settings *rpc.Settings) string {
+	if settings != nil && settings.History != nil && settings.History.Problem != "" {
+		return "config.catenary.history has no effect: " + settings.History.Problem
+	}
+	hub := a.meters.Hub()
+	if hub == nil {
+		return ""
+	}
+	n := hub.Stats().Unnumbered
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d broadcasts on streams with a history came without a number, so they are not kept: do all processes "+
+		"that broadcast have the gem and the same config.catenary.history? The log names streams", n)
 }
 
 func (a *assembly) serveAbout(w http.ResponseWriter, _ *http.Request) {

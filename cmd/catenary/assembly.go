@@ -14,6 +14,7 @@ import (
 
 	"github.com/catenary-cable/catenary/cable"
 	"github.com/catenary-cable/catenary/cable/admission"
+	"github.com/catenary-cable/catenary/cable/history"
 	"github.com/catenary-cable/catenary/cable/hub"
 	"github.com/catenary-cable/catenary/cmd/catenary/broadcasts"
 	"github.com/catenary-cable/catenary/cmd/catenary/child"
@@ -153,8 +154,8 @@ func (a *assembly) serveOperations() {
 	})
 }
 
-// startBroadcasts starts the source of broadcasts and the hub.
-func (a *assembly) startBroadcasts() (err error) {
+// startBroadcasts starts the source of broadcasts and the hub. history may be nil.
+func (a *assembly) startBroadcasts(history *history.History) (err error) {
 	cfg := a.cfg
 	if a.source, err = newSource(cfg, a.backend, &a.gaps, a.log); err != nil {
 		return err
@@ -166,6 +167,9 @@ func (a *assembly) startBroadcasts() (err error) {
 		a.background(probe.Attend)
 	}
 	a.hub = hub.New(a.source, a.log)
+	if history != nil {
+		a.hub.ExpectNumbers(history.Keeps)
+	}
 	if a.tracer != nil {
 		a.hub.Sample(cfg.Telemetry.BroadcastsOneIn, a.tracer.Broadcast)
 	}
@@ -192,7 +196,11 @@ func (a *assembly) route(cable http.Handler, admission *admission.Admission) err
 func (a *assembly) open() error {
 	cfg := a.cfg
 	a.current.Store(cfg)
-	if err := a.startBroadcasts(); err != nil {
+	history, err := newHistory(cfg)
+	if err != nil {
+		return err
+	}
+	if err := a.startBroadcasts(history); err != nil {
 		return err
 	}
 	passThrough, err := newRelay(cfg, a.edge.Proxies)
@@ -200,10 +208,6 @@ func (a *assembly) open() error {
 		return err
 	}
 	lease, err := newLease(cfg, a.backend.Secret(), a.log)
-	if err != nil {
-		return err
-	}
-	history, err := newHistory(cfg)
 	if err != nil {
 		return err
 	}

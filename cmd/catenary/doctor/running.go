@@ -53,6 +53,7 @@ type RunningTroubles struct {
 	Rails      string `json:"rails,omitempty"`
 	Broadcasts string `json:"broadcasts,omitempty"`
 	Doubt      string `json:"doubt,omitempty"` // about broadcasts
+	History    string `json:"history,omitempty"`
 }
 
 // ErrNoCatenary means that another program answers.
@@ -119,6 +120,9 @@ func (r *Running) Findings() (all []Finding) {
 		add("broadcasts", Doubt, "%s", r.Trouble.Doubt)
 	case !r.PassesAll:
 		add("broadcasts", Good, "%s", r.Broadcasts)
+	}
+	if r.Trouble.History != "" {
+		add("history", Doubt, "%s", r.Trouble.History)
 	}
 	return all
 }

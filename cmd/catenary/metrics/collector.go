@@ -56,6 +56,7 @@ func (c *collector) Collect(found chan<- prometheus.Metric) {
 		counter("catenary_commands_repeated_total", "Subscribes repeated by browsers that are subscribed, which cost no call.", float64(server.Repeated)),
 		counter("catenary_disconnects_lost_total", "Disconnect callbacks that Rails did not run, or may not have run.", float64(server.DisconnectsLost)),
 		counter("catenary_broadcasts_received_total", "Broadcasts received for streams with members, including catenary's own.", float64(hub.Broadcasts)),
+		counter("catenary_broadcasts_unnumbered_total", "Broadcasts on streams with a history that have no number, and are not kept.", float64(hub.Unnumbered)),
 		counter("catenary_broadcasts_invalid_total", "Broadcasts dropped as invalid JSON, as Rails does.", float64(hub.Invalid)),
 		counter("catenary_deliveries_total", "Frames of broadcasts written or queued for browsers.", float64(hub.Deliveries)),
 		counter("catenary_pings_total", "Pings written or queued for browsers.", float64(server.Pings)),

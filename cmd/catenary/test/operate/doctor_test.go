@@ -37,7 +37,12 @@ func doctor(w *stage.World, t *testing.T, arguments ...string) (findings string,
 }
 
 func TestDoctor_NamesTheCause(t *testing.T) {
-	w := stage.NewWorld(t, "catenary")
+	t.Parallel()
+	w, err := stage.StartWorld("catenary", "own", `LAB_HISTORY={"chat:*":{}}`)
+	t.Cleanup(w.Close)
+	if err != nil {
+		t.Fatal(err)
+	}
 	behind := func(change func(r *http.Request)) string {
 		backend := &url.URL{Scheme: "http", Host: w.Catenary.Address}
 		proxy := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
@@ -89,6 +94,43 @@ func TestDoctor_NamesTheCause(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+	t.Run("a publisher without the gem", func(t *testing.T) {
+		publishWithoutGem(t, w)
+		findings, status := doctor(w, t)
+		if err := stage.Mentions(findings, []string{"look history 2 broadcasts on streams with a history came without a number"}); err != nil || status != 0 {
+			t.Error(status, err)
+		}
+		const logged = "broadcasts are not kept for clients that ask for history"
+		if n := strings.Count(w.Catenary.Process.Output.String(), logged); n != 1 {
+			t.Errorf("logged %d times", n)
+		}
+	})
+}
+
+// publishWithoutGem has another program broadcast to a browser, on a stream with a history.
+func publishWithoutGem(t *testing.T, w *stage.World) {
+	t.Helper()
+	const chat = `{"channel":"StreamChannel","s":"chat:1"}`
+	b, err := stage.Dial(w.Catenary.Address, stage.Handshake("GET", "/cable", w.Catenary.Address, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	b.Send(stage.Command("subscribe", chat, nil))
+	if !b.WaitForText("confirm_subscription") {
+		t.Fatal("no confirmation")
+	}
+	if err := w.App.Ask(`POST /broadcast {"stream":"chat:1","message":"with the gem"}`); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := w.Redis.Do(`PUBLISH chat:1 "without"`); err != nil {
+			t.Fatal(err)
+		}
+		if !b.WaitForText("without") {
+			t.Fatal("no broadcast")
+		}
 	}
 }
 
