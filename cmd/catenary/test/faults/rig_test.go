@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -36,8 +37,9 @@ type rig struct {
 
 	stream      string
 	publisher   redis.UniversalClient
-	published   atomic.Int64 // the last number, perhaps still in flight
-	publishLock sync.Mutex   // hold it to pause publishing
+	numbering   *redis.Script // publishes with a number, and keeps a history; nil: PUBLISH does
+	published   atomic.Int64  // the last number, perhaps still in flight
+	publishLock sync.Mutex    // hold it to pause publishing
 	mu          sync.Mutex
 	accepted    map[int]bool // numbers that Redis has accepted
 
@@ -147,7 +149,7 @@ func (s *rig) publish(ctx context.Context) {
 	for ctx.Err() == nil {
 		s.publishLock.Lock()
 		n := int(s.published.Add(1))
-		err := s.publisher.Publish(ctx, s.stream, fmt.Sprintf(`{"n":%d}`, n)).Err()
+		err := s.publishOne(ctx, n)
 		if err == nil {
 			s.mu.Lock()
 			s.accepted[n] = true
@@ -156,6 +158,16 @@ func (s *rig) publish(ctx context.Context) {
 		s.publishLock.Unlock()
 		time.Sleep(20 * time.Millisecond)
 	}
+}
+
+func (s *rig) publishOne(ctx context.Context, n int) error {
+	payload := fmt.Sprintf(`{"n":%d}`, n)
+	if s.numbering == nil {
+		return s.publisher.Publish(ctx, s.stream, payload).Err()
+	}
+	key := "{_catenary:history:" + s.stream + "}"
+	epoch := fmt.Sprintf("%016x", rand.Uint64())
+	return s.numbering.Run(ctx, s.publisher, []string{key, key + ":head"}, s.stream, payload, 5000, 300, epoch).Err()
 }
 
 // settle pauses publishing, waits until all of these recorders have received the last number, and

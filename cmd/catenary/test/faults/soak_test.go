@@ -14,16 +14,18 @@ import (
 	"time"
 
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
+	"github.com/redis/go-redis/v9"
 )
 
 // A soak is a rig in which browsers connect, act and leave while one fault follows another. At the
 // end the records must be right.
 type soak struct {
 	*rig
-	random *rand.Rand // chooses the faults
-	gaps   [][2]int   // catenary has reported a gap between these numbers, exclusive
-	heap   [2]float64 // bytes, before and after
-	faults map[string]int
+	random    *rand.Rand // chooses the faults
+	followers []*follower
+	gaps      [][2]int   // catenary has reported a gap between these numbers, exclusive
+	heap      [2]float64 // bytes, before and after
+	faults    map[string]int
 }
 
 // maxBrowsers is the number of browsers whose records this machine keeps up with.
@@ -63,7 +65,11 @@ func TestSoak(t *testing.T) {
 		t.Fatalf("SEED: %v", err)
 	}
 	s := &soak{rig: &rig{T: t, stream: "soak", accepted: map[int]bool{}}, random: rand.New(rand.NewPCG(seed, 0)), faults: map[string]int{}}
-	s.startOwnApp("WEB_CONCURRENCY=2", "LAB_PRELOAD=false")
+	s.startOwnApp("WEB_CONCURRENCY=2", "LAB_PRELOAD=false", `LAB_HISTORY={"soak":{"limit":5000}}`)
+	s.numbering = s.historyScript()
+	publisher := publishing(s.redis.Address)
+	publisher.DB = 1 // the application's
+	s.publisher = redis.NewClient(publisher)
 	s.start()
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -73,7 +79,8 @@ func TestSoak(t *testing.T) {
 	go s.publish(publishing)
 	s.proxied = s.join(5, s.toBrowser.Address)
 	s.recorders = s.join(directBrowsers, s.catenary.Address)
-	s.waitFor("browsers are subscribed", func() bool { return every(s.all, nowSubscribed) })
+	s.followers = append(s.follow(2, s.toBrowser.Address), s.follow(1, s.catenary.Address)...)
+	s.waitFor("browsers are subscribed", func() bool { return every(s.all, nowSubscribed) && s.followed(1) })
 
 	done := make(chan struct{})
 	go func() {
@@ -98,9 +105,15 @@ func TestSoak(t *testing.T) {
 		}
 		s.Fatalf("the end of catenary's output:\n%s", s.catenary.Process.Output.Tail())
 	}
-	s.settle(there...)
+	last := s.settle(there...)
+	s.waitFor("everybody with a history is up to date", func() bool { return s.followed(last) })
 	silence()
 	s.verify(length, seed)
+}
+
+// followed reports whether a number or a later one has arrived at all followers.
+func (s *soak) followed(n int) bool {
+	return !slices.ContainsFunc(s.followers, func(f *follower) bool { return !f.has(n) })
 }
 
 // injectFault injects one fault and waits until catenary is ready again.
@@ -171,6 +184,18 @@ func (s *soak) verify(length time.Duration, seed uint64) {
 	for _, r := range s.all {
 		<-r.left
 	}
+	opened, histories, rejections, lost := 0, 0, 0, 0
+	for _, f := range s.followers {
+		f.leave()
+		trouble, missed := f.verify(f.received[len(f.received)-1], func(n int) bool { return s.accepted[n] })
+		for _, one := range trouble[:min(len(trouble), 10)] {
+			s.Errorf("%s through %s: %s", f.name, f.via, one)
+		}
+		opened += f.opened
+		histories += f.histories
+		rejections += f.rejections
+		lost += missed
+	}
 	sessions, received, missed, acted := 0, 0, 0, 0
 	for _, r := range s.all {
 		for _, l := range r.sessions {
@@ -206,6 +231,8 @@ func (s *soak) verify(length time.Duration, seed uint64) {
 	fmt.Printf("soak: %v with seed %d: %s\n", length, seed, strings.Join(faults, ", "))
 	fmt.Printf("soak: %d connections of %d browsers; %d broadcasts, received %d times, missed %d times in %d reported gaps; %d actions\n",
 		sessions, len(s.all), len(s.accepted), received, missed, len(s.gaps), acted)
+	fmt.Printf("soak: %d connections of %d browsers that ask for their history: %d sent, %d rejected; %d broadcasts missed, all after a rejection\n",
+		opened, len(s.followers), histories, rejections, lost)
 	fmt.Printf("soak: goroutines %d, at the end %d; descriptors %d, at the end %d; heap %.1f MB, at the end %.1f MB; disconnects lost %.0f\n",
 		s.before.goroutines, s.atEnd.goroutines, s.before.descriptors, s.atEnd.descriptors, s.heap[0]/1e6, s.heap[1]/1e6, s.metric("catenary_disconnects_lost_total"))
 }
