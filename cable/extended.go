@@ -242,6 +242,9 @@ func (s *subscription) endReplay(found []numberedBroadcast, reached map[string]p
 	}
 	if err != nil {
 		c.rejectHistory(s.identifier, err)
+		for stream, at := range s.positions { // it need not be told again of earlier gaps
+			s.setPosition(stream, at.Position)
+		}
 		s.sendHeld(r, nil)
 		return
 	}

@@ -176,6 +176,40 @@ func TestExtended_OnlySuchBrowsersGetNumbers(t *testing.T) {
 	}
 }
 
+// The conversation as AnyCable documents it (docs/history.md lists the parts).
+func TestExtended_SpeaksTheDocumentedProtocol(t *testing.T) {
+	w, k := newHistoryWorld(t)
+	b := w.extended() // its welcome has no sid, so the client restores no session
+	b.subscribeWithHistory(`{"since":1795451915}`)
+	b.expect(confirmed("chat room"))
+	if request := <-k.asked; request.Since != 1795451915 || len(request.Streams) > 0 {
+		t.Errorf("got %+v", request)
+	}
+	k.reads <- kept1{entries: []history.Entry{keptEntry(1), keptEntry(2)}}
+	b.expect(numbered(1), numbered(2), confirmedHistory)
+	w.publishNumbered(3)
+	b.expect(numbered(3))
+	w.allowRequest()
+	b.requestHistory(`{"since":1795451915,"streams":{"room":{"offset":3,"epoch":"` + epoch + `"}}}`)
+	<-k.asked
+	k.reads <- kept1{err: history.ErrIncomplete}
+	b.expect(rejectedHistory)
+	b.send(`{"command":"message","identifier":"chat room","data":"1"}`)
+	b.expect(message("chat room", "1"))
+	b.send(`{"command":"subscribe","identifier":"reject room","history":{"since":1795451915}}`)
+	b.expect(rejected("reject room"))
+	b.send(`{"command":"pong"}`)
+	b.send(`{"command":"whisper","identifier":"chat room","data":{"typing":true}}`)
+	b.send(`{"command":"join","identifier":"chat room","presence":{"id":"u7","info":{}}}`)
+	b.send(`{"command":"leave","identifier":"chat room","presence":{"id":"u7"}}`)
+	b.send(`{"command":"presence","identifier":"chat room","data":{"return_records":false}}`)
+	b.send(`{"command":"ping"}`)
+	b.expect(string(protocol.NoPresence("chat room")), protocol.Pong)
+	b.send(`{"command":"unsubscribe","identifier":"chat room"}`)
+	w.eventually("the stream is left", func() bool { return !w.source.has("room") })
+	k.unread(t)
+}
+
 // Broadcasts that arrive while the history is read follow it, and nothing comes twice.
 func TestHistory_ComesBeforeWhatIsBroadcastMeanwhile(t *testing.T) {
 	w, k := newHistoryWorld(t)
@@ -511,6 +545,23 @@ func TestHistory_AGapBeforeAnEpochIsReported(t *testing.T) {
 	b.expect(confirmedHistory)
 	w.source.publish <- [2]string{"room", numberedIn("00000000000000e3", "1", 1)} // after the gap
 	b.expect(strings.Replace(numbered(1), epoch, "00000000000000e3", 1))
+	k.unread(t)
+}
+
+// The page loads its state again, once.
+func TestHistory_AGapIsReportedOnce(t *testing.T) {
+	w, k := newHistoryWorld(t)
+	b := w.extendedInRoom()
+	w.publishNumbered(12)
+	b.expect(numbered(12))
+	const next = "00000000000000e2"
+	w.server.GapBegan()
+	w.server.GapEnded(time.Now())
+	<-k.asked
+	k.reads <- kept1{err: history.ErrUnknown}
+	b.expect(rejectedHistory)
+	w.source.publish <- [2]string{"room", numberedIn(next, "1", 1)}
+	b.expect(strings.Replace(numbered(1), epoch, next, 1))
 	k.unread(t)
 }
 
