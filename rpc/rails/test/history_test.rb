@@ -80,6 +80,16 @@ class HistoryTest < CallTest
     assert_equal [1, 2], published.map { |payload| number(payload).last }
   end
 
+  def test_a_cluster_will_do
+    skip "redis 5 needs the gem redis-clustering" if Redis::VERSION.to_i > 4
+    cluster = ::Redis.new(cluster: [RedisServer.cluster.url])
+    2.times { publish "1", redis: cluster }
+    assert_equal "2", cluster.hget("{_catenary:history:chat:1}:head", "offset")
+    assert_equal 2, cluster.xlen("{_catenary:history:chat:1}")
+  ensure
+    cluster&.close
+  end
+
   def test_redis_client_will_do
     skip "redis-client is not installed" unless Gem::Specification.any? { |gem| gem.name == "redis-client" }
     require "redis-client"

@@ -6,9 +6,19 @@ require "tmpdir"
 class RedisServer
   attr_reader :port
 
-  def initialize
+  # A node that is a whole Cluster.
+  def self.cluster
+    bus = TCPServer.open("127.0.0.1", 0) { |server| server.addr[1] }
+    new("--cluster-enabled", "yes", "--cluster-port", bus.to_s, "--cluster-config-file", "nodes-#{bus}.conf").tap do |node|
+      node.client.call %w[CLUSTER ADDSLOTSRANGE 0 16383]
+      sleep 0.02 until node.client.call(%w[CLUSTER INFO]).include?("cluster_state:ok")
+    end
+  end
+
+  def initialize(*arguments)
+    @folder = Dir.mktmpdir
     @port = TCPServer.open("127.0.0.1", 0) { |server| server.addr[1] }
-    @pid = spawn("redis-server", "--port", @port.to_s, "--bind", "127.0.0.1", "--save", "", "--dir", Dir.tmpdir, %i[out err] => File::NULL)
+    @pid = spawn("redis-server", "--port", @port.to_s, "--bind", "127.0.0.1", "--save", "", "--dir", @folder, *arguments, %i[out err] => File::NULL)
     Minitest.after_run { stop } # not at_exit, which may come before the tests if another file has loaded them
     wait
   end
@@ -51,5 +61,6 @@ class RedisServer
     def stop
       Process.kill(:TERM, @pid)
       Process.wait(@pid)
+      FileUtils.remove_entry @folder
     end
 end
