@@ -233,6 +233,7 @@ func (s *subscription) endReplay(found []numberedBroadcast, reached map[string]p
 	c := s.connection
 	r := s.replay
 	s.replay = nil
+	s.gaps = c.server.gapsEnded.Load()
 	bytes := r.bytes
 	for _, n := range found {
 		bytes += len(n.frame)
@@ -272,7 +273,8 @@ func (s *subscription) sendHeld(r *replay, reached map[string]protocol.Position)
 	var frames []byte
 	for i, n := range r.held {
 		_, read := reached[n.stream]
-		if reached != nil && !read && s.misses(n.stream, n.Broadcast) {
+		_, known := s.positions[n.stream]
+		if reached != nil && known && !read && s.misses(n.stream, n.Broadcast) {
 			next := s.newGapReplay(n.stream, n.Broadcast)
 			for stream := range reached { // no further gap in these counts, so this ends
 				at, known := s.positions[stream]
@@ -352,7 +354,13 @@ func (c *Connection) deliverNumbered(s *subscription, m *hub.Member, b hub.Broad
 
 // GapBegan notes that the source of broadcasts may miss some, and that what arrives from now on may
 // come after those.
-func (s *Server) GapBegan() { s.gapsBegun.Add(1) }
+func (s *Server) GapBegan() {
+	s.gapSince.Store(time.Now().Add(-gapNoticed).Unix())
+	s.gapsBegun.Add(1)
+}
+
+// gapNoticed is more than the time in which the source notices a gap.
+const gapNoticed = 15 * time.Second
 
 // GapEnded reads the histories of the browsers that stayed connected during a gap, which began then.
 func (s *Server) GapEnded(began time.Time) {
@@ -375,12 +383,18 @@ func (s *subscription) replayGap(began time.Time) {
 	if !s.confirmed || s.pendingStreams > 0 || s.replay != nil || !s.hasHistory() {
 		return
 	}
-	r := &replay{valid: true, request: protocol.History{Since: began.Unix(), Streams: map[string]protocol.Position{}}}
-	for stream, at := range s.positions {
-		r.request.Streams[stream] = at.Position
-	}
-	s.replay = r
+	s.replay = s.newReplaySince(began.Unix())
 	s.startReplay()
+}
+
+// newReplaySince returns the history of everything that the browser does not have, from a Unix second on
+// for streams on which it has received nothing. c.mu is held.
+func (s *subscription) newReplaySince(since int64) *replay {
+	positions := map[string]protocol.Position{}
+	for stream, at := range s.positions {
+		positions[stream] = at.Position
+	}
+	return &replay{valid: true, request: protocol.History{Since: since, Streams: positions}}
 }
 
 func (s *subscription) hasHistory() bool {
@@ -400,8 +414,10 @@ type position struct {
 func (s *subscription) misses(stream string, b hub.Broadcast) bool {
 	last, known := s.positions[stream]
 	switch {
-	case !known || b.Position.Offset == 0:
+	case b.Position.Offset == 0:
 		return false
+	case !known:
+		return b.Position.Offset > 1 && s.gaps != s.connection.server.gapsBegun.Load()
 	case last.Epoch != b.Position.Epoch:
 		return b.Position.Offset > 1 || s.mayMiss(last)
 	}
@@ -416,7 +432,10 @@ func (s *subscription) mayMiss(last position) bool {
 
 // newGapReplay returns the history of a stream that misses broadcasts before b. c.mu is held.
 func (s *subscription) newGapReplay(stream string, b hub.Broadcast) *replay {
-	last := s.positions[stream]
+	last, known := s.positions[stream]
+	if !known {
+		return s.newReplaySince(s.connection.server.gapSince.Load())
+	}
 	from := last.Position
 	if last.Epoch != b.Position.Epoch && !s.mayMiss(last) {
 		from = protocol.Position{Epoch: b.Position.Epoch}

@@ -548,6 +548,31 @@ func TestHistory_AGapBeforeAnEpochIsReported(t *testing.T) {
 	k.unread(t)
 }
 
+// The browser has received nothing so far, so no number shows the gap.
+func TestHistory_FillsAGapOfTheSourceBeforeTheFirstBroadcast(t *testing.T) {
+	w, k := newHistoryWorld(t)
+	b := w.extendedInRoom()
+	began := time.Now().Unix()
+	w.server.GapBegan()
+	w.publishNumbered(5)
+	if request := <-k.asked; request.Since > began || request.Since < began-60 || len(request.Streams) > 0 {
+		t.Errorf("got %+v", request)
+	}
+	k.reads <- kept1{entries: []history.Entry{keptEntry(4), keptEntry(5)}}
+	b.expect(numbered(4), numbered(5), confirmedHistory)
+	w.server.GapEnded(time.Now())
+	<-k.asked
+	k.reads <- kept1{}
+	b.expect(confirmedHistory)
+	late := w.extended()
+	late.subscribe("chat room")
+	late.expect(confirmed("chat room"))
+	w.publishNumbered(6)
+	b.expect(numbered(6))
+	late.expect(numbered(6))
+	k.unread(t)
+}
+
 // The page loads its state again, once.
 func TestHistory_AGapIsReportedOnce(t *testing.T) {
 	w, k := newHistoryWorld(t)

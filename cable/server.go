@@ -88,6 +88,7 @@ type Server struct {
 	catchUps              *stats.ThrottledCounter // by outcome
 	histories             *stats.ThrottledCounter // by outcome
 	gapsBegun, gapsEnded  atomic.Uint32           // of the source of broadcasts
+	gapSince              atomic.Int64            // Unix second before the latest gap
 
 	tokens       connectionsByToken
 	revocations  token.Revocations

@@ -34,6 +34,7 @@ type subscription struct {
 
 	replay    *replay             // of its history; nil: none is due
 	positions map[string]position // of what was sent or read last, by stream
+	gaps      uint32              // of the source that had ended at the confirmation, or when a history was read last
 }
 
 // unknownChannelTTL is how long Rails is not asked again about an unknown channel.
@@ -172,6 +173,7 @@ func (s *subscription) sendConfirmation() {
 		s.connection.socket.Send(s.confirmation)
 		s.confirmation = nil
 		s.confirmed = true
+		s.gaps = s.connection.server.gapsEnded.Load()
 		s.connection.judgeStamp(s)
 		s.startReplay()
 	}
