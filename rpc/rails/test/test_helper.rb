@@ -8,6 +8,7 @@ require "securerandom"
 require "socket"
 require "timeout"
 
+require_relative "support/patience"
 require_relative "support/redis_server"
 REDIS = RedisServer.new
 require "minitest/autorun"
@@ -35,7 +36,7 @@ class CallTest < Minitest::Test
   def carrier
   end
 
-  def wait_for(seconds = LinkClient::DEADLINE)
+  def wait_for(seconds = PATIENCE)
     deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + seconds
     until yield
       flunk "the condition was not met within #{seconds} s" if Process.clock_gettime(Process::CLOCK_MONOTONIC) > deadline

@@ -79,7 +79,7 @@ func (f *fault) play(t *testing.T, s *rig) (failures [len(columns)]error) {
 	stage.Await(func() bool { return every(s.recorders, nowSubscribed) })
 	act(s.recorders, 2, 0)
 	stage.Await(func() bool { return every(s.recorders, allAnswered) })
-	s.settle(s.recorders...)
+	s.settled = s.settle(s.recorders...)
 	for i, column := range columns[:whileConnected] {
 		failures[i] = column.check(f, s)
 	}
@@ -170,14 +170,10 @@ func (f *fault) expectedBroadcasts() string {
 func (f *fault) broadcasts(s *rig) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	last := 0
-	for n := range s.accepted {
-		last = max(last, n)
-	}
 	for _, r := range s.recorders {
 		r.mu.Lock()
 		for _, l := range r.sessions {
-			missed := l.missed(last-1, func(n int) bool { return s.accepted[n] && !(f.gap && n > s.lastBefore && n < s.firstAfter) })
+			missed := l.missed(s.settled, func(n int) bool { return s.accepted[n] && !(f.gap && n > s.lastBefore && n < s.firstAfter) })
 			if len(missed) > 0 {
 				r.mu.Unlock()
 				return fmt.Errorf("%s missed %v; the fault began after %d and was over before %d", l.user, missed, s.lastBefore, s.firstAfter)

@@ -53,6 +53,7 @@ type rig struct {
 	ready      *readyLog
 	lastBefore int // the last number that everybody had received before the fault
 	firstAfter int // the first number after the fault
+	settled    int // the last number that everybody had received at the end
 	atEnd      usage
 }
 

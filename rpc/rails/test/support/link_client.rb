@@ -1,7 +1,5 @@
 # catenary's end of a link.
 class LinkClient
-  DEADLINE = 60 # seconds, for every wait
-
   # Raised if the upgrade is not answered with 101.
   class Refused < StandardError
     attr_reader :status, :headers
@@ -108,11 +106,11 @@ class LinkClient
 
   # Waits until the block returns something true for the frames so far. Returns that.
   def await(what = "the expected frames")
-    deadline = now + DEADLINE
+    deadline = now + PATIENCE
     @mutex.synchronize do
       until found = yield(@frames)
         raise "the link was closed before #{what}: #{@frames.last(3)}" if @ended
-        raise "no #{what} within #{DEADLINE} s: #{@frames.last(5)}" if now > deadline
+        raise "no #{what} within #{PATIENCE} s: #{@frames.last(5)}" if now > deadline
         @changed.wait(1)
       end
       found
@@ -125,7 +123,7 @@ class LinkClient
 
   # Waits until the gem has hung up.
   def await_end
-    @reader.join(DEADLINE) or raise "the gem did not hang up"
+    @reader.join(PATIENCE) or raise "the gem did not hang up"
     self
   end
 
@@ -163,7 +161,7 @@ class LinkClient
 
   private
     def gets
-      Timeout.timeout(DEADLINE, nil, "no answer to the upgrade") { @socket.gets&.chomp.to_s }
+      Timeout.timeout(PATIENCE, nil, "no answer to the upgrade") { @socket.gets&.chomp.to_s }
     end
 
     def read_frames

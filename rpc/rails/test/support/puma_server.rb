@@ -3,8 +3,6 @@ require "tempfile"
 
 # Puma with the application, in a process of its own.
 class PumaServer
-  SECONDS = 60
-
   attr_reader :port, :pid
 
   # options: Puma's command line. config: lines for its configuration file. tls: whether to listen
@@ -26,7 +24,7 @@ class PumaServer
 
   # Opens a link to a process other than those of the known links.
   def link(*known, **options)
-    deadline = now + SECONDS
+    deadline = now + PATIENCE
     begin
       LinkClient.connect(port, known: known.map { |link| link.headers["catenary-process"] }.join(" "), **options)
     rescue LinkClient::Refused, SystemCallError
@@ -47,7 +45,7 @@ class PumaServer
 
   # Waits until Puma has exited.
   def wait_for_end
-    Timeout.timeout(SECONDS) { Process.wait(pid) }
+    Timeout.timeout(PATIENCE) { Process.wait(pid) }
     @pid = nil
   end
 
@@ -77,7 +75,7 @@ class PumaServer
     end
 
     def wait
-      deadline = now + SECONDS
+      deadline = now + PATIENCE
       begin
         Net::HTTP.get(URI("http://127.0.0.1:#{port}/up"))
       rescue SystemCallError, EOFError

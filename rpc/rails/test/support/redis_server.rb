@@ -32,7 +32,7 @@ class RedisServer
   end
 
   # Returns the first payloads that are published on the topic while and after the block runs.
-  def published(topic, count: 1, seconds: 5)
+  def published(topic, count: 1, seconds: PATIENCE)
     payloads, ready, connection = Queue.new, Queue.new, client
     listener = Thread.new do
       connection.subscribe(topic) do |on|
@@ -50,12 +50,12 @@ class RedisServer
 
   private
     def wait
-      500.times do
-        return if client.ping
+      Timeout.timeout(PATIENCE, nil, "redis-server does not answer on port #{port}") do
+        client.ping
       rescue Redis::CannotConnectError
         sleep 0.02
+        retry
       end
-      raise "redis-server does not answer on port #{port}"
     end
 
     def stop
