@@ -130,6 +130,9 @@ func (c *Connection) makeCall() {
 	}
 	q := c.calls[0]
 	c.calls = c.calls[1:]
+	if len(c.calls) == 0 {
+		c.calls = nil // its array is as large as half a connection
+	}
 	c.commandBytes -= q.commandBytes()
 	c.payloadBytes -= len(q.call.Payload)
 	c.inFlightBytes = q.commandBytes() + len(q.call.Payload)

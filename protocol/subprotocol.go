@@ -16,9 +16,13 @@ const (
 func Negotiate(offers []string) string {
 	for _, header := range offers {
 		for offer := range strings.SplitSeq(header, ",") {
-			offer = strings.TrimSpace(offer)
-			if offer == V1JSON || offer == V1ExtJSON || offer == Unsupported {
-				return offer
+			switch strings.TrimSpace(offer) {
+			case V1JSON:
+				return V1JSON // not offer, which would keep the header in memory
+			case V1ExtJSON:
+				return V1ExtJSON
+			case Unsupported:
+				return Unsupported
 			}
 		}
 	}

@@ -41,9 +41,7 @@ func FuzzFrames(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer detachBuffer(&s.reader.buffer)
-		s.reader.ws.SetReadLimit(limit)
-		s.reader.ws.SetCloseHandler(s.AnswerClose)
+		s.reader.borrowParser()
 		for {
 			text, err := s.reader.message()
 			if err != nil {

@@ -45,12 +45,12 @@ const readiness = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT
 func (p *poller) watch(r *reader) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	event := unix.EpollEvent{Events: readiness, Fd: int32(r.fd)}
-	err := unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, r.fd, &event)
+	event := unix.EpollEvent{Events: readiness, Fd: r.fd}
+	err := unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, int(r.fd), &event)
 	if err != nil {
 		return fmt.Errorf("watching a connection: %w", err)
 	}
-	p.readers[int32(r.fd)] = r
+	p.readers[r.fd] = r
 	return nil
 }
 
@@ -58,9 +58,9 @@ func (p *poller) watch(r *reader) error {
 func (p *poller) arm(r *reader) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.readers[int32(r.fd)] == r {
-		event := unix.EpollEvent{Events: readiness, Fd: int32(r.fd)}
-		unix.EpollCtl(p.fd, unix.EPOLL_CTL_MOD, r.fd, &event)
+	if p.readers[r.fd] == r {
+		event := unix.EpollEvent{Events: readiness, Fd: r.fd}
+		unix.EpollCtl(p.fd, unix.EPOLL_CTL_MOD, int(r.fd), &event)
 	}
 }
 
@@ -68,9 +68,9 @@ func (p *poller) arm(r *reader) {
 func (p *poller) forget(r *reader) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.readers[int32(r.fd)] == r {
-		unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, r.fd, nil)
-		delete(p.readers, int32(r.fd))
+	if p.readers[r.fd] == r {
+		unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, int(r.fd), nil)
+		delete(p.readers, r.fd)
 	}
 }
 

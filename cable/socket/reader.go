@@ -1,27 +1,23 @@
 package socket
 
 import (
-	"bufio"
 	"errors"
 	"io"
 	"net"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
 
 	"github.com/gorilla/websocket"
 )
 
-// reader reads one browser's messages; gorilla/websocket parses the frames. If the poller watches
-// the socket, a goroutine and a buffer exist only while there is something to read. Otherwise a
-// goroutine waits for each message.
+// reader reads one browser's messages. If the poller watches the socket, a goroutine and a parser
+// exist only while there is something to read. Otherwise a goroutine waits for each message.
 type reader struct {
-	ws     *websocket.Conn
-	socket *Socket
-	buffer bufio.Reader // gorilla reads through it; see attachBuffer
-	fd     int          // the socket's, by which the poller knows it
-	poller *poller      // nil: not watched
+	socket  *Socket
+	parser  *parser // nil: none is borrowed
+	fd      int32   // the socket's, by which the poller knows it; -1: the poller cannot watch it
+	watched bool
 }
 
 var errNotUTF8 = &websocket.CloseError{
@@ -33,16 +29,16 @@ var errTooSlow = errors.New("the rest of a message did not arrive in time")
 
 // Start begins to read messages and to answer pings and the close frame. Call it after Upgrade.
 func (s *Socket) Start() {
-	ws := s.reader.ws
-	ws.SetReadLimit(s.shared.limits.MessageBytes)
-	ws.SetPingHandler(func(data string) error { // for pings inside a message; see controlFrame
-		s.throttle()
-		s.Send(frame(pongFrame, data))
-		return nil
-	})
-	ws.SetPongHandler(func(string) error { s.throttle(); return nil })
-	ws.SetCloseHandler(s.AnswerClose)
-	s.reader.start(s.shared.poller)
+	r := &s.reader
+	if r.fd >= 0 {
+		r.watched = true
+		err := s.shared.poller.watch(r)
+		if err == nil {
+			return
+		}
+		r.watched = false
+	}
+	go r.read()
 }
 
 // AnswerClose answers a close frame as websocket-driver does.
@@ -54,25 +50,9 @@ func (s *Socket) AnswerClose(code int, text string) error {
 	return nil
 }
 
-// start has the poller watch the socket, or reads in a goroutine of its own. The handshake has
-// attached a buffer.
-func (r *reader) start(p *poller) {
-	if r.fd >= 0 {
-		detachBuffer(&r.buffer)
-		r.poller = p
-		err := p.watch(r)
-		if err == nil {
-			return
-		}
-		r.poller = nil
-		attachBuffer(&r.buffer, r.socket)
-	}
-	go r.run()
-}
-
-// read borrows a buffer and reads. The poller starts it when the socket is readable.
+// read borrows a parser and reads. The poller starts it when the socket is readable.
 func (r *reader) read() {
-	attachBuffer(&r.buffer, r.socket)
+	r.borrowParser()
 	r.run()
 }
 
@@ -81,10 +61,10 @@ func (r *reader) run() {
 	for {
 		text, err := r.message()
 		if err != nil {
-			if r.poller != nil {
-				r.poller.forget(r)
+			if r.watched {
+				r.socket.shared.poller.forget(r)
 			}
-			detachBuffer(&r.buffer)
+			r.parser = nil // not to the pool: gorilla keeps the error
 			r.end(err)
 			return
 		}
@@ -92,9 +72,9 @@ func (r *reader) run() {
 		if text != nil {
 			r.socket.owner.Receive(text)
 		}
-		if r.poller != nil && r.buffer.Buffered() == 0 {
-			detachBuffer(&r.buffer)
-			r.poller.arm(r)
+		if r.watched && r.parser.buffer.Buffered() == 0 {
+			r.returnParser()
+			r.socket.shared.poller.arm(r)
 			return
 		}
 	}
@@ -103,18 +83,18 @@ func (r *reader) run() {
 // message returns the next message. It returns nil for a ping or a pong, and for a binary message,
 // which Rails' own server ignores too.
 func (r *reader) message() (text []byte, err error) {
-	if r.poller == nil {
-		r.buffer.Peek(1) // without a deadline: no message has begun
+	if !r.watched {
+		r.parser.buffer.Peek(1) // without a deadline: no message has begun
 	}
 	limits := &r.socket.shared.limits
 	began := time.Now()
-	r.socket.SetReadDeadline(began.Add(limits.MessageWait))
-	defer r.socket.SetReadDeadline(time.Time{})
+	r.parser.deadline = began.Add(limits.MessageWait)
+	defer r.parser.clearDeadline()
 	handled := r.controlFrame()
 	if handled {
 		return nil, nil
 	}
-	kind, from, err := r.ws.NextReader()
+	kind, from, err := r.parser.ws.NextReader()
 	if err == nil {
 		if r.socket.deflates { // gorilla limits the compressed size only
 			from = io.LimitReader(from, limits.MessageBytes+1)
@@ -141,7 +121,7 @@ func (r *reader) message() (text []byte, err error) {
 // would wait for the message after it, which may never come. All other frames, invalid ones too,
 // are gorilla's.
 func (r *reader) controlFrame() (handled bool) {
-	head, err := r.buffer.Peek(2)
+	head, err := r.parser.buffer.Peek(2)
 	if err != nil {
 		return false
 	}
@@ -151,7 +131,7 @@ func (r *reader) controlFrame() (handled bool) {
 	if kind != pingFrame && kind != pongFrame || !masked || size > 125 {
 		return false
 	}
-	whole, err := r.buffer.Peek(2 + 4 + size)
+	whole, err := r.parser.buffer.Peek(2 + 4 + size)
 	if err != nil {
 		return false
 	}
@@ -163,7 +143,7 @@ func (r *reader) controlFrame() (handled bool) {
 		}
 		r.socket.Send(pong)
 	}
-	r.buffer.Discard(len(whole))
+	r.parser.buffer.Discard(len(whole))
 	return true
 }
 
@@ -176,7 +156,6 @@ func (r *reader) end(err error) {
 	s.finish(nil)
 	reason, how := endReason(err)
 	s.owner.End(reason, how)
-	r.ws = nil // frees its memory while the disconnect callbacks wait for Rails
 	if reason == "browser_closed" || reason == "browser_lost" {
 		s.Close()
 		return
@@ -184,29 +163,6 @@ func (r *reader) end(err error) {
 	// If we closed now, data that the browser still sends would reset the connection, and our close
 	// frame would be lost.
 	time.AfterFunc(time.Second, func() { s.Close() })
-}
-
-// Pools of readers with and without memory. Gorilla keeps a pointer to its bufio.Reader, so
-// attaching a buffer swaps the content of two readers.
-var (
-	buffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 4096) }}
-	empties = sync.Pool{New: func() any { return new(bufio.Reader) }}
-)
-
-// attachBuffer gives a reader memory from the pool.
-func attachBuffer(r *bufio.Reader, source io.Reader) {
-	pooled := buffers.Get().(*bufio.Reader)
-	pooled.Reset(source)
-	*r, *pooled = *pooled, bufio.Reader{}
-	empties.Put(pooled)
-}
-
-// detachBuffer returns a reader's memory to the pool. Nothing may be buffered.
-func detachBuffer(r *bufio.Reader) {
-	pooled := empties.Get().(*bufio.Reader)
-	*pooled, *r = *r, bufio.Reader{}
-	pooled.Reset(nil)
-	buffers.Put(pooled)
 }
 
 // endReason translates an error of message into one word for logs and metrics, and into what the

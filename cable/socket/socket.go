@@ -82,6 +82,7 @@ func (s *Socket) Init(shared *Sockets, owner Owner) {
 func (s *Socket) Attach(conn net.Conn) {
 	s.Conn = conn
 	s.fd = descriptor(conn, s.shared.limits.Unanswered)
+	s.reader.fd = int32(s.fd)
 }
 
 // Deflates reports whether the browser accepts compressed frames.
@@ -230,22 +231,6 @@ func (s *Socket) Uncork() {
 	s.queued = 0
 	s.sendLocked(all)
 }
-
-// Write is for gorilla/websocket, which writes close frames after protocol errors and may reuse p.
-// It drops gorilla's 101: Upgrade sends its own.
-func (s *Socket) Write(p []byte) (int, error) {
-	if s.reader.ws == nil {
-		return len(p), nil
-	}
-	sent := s.Send(append([]byte(nil), p...))
-	if !sent {
-		return 0, net.ErrClosed
-	}
-	return len(p), nil
-}
-
-// SetWriteDeadline does nothing: it is for gorilla/websocket, whose writes do not block here.
-func (s *Socket) SetWriteDeadline(time.Time) error { return nil }
 
 // abort drops the queue and ends the TCP connection, so that the reader closes the socket. s.mu is
 // held.

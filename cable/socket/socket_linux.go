@@ -30,6 +30,16 @@ func writeNow(fd int, p []byte) (n int, broken bool) {
 	}
 }
 
+// readNow reads what has arrived. It returns 0 if nothing has, or nothing more can.
+func readNow(fd int, p []byte) (n int) {
+	r, _, errno := syscall.RawSyscall(syscall.SYS_READ, uintptr(fd),
+		uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+	if errno != 0 {
+		return 0
+	}
+	return int(r)
+}
+
 // maxUnsent is how many bytes the kernel takes for a browser that does not read. By default it
 // takes megabytes, which are a copy for each browser; in our queue all browsers share them.
 const maxUnsent = 128 << 10
