@@ -74,11 +74,14 @@ func (c *Connection) applyEffects(ops []rpc.Op) {
 
 // keepEarlyOps keeps effects until the 101, up to limits.pending_bytes. c.mu is held.
 func (c *Connection) keepEarlyOps(ops []rpc.Op) {
-	for _, op := range ops {
-		c.earlyOpsBytes += len(op.Frame) + len(op.Identifier) + len(op.Stream)
+	if c.early == nil {
+		c.early = &earlyEffects{}
 	}
-	if c.earlyOpsBytes <= c.server.limits.Socket.PendingBytes {
-		c.earlyOps = append(c.earlyOps, ops...)
+	for _, op := range ops {
+		c.early.bytes += len(op.Frame) + len(op.Identifier) + len(op.Stream)
+	}
+	if c.early.bytes <= c.server.limits.Socket.PendingBytes {
+		c.early.ops = append(c.early.ops, ops...)
 	}
 }
 

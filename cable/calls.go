@@ -191,11 +191,13 @@ func (c *Connection) fill(call *rpc.Call, at *rpc.Process) error {
 	if c.stale && call.Do != rpc.Close {
 		return errStateLost
 	}
-	call.Request = c.request
+	call.Request = c.request.JSON()
 	call.Protocol = c.railsProtocol()
 	call.State = c.state
 	call.Tags = c.tags
-	call.Identities = c.identities
+	if c.token != nil {
+		call.Identities = c.token.identities
+	}
 	call.Channels = nil
 	for _, s := range c.subscriptions.all() {
 		if !s.live || s.verified {

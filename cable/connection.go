@@ -25,21 +25,16 @@ type Connection struct {
 	// static after the handshake
 	server      *Server
 	id          string
-	name        string          // Rails' connection_identifier, as in Rails' log
-	request     json.RawMessage // the handshake, for a Rails process that rebuilds the connection
+	name        string             // Rails' connection_identifier, as in Rails' log
+	request     rpc.EncodedRequest // the handshake, for a Rails process that rebuilds the connection
 	subprotocol string
-	tags        []string      // of Rails' log
-	address     netip.Addr    // counted in limits per address; zero: not counted
-	claims      *token.Claims // nil: no token
-
-	// identities come from the token. If they are set, the app's connect did not run.
-	identities json.RawMessage
+	tags        []string   // of Rails' log
+	address     netip.Addr // counted in limits per address; zero: not counted
+	token       *heldToken // nil: it had none
 
 	socket socket.Socket
 
 	upstream *relay.Upstream // to the app's own Action Cable; nil: nothing is passed through yet
-
-	expires int64 // Unix second; guarded by server.tokens
 
 	takenOver atomic.Bool // another node has run its disconnect callbacks
 
@@ -70,14 +65,36 @@ type Connection struct {
 	recordChanged bool         // since it was last reported to the lease
 	readsHistory  bool         // of one subscription; the others wait
 
-	pendingStreams int      // joined and not yet live
+	pendingStreams int32    // joined and not yet live
 	syncs          []func() // to call when pendingStreams is 0
 
 	// while the handshake lasts
-	abandoned     bool     // the handshake ended while Rails was still running connect
-	started       bool     // the browser has its 101
-	earlyOps      []rpc.Op // effects before the 101
-	earlyOpsBytes int
+	abandoned bool          // the handshake ended while Rails was still running connect
+	started   bool          // the browser has its 101
+	early     *earlyEffects // nil: there were none
+}
+
+// heldToken is the token that a connection was opened with.
+type heldToken struct {
+	*token.Claims
+	expires int64 // Unix second; guarded by connectionsByToken
+
+	// If identities are set, the app's connect did not run.
+	identities json.RawMessage
+}
+
+// earlyEffects are effects before the 101.
+type earlyEffects struct {
+	ops   []rpc.Op // up to limits.pending_bytes
+	bytes int      // of all
+}
+
+// takeEarlyOps returns the effects that have come before the 101. c.mu is held.
+func (c *Connection) takeEarlyOps() (ops []rpc.Op) {
+	if c.early != nil {
+		ops, c.early.ops = c.early.ops, nil
+	}
+	return ops
 }
 
 // serverRestart has the browser reconnect, as Rails does when it restarts.
@@ -95,10 +112,10 @@ func (c *Connection) start(opened *rpc.Result) {
 		return
 	}
 	c.mu.Lock()
-	opened.Ops = append(opened.Ops, c.earlyOps...)
-	c.earlyOps = nil
+	opened.Ops = append(opened.Ops, c.takeEarlyOps()...)
 	c.started = true
-	overflow := c.earlyOpsBytes > c.server.limits.Socket.PendingBytes
+	overflow := c.early != nil && c.early.bytes > c.server.limits.Socket.PendingBytes
+	c.early = nil
 	c.mu.Unlock()
 	if opened.Raised {
 		c.server.connectRaised.Add("connect_failed", "connection", c.id, "name", c.name)
@@ -123,7 +140,7 @@ func (c *Connection) start(opened *rpc.Result) {
 func (c *Connection) indexByToken() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.claims != nil && !c.closed {
+	if c.token != nil && !c.closed {
 		c.server.tokens.add(c)
 	}
 }
@@ -279,7 +296,7 @@ func (c *Connection) disconnect(reason string, d *protocol.Disconnect) {
 	c.callSyncs()
 	c.leaveRendering()
 	c.socket.StopPings()
-	if c.claims != nil {
+	if c.token != nil {
 		c.server.tokens.remove(c)
 	}
 	for _, m := range c.internalStreams {

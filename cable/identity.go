@@ -30,8 +30,11 @@ func (s *Server) identify(c *Connection, w http.ResponseWriter, r *http.Request)
 		admission.Unavailable(w)
 		return false
 	}
-	c.claims = claims
-	return claims == nil || len(claims.Identities) == 0 || s.identifyByToken(c, w, r)
+	if claims == nil {
+		return true
+	}
+	c.token = &heldToken{Claims: claims}
+	return len(claims.Identities) == 0 || s.identifyByToken(c, w, r)
 }
 
 // rejectUnauthorized does what Rails' reject_unauthorized_connection does, without
@@ -73,14 +76,17 @@ func (s *Server) identifyByToken(c *Connection, w http.ResponseWriter, r *http.R
 		admission.PageNotFound(w)
 		return false
 	}
-	c.name = token.ConnectionIdentifier(c.claims.Identities)
-	c.identities = token.EncodeIdentities(c.claims.Identities)
-	c.claims.Identities = nil // to save memory: c.identities has them
+	c.name = token.ConnectionIdentifier(c.token.Identities)
+	c.token.identities = token.EncodeIdentities(c.token.Identities)
+	c.token.Identities = nil // to save memory
 	return true
 }
 
-// openedByToken returns what Rails would have answered to the open call.
-func (c *Connection) openedByToken() *rpc.Result {
+// openedByToken reports whether the connection's identity comes from its token.
+func (c *Connection) openedByToken() bool { return c.token != nil && c.token.identities != nil }
+
+// openByToken returns what Rails would have answered to the open call.
+func (c *Connection) openByToken() *rpc.Result {
 	return &rpc.Result{Status: http.StatusOK, Version: "assumed", Ops: []rpc.Op{
 		{Kind: rpc.OpInternal, Stream: hub.ConnectionStreams + c.name},
 		{Kind: rpc.OpSend, Frame: protocol.Welcome},

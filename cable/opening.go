@@ -41,7 +41,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	began := time.Now()
 	done := func(outcome string) {
-		if c.identities == nil { // otherwise Rails was not called
+		if !c.openedByToken() { // otherwise Rails was not called
 			s.handshakeDone(outcome, time.Since(began))
 		}
 	}
@@ -119,12 +119,12 @@ func (c *Connection) open(ctx context.Context) (*rpc.Result, error) {
 		subprotocol, opened, err := c.upstream.Open(ctx)
 		if err == nil && opened.Opened() {
 			c.subprotocol = subprotocol
-			c.request = nil
+			c.request = rpc.EncodedRequest{}
 		}
 		return opened, err
 	}
-	if c.identities != nil {
-		return c.openedByToken(), nil
+	if c.openedByToken() {
+		return c.openByToken(), nil
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, c.server.limits.OpenWait, errUnreachable)
 	defer cancel()
@@ -156,7 +156,7 @@ func (c *Connection) callOpen(ctx context.Context) (*rpc.Result, error) {
 	c.callInFlight = true // no lock: no other goroutine uses the connection yet
 	answers := make(chan rpc.Answer, 1)
 	pending, err := s.backend.Do(rpc.Call{
-		Connection: c.id, Do: rpc.Open, Request: c.request, Protocol: c.railsProtocol(), Context: ctx,
+		Connection: c.id, Do: rpc.Open, Request: c.request.JSON(), Protocol: c.railsProtocol(), Context: ctx,
 	}, func(a rpc.Answer) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -168,8 +168,7 @@ func (c *Connection) callOpen(ctx context.Context) (*rpc.Result, error) {
 			c.noteProcess(a.Process, a.Result)
 		}
 		if a.Err == nil { // early ops precede those of the result, later ones follow
-			a.Result.Ops = append(c.earlyOps, a.Result.Ops...)
-			c.earlyOps = nil
+			a.Result.Ops = append(c.takeEarlyOps(), a.Result.Ops...)
 		}
 		answers <- a
 	})

@@ -76,23 +76,23 @@ func (t *connectionsByToken) init() {
 func (t *connectionsByToken) add(c *Connection) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, key := range tokenKeys(c.claims.Subject, c.claims.ID) {
+	for _, key := range tokenKeys(c.token.Subject, c.token.ID) {
 		t.byKey[key] = append(t.byKey[key], c)
 	}
-	if c.claims.Expires.IsZero() {
+	if c.token.Expires.IsZero() {
 		return
 	}
-	c.expires = max(c.claims.Expires.Unix(), t.checked+1)
-	if t.byExpiry[c.expires] == nil {
-		t.byExpiry[c.expires] = map[*Connection]struct{}{}
+	c.token.expires = max(c.token.Expires.Unix(), t.checked+1)
+	if t.byExpiry[c.token.expires] == nil {
+		t.byExpiry[c.token.expires] = map[*Connection]struct{}{}
 	}
-	t.byExpiry[c.expires][c] = struct{}{}
+	t.byExpiry[c.token.expires][c] = struct{}{}
 }
 
 func (t *connectionsByToken) remove(c *Connection) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, key := range tokenKeys(c.claims.Subject, c.claims.ID) {
+	for _, key := range tokenKeys(c.token.Subject, c.token.ID) {
 		left := slices.DeleteFunc(t.byKey[key], func(other *Connection) bool { return other == c })
 		if len(left) == 0 {
 			delete(t.byKey, key)
@@ -100,9 +100,9 @@ func (t *connectionsByToken) remove(c *Connection) {
 			t.byKey[key] = left
 		}
 	}
-	delete(t.byExpiry[c.expires], c)
-	if len(t.byExpiry[c.expires]) == 0 {
-		delete(t.byExpiry, c.expires)
+	delete(t.byExpiry[c.token.expires], c)
+	if len(t.byExpiry[c.token.expires]) == 0 {
+		delete(t.byExpiry, c.token.expires)
 	}
 }
 

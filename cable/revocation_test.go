@@ -14,7 +14,7 @@ func TestConnectionsByToken_ExpireInTheirSecond(t *testing.T) {
 		tokens.init()
 		start := time.Now()
 		add := func(after time.Duration) *Connection {
-			c := &Connection{claims: &token.Claims{Subject: "7", Expires: start.Add(after)}}
+			c := &Connection{token: &heldToken{Claims: &token.Claims{Subject: "7", Expires: start.Add(after)}}}
 			tokens.add(c)
 			return c
 		}

@@ -18,19 +18,19 @@ type subscription struct {
 	wanted         bool      // the browser's last command was a subscribe
 	confirmed      bool      // the browser has its confirmation
 	historyAsked   uint32    // Unix second in which the browser's latest history was read
-	queuedCommands int       // subscribes and unsubscribes that Rails has not answered
+	queuedCommands int32     // subscribes and unsubscribes that Rails has not answered
 	live           bool      // Rails holds it, or answerTurbo has confirmed it
 	verified       bool      // by catenary, and unknown to Rails: see Connection.answerTurbo
 	rejected       bool      // by the channel, in the result that is being applied
 	overLimit      bool      // Rails holds it although it is over a limit
+	pendingStreams int32     // how many of streams are not live yet
 	unknownUntil   time.Time // Rails knows no such channel: until then, no subscribe is a call
 
-	channel        *stats.Channel // in which it is counted; nil: it is not confirmed
-	state          string         // opaque, see docs/rpc.md
-	streams        []*hub.Member  // in no order
-	pendingStreams int            // how many of these are not live yet
-	confirmation   []byte         // frame to send when pendingStreams is 0
-	timers         []*timer       // in Rails' order
+	channel      *stats.Channel // in which it is counted; nil: it is not confirmed
+	state        string         // opaque, see docs/rpc.md
+	streams      []*hub.Member  // in no order
+	confirmation []byte         // frame to send when pendingStreams is 0
+	timers       []*timer       // in Rails' order
 
 	replay    *replay             // of its history; nil: none is due
 	positions map[string]position // of what was sent or read last, by stream

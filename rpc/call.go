@@ -34,7 +34,7 @@ type Call struct {
 	Text   string // Close: text of the close frame, or what was wrong
 	Failed bool   // Close: the browser violated the WebSocket protocol
 
-	Request  json.RawMessage // nil in a short call; see Request.Encode
+	Request  json.RawMessage // nil in a short call; see EncodedRequest
 	Protocol string
 	State    string
 	Tags     []string
@@ -70,22 +70,6 @@ func (c *Call) bounded() bool { return c.Do != Close && c.Do != Deliver }
 
 // AppendTo appends the call's JSON as Rails gets it.
 func (c *Call) AppendTo(b []byte) []byte { return appendCall(b, c) }
-
-// Request is the browser's HTTP request as it came. URL is absolute.
-type Request struct {
-	Method  string      `json:"method"`
-	URL     string      `json:"url"`
-	Headers [][2]string `json:"headers"`
-	IP      string      `json:"ip"`
-}
-
-// Encode returns the request's JSON as a call carries it. A connection keeps only this, because
-// Rails may have to rebuild its objects from it at any time, and one slice takes less memory than
-// the strings that it was made from.
-func (r *Request) Encode() json.RawMessage {
-	b, _ := json.Marshal(r) // strings always marshal
-	return b
-}
 
 // Channel is one subscription in a full call.
 type Channel struct {

@@ -78,7 +78,7 @@ func TestRequest_IsValidJSONWhateverItContains(t *testing.T) {
 	}
 	call := Call{
 		Connection: "n:1", Do: Frames, Version: "7", Frames: []string{"\x00\"\\\n", "plain", "é\xff"},
-		Request: request.Encode(), State: "s", Tags: []string{"a"}, Protocol: "p",
+		Request: request.Encode().JSON(), State: "s", Tags: []string{"a"}, Protocol: "p",
 		Channels: []Channel{{"b", "1", map[string]*string{"s": nil}}, {"a", "", map[string]*string{"x": &token}}},
 	}
 	text := appendRequest(nil, "n", []Call{

@@ -19,7 +19,7 @@ type poller struct {
 	fd   int
 
 	mu      sync.Mutex
-	readers map[int32]*reader // by descriptor
+	readers []*reader // by descriptor: the kernel gives out the lowest that is free
 }
 
 func newPoller() (*poller, error) {
@@ -36,7 +36,7 @@ func newPoller() (*poller, error) {
 	if err != nil {
 		return nil, fmt.Errorf("creating an epoll instance: %w", err)
 	}
-	return &poller{file: file, raw: raw, fd: fd, readers: map[int32]*reader{}}, nil
+	return &poller{file: file, raw: raw, fd: fd}, nil
 }
 
 const readiness = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT
@@ -50,18 +50,17 @@ func (p *poller) watch(r *reader) error {
 	if err != nil {
 		return fmt.Errorf("watching a connection: %w", err)
 	}
+	if int(r.fd) >= len(p.readers) {
+		p.readers = append(p.readers, make([]*reader, int(r.fd)+1-len(p.readers))...)
+	}
 	p.readers[r.fd] = r
 	return nil
 }
 
-// arm asks for one more report for a reader's socket.
+// arm asks for one more report for a reader's socket. The reader calls it, before forget.
 func (p *poller) arm(r *reader) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.readers[r.fd] == r {
-		event := unix.EpollEvent{Events: readiness, Fd: r.fd}
-		unix.EpollCtl(p.fd, unix.EPOLL_CTL_MOD, int(r.fd), &event)
-	}
+	event := unix.EpollEvent{Events: readiness, Fd: r.fd}
+	unix.EpollCtl(p.fd, unix.EPOLL_CTL_MOD, int(r.fd), &event)
 }
 
 // forget stops watching. It must be called before the socket is closed.
@@ -70,7 +69,7 @@ func (p *poller) forget(r *reader) {
 	defer p.mu.Unlock()
 	if p.readers[r.fd] == r {
 		unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, int(r.fd), nil)
-		delete(p.readers, r.fd)
+		p.readers[r.fd] = nil
 	}
 }
 

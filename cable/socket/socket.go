@@ -40,12 +40,12 @@ type Ending struct {
 type Socket struct {
 	// static after the handshake
 	net.Conn
-	fd       int      // for non-blocking writes; -1 where they are not possible
 	limit    int      // of queued bytes
 	shared   *Sockets // nil only in benchmarks and tests
 	owner    Owner
-	deflates bool // permessage-deflate was negotiated
-	Page     Page // 0: its page has not identified itself
+	Page     Page  // 0: its page has not identified itself
+	fd       int32 // for non-blocking writes; -1 where they are not possible
+	deflates bool  // permessage-deflate was negotiated
 
 	// owned by the reader
 	reader    reader
@@ -81,8 +81,8 @@ func (s *Socket) Init(shared *Sockets, owner Owner) {
 // Attach gives the socket its TCP connection. Upgrade does it for a handshake.
 func (s *Socket) Attach(conn net.Conn) {
 	s.Conn = conn
-	s.fd = descriptor(conn, s.shared.limits.Unanswered)
-	s.reader.fd = int32(s.fd)
+	s.fd = int32(descriptor(conn, s.shared.limits.Unanswered))
+	s.reader.fd = s.fd
 }
 
 // Deflates reports whether the browser accepts compressed frames.
@@ -143,7 +143,7 @@ func (s *Socket) isShut() bool {
 // sendLocked writes to the kernel first, unless frames are queued. s.mu is held.
 func (s *Socket) sendLocked(frame []byte) {
 	if s.queued == 0 && !s.corked && s.fd >= 0 {
-		n, broken := writeNow(s.fd, frame)
+		n, broken := writeNow(int(s.fd), frame)
 		if n == len(frame) {
 			return
 		}
@@ -238,7 +238,7 @@ func (s *Socket) abort() {
 	s.shut = true
 	s.queue = nil
 	if s.fd >= 0 {
-		shutdown(s.fd)
+		shutdown(int(s.fd))
 	} else {
 		s.Conn.Close()
 	}
