@@ -9,7 +9,7 @@ import (
 )
 
 // applyResult applies the result of a call.
-func (c *Connection) applyResult(result *rpc.Result, q queuedCall) {
+func (c *Connection) applyResult(result *rpc.Result, q *queuedCall) {
 	c.warn(result.Warnings)
 	c.mu.Lock()
 	closed := c.applyOps(result.Ops)
@@ -210,7 +210,7 @@ func (c *Connection) rejectOverLimit(s *subscription) {
 	s.confirmation = nil
 	c.socket.SendText(string(protocol.Reject(s.identifier)))
 	s.queuedCommands++
-	c.enqueue(queuedCall{
+	c.enqueue(&queuedCall{
 		call:    rpc.Call{Do: rpc.Frames, Frames: []string{protocol.UnsubscribeCommand(s.identifier)}},
 		changes: []subscriptionChange{{s, protocol.Unsubscribe}},
 	})

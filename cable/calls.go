@@ -25,7 +25,7 @@ type subscriptionChange struct {
 }
 
 // enqueue queues a call, and makes it if none is in flight. c.mu is held.
-func (c *Connection) enqueue(q queuedCall) {
+func (c *Connection) enqueue(q *queuedCall) {
 	last := len(c.calls) - 1
 	if last >= 0 && q.call.Do == rpc.Frames && c.calls[last].call.Do == rpc.Frames {
 		c.calls[last].call.Frames = append(c.calls[last].call.Frames, q.call.Frames...)
@@ -48,7 +48,7 @@ func (q *queuedCall) commandBytes() (sum int) {
 // dropQueuedDeliveries drops queued broadcasts for blocks: their effects would
 // reach no browser, and Rails' own server does not run them either. c.mu is held.
 func (c *Connection) dropQueuedDeliveries() {
-	c.calls = slices.DeleteFunc(c.calls, func(q queuedCall) bool { return q.call.Do == rpc.Deliver })
+	c.calls = slices.DeleteFunc(c.calls, func(q *queuedCall) bool { return q.call.Do == rpc.Deliver })
 	c.payloadBytes = 0
 }
 
@@ -67,7 +67,7 @@ func (c *Connection) queueFull() bool {
 		return false
 	}
 	limits := &c.server.limits
-	last := &c.calls[len(c.calls)-1]
+	last := c.calls[len(c.calls)-1]
 	return len(last.call.Frames) >= limits.Commands || c.commandBytes >= int(limits.Socket.MessageBytes)
 }
 
@@ -129,9 +129,10 @@ func (c *Connection) makeCall() {
 		return
 	}
 	q := c.calls[0]
+	c.calls[0] = nil
 	c.calls = c.calls[1:]
 	if len(c.calls) == 0 {
-		c.calls = nil // its array is as large as half a connection
+		c.calls = nil // to save memory
 	}
 	c.commandBytes -= q.commandBytes()
 	c.payloadBytes -= len(q.call.Payload)
@@ -142,7 +143,7 @@ func (c *Connection) makeCall() {
 	q.call.Home = c.process
 	q.call.Fill = c.fill
 	q.call.Until = time.Now().Add(c.server.limits.CallWait)
-	_, err := c.server.backend.Do(q.call, func(a rpc.Answer) { c.answered(q, a) })
+	_, err := c.server.backend.Do(&q.call, func(a rpc.Answer) { c.answered(q, a) })
 	if err != nil {
 		go c.answered(q, rpc.Answer{Err: err})
 	}
@@ -150,7 +151,7 @@ func (c *Connection) makeCall() {
 
 // answered applies the answer to a call, or disconnects if the call has failed, and
 // makes the next call.
-func (c *Connection) answered(q queuedCall, a rpc.Answer) {
+func (c *Connection) answered(q *queuedCall, a rpc.Answer) {
 	err := a.Err
 	if err == nil && a.Result.Error != nil {
 		err = a.Result.Error

@@ -60,7 +60,7 @@ func (cl *closer) call(c *Connection) {
 		go cl.server.remove(c)
 		return
 	}
-	call := rpc.Call{
+	call := &rpc.Call{
 		Connection: c.id, Do: rpc.Close, Version: c.version, Home: c.process,
 		Fill: c.fill, Until: time.Now().Add(cl.server.limits.CallWait), Code: websocket.CloseNormalClosure,
 	}

@@ -50,7 +50,7 @@ type Connection struct {
 	refresh         *refresh         // of that page; nil: none is due
 
 	// calls to Rails
-	calls         []queuedCall
+	calls         []*queuedCall
 	commandBytes  int         // of browser's commands in calls
 	payloadBytes  int         // of broadcasts in calls
 	inFlightBytes int         // of the call in flight
@@ -120,7 +120,7 @@ func (c *Connection) start(opened *rpc.Result) {
 	if opened.Raised {
 		c.server.connectRaised.Add("connect_failed", "connection", c.id, "name", c.name)
 	}
-	c.applyResult(opened, queuedCall{})
+	c.applyResult(opened, &queuedCall{})
 	if overflow {
 		c.Slow()
 	}
@@ -162,7 +162,7 @@ func (c *Connection) Receive(text []byte) {
 	if handled {
 		return
 	}
-	q := queuedCall{call: rpc.Call{Do: rpc.Frames, Frames: []string{string(text)}}}
+	q := &queuedCall{call: rpc.Call{Do: rpc.Frames, Frames: []string{string(text)}}}
 	if command.Kind == protocol.Subscribe || command.Kind == protocol.Unsubscribe {
 		changes, needsCall := c.noteChange(command, asked)
 		if !needsCall {
@@ -244,7 +244,7 @@ func (c *Connection) deliverToBlock(s *subscription, stream, payload string) {
 		go c.Slow() // broadcasts arrive faster than Rails runs the block
 		return
 	}
-	c.enqueue(queuedCall{call: rpc.Call{
+	c.enqueue(&queuedCall{call: rpc.Call{
 		Do: rpc.Deliver, Channel: s.identifier, Stream: stream, Payload: payload,
 	}})
 }

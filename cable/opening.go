@@ -126,8 +126,6 @@ func (c *Connection) open(ctx context.Context) (*rpc.Result, error) {
 	if c.openedByToken() {
 		return c.openByToken(), nil
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, c.server.limits.OpenWait, errUnreachable)
-	defer cancel()
 	c.server.admission.RailsAsked()
 	defer c.server.admission.RailsAnswered()
 	opened, err := c.callOpen(ctx)
@@ -146,8 +144,8 @@ func (c *Connection) open(ctx context.Context) (*rpc.Result, error) {
 var errAbandoned = errors.New(
 	"Rails did not open the connection in time (backend.open_timeout), or its browser left")
 
-// callOpen makes the open call. It returns errAbandoned if ctx ends after the call
-// was sent.
+// callOpen makes the open call. It returns errAbandoned if ctx or OpenWait ends after
+// the call was sent.
 func (c *Connection) callOpen(ctx context.Context) (*rpc.Result, error) {
 	s := c.server
 	s.mu.Lock()
@@ -155,7 +153,7 @@ func (c *Connection) callOpen(ctx context.Context) (*rpc.Result, error) {
 	s.mu.Unlock()
 	c.callInFlight = true // no lock: no other goroutine uses the connection yet
 	answers := make(chan rpc.Answer, 1)
-	pending, err := s.backend.Do(rpc.Call{
+	pending, err := s.backend.Do(&rpc.Call{
 		Connection: c.id, Do: rpc.Open, Request: c.request.JSON(), Protocol: c.railsProtocol(), Context: ctx,
 	}, func(a rpc.Answer) {
 		c.mu.Lock()
@@ -176,13 +174,21 @@ func (c *Connection) callOpen(ctx context.Context) (*rpc.Result, error) {
 		c.callInFlight = false
 		return nil, err
 	}
+	timeout := time.NewTimer(s.limits.OpenWait) // cheaper than a context of its own
+	defer timeout.Stop()
 	var a rpc.Answer
+	var late error
 	select {
 	case a = <-answers:
+	case <-timeout.C:
+		late = errUnreachable
 	case <-ctx.Done():
+		late = context.Cause(ctx)
+	}
+	if late != nil {
 		withdrawn := pending.Withdraw()
 		if withdrawn {
-			return nil, s.backend.NotSentError(context.Cause(ctx))
+			return nil, s.backend.NotSentError(late)
 		}
 		c.mu.Lock()
 		select {

@@ -1,6 +1,7 @@
 package cable
 
 import (
+	"bytes"
 	"log/slog"
 
 	"github.com/catenary-cable/catenary/cable/relay"
@@ -19,7 +20,7 @@ func (c *Connection) passThrough(command protocol.Command, text []byte) bool {
 		}
 		c.upstream = c.newUpstream()
 	}
-	c.upstream.Send(command, text)
+	c.upstream.Send(command, bytes.Clone(text))
 	return true
 }
 

@@ -42,7 +42,7 @@ func (s *subscription) tick(i int, t *timer, every time.Duration) {
 	t.Reset(every)
 	if !t.inFlight {
 		t.inFlight = true
-		c.enqueue(queuedCall{call: rpc.Call{Do: rpc.Tick, Channel: s.identifier, Timer: i}, timer: t})
+		c.enqueue(&queuedCall{call: rpc.Call{Do: rpc.Tick, Channel: s.identifier, Timer: i}, timer: t})
 	}
 }
 
@@ -74,6 +74,6 @@ func (c *Connection) beat(t *timer, every time.Duration) {
 	t.Reset(every)
 	if !t.inFlight {
 		t.inFlight = true
-		c.enqueue(queuedCall{call: rpc.Call{Do: rpc.Beat}, timer: t})
+		c.enqueue(&queuedCall{call: rpc.Call{Do: rpc.Beat}, timer: t})
 	}
 }

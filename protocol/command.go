@@ -140,11 +140,64 @@ func unquote(value []byte) (text []byte, ok bool) {
 	if bytes.IndexByte(value, '\\') < 0 {
 		return value[1 : len(value)-1], true
 	}
+	text, ok = unescape(value[1 : len(value)-1])
+	if ok {
+		return text, true
+	}
 	var s string
 	if json.Unmarshal(value, &s) != nil || strings.ContainsRune(s, utf8.RuneError) {
 		return nil, false
 	}
 	return []byte(s), true
+}
+
+// unescape decodes the inside of a JSON string that is ASCII without \u. It returns false for all
+// others, which are rare and left to encoding/json.
+func unescape(inside []byte) (text []byte, ok bool) {
+	text = make([]byte, 0, len(inside))
+	for i := 0; i < len(inside); i++ {
+		c := inside[i]
+		if c >= utf8.RuneSelf {
+			return nil, false
+		}
+		if c == '\\' {
+			i++
+			switch c = inside[i]; c {
+			case 'b':
+				c = '\b'
+			case 'f':
+				c = '\f'
+			case 'n':
+				c = '\n'
+			case 'r':
+				c = '\r'
+			case 't':
+				c = '\t'
+			case 'u':
+				return nil, false
+			}
+		}
+		text = append(text, c)
+	}
+	return text, true
+}
+
+// Unquote decodes a value of valid JSON if it is a string. Invalid UTF-8 in one with escapes becomes
+// U+FFFD.
+func Unquote(value []byte) (text string, ok bool) {
+	if value[0] != '"' {
+		return "", false
+	}
+	inside := value[1 : len(value)-1]
+	if bytes.IndexByte(inside, '\\') < 0 {
+		return string(inside), true
+	}
+	decoded, ok := unescape(inside)
+	if ok {
+		return string(decoded), true
+	}
+	json.Unmarshal(value, &text)
+	return text, true
 }
 
 // UnsubscribeCommand returns the message with which a browser unsubscribes.

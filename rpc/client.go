@@ -152,14 +152,14 @@ func (c *Client) stop() {
 	c.failQueued(errStopped, func(*Pending) bool { return true })
 }
 
-// Do makes a call. It calls done with the answer, once and in another goroutine; done must not
+// Do makes a call, which it owns from then on. It calls done with the answer, once and in another goroutine; done must not
 // block. If Do returns an error, it wraps ErrNotSent and done is not called: too many calls wait
 // (ErrBusy), or Run has returned.
-func (c *Client) Do(call Call, done func(Answer)) (*Pending, error) {
+func (c *Client) Do(call *Call, done func(Answer)) (*Pending, error) {
 	p := &Pending{client: c, call: call, done: done, madeAt: time.Now()}
 	if c.options.Trace != nil {
-		p.trace = c.options.Trace(call.Context, &p.call)
-		p.call.traceparent = p.trace.Parent
+		p.trace = c.options.Trace(call.Context, call)
+		call.traceparent = p.trace.Parent
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -182,7 +182,7 @@ func (c *Client) Do(call Call, done func(Answer)) (*Pending, error) {
 // has been sent is waited for all the same.
 func (c *Client) Call(ctx context.Context, call Call) (*Result, error) {
 	answers := make(chan Answer, 1)
-	p, err := c.Do(call, func(a Answer) { answers <- a })
+	p, err := c.Do(&call, func(a Answer) { answers <- a })
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,8 @@ package rpc
 import (
 	"encoding/json"
 	"strconv"
+
+	"github.com/catenary-cable/catenary/protocol"
 )
 
 // cursor walks through JSON that is known to be valid. Rails sends a result for every command of
@@ -36,7 +38,7 @@ func (c *cursor) object(f func(key string)) {
 			c.at++
 			c.peek()
 		}
-		key := c.string()
+		key := c.word()
 		c.peek()
 		c.at++ // the colon
 		f(key)
@@ -61,19 +63,32 @@ func (c *cursor) array(f func()) {
 
 // string consumes a string; "" if the value has another type.
 func (c *cursor) string() string {
-	raw := c.raw()
-	if raw[0] != '"' {
-		return ""
-	}
-	for _, b := range raw[1 : len(raw)-1] {
-		if b == '\\' {
-			var s string
-			json.Unmarshal(raw, &s)
-			return s
-		}
-	}
-	return string(raw[1 : len(raw)-1])
+	text, _ := protocol.Unquote(c.raw())
+	return text
 }
+
+// word consumes a string that is one of few: a key, or the kind of an effect. It allocates nothing for
+// those that each call has.
+func (c *cursor) word() string {
+	raw := c.raw()
+	if known, ok := words[string(raw)]; ok {
+		return known
+	}
+	text, _ := protocol.Unquote(raw)
+	return text
+}
+
+// words are the frequent words by their JSON.
+var words = func() map[string]string {
+	words := map[string]string{}
+	for _, word := range []string{
+		"call", "end", "status", "ver", "kept", "state", "ops", "channels", "timers", "id", "tags",
+		OpSend, OpConfirm, OpReject, OpSub, OpUnsub, OpInternal, OpClose, OpDrop, OpChannel, "welcome", "message",
+	} {
+		words[strconv.Quote(word)] = word
+	}
+	return words
+}()
 
 // number consumes a whole number; 0 if the value is anything else or negative.
 func (c *cursor) number() uint64 {

@@ -18,7 +18,8 @@ type incoming struct {
 	result     Result
 }
 
-func parseIncoming(text []byte) (f incoming, err error) {
+func parseIncoming(text []byte) (f *incoming, err error) {
+	f = &incoming{}
 	if !json.Valid(text) {
 		return f, errors.New("frame is invalid JSON")
 	}

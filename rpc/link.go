@@ -215,7 +215,7 @@ func (l *link) appendOutgoing(b []byte, o outgoing) []byte {
 	}
 	err := o.call.fill(l.process)
 	if err == nil {
-		b = appendNumbered(b, o.number, &o.call.call)
+		b = appendNumbered(b, o.number, o.call.call)
 		b, err = endFrame(b, start, l.mac)
 	}
 	if err != nil {
@@ -299,15 +299,15 @@ func (l *link) receive(text []byte) error {
 		if err != nil {
 			return err
 		}
-		l.notifyListener(&f)
+		l.notifyListener(f)
 	case "bye":
 		l.client.mu.Lock()
 		l.bye = true
 		l.client.mu.Unlock()
 	case "listening", "broadcast", "missed":
-		l.notifyListener(&f)
+		l.notifyListener(f)
 	case "published":
-		l.published(&f)
+		l.published(f)
 	case "pong": // lastFrame has been set
 	default:
 		return errors.New("unknown frame: is the gem newer than catenary?")

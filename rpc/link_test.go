@@ -187,7 +187,7 @@ func TestLink_ABusyProcessDelaysOnlyItsOwnConnections(t *testing.T) {
 	answers := make(chan rpc.Answer, 100)
 	for i := range 40 { // more than are sent ahead
 		call := rpc.Call{Connection: fmt.Sprint(i), Do: rpc.Frames, Frames: []string{"slow"}, Home: home}
-		client.Do(call, func(a rpc.Answer) { answers <- a })
+		client.Do(&call, func(a rpc.Answer) { answers <- a })
 	}
 	idle := rpc.Call{Connection: "idle", Do: rpc.Frames, Home: client.Process(b.Name)}
 	if _, err := client.Call(t.Context(), idle); err != nil {
@@ -273,7 +273,7 @@ func TestLink_WhenItClosesCallsThatMayHaveRunFailAndTheOthersMove(t *testing.T) 
 	answers := make(chan rpc.Answer, 10)
 	for i := range 10 {
 		call := rpc.Call{Connection: fmt.Sprint(i), Do: rpc.Frames, Version: "1", Home: home, Fill: fill}
-		client.Do(call, func(a rpc.Answer) { answers <- a })
+		client.Do(&call, func(a rpc.Answer) { answers <- a })
 	}
 	await(t, "four calls", func() bool { mu.Lock(); defer mu.Unlock(); return len(ran) == 4 })
 	first.Cut()
@@ -320,7 +320,7 @@ func TestLink_AStoppingProcessGetsNoCallsAndItsConnectionsMoveAfterTheHandover(t
 	await(t, "the answer to going", func() bool { return slices.Contains(link.Controls(), `{"heard":"going"}`) })
 	answers := make(chan rpc.Answer, 2)
 	call := rpc.Call{Connection: "1", Do: rpc.Frames, Version: "1", Home: home, Fill: fill}
-	client.Do(call, func(a rpc.Answer) { answers <- a })
+	client.Do(&call, func(a rpc.Answer) { answers <- a })
 	if _, err := client.Call(t.Context(), rpc.Call{Connection: "2", Do: rpc.Open}); err != nil {
 		t.Error(err)
 	}
@@ -462,13 +462,13 @@ func TestLink_QueuedCallsFailAsNotSentWhenTheClientStops(t *testing.T) {
 	ended := make(chan struct{})
 	go func() { defer close(ended); client.Run(ctx, &recorder{}) }()
 	answers := make(chan rpc.Answer, 1)
-	client.Do(rpc.Call{Connection: "1", Do: rpc.Close}, func(a rpc.Answer) { answers <- a })
+	client.Do(&rpc.Call{Connection: "1", Do: rpc.Close}, func(a rpc.Answer) { answers <- a })
 	stop()
 	if a := <-answers; !errors.Is(a.Err, rpc.ErrNotSent) {
 		t.Error(a.Err)
 	}
 	<-ended
-	if _, err := client.Do(rpc.Call{Connection: "2", Do: rpc.Close}, nil); !errors.Is(err, rpc.ErrNotSent) {
+	if _, err := client.Do(&rpc.Call{Connection: "2", Do: rpc.Close}, nil); !errors.Is(err, rpc.ErrNotSent) {
 		t.Error(err)
 	}
 }
@@ -505,7 +505,7 @@ func TestPost_CallsAreNotRetriedAfterTheClientHasStopped(t *testing.T) {
 	go func() { defer close(ended); client.Run(ctx, &recorder{}) }()
 	answers := make(chan rpc.Answer, 20)
 	for n := range 20 { // some are in the middle of an attempt when it stops
-		client.Do(rpc.Call{Connection: fmt.Sprint(n), Do: rpc.Close}, func(a rpc.Answer) { answers <- a })
+		client.Do(&rpc.Call{Connection: fmt.Sprint(n), Do: rpc.Close}, func(a rpc.Answer) { answers <- a })
 	}
 	stop()
 	<-ended
@@ -530,7 +530,7 @@ func TestPost_AnOpenWaitsUntilRailsIsUp(t *testing.T) {
 	listener.Close()
 	client, _ := linked(t, "http://"+address, func(o *rpc.Options) { o.Transport = rpc.Post })
 	answers := make(chan rpc.Answer, 1)
-	client.Do(rpc.Call{Connection: "1", Do: rpc.Open}, func(a rpc.Answer) { answers <- a })
+	client.Do(&rpc.Call{Connection: "1", Do: rpc.Open}, func(a rpc.Answer) { answers <- a })
 	await(t, "an attempt failed", func() bool {
 		return strings.Contains(client.NotSentError(errors.New("x")).Error(), "connecting to Rails")
 	})
@@ -565,7 +565,7 @@ func TestLink_BroadcastsAndClosesAreNotBoundedByTheQueue(t *testing.T) {
 	answers := make(chan rpc.Answer, 3*connections)
 	ask := func(do string) error {
 		call := rpc.Call{Connection: "x", Do: do, Home: client.Process(rails.Name)}
-		_, err := client.Do(call, func(a rpc.Answer) { answers <- a })
+		_, err := client.Do(&call, func(a rpc.Answer) { answers <- a })
 		return err
 	}
 	for i := range connections {
@@ -644,7 +644,7 @@ func listening(t *testing.T, url string) (*rpc.Client, processes) {
 func callWaiting(t *testing.T, client *rpc.Client) <-chan rpc.Answer {
 	t.Helper()
 	answers := make(chan rpc.Answer, 1)
-	_, err := client.Do(rpc.Call{Connection: "1", Do: rpc.Frames}, func(a rpc.Answer) { answers <- a })
+	_, err := client.Do(&rpc.Call{Connection: "1", Do: rpc.Frames}, func(a rpc.Answer) { answers <- a })
 	if err != nil {
 		t.Fatal(err)
 	}

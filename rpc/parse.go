@@ -57,7 +57,10 @@ func (r *Result) parse(c *cursor, key string) (err error) {
 	case "kept":
 		r.Latest = string(c.raw()) == "true"
 	case "tags":
-		err = c.decode(&r.Tags)
+		if c.peek() == '[' {
+			r.Tags = []string{}
+		}
+		c.array(func() { r.Tags = append(r.Tags, c.string()) })
 	case "id":
 		r.ID = c.string()
 	case "beat":
@@ -133,7 +136,10 @@ func parseOp(c *cursor) (op Op, err error) {
 		}
 		return (&cursor{text: args[i]}).string()
 	}
-	op.Kind = arg(0)
+	if n == 0 {
+		return op, errors.New("op without a kind")
+	}
+	op.Kind = (&cursor{text: args[0]}).word()
 	switch op.Kind {
 	case OpSend:
 		op.Frame = arg(1)

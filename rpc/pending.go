@@ -5,7 +5,7 @@ import "time"
 // Pending is a call without an answer yet.
 type Pending struct {
 	client *Client
-	call   Call
+	call   *Call
 	done   func(Answer)
 	trace  Trace
 
@@ -35,7 +35,7 @@ func (p *Pending) fill(at *Process) error {
 	if !p.full {
 		return nil
 	}
-	return p.call.Fill(&p.call, at)
+	return p.call.Fill(p.call, at)
 }
 
 // finish hands the answer to the caller. No lock is held.

@@ -111,7 +111,7 @@ func (p *poster) carry(batch []*Pending) {
 			p.finish(pending, nil, err)
 			continue
 		}
-		calls = append(calls, pending.call)
+		calls = append(calls, *pending.call)
 		sent = append(sent, pending)
 	}
 	var r *reply
@@ -235,7 +235,7 @@ func (p *poster) postWith(signer *signer, calls []Call, within time.Duration) (*
 // settings asks Rails for the app's settings, by a POST without calls.
 func (p *poster) settings(within time.Duration) (*Settings, error) {
 	now := time.Now()
-	asked := &Pending{client: p.client, call: Call{Do: SettingsOnly}, madeAt: now, sentAt: now}
+	asked := &Pending{client: p.client, call: &Call{Do: SettingsOnly}, madeAt: now, sentAt: now}
 	r, err := p.post(nil, within)
 	if err == nil && r.settings == nil {
 		err = errors.New("Rails answered without settings: use the same version of the gem and of catenary")

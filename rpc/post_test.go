@@ -201,7 +201,7 @@ func TestPost_CarriesSeveralQueuedCallsInOrderAndTheQueueIsBounded(t *testing.T)
 	answers := make(chan Answer, 10)
 	pause(true)
 	for i := range 9 {
-		_, err := client.Do(Call{Connection: fmt.Sprint(i + 1), Do: Frames}, func(a Answer) { answers <- a })
+		_, err := client.Do(&Call{Connection: fmt.Sprint(i + 1), Do: Frames}, func(a Answer) { answers <- a })
 		if busy := i >= 5; errors.Is(err, ErrBusy) != busy {
 			t.Errorf("call %d: %v", i+1, err)
 		}

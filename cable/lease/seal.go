@@ -6,6 +6,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"errors"
+	"slices"
 )
 
 // sealer encrypts the records of one node; any node with the same secret can open them. Each node
@@ -28,6 +29,7 @@ func derive(key []byte, purpose string) []byte {
 
 // seal appends the sealed record to dst. It can be opened for the same connection only.
 func (s sealer) seal(dst []byte, connection string, text []byte) []byte {
+	dst = slices.Grow(dst, len(text)+s.Overhead()) // Seal would grow it for this record only
 	return s.Seal(dst, nil, text, []byte(connection))
 }
 

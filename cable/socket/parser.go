@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,6 +20,8 @@ type parser struct {
 	*Socket // nil: it is not borrowed
 	ws      *websocket.Conn
 	buffer  bufio.Reader // gorilla reads through it
+
+	text []byte // reused for each message up to keptText
 
 	deadline time.Time // of the message that has begun; zero: none has
 	timed    bool      // deadline is set on the socket
@@ -45,6 +48,7 @@ func (r *reader) borrowParser() {
 func (r *reader) returnParser() {
 	if r.socket.deflates {
 		detachBuffer(&r.parser.buffer)
+		r.parser.text = nil
 		return
 	}
 	r.parser.Socket = nil
@@ -112,6 +116,29 @@ func (p *parser) Read(b []byte) (int, error) {
 		p.Conn.SetReadDeadline(p.deadline)
 	}
 	return p.Conn.Read(b)
+}
+
+// keptText is the capacity up to which a parser keeps a message's memory for the next one.
+const keptText = 4096
+
+// readAll reads a message. It is valid until the next call.
+func (p *parser) readAll(from io.Reader) ([]byte, error) {
+	b := p.text[:0]
+	for {
+		b = slices.Grow(b, 512)
+		n, err := from.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		if err == nil {
+			continue
+		}
+		if cap(b) <= keptText {
+			p.text = b
+		}
+		if err == io.EOF {
+			err = nil
+		}
+		return b, err
+	}
 }
 
 func (p *parser) clearDeadline() {

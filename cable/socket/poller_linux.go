@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 
@@ -104,5 +105,8 @@ func (p *poller) run(ctx context.Context) error {
 			}
 		}
 		p.mu.Unlock()
+		if n == len(events) {
+			runtime.Gosched() // lets readers end, so that not all of a storm exist at once
+		}
 	}
 }

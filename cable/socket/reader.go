@@ -99,7 +99,7 @@ func (r *reader) message() (text []byte, err error) {
 		if r.socket.deflates { // gorilla limits the compressed size only
 			from = io.LimitReader(from, limits.MessageBytes+1)
 		}
-		text, err = io.ReadAll(from)
+		text, err = r.parser.readAll(from)
 	}
 	switch {
 	case err != nil && time.Since(began) >= limits.MessageWait:

@@ -2,6 +2,7 @@ package socket
 
 import (
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -14,7 +15,8 @@ const writeTimeout = 2 * time.Minute
 
 // Owner is the connection that a socket belongs to.
 type Owner interface {
-	// Receive takes one message of the browser. The next is read after it returns.
+	// Receive takes one message of the browser. The next is read after it returns, into the same
+	// memory.
 	Receive(text []byte)
 
 	// Slow is called once, when more than Limits.PendingBytes are queued for the browser.
@@ -223,10 +225,7 @@ func (s *Socket) Uncork() {
 	if s.queued == 0 {
 		return
 	}
-	var all []byte
-	for _, frame := range s.queue {
-		all = append(all, frame...)
-	}
+	all := slices.Concat(s.queue...)
 	s.queue = nil
 	s.queued = 0
 	s.sendLocked(all)
