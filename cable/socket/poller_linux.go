@@ -58,10 +58,15 @@ func (p *poller) watch(r *reader) error {
 	return nil
 }
 
-// arm asks for one more report for a reader's socket. The reader calls it, before forget.
+// arm asks for one more report for a reader's socket. The lock orders what the reader has done before
+// what the next one does.
 func (p *poller) arm(r *reader) {
-	event := unix.EpollEvent{Events: readiness, Fd: r.fd}
-	unix.EpollCtl(p.fd, unix.EPOLL_CTL_MOD, int(r.fd), &event)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.readers[r.fd] == r {
+		event := unix.EpollEvent{Events: readiness, Fd: r.fd}
+		unix.EpollCtl(p.fd, unix.EPOLL_CTL_MOD, int(r.fd), &event)
+	}
 }
 
 // forget stops watching. It must be called before the socket is closed.

@@ -229,7 +229,7 @@ func (a *assembly) open() error {
 		a.server.GapEnded(began)
 		go a.server.CatchUpAfterGap()
 	})
-	a.background(func(ctx context.Context) { memory.Release(ctx, variable(a.environ, "GOGC")) })
+	a.background(memory.Release)
 	goMemLimit := variable(a.environ, "GOMEMLIMIT")
 	bound := memory.NewBound(cfg.Limits.Memory, a.command != "", goMemLimit, a.server, a.log)
 	if bound.Limited() {

@@ -10,13 +10,8 @@ import (
 // Release returns memory to the system after a storm of connections, until ctx is done. Go keeps
 // about as much free memory as is in use, and collects garbage only when that is used up; a server
 // of idle sockets does not get there for minutes. When little is being allocated and much is free,
-// one collection costs milliseconds. gogc is the environment's GOGC, "" if it is not set.
-func Release(ctx context.Context, gogc string) {
-	if gogc == "" {
-		// Against Go's default of 100, a storm of handshakes needs a quarter less memory and 5 %
-		// more CPU.
-		debug.SetGCPercent(40)
-	}
+// one collection costs milliseconds.
+func Release(ctx context.Context) {
 	debug.FreeOSMemory() // what reading the configuration took
 	const interval = 2 * time.Second
 	const quiet = 4 << 20 // bytes allocated in one interval
