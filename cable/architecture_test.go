@@ -66,6 +66,20 @@ func floorOf(folder string) int {
 	return slices.IndexFunc(floors, func(floor []string) bool { return slices.Contains(floor, folder) })
 }
 
+func TestArchitecture_PackagesAreUnderTwoDozenFiles(t *testing.T) {
+	for folder, files := range sources(t) {
+		count := 0
+		for name := range files {
+			if !strings.HasSuffix(name, "_test.go") {
+				count++
+			}
+		}
+		if count >= 24 {
+			t.Errorf("%s has %d files: find what can have a room of its own", folder, count)
+		}
+	}
+}
+
 func TestArchitecture_ImportsRunDownwardsOnly(t *testing.T) {
 	for folder, files := range sources(t) {
 		if strings.HasPrefix(folder, "cmd/") {

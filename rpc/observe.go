@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 )
 
@@ -69,4 +70,16 @@ func outcome(result *Result, err error) string {
 		return NeedsState
 	}
 	return Answered
+}
+
+// average is an exponential moving average of durations: each new one has a weight of a tenth. Of
+// two concurrent adds one may be lost, which does not matter.
+type average struct{ atomic.Int64 }
+
+func (a *average) add(d time.Duration) {
+	if before := a.Load(); before > 0 {
+		a.Store(before + (int64(d)-before)/10)
+	} else {
+		a.Store(int64(d))
+	}
 }
