@@ -1,6 +1,6 @@
 module Catenary
   module Rails
-    # A block that a worker runs, while another thread waits for its value.
+    # A block that one thread runs, while another waits for its value.
     class AwaitedTask
       def initialize(block)
         @block, @ended = block, Queue.new

@@ -108,7 +108,7 @@ module Catenary
         # is mounted. The block answers for Action Cable. Returns the Rack response.
         def enter
           generation = @endpoint.live_connections.generation
-          handshake.enter(::Rails.application) do |cable, env|
+          handshake.enter(::Rails.application, @endpoint.handshake_threads) do |cable, env|
             @live = build(cable, env)
             @live.generation = generation
             yield @live

@@ -6,7 +6,7 @@ module Catenary
     class Endpoint
       SUPPORTED = [1].freeze # versions of the POST
 
-      attr_reader :process, :live_connections, :handover, :state, :links, :workers
+      attr_reader :process, :live_connections, :handover, :state, :links, :workers, :handshake_threads
       attr_accessor :proof_seconds # see Link
 
       def initialize(app, secret)
@@ -18,6 +18,7 @@ module Catenary
         @settings = Settings.new(app)
         @links = Links.new(self)
         @workers = new_workers
+        @handshake_threads = HandshakeThreads.new
         @proof_seconds = Link::PROOF_SECONDS
         ActiveSupport::ForkTracker.after_fork { forked }
       end
@@ -67,6 +68,7 @@ module Catenary
         def forked
           @links.abandon
           @workers = new_workers
+          @handshake_threads = HandshakeThreads.new
           @live_connections.clear
           @handover = Handover.new(@live_connections)
         end

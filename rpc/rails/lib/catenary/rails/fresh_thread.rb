@@ -11,14 +11,6 @@ module Catenary
           end
         end
 
-        # Runs the block on a thread of its own. Returns its value, or raises its exception.
-        def run
-          start do
-            Thread.current.report_on_exception = false
-            yield
-          end.value
-        end
-
         private
           def clear_fiber_storage
             Fiber.current.storage&.each_key { |name| Fiber[name] = nil } if Fiber.respond_to?(:[])

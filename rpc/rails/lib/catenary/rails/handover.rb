@@ -9,7 +9,7 @@ module Catenary
 
       IDLE_DELAY = 0.05   # seconds that a state waits while no call runs
       BUSY_DELAY = 2      # seconds that it waits while calls run
-      SLICE = Watch::TICK # seconds of writing between two ticks of Watch
+      SLICE = 0.002       # seconds of writing between two ticks of Watch
 
       attr_writer :idle_delay, :busy_delay # for tests
 
@@ -25,18 +25,20 @@ module Catenary
         @mutex.synchronize { @waiting[live] ||= now }
       end
 
-      # Writes what catenary lacks of the state, unless a call is running for the connection.
-      def hand_over(live)
-        @live_connections.lock_idle(live) { write live }
+      # Writes what catenary lacks of the state, unless a call is running for the connection. hold:
+      # see Link#write.
+      def hand_over(live, hold: false)
+        @live_connections.lock_idle(live) { write live, hold }
       end
 
-      # Writes the states that have waited long enough. idle: whether no call runs.
+      # Writes the states that have waited long enough, together: the links hold them until flush.
+      # idle: whether no call runs.
       def write_due(idle:)
         return if @waiting.empty?
         started = now
         since = started - (idle ? @idle_delay : @busy_delay)
         while now - started < SLICE && live = take_due(since)
-          hand_over live
+          hand_over live, hold: true
         end
       end
 
@@ -46,7 +48,7 @@ module Catenary
       end
 
       private
-        def write(live)
+        def write(live, hold)
           return if live.link.nil?
           link = live.link.current
           return if link.closed?
@@ -55,7 +57,7 @@ module Catenary
           state = live.ledger.take_missing(warnings)
           state[:warnings] = warnings if warnings.any?
           return unless incomplete || state.any?
-          live.effects.after_result { link.write({ kept: live.name, ver: live.version }.merge!(state)) }
+          live.effects.after_result { link.write({ kept: live.name, ver: live.version }.merge!(state), hold: hold) }
         end
 
         def take_due(since)

@@ -18,15 +18,11 @@ module Catenary
         @request, @env, @traceparent = request, env, traceparent
       end
 
-      # Calls the application. The block takes Action Cable's place behind the middleware: it gets
-      # the ActionCable server and the environment. Returns status, headers and body, from the block
-      # or from a middleware that has answered itself.
-      #
-      # Natively a thread of the web server does this. Here every handshake has a thread of its own,
-      # so that neither commands nor handshakes find each other's locale or database role on it.
-      def enter(app, &handler)
-        FreshThread.run do
-          Thread.current.name = "catenary handshake"
+      # Calls the application on one of the threads. The block takes Action Cable's place behind the
+      # middleware: it gets the ActionCable server and the environment. Returns status, headers and
+      # body, from the block or from a middleware that has answered itself.
+      def enter(app, threads, &handler)
+        threads.run do
           status, headers, body = app.call(env.merge!(Mount::HANDLER => handler))
           [status, pairs(headers), text(body)]
         end

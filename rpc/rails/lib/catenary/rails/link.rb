@@ -33,10 +33,11 @@ module Catenary
         call
       end
 
-      # Returns whether the message was written.
-      def write(message)
+      # hold: waits until the next message is written, or until flush. Returns whether the message
+      # was written.
+      def write(message, hold: false)
         text = JSON.generate(message)
-        return @framing.write(text) if text.bytesize <= Framing::LIMIT
+        return @framing.write(text, hold: hold) if text.bytesize <= Framing::LIMIT
         ::Rails.logger&.error "[catenary] did not send a #{message.keys.first} message: " \
           "it has #{text.bytesize} bytes, more than #{Framing::LIMIT}"
         false
@@ -50,7 +51,7 @@ module Catenary
         @framing.write(text, hold: together && @framing.buffered?)
       end
 
-      # Writes the results that are held.
+      # Writes the messages that are held.
       def flush
         @framing.flush
       end

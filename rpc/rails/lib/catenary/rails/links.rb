@@ -68,7 +68,7 @@ module Catenary
         shutting_down ? stop : resume
       end
 
-      # Writes the results that links hold.
+      # Writes the messages that links hold.
       def flush
         @links.each(&:flush)
       end

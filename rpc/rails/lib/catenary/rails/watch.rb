@@ -1,12 +1,12 @@
 module Catenary
   module Rails
     # A thread that looks after everything that is due: the effects of running calls, reading roles,
-    # states to hand over, and whether the web server is stopping. It ticks every two milliseconds
+    # states to hand over, and whether the web server is stopping. It ticks every five milliseconds
     # while calls run, and every 50 milliseconds otherwise.
     class Watch
-      TICK = 0.002
+      TICK = 0.005
       IDLE_TICK = 0.05
-      IDLE_AFTER = 25      # ticks without a call
+      IDLE_AFTER = 10      # ticks without a call
       DATABASE_SECONDS = 1 # between two looks at the database's connection pool
 
       def initialize(workers, links, handover)
@@ -49,6 +49,7 @@ module Catenary
           @workers.calls.each(&:flush) if running
           @links.flush
           @handover.write_due idle: !running
+          @links.flush # the states
           if now - @polled >= IDLE_TICK
             @polled = now
             @links.poll

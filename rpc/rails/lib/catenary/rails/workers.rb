@@ -13,7 +13,7 @@ module Catenary
 
       # Calls of a thread within one tick, below which calls count as slow. Then moving the role
       # costs little compared to what the waiting calls gain.
-      QUICK = 2
+      QUICK = 5
 
       attr_reader :running # calls that run now
       attr_writer :watch # woken when a call begins to run
