@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/catenary-cable/catenary/cable/internal/patience"
 	"github.com/catenary-cable/catenary/protocol"
 	"github.com/redis/go-redis/v9"
 )
@@ -37,7 +38,7 @@ func TestFailover_NothingIsSentAsIfItWereAll(t *testing.T) {
 		info, _ := r.client.Info(t.Context(), "replication").Result()
 		return strings.Contains(info, "master_link_status:up")
 	}
-	eventually(t, "the replica has a link, and the sentinel knows it", func() bool {
+	patience.Eventually(t, "the replica has a link, and the sentinel knows it", func() bool {
 		return hasLink(replica) && watching() == master.address+" 1"
 	})
 	s := newStore(t, redis.NewFailoverClient(&redis.FailoverOptions{
@@ -46,7 +47,7 @@ func TestFailover_NothingIsSentAsIfItWereAll(t *testing.T) {
 	t.Cleanup(func() { s.client.Close() })
 	finds := func(r *server) {
 		_, port, _ := net.SplitHostPort(r.address)
-		eventually(t, "the client has found the new master", func() bool {
+		patience.Eventually(t, "the client has found the new master", func() bool {
 			at, _ := s.client.ConfigGet(t.Context(), "port").Result()
 			role, _ := s.client.Do(t.Context(), "ROLE").Slice()
 			return at["port"] == port && len(role) > 0 && role[0] == "master"
@@ -58,7 +59,7 @@ func TestFailover_NothingIsSentAsIfItWereAll(t *testing.T) {
 	}
 	quiet := "0000000000000003"
 	_, head := keys(nil, "chat:quiet")
-	eventually(t, "the replica has all", func() bool { // WAIT is about the writes of its own connection
+	patience.Eventually(t, "the replica has all", func() bool { // WAIT is about the writes of its own connection
 		offset, _ := replica.client.HGet(t.Context(), head, "offset").Result()
 		return offset == "2"
 	})
@@ -66,11 +67,11 @@ func TestFailover_NothingIsSentAsIfItWereAll(t *testing.T) {
 	// A password that the master does not have keeps the replica from connecting again.
 	replica.client.ConfigSet(t.Context(), "masterauth", "none")
 	master.client.Do(t.Context(), "CLIENT", "KILL", "TYPE", "replica")
-	eventually(t, "the replica has no link", func() bool { return !hasLink(replica) })
+	patience.Eventually(t, "the replica has no link", func() bool { return !hasLink(replica) })
 	s.publish("chat:1", 3, 4)
 	s.publish("chat:quiet", 3, 4)
 	master.process.Process.Signal(syscall.SIGSTOP)
-	eventually(t, "the replica is master", func() bool { return strings.HasPrefix(watching(), replica.address) })
+	patience.Eventually(t, "the replica is master", func() bool { return strings.HasPrefix(watching(), replica.address) })
 	finds(replica)
 
 	nothing := func(stream, epoch string) {
@@ -92,8 +93,8 @@ func TestFailover_NothingIsSentAsIfItWereAll(t *testing.T) {
 	master.process.Process.Signal(syscall.SIGCONT)
 	host, port, _ = net.SplitHostPort(replica.address)
 	master.client.Do(t.Context(), "REPLICAOF", host, port) // Sentinel would wait for 8 s
-	eventually(t, "the old master is its replica", func() bool { return hasLink(master) })
-	eventually(t, "the sentinel makes it master", func() bool {
+	patience.Eventually(t, "the old master is its replica", func() bool { return hasLink(master) })
+	patience.Eventually(t, "the sentinel makes it master", func() bool {
 		sentinel.client.Do(t.Context(), "SENTINEL", "failover", "main")
 		return strings.HasPrefix(watching(), master.address)
 	})
@@ -124,7 +125,7 @@ func TestCluster_KeepsAndPublishes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, node := range nodes {
-		eventually(t, "the cluster is complete", func() bool {
+		patience.Eventually(t, "the cluster is complete", func() bool {
 			info, _ := node.client.ClusterInfo(ctx).Result()
 			return strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_known_nodes:2")
 		})

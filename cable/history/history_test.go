@@ -13,14 +13,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/catenary-cable/catenary/cable/internal/patience"
 	"github.com/catenary-cable/catenary/protocol"
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-const patience = 30 * time.Second // only a failing test waits this long
 
 // store is a real Redis, to which the gem's script publishes.
 type store struct {
@@ -71,7 +70,7 @@ func startServer(t *testing.T, arguments ...string) *server {
 		s.client.Close()
 		s.kill()
 	})
-	eventually(t, "redis-server answers", func() bool { return s.client.Ping(t.Context()).Err() == nil })
+	patience.Eventually(t, "redis-server answers", func() bool { return s.client.Ping(t.Context()).Err() == nil })
 	return s
 }
 
@@ -93,16 +92,6 @@ func (s *server) kill() {
 	s.process.Wait()
 }
 
-// eventually waits for a condition.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !holds(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not so: %s", what)
-		}
-	}
-}
-
 // publish has the gem's script publish the numbers from first to last and keep 5 of them. If it begins
 // an epoch, the epoch has a name of its own.
 func (s *store) publish(stream string, first, last int) {
@@ -120,7 +109,7 @@ func (s *store) publish(stream string, first, last int) {
 // now waits until a Unix second in which the server has not started, and returns it.
 func (s *store) now() (now int64) {
 	s.Helper()
-	eventually(s.T, "the server is older than a second", func() bool {
+	patience.Eventually(s.T, "the server is older than a second", func() bool {
 		at, _, err := s.history().readChunk(s.Context(), "", protocol.Position{})
 		if err != nil {
 			s.Fatal(err)

@@ -26,6 +26,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/catenary-cable/catenary/cable/internal/patience"
 	"github.com/golang-jwt/jwt/v5"
 )
 
@@ -255,9 +256,7 @@ func TestVerifier_FetchesTheKeysOfAJWKS(t *testing.T) {
 	defer running.Wait()
 	defer cancel()
 	running.Go(func() { v.Run(ctx) })
-	for deadline := time.Now().Add(5 * time.Second); v.keys.jwks.keys.Load() == nil && time.Now().Before(deadline); {
-		time.Sleep(5 * time.Millisecond)
-	}
+	patience.Eventually(t, "the keys have been fetched", func() bool { return v.keys.jwks.keys.Load() != nil })
 	next, _ := rsa.GenerateKey(rand.Reader, 2048)
 	p.set(false, map[string]*rsa.PrivateKey{"one": rsaKey(), "two": next})
 	for _, c := range []struct {

@@ -31,6 +31,14 @@ class RestartTest < CallTest
     @puma.wait_for_end
   end
 
+  def test_when_puma_stops_it_waits_until_all_states_are_handed_over
+    @puma = PumaServer.new
+    link = @puma.link
+    opened(link).perform ECHO, "hand_over_slowly"
+    assert_stops(link) { @puma.signal(:TERM) }
+    @puma.wait_for_end
+  end
+
   def test_a_hot_restart_in_single_mode_hands_over
     @puma = PumaServer.new
     link = @puma.link

@@ -32,7 +32,7 @@ func Main(m *testing.M) {
 // takeTurn).
 var (
 	testsAtOnce     = 8 // of a folder
-	foldersAtOnce   = max(3, runtime.NumCPU()/2)
+	foldersAtOnce   = max(2, runtime.NumCPU()/2)
 	bootsAtOnce     = max(2, runtime.NumCPU()) // with more, no Rails boots in time
 	chromiumsAtOnce = max(2, runtime.NumCPU())
 )

@@ -314,6 +314,16 @@ class EchoChannel < ApplicationChannel
     transmit({ slow: 2 })
   end
 
+  # As with thousands of connections on a busy machine.
+  def hand_over_slowly
+    Catenary::Rails::Handover.prepend(Module.new do
+      def hand_over_all(link)
+        sleep 6
+        super
+      end
+    end)
+  end
+
   def fork_and_exit
     child = fork { exit }
     Process.wait(child)

@@ -42,9 +42,12 @@ module Catenary
         end
       end
 
-      # Writes the states of all connections whose last call came over that link.
+      # Writes the states of all connections whose last call came over that link. When it returns,
+      # those that write_due has begun to write are written too.
       def hand_over_all(link)
-        @live_connections.of_link(link).each { |live| hand_over live }
+        @live_connections.of_link(link).each do |live|
+          @live_connections.lock_idle(live, wait: true) { write live, false }
+        end
       end
 
       private

@@ -9,7 +9,7 @@ module Catenary
       include Clock
 
       ACKNOWLEDGE_SECONDS = 5 # to wait until catenary has acknowledged that the process stops
-      DRAIN_SECONDS = 25      # to wait for running calls; Puma kills its workers after 30
+      DRAIN_SECONDS = 25      # to wait for states and running calls; Puma kills its workers after 30
       MOVE_SECONDS = 11       # to wait until other processes listen to the broadcasts
       BYE_SECONDS = 1         # to wait until catenary has closed the links
       RESUBSCRIBE_SECONDS = 1 # that a broadcast waits after a restart of Action Cable
@@ -78,7 +78,7 @@ module Catenary
         @draining = true
         started = now
         stop
-        @handover_thread&.join(ACKNOWLEDGE_SECONDS)
+        @handover_thread&.join(DRAIN_SECONDS)
         wait_until(started + ACKNOWLEDGE_SECONDS) { @open.all?(&:stop_acknowledged?) }
         wait_until(started + DRAIN_SECONDS) { !@endpoint.workers.busy? }
         wait_until(started + MOVE_SECONDS) { @open.all?(&:broadcasts_moved?) }

@@ -83,9 +83,13 @@ module Catenary
         live.idle = true
       end
 
-      # Yields the connection unless a call is running for it. No call begins meanwhile.
-      def lock_idle(live)
-        locked = @mutex.synchronize { live.locked = true if live.idle && !live.locked }
+      # Yields the connection unless a call is running for it, or another thread has locked it. No call
+      # begins meanwhile. wait: waits for the other thread.
+      def lock_idle(live, wait: false)
+        locked = @mutex.synchronize do
+          @unlocked.wait(@mutex) while wait && live.locked
+          live.locked = true if live.idle && !live.locked
+        end
         yield live if locked
       ensure
         if locked
