@@ -32,7 +32,7 @@ func Release(ctx context.Context) {
 		metrics.Read(samples)
 		allocated, before = samples[0].Value.Uint64(), allocated
 		resident := samples[1].Value.Uint64() - samples[2].Value.Uint64()
-		if allocated-before < quiet && resident > after+after/4+16<<20 {
+		if allocated-before < quiet && resident > after+after/8+4<<20 {
 			debug.FreeOSMemory()
 			metrics.Read(samples)
 			after = samples[1].Value.Uint64() - samples[2].Value.Uint64()

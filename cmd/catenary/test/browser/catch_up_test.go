@@ -285,7 +285,8 @@ func turboRails() string { return cmp.Or(os.Getenv("TURBO_RAILS"), "original") }
 func startBoardWith(t *testing.T, env []string, flags ...string) *board {
 	stored := filepath.Join(t.TempDir(), "board")
 	env = append(env, "LAB_TURBO="+turboRails(), "LAB_BOARD="+stored, "CATENARY_TURBO_CATCH_UP=refresh")
-	flags = append(flags, "--turbo-catch-up", "refresh", "--proxy")
+	// The npm client gives a socket up after six seconds without a ping, also where only its tab got no processor.
+	flags = append(flags, "--turbo-catch-up", "refresh", "--proxy", "--ping-interval", "1s")
 	w := startTurboOn(t, false, env, flags...)
 	return &board{t, w.world, w.counted, flags, stored, countingSockets(stage.NewUser(t, stage.StartChromium(t)))}
 }
