@@ -217,8 +217,10 @@ func TestOpening_ThatEndsAtItsTimeoutIsClosed(t *testing.T) {
 // The bytes that wait for a stream's block are bounded, and ShedBacklog frees them.
 func TestBroadcasts_QueuedForABusyBlockAreBoundedInBytes(t *testing.T) {
 	w := newWorld(t, func(s *setup) { s.limits.Socket.PendingBytes = 300_000 })
+	delivered := make(chan bool, 9)
 	w.rails.onCall(func(call railsCall) map[string]any {
 		if call.Do == rpc.Deliver {
+			delivered <- true
 			return nil // never answered
 		}
 		result := behave(call)
@@ -236,7 +238,9 @@ func TestBroadcasts_QueuedForABusyBlockAreBoundedInBytes(t *testing.T) {
 	}
 	b := subscribed()
 	long := `"` + strings.Repeat("x", 100_000) + `"`
-	for range 5 { // one in flight, three queued
+	w.source.publish <- [2]string{"room", long}
+	<-delivered
+	for range 4 { // three are queued
 		w.source.publish <- [2]string{"room", long}
 	}
 	b.expect(`{"type":"disconnect","reason":"server_restart","reconnect":true}`)
@@ -244,6 +248,7 @@ func TestBroadcasts_QueuedForABusyBlockAreBoundedInBytes(t *testing.T) {
 
 	b = subscribed()
 	w.source.publish <- [2]string{"room", long}
+	<-delivered // a call that has not been sent would be sent again when the link is cut
 	w.eventually("it is shed", func() bool { return w.server.ShedBacklog() == 1 })
 	b.expect(`{"type":"disconnect","reason":"server_restart","reconnect":true}`)
 	w.rails.Cut() // otherwise the close calls wait forever
