@@ -417,17 +417,17 @@ func (s *subscription) misses(stream string, b hub.Broadcast) bool {
 	case b.Position.Offset == 0:
 		return false
 	case !known:
-		return b.Position.Offset > 1 && s.gaps != s.connection.server.gapsBegun.Load()
+		return b.Position.Offset > 1 && s.mayMiss(s.gaps)
 	case last.Epoch != b.Position.Epoch:
-		return b.Position.Offset > 1 || s.mayMiss(last)
+		return b.Position.Offset > 1 || s.mayMiss(last.gaps)
 	}
 	return b.Position.Offset > last.Offset+1
 }
 
-// mayMiss reports whether the source has had a gap since a position. What it missed at the end of an
-// epoch, no number shows.
-func (s *subscription) mayMiss(last position) bool {
-	return last.gaps != s.connection.server.gapsBegun.Load()
+// mayMiss reports whether the source has had another gap since so many had ended. What it missed at the
+// end of an epoch, no number shows.
+func (s *subscription) mayMiss(gaps uint32) bool {
+	return gaps != s.connection.server.gapsBegun.Load()
 }
 
 // newGapReplay returns the history of a stream that misses broadcasts before b. c.mu is held.
@@ -437,7 +437,7 @@ func (s *subscription) newGapReplay(stream string, b hub.Broadcast) *replay {
 		return s.newReplaySince(s.connection.server.gapSince.Load())
 	}
 	from := last.Position
-	if last.Epoch != b.Position.Epoch && !s.mayMiss(last) {
+	if last.Epoch != b.Position.Epoch && !s.mayMiss(last.gaps) {
 		from = protocol.Position{Epoch: b.Position.Epoch}
 	}
 	return &replay{valid: true, request: protocol.History{Streams: map[string]protocol.Position{stream: from}}}

@@ -49,6 +49,16 @@ func newHistoryWorld(t *testing.T) (*world, *kept) {
 	return newWorld(t, func(s *setup) { s.history = k }), k
 }
 
+// newHistoryRoom is a world with a browser in the room, which has the broadcast of that number.
+func newHistoryRoom(t *testing.T, number int) (*world, *kept, *browser) {
+	t.Helper()
+	w, k := newHistoryWorld(t)
+	b := w.extendedInRoom()
+	w.publishNumbered(number)
+	b.expect(numbered(number))
+	return w, k, b
+}
+
 // extended opens a connection that speaks actioncable-v1-ext-json.
 func (w *world) extended() *browser {
 	w.Helper()
@@ -238,10 +248,7 @@ func TestHistory_ComesBeforeWhatIsBroadcastMeanwhile(t *testing.T) {
 
 // The source of broadcasts may have had a gap.
 func TestHistory_FillsAGapUnderAnOpenConnection(t *testing.T) {
-	w, k := newHistoryWorld(t)
-	b := w.extendedInRoom()
-	w.publishNumbered(12)
-	b.expect(numbered(12))
+	w, k, b := newHistoryRoom(t, 12)
 	w.publishNumbered(15)
 	if request := <-k.asked; request.Since != 0 || request.Streams["room"].Offset != 12 {
 		t.Errorf("got %+v", request)
@@ -415,10 +422,7 @@ func TestHistory_ALongRequestIsRejected(t *testing.T) {
 }
 
 func TestHistory_AStreamThatWasStoppedAndStartedHasNoGap(t *testing.T) {
-	w, k := newHistoryWorld(t)
-	b := w.extendedInRoom()
-	w.publishNumbered(12)
-	b.expect(numbered(12))
+	w, k, b := newHistoryRoom(t, 12)
 	w.ops(`[["unsub","chat room","room"]]`)
 	w.eventually("it is stopped", func() bool { return !w.source.has("room") })
 	w.ops(`[["sub","chat room","room",null]]`)
@@ -509,10 +513,7 @@ func TestHistory_FillsAGapBeforeTheFirstBroadcast(t *testing.T) {
 }
 
 func TestHistory_FillsAGapAtTheStartOfAnEpoch(t *testing.T) {
-	w, k := newHistoryWorld(t)
-	b := w.extendedInRoom()
-	w.publishNumbered(12)
-	b.expect(numbered(12))
+	w, k, b := newHistoryRoom(t, 12)
 	const next = "00000000000000e2"
 	w.source.publish <- [2]string{"room", numberedIn(next, "4", 4)}
 	if request := <-k.asked; request.Streams["room"] != (protocol.Position{Epoch: next}) {
@@ -527,10 +528,7 @@ func TestHistory_FillsAGapAtTheStartOfAnEpoch(t *testing.T) {
 
 // What the source misses at the end of an epoch, no number shows.
 func TestHistory_AGapBeforeAnEpochIsReported(t *testing.T) {
-	w, k := newHistoryWorld(t)
-	b := w.extendedInRoom()
-	w.publishNumbered(12)
-	b.expect(numbered(12))
+	w, k, b := newHistoryRoom(t, 12)
 	const next = "00000000000000e2"
 	w.server.GapBegan()
 	w.source.publish <- [2]string{"room", numberedIn(next, "1", 1)}
@@ -575,10 +573,7 @@ func TestHistory_FillsAGapOfTheSourceBeforeTheFirstBroadcast(t *testing.T) {
 
 // The page loads its state again, once.
 func TestHistory_AGapIsReportedOnce(t *testing.T) {
-	w, k := newHistoryWorld(t)
-	b := w.extendedInRoom()
-	w.publishNumbered(12)
-	b.expect(numbered(12))
+	w, k, b := newHistoryRoom(t, 12)
 	const next = "00000000000000e2"
 	w.server.GapBegan()
 	w.server.GapEnded(time.Now())
@@ -620,10 +615,7 @@ func TestHistory_IsReadAfterAGap(t *testing.T) {
 
 // Otherwise broadcasts would arrive out of order, or nothing would be said.
 func TestHistory_ARequestThatGoesBackOrComesTooEarlyIsRejected(t *testing.T) {
-	w, k := newHistoryWorld(t)
-	b := w.extendedInRoom()
-	w.publishNumbered(14)
-	b.expect(numbered(14))
+	w, k, b := newHistoryRoom(t, 14)
 	b.requestHistory(since12)
 	b.requestHistory(`{"since":1795451915}`)
 	b.expect(rejectedHistory, rejectedHistory)

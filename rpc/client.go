@@ -153,9 +153,9 @@ func (c *Client) stop() {
 	c.failQueued(errStopped, func(*Pending) bool { return true })
 }
 
-// Do makes a call, which it owns from then on. It calls done with the answer, once and in another goroutine; done must not
-// block. If Do returns an error, it wraps ErrNotSent and done is not called: too many calls wait
-// (ErrBusy), or Run has returned.
+// Do makes a call, which it owns from then on. It calls done with the answer, once and in another
+// goroutine; done must not block. If Do returns an error, it wraps ErrNotSent and done is not called:
+// too many calls wait (ErrBusy), or Run has returned.
 func (c *Client) Do(call *Call, done func(Answer)) (*Pending, error) {
 	p := &Pending{client: c, call: call, done: done, madeAt: time.Now()}
 	if c.options.Trace != nil {

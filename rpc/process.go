@@ -1,8 +1,6 @@
 package rpc
 
-import (
-	"time"
-)
+import "time"
 
 // Process is a Rails process with a link. A connection keeps it to know where its objects are.
 type Process struct {

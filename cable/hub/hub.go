@@ -90,8 +90,10 @@ func (h *Hub) deliver(name string, payload []byte) {
 // checkNumber counts a broadcast that should have a number and has none. catenary's own disconnects
 // have none.
 func (h *Hub) checkNumber(name string, payload []byte) {
-	_, position := history.CutNumber(payload)
-	if position.Offset == 0 && h.numbers(name) && !strings.HasPrefix(name, ConnectionStreams) {
+	if !h.numbers(name) || strings.HasPrefix(name, ConnectionStreams) {
+		return
+	}
+	if _, position := history.CutNumber(payload); position.Offset == 0 {
 		h.unnumbered.Add("published without the gem, or Redis refused to keep it", "stream", name)
 	}
 }

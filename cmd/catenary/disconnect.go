@@ -133,8 +133,8 @@ func bySource(ctx context.Context, cfg *config.Config, d broadcasts.Disconnectio
 // serveDisconnect answers POST /disconnect. It takes only JSON, a content type that a page in a
 // browser cannot send to another origin.
 func (a *assembly) serveDisconnect(w http.ResponseWriter, r *http.Request) {
-	source, running := a.ready.source.Load(), a.meters.Hub()
-	if source == nil || running == nil {
+	source, hub := a.ready.source.Load(), a.meters.Hub()
+	if source == nil || hub == nil {
 		http.Error(w, "catenary does not know yet where the app publishes broadcasts", http.StatusServiceUnavailable)
 		return
 	}
@@ -153,7 +153,7 @@ func (a *assembly) serveDisconnect(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
 	defer cancel()
-	found, err := d.Run(ctx, *source, broadcasts.ListenThrough(running), a.backend.Secret())
+	found, err := d.Run(ctx, *source, broadcasts.ListenThrough(hub), a.backend.Secret())
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return

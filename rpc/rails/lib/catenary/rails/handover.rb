@@ -26,9 +26,9 @@ module Catenary
       end
 
       # Writes what catenary lacks of the state, unless a call is running for the connection. hold:
-      # see Link#write.
-      def hand_over(live, hold: false)
-        @live_connections.lock_idle(live) { write live, hold }
+      # see Link#write; wait: see LiveConnections#lock_idle.
+      def hand_over(live, hold: false, wait: false)
+        @live_connections.lock_idle(live, wait: wait) { write live, hold }
       end
 
       # Writes the states that have waited long enough, together: the links hold them until flush.
@@ -45,9 +45,7 @@ module Catenary
       # Writes the states of all connections whose last call came over that link. When it returns,
       # those that write_due has begun to write are written too.
       def hand_over_all(link)
-        @live_connections.of_link(link).each do |live|
-          @live_connections.lock_idle(live, wait: true) { write live, false }
-        end
+        @live_connections.of_link(link).each { |live| hand_over live, wait: true }
       end
 
       private
