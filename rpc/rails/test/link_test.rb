@@ -264,12 +264,41 @@ class LinkTest < CallTest
     endpoint.workers.instance_variable_set(:@limit, workers)
   end
 
+  def test_the_result_of_an_action_does_not_wait_for_the_next_call
+    link = open_link
+    browser, other = Browser.new(self, "?user=7", link: link).opened, subscribed(link)
+    browser.subscribe ECHO
+    echo, pass = [ECHO, '{"action":"echo","n":1}'], [GATE, '{"action":"pass"}']
+    echo, pass = [echo, pass].map { |identifier, data| JSON.generate(command: "message", identifier: identifier, data: data) }
+    write_together link,
+      { call: 1001, conn: browser.name, do: "frames", ver: browser.version, frames: [echo] },
+      { call: 1002, conn: other.name, do: "frames", ver: other.version, frames: [pass] }
+    assert_equal [{ "n" => 1 }], messages(link.result(1001)["ops"])
+    refute ended?(link, 1002)
+    Gate << true
+    link.result 1002
+  end
+
+  def test_a_thread_forgets_the_effects_of_earlier_calls_only_if_their_results_are_written
+    written, held = [false, true].map { |holding| Struct.new(:holding?).new(holding) }
+    synced = []
+    effects = Object.new
+    effects.define_singleton_method(:sync) { |link, _| synced << link }
+    Thread.new do
+      [written, held].each { |link| Catenary::Rails::Sync.recorded effects, link }
+      Catenary::Rails::Sync.forget
+      Catenary::Rails::Sync.wait
+    end.join
+    assert_equal [held], synced
+  end
+
   def test_held_results_are_written_together_and_in_order
     ours, theirs = UNIXSocket.pair
     framing = Catenary::Rails::Framing.new(ours)
     framing.write "1".dup, hold: true
-    assert_equal :wait_readable, theirs.read_nonblock(100, exception: false)
+    assert_equal [1, :wait_readable], [framing.held, theirs.read_nonblock(100, exception: false)]
     framing.write "2".dup
+    assert_equal 0, framing.held
     framing.write "3".dup, hold: true
     framing.flush
     assert_equal "\0\0\0\x011\0\0\0\x012\0\0\0\x013", theirs.readpartial(100)

@@ -210,7 +210,7 @@ module Catenary
 
         def respond(result)
           result[:warnings] = @warnings if @warnings.any?
-          @link&.finish(@number, { end: @number }.merge!(result), together: delivering?)
+          @link&.finish(@number, { end: @number }.merge!(result), all: delivering?)
           result
         end
 

@@ -1,3 +1,5 @@
+# frozen_string_literal: true
+
 module Catenary
   module Rails
     # The effects on one connection, in order (docs/rpc.md, "Effects"). During a call they are

@@ -28,7 +28,7 @@ module Catenary
         @read_mac, @write_mac = keys&.map { |key| Mac.new(key) }
         @mutex = Mutex.new
         @buffer, @chunk, @position = "".b, "".b, 0
-        @unwritten = "".b # frames that are held
+        @unwritten, @held = "".b, 0 # frames that are held, and how many
         @closed = false
         configure socket if socket.is_a?(TCPSocket)
       end
@@ -59,6 +59,9 @@ module Catenary
         @position < @buffer.bytesize
       end
 
+      # How many frames are held.
+      attr_reader :held
+
       # Writes the HTTP response that precedes all frames. Returns whether it was written.
       def write_head(text)
         return true if @mutex.synchronize { send_all(text.b) }
@@ -80,6 +83,7 @@ module Catenary
             frame = [text.bytesize].pack("N") << text
             frame << @write_mac.next(text) if @write_mac
             @unwritten << frame
+            @held += 1
             (hold && @unwritten.bytesize < CHUNK) || send_unwritten
           end
         end
@@ -225,7 +229,7 @@ module Catenary
         end
 
         def send_unwritten
-          data, @unwritten = @unwritten, "".b
+          data, @unwritten, @held = @unwritten, "".b, 0
           return true if send_all(data)
           hang_up
           false

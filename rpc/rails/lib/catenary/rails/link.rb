@@ -1,3 +1,5 @@
+# frozen_string_literal: true
+
 require "openssl"
 
 module Catenary
@@ -7,6 +9,7 @@ module Catenary
       include Clock
 
       PROOF_SECONDS = 5 # for catenary's first frame
+      TOGETHER = 4      # results of quick calls that leave in one write
 
       attr_reader :node, :env, :listening
       # Guarded by Workers: the worker that has the reading role; whether it is reading, and not
@@ -43,12 +46,18 @@ module Catenary
         false
       end
 
-      # Writes the result of a call. together: holds it if more calls have arrived, until the next
-      # write or tick. Raises ArgumentError for a result that is too long.
-      def finish(number, result, together: false)
+      # Writes the result of a call. If more calls have arrived and are about to run, holds it until the
+      # next write or tick: all of them, or up to TOGETHER if calls are quick. Raises ArgumentError for a
+      # result that is too long.
+      def finish(number, result, all: false)
         text = JSON.generate(result)
         text.bytesize <= Framing::LIMIT or raise ArgumentError, "the result has #{text.bytesize} bytes, more than #{Framing::LIMIT}"
-        @framing.write(text, hold: together && @framing.buffered?)
+        @framing.write(text, hold: @framing.buffered? && (all || (@framing.held < TOGETHER - 1 && reads_next?)))
+      end
+
+      # Whether messages are held.
+      def holding?
+        @framing.held > 0
       end
 
       # Writes the messages that are held.
@@ -150,6 +159,11 @@ module Catenary
 
         def same?(given, expected)
           given.bytesize == expected.bytesize && OpenSSL.fixed_length_secure_compare(given, expected)
+        end
+
+        # Whether this thread reads the next call as soon as it has ended this one, and that within a tick.
+        def reads_next?
+          @endpoint.workers.quick? && @reader.equal?(Workers.current)
         end
 
         # Reads one frame. Returns the call if it is one. seconds: nil to wait forever.

@@ -12,7 +12,7 @@ module Catenary
       # name: catenary's. env: the Rack environment of the handshake. cable: the ActionCable server.
       # identities: nil if the application's own connect runs.
       def initialize(name, env, cable, protocol, endpoint, identities = nil)
-        @name = name
+        @name = -name # a key of several hashes
         @effects = Effects.new(name)
         @server = Server.new(cable, @effects, endpoint)
         @socket = Socket.new(@effects, protocol)

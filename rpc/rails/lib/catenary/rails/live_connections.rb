@@ -10,6 +10,7 @@ module Catenary
       # Least recently used connections are evicted, by number and by age.
       class Cache
         SWEEP = 1 # seconds between two evictions by age
+        NONE = [].freeze
 
         attr_reader :entries # by name, the least recently used first
 
@@ -23,8 +24,9 @@ module Catenary
         def put(live, now)
           live.used_at = now
           @entries[live.name] = live
-          old = now - @swept > SWEEP ? sweep(now) : []
-          [old, Array.new([@entries.size - @limit, 0].max) { @entries.shift.last }]
+          old = now - @swept > SWEEP ? sweep(now) : NONE
+          excess = @entries.size > @limit ? Array.new(@entries.size - @limit) { @entries.shift.last } : NONE
+          [old, excess]
         end
 
         private
@@ -67,11 +69,11 @@ module Catenary
         now = Clock.now
         kept = false
         evicted = @mutex.synchronize do
-          next [] if live.generation != @generation
+          next Cache::NONE if live.generation != @generation
           cache = cache_for(live)
           old, excess = cache.put(live, now)
           warn_of_eviction if excess.any? && live.pinned?
-          kept = cache.entries.key?(live.name)
+          kept = excess.empty? || !excess.include?(live)
           old + excess
         end
         evicted.each(&@on_evict)

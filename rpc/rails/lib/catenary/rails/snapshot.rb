@@ -1,3 +1,5 @@
+# frozen_string_literal: true
+
 require "bigdecimal"
 require "set"
 
@@ -78,8 +80,8 @@ module Catenary
         end
 
         def by_identity?(value)
-          value.is_a?(::ActionCable::Connection::Base) || value.is_a?(::ActionCable::Channel::Base) ||
-            (value.is_a?(GlobalID::Identification) && !(value.respond_to?(:new_record?) && value.new_record?))
+          return !(value.respond_to?(:new_record?) && value.new_record?) if value.is_a?(GlobalID::Identification)
+          value.is_a?(::ActionCable::Connection::Base) || value.is_a?(::ActionCable::Channel::Base)
         end
     end
   end

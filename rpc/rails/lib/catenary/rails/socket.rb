@@ -1,3 +1,5 @@
+# frozen_string_literal: true
+
 module Catenary
   module Rails
     # Stands in for ActionCable::Connection::WebSocket (Server::Socket::WebSocket in Rails 8.2).

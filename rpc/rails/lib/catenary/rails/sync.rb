@@ -1,3 +1,5 @@
+# frozen_string_literal: true
+
 module Catenary
   module Rails
     # Keeps effects ahead of broadcasts and jobs. Before a thread broadcasts or enqueues a job, it
@@ -44,12 +46,14 @@ module Catenary
           unacknowledged[link] = effects
         end
 
-        # Forgets the effects of earlier calls: catenary has their results, and so keeps the order.
+        # Forgets the effects of earlier calls whose results are written: catenary keeps their order.
         def forget
-          Thread.current.thread_variable_get(UNACKNOWLEDGED)&.clear
+          unacknowledged = Thread.current.thread_variable_get(UNACKNOWLEDGED)
+          unacknowledged.delete_if { |link,| !link.holding? } unless unacknowledged.nil? || unacknowledged.empty?
         end
 
         def wait
+          Mount.endpoint&.links&.flush # results of calls that other threads have run
           unacknowledged = Thread.current.thread_variable_get(UNACKNOWLEDGED)
           return if unacknowledged.nil? || unacknowledged.empty?
 

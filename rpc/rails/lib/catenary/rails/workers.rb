@@ -105,6 +105,11 @@ module Catenary
         end
       end
 
+      # Whether calls end within a tick.
+      def quick?
+        !@slow
+      end
+
       # Waits until the worker has something to do.
       def park(worker)
         @mutex.synchronize do
