@@ -192,7 +192,7 @@ func (c *Connection) fill(call *rpc.Call, at *rpc.Process) error {
 	if c.stale && call.Do != rpc.Close {
 		return errStateLost
 	}
-	call.Request = c.request.JSON()
+	call.Request = c.request
 	call.Protocol = c.railsProtocol()
 	call.State = c.state
 	call.Tags = c.tags

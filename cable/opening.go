@@ -154,7 +154,7 @@ func (c *Connection) callOpen(ctx context.Context) (*rpc.Result, error) {
 	c.callInFlight = true // no lock: no other goroutine uses the connection yet
 	answers := make(chan rpc.Answer, 1)
 	pending, err := s.backend.Do(&rpc.Call{
-		Connection: c.id, Do: rpc.Open, Request: c.request.JSON(), Protocol: c.railsProtocol(), Context: ctx,
+		Connection: c.id, Do: rpc.Open, Request: c.request, Protocol: c.railsProtocol(), Context: ctx,
 	}, func(a rpc.Answer) {
 		c.mu.Lock()
 		defer c.mu.Unlock()

@@ -26,7 +26,7 @@ func (c *Connection) passThrough(command protocol.Command, text []byte) bool {
 
 func (c *Connection) newUpstream() *relay.Upstream {
 	l := &c.server.limits
-	return c.server.relay.NewUpstream(c.server.context, (*relayed)(c), &c.mu, c.request.JSON(), relay.Limits{
+	return c.server.relay.NewUpstream(c.server.context, (*relayed)(c), &c.mu, c.request.AppendTo(nil), relay.Limits{
 		PendingBytes: l.Socket.PendingBytes,
 		OpenWait:     l.OpenWait, CallWait: l.CallWait, CloseWait: l.Socket.CloseWait,
 	})

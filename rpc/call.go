@@ -34,7 +34,7 @@ type Call struct {
 	Text   string // Close: text of the close frame, or what was wrong
 	Failed bool   // Close: the browser violated the WebSocket protocol
 
-	Request  json.RawMessage // nil in a short call; see EncodedRequest
+	Request  EncodedRequest // zero in a short call
 	Protocol string
 	State    string
 	Tags     []string

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -184,6 +185,7 @@ func (l *link) writeAll() error {
 		case <-l.readingEnded:
 			return nil
 		}
+		runtime.Gosched() // lets goroutines that are about to make calls share the write
 		l.client.mu.Lock()
 		batch, l.outbox = l.outbox, batch[:0]
 		l.client.mu.Unlock()

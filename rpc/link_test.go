@@ -2,7 +2,6 @@ package rpc_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -269,7 +268,7 @@ func TestLink_WhenItClosesCallsThatMayHaveRunFailAndTheOthersMove(t *testing.T) 
 	client, h := linked(t, balance(t, []*rpctest.Rails{first, second}))
 	await(t, "two links", func() bool { return len(client.Processes()) == 2 })
 	home := client.Process(first.Name)
-	fill := func(c *rpc.Call, _ *rpc.Process) error { c.Request = json.RawMessage("{}"); return nil }
+	fill := func(c *rpc.Call, _ *rpc.Process) error { c.Request = (&rpc.Request{}).Encode(); return nil }
 	answers := make(chan rpc.Answer, 10)
 	for i := range 10 {
 		call := rpc.Call{Connection: fmt.Sprint(i), Do: rpc.Frames, Version: "1", Home: home, Fill: fill}
@@ -314,7 +313,7 @@ func TestLink_AStoppingProcessGetsNoCallsAndItsConnectionsMoveAfterTheHandover(t
 	client, _ := linked(t, balance(t, []*rpctest.Rails{a, b}))
 	await(t, "two links", func() bool { return len(client.Processes()) == 2 })
 	home := client.Process(a.Name)
-	fill := func(c *rpc.Call, _ *rpc.Process) error { c.Request = json.RawMessage("{}"); return nil }
+	fill := func(c *rpc.Call, _ *rpc.Process) error { c.Request = (&rpc.Request{}).Encode(); return nil }
 	link := a.Links()[0]
 	link.Write(`{"going":"began"}`)
 	await(t, "the answer to going", func() bool { return slices.Contains(link.Controls(), `{"heard":"going"}`) })
@@ -349,7 +348,7 @@ func TestLink_AfterByeCallsWithoutAResultRunElsewhere(t *testing.T) {
 	b := rpctest.New(t, "secret", fine, func(r *rpctest.Rails) { r.Count = 2 })
 	client, _ := linked(t, balance(t, []*rpctest.Rails{a, b}))
 	await(t, "two links", func() bool { return len(client.Processes()) == 2 })
-	fill := func(c *rpc.Call, _ *rpc.Process) error { c.Request = json.RawMessage("{}"); return nil }
+	fill := func(c *rpc.Call, _ *rpc.Process) error { c.Request = (&rpc.Request{}).Encode(); return nil }
 	call := rpc.Call{Connection: "1", Do: rpc.Frames, Version: "1", Home: client.Process(a.Name), Fill: fill}
 	if _, err := client.Call(t.Context(), call); err != nil {
 		t.Error(err)

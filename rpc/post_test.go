@@ -78,7 +78,7 @@ func TestRequest_IsValidJSONWhateverItContains(t *testing.T) {
 	}
 	call := Call{
 		Connection: "n:1", Do: Frames, Version: "7", Frames: []string{"\x00\"\\\n", "plain", "é\xff"},
-		Request: request.Encode().JSON(), State: "s", Tags: []string{"a"}, Protocol: "p",
+		Request: request.Encode(), State: "s", Tags: []string{"a"}, Protocol: "p",
 		Channels: []Channel{{"b", "1", map[string]*string{"s": nil}}, {"a", "", map[string]*string{"x": &token}}},
 	}
 	text := appendRequest(nil, "n", []Call{
@@ -285,7 +285,7 @@ func TestPost_RepeatsACallInFullForAProcessThatLacksTheState(t *testing.T) {
 		}
 		io.WriteString(w, `{"v":1,"process":"b","results":[`+result+`]}`)
 	})
-	fill := func(c *Call, _ *Process) error { c.Request = json.RawMessage("{}"); return nil }
+	fill := func(c *Call, _ *Process) error { c.Request = (&Request{}).Encode(); return nil }
 	result, err := client.Call(t.Context(), Call{Connection: "n:1", Do: Frames, Version: "1", Fill: fill})
 	if err != nil || result.Version != "2" || len(bodies) != 2 || strings.Contains(bodies[0], "request") {
 		t.Fatal(result, err, bodies)

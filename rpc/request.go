@@ -1,9 +1,9 @@
 package rpc
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
+	"sync"
 	"unique"
 )
 
@@ -30,9 +30,14 @@ var sharedHeaders = []string{
 	"Sec-Websocket-Version", "Sec-Websocket-Protocol", "Sec-Websocket-Extensions",
 }
 
+// encodings are buffers for Encode. On its stack, one would have to be grown for each handshake.
+var encodings = sync.Pool{New: func() any { return new([]byte) }}
+
 // Encode encodes a request.
 func (r *Request) Encode() EncodedRequest {
-	b := make([]byte, 0, 1024)
+	buffer := encodings.Get().(*[]byte)
+	defer encodings.Put(buffer)
+	b := (*buffer)[:0]
 	b = appendText(append(b, `{"method":`...), r.Method)
 	hasQuery := strings.Contains(r.URL, "?") // which may hold a token
 	if !hasQuery {
@@ -57,6 +62,7 @@ func (r *Request) Encode() EncodedRequest {
 		b = appendText(append(b, `,"url":`...), r.URL)
 	}
 	b = append(appendText(append(b, `,"ip":`...), r.IP), '}')
+	*buffer = b
 	return EncodedRequest{unique.Make(string(b[:shared])), string(b[shared:])}
 }
 
@@ -69,10 +75,10 @@ func appendHeader(b []byte, header [2]string) []byte {
 	return append(b, ']')
 }
 
-// JSON returns the request for a call; nil for the zero EncodedRequest.
-func (e EncodedRequest) JSON() json.RawMessage {
-	if e.own == "" {
-		return nil
-	}
-	return json.RawMessage(e.shared.Value() + e.own)
+// IsZero reports whether there is no request.
+func (e EncodedRequest) IsZero() bool { return e.own == "" }
+
+// AppendTo appends the request's JSON. There must be a request.
+func (e EncodedRequest) AppendTo(b []byte) []byte {
+	return append(append(b, e.shared.Value()...), e.own...)
 }

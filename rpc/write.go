@@ -59,8 +59,8 @@ func appendCall(b []byte, c *Call) []byte {
 			b = append(b, `,"failed":true`...)
 		}
 	}
-	if c.Request != nil {
-		b = append(append(b, `,"request":`...), c.Request...)
+	if !c.Request.IsZero() {
+		b = c.Request.AppendTo(append(b, `,"request":`...))
 		b = appendText(append(b, `,"protocol":`...), c.Protocol)
 		b = appendField(b, `,"state":`, c.State)
 		b = appendTexts(append(b, `,"tags":`...), c.Tags)

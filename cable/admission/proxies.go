@@ -37,8 +37,11 @@ func (p Proxies) client(r *http.Request) netip.Addr {
 	if err != nil {
 		return netip.Addr{}
 	}
+	address := peer.Addr().Unmap().WithZone("")
+	if !p.trust(address) {
+		return network(address)
+	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	hops = append(hops, peer.Addr().String())
 	for _, hop := range slices.Backward(hops) {
 		address, err := parseHop(strings.TrimSpace(hop))
 		if err != nil {
@@ -54,8 +57,12 @@ func (p Proxies) client(r *http.Request) netip.Addr {
 // peer returns the address of a TCP connection's other end, or the zero Addr if that is a trusted
 // proxy.
 func (p Proxies) peer(remote net.Addr) netip.Addr {
-	address, err := parseHop(remote.String())
-	if err != nil || p.trust(address) {
+	tcp, ok := remote.(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	address := tcp.AddrPort().Addr().Unmap().WithZone("")
+	if p.trust(address) {
 		return netip.Addr{}
 	}
 	return network(address)

@@ -59,13 +59,17 @@ func (r *reader) read() {
 // run reads messages until none is left in the buffer.
 func (r *reader) run() {
 	for {
+		_, err := r.parser.buffer.Peek(1) // without a deadline: no message has begun
+		if err != nil {
+			r.returnParser()
+			r.finish(err)
+			return
+		}
 		text, err := r.message()
 		if err != nil {
-			if r.watched {
-				r.socket.shared.poller.forget(r)
-			}
+			detachBuffer(&r.parser.buffer)
 			r.parser = nil // not to the pool: gorilla keeps the error
-			r.end(err)
+			r.finish(err)
 			return
 		}
 		r.socket.throttle()
@@ -83,9 +87,6 @@ func (r *reader) run() {
 // message returns the next message. It returns nil for a ping or a pong, and for a binary message,
 // which Rails' own server ignores too.
 func (r *reader) message() (text []byte, err error) {
-	if !r.watched {
-		r.parser.buffer.Peek(1) // without a deadline: no message has begun
-	}
 	limits := &r.socket.shared.limits
 	began := time.Now()
 	r.parser.deadline = began.Add(limits.MessageWait)
@@ -145,6 +146,14 @@ func (r *reader) controlFrame() (handled bool) {
 	}
 	r.parser.buffer.Discard(len(whole))
 	return true
+}
+
+// finish stops watching, and ends.
+func (r *reader) finish(err error) {
+	if r.watched {
+		r.socket.shared.poller.forget(r)
+	}
+	r.end(err)
 }
 
 // end reports to the owner that the connection is closed, and why, and closes the socket.

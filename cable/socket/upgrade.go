@@ -35,8 +35,9 @@ func (s *Socket) switchingProtocols(r *http.Request, subprotocol string) []byte 
 	const guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11" // RFC 6455, section 1.3
 	key := strings.Join(r.Header.Values("Sec-WebSocket-Key"), ", ")
 	accept := sha1.Sum([]byte(key + guid))
-	b := []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-		"Sec-WebSocket-Accept: ")
+	b := make([]byte, 0, 256)
+	b = append(b, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+		"Sec-WebSocket-Accept: "...)
 	b = base64.StdEncoding.AppendEncode(b, accept[:])
 	if subprotocol != "" {
 		b = append(b, "\r\nSec-WebSocket-Protocol: "...)

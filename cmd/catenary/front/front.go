@@ -32,14 +32,14 @@ type Front struct {
 	handler   atomic.Pointer[http.Handler]
 	admission atomic.Pointer[admission.Admission] // nil until Open is given one
 
-	admitted   sync.Map // connections that admission counts: until they are WebSockets or close
-	incomplete sync.Map // connections with a request of which not all headers have been read
+	mu       sync.Mutex
+	admitted map[net.Conn]bool // that admission counts, until they are WebSockets or close; true: the headers of a request are incomplete
 }
 
 // New returns a server on a listener. lent means that systemd owns the listener, web that the
 // app's pages are served here too.
 func New(listener net.Listener, lent, web bool, limits config.Limits, logger *slog.Logger) *Front {
-	f := &Front{listener: listener, lent: lent, web: web, opened: make(chan struct{})}
+	f := &Front{listener: listener, lent: lent, web: web, opened: make(chan struct{}), admitted: map[net.Conn]bool{}}
 	f.server = &http.Server{
 		Handler:           abortStalled(f, stallTimeout),
 		ReadHeaderTimeout: limits.HeaderTimeout,
@@ -77,7 +77,7 @@ func Starting(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	f.incomplete.Delete(r.Context().Value(connKey{}))
+	f.noteRequest(r.Context().Value(connKey{}).(net.Conn), false)
 	handler := f.handler.Load()
 	if handler == nil {
 		Starting(w, r)
@@ -99,16 +99,31 @@ func (f *Front) watch(conn net.Conn, state http.ConnState) {
 			conn.Close()
 			return
 		}
-		f.admitted.Store(conn, true)
+		f.mu.Lock()
+		f.admitted[conn] = false
+		f.mu.Unlock()
 	case http.StateActive:
-		f.incomplete.Store(conn, true)
+		f.noteRequest(conn, true)
 	case http.StateHijacked, http.StateClosed:
-		if _, admitted := f.admitted.LoadAndDelete(conn); admitted {
+		f.mu.Lock()
+		incomplete, admitted := f.admitted[conn]
+		delete(f.admitted, conn)
+		f.mu.Unlock()
+		if admitted {
 			admission.Release(conn.RemoteAddr())
 		}
-		if _, incomplete := f.incomplete.LoadAndDelete(conn); incomplete && state == http.StateClosed {
+		if incomplete && state == http.StateClosed {
 			admission.Incomplete()
 		}
+	}
+}
+
+// noteRequest notes whether the headers of a connection's request are incomplete.
+func (f *Front) noteRequest(conn net.Conn, incomplete bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, admitted := f.admitted[conn]; admitted {
+		f.admitted[conn] = incomplete
 	}
 }
 

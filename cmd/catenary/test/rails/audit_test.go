@@ -95,7 +95,7 @@ func observe(client *rpc.Client, channel string) (runs string, lost []string, er
 	request := rpc.Request{Method: "GET", URL: "http://app.example/cable", IP: "127.0.0.1", Headers: [][2]string{
 		{"Host", "app.example"}, {"Connection", "Upgrade"}, {"Upgrade", "websocket"}, {"Origin", "http://app.example"},
 		{"Sec-WebSocket-Version", "13"}, {"Sec-WebSocket-Key", stage.WebSocketKey}}}
-	opened, err := result(client.Call(ctx, rpc.Call{Connection: channel, Do: rpc.Open, Request: request.Encode().JSON(), Protocol: "actioncable-v1-json"}))
+	opened, err := result(client.Call(ctx, rpc.Call{Connection: channel, Do: rpc.Open, Request: request.Encode(), Protocol: "actioncable-v1-json"}))
 	if err != nil {
 		return "", nil, err
 	}
