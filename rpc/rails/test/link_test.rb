@@ -527,6 +527,19 @@ class LinkTest < CallTest
     assert_operator kept, :>=, 3
   end
 
+  # After a storm thousands of states are due, and those of a process that is killed are lost.
+  def test_states_are_handed_over_without_a_rest_between_them
+    endpoint.handover.idle_delay = 3600
+    link = open_link
+    names = Array.new(45) { Browser.new(self, "?user=7", link: link).opened.name }
+    handover = Catenary::Rails::Handover.new(endpoint.live_connections)
+    handover.idle_delay = 0
+    endpoint.live_connections.send(:all).each { |live| handover.enqueue(live) }
+    watch = Catenary::Rails::Watch.new(Catenary::Rails::Workers.new(1), endpoint.links, handover)
+    nil while watch.send(:tick) # rests if this is false
+    link.await { |frames| (names - frames.map { |frame| frame["kept"] }).empty? }
+  end
+
   # live_limit is 50 here.
   def test_state_is_handed_over_when_a_connection_is_evicted
     endpoint.handover.idle_delay = 3600

@@ -69,4 +69,11 @@ class OpenTest < CallTest
     browser = Browser.new(self, "?hello=1", headers: { "X_Forwarded_For" => "198.51.100.1" }).opened
     assert_equal "192.0.2.7", JSON.parse(browser.ops("send").first.last)["ip"]
   end
+
+  def test_a_connection_does_not_keep_the_call_that_opened_it
+    Browser.new(self).opened
+    live = endpoint.live_connections.send(:all).last
+    refute live.connection.env.key?(Catenary::Rails::Mount::HANDLER)
+    refute live.connection.send(:request).env.key?(Catenary::Rails::Mount::HANDLER)
+  end
 end

@@ -1,3 +1,5 @@
+# frozen_string_literal: true
+
 module Catenary
   module Rails
     # One call of catenary's for one connection, and its result (docs/rpc.md, "A call").

@@ -32,14 +32,16 @@ module Catenary
       end
 
       # Writes the states that have waited long enough, together: the links hold them until flush.
-      # idle: whether no call runs.
+      # idle: whether no call runs. Returns whether more may be due.
       def write_due(idle:)
-        return if @waiting.empty?
+        return false if @waiting.empty?
         started = now
         since = started - (idle ? @idle_delay : @busy_delay)
-        while now - started < SLICE && live = take_due(since)
+        while live = take_due(since)
           hand_over live, hold: true
+          return true if now - started >= SLICE
         end
+        false
       end
 
       # Writes the states of all connections whose last call came over that link. When it returns,

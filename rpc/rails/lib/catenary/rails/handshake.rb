@@ -10,8 +10,23 @@ module Catenary
         rack.version rack.errors rack.multithread rack.multiprocess rack.run_once rack.logger SERVER_SOFTWARE GATEWAY_INTERFACE SCRIPT_NAME
       ].freeze
 
+      HIJACKED = -1 # the status of Action Cable's response if it accepts a handshake
+
       # URI would reject some query strings that browsers send.
       URL = %r{\A(?:http|ws)(?<secure>s)?://(?<host>\[[^\]]*\]|[^/?\#:]*)(?::(?<port>\d+))?(?<path>[^?\#]*)(?:\?(?<query>[^\#]*))?}
+
+      # The name of a header in the environment.
+      def self.key(header)
+        key = header.upcase.tr("-", "_")
+        key == "CONTENT_TYPE" || key == "CONTENT_LENGTH" ? key : "HTTP_#{key}"
+      end
+
+      # Those of the headers that almost every handshake has.
+      KEYS = %w[
+        Host Origin Cookie Connection Upgrade User-Agent Accept-Encoding Accept-Language Cache-Control Pragma
+        Sec-WebSocket-Version Sec-WebSocket-Key Sec-WebSocket-Protocol Sec-WebSocket-Extensions
+        Sec-Fetch-Dest Sec-Fetch-Mode Sec-Fetch-Site X-Forwarded-For X-Forwarded-Proto X-Forwarded-Host X-Real-IP X-Request-Id
+      ].to_h { |header| [header.freeze, key(header).freeze] }.freeze
 
       # request: see docs/rpc.md. env: of the POST or the upgrade. traceparent: the call's, or nil.
       def initialize(request, env, traceparent)
@@ -24,22 +39,22 @@ module Catenary
       def enter(app, threads, &handler)
         threads.run do
           status, headers, body = app.call(env.merge!(Mount::HANDLER => handler))
-          [status, pairs(headers), text(body)]
+          [status, status == HIJACKED ? [] : pairs(headers), text(body)]
         end
       end
 
       # The Rack environment before any middleware. Raises ArgumentError for a relative URL.
       def env
         match = URL.match(@request.fetch("url")) or raise ArgumentError, "the handshake's url is not absolute"
-        scheme = match[:secure] ? "https" : "http"
-        path = match[:path].presence || "/"
+        secure, host, port, path, query = match.captures
+        path = "/" if path.empty?
 
         env = @env.slice(*SERVER_KEYS).merge!(
-          "REQUEST_METHOD" => @request.fetch("method", "GET"), "PATH_INFO" => path_info(path), "QUERY_STRING" => match[:query].to_s,
-          "REQUEST_PATH" => path, "REQUEST_URI" => [path, match[:query]].compact.join("?"),
-          "SERVER_NAME" => match[:host], "SERVER_PORT" => match[:port] || (match[:secure] ? "443" : "80"),
-          "SERVER_PROTOCOL" => "HTTP/1.1", "HTTP_VERSION" => "HTTP/1.1", "HTTP_HOST" => [match[:host], match[:port]].compact.join(":"),
-          "REMOTE_ADDR" => @request.fetch("ip", ""), "rack.url_scheme" => scheme, "rack.hijack?" => false, "rack.input" => StringIO.new("".b)
+          "REQUEST_METHOD" => @request.fetch("method", "GET"), "PATH_INFO" => path_info(path), "QUERY_STRING" => query.to_s,
+          "REQUEST_PATH" => path, "REQUEST_URI" => query ? "#{path}?#{query}" : path,
+          "SERVER_NAME" => host, "SERVER_PORT" => port || (secure ? "443" : "80"),
+          "SERVER_PROTOCOL" => "HTTP/1.1", "HTTP_VERSION" => "HTTP/1.1", "HTTP_HOST" => port ? "#{host}:#{port}" : host,
+          "REMOTE_ADDR" => @request.fetch("ip", ""), "rack.url_scheme" => secure ? "https" : "http", "rack.hijack?" => false, "rack.input" => StringIO.new("".b)
         ).merge!(headers)
         Trace.replace(env, Trace::PARENT => @traceparent) if @traceparent
         env
@@ -56,10 +71,8 @@ module Catenary
         def headers
           @request.fetch("headers", []).each_with_object({}) do |(name, value), headers|
             next if name.include?("_")
-            key = name.upcase.tr("-", "_")
-            key = "HTTP_#{key}" unless key == "CONTENT_TYPE" || key == "CONTENT_LENGTH"
-            separator = key == "HTTP_COOKIE" ? "; " : ", "
-            headers[key] = headers.key?(key) ? "#{headers[key]}#{separator}#{value}" : value
+            key = KEYS[name] || Handshake.key(name)
+            headers[key] = headers.key?(key) ? [headers[key], value].join(key == "HTTP_COOKIE" ? "; " : ", ") : value
           end
         end
 

@@ -6,8 +6,9 @@ module Catenary
     module Mount
       HANDLER = "catenary.handler" # the key of a proc in the Rack environment, see Handshake
 
+      # The connection keeps its environment, and must not keep the call with it.
       def call(env)
-        handler = env[HANDLER]
+        handler = env.delete(HANDLER)
         handler ? handler.call(self, env) : super
       end
 

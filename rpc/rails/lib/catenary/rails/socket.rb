@@ -43,7 +43,7 @@ module Catenary
         return if !alive? || (@without_pings && frame.match?(PING))
 
         if frame.end_with?(%(_subscription"})) && frame =~ SUBSCRIPTION_ANSWER
-          @effects.record $2, ActiveSupport::JSON.decode($1), frame
+          @effects.record $2, JSON.parse($1), frame
         else
           @effects.record "send", frame
         end

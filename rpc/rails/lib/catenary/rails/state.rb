@@ -69,7 +69,8 @@ module Catenary
         end
 
         def write_channel(channel, connection, warnings)
-          own = %w[unconfirmed confirmed rejected timers].zip(State.flags(channel)).to_h
+          unconfirmed, confirmed, rejected, timers = State.flags(channel)
+          own = { "unconfirmed" => unconfirmed, "confirmed" => confirmed, "rejected" => rejected, "timers" => timers }
           generate channel, own, { channel => SELF, channel.connection => CONNECTION }, [connection, channel.identifier], warnings
         end
 

@@ -16,9 +16,11 @@ module Catenary
       class Changed < StandardError; end
 
       RECORD = "r" # kind of a value that is or contains a record
+      ENCODINGS = [Encoding::UTF_8, Encoding::US_ASCII].freeze # of Strings that JSON keeps
 
       # Returns the kind, the text, and what else decode needs.
       def encode(value)
+        return ["j", JSON.generate([value])] if itself_as_argument?(value)
         return ["m", marshal(value)] unless same_as_argument?(value)
         text = JSON.generate(ActiveJob::Arguments.serialize([value]))
         records = records_of(value)
@@ -39,12 +41,24 @@ module Catenary
       end
 
       private
+        # Whether Active Job would return the value itself. Most variables are like this.
+        def itself_as_argument?(value)
+          case value
+          when String then json?(value)
+          when Integer, nil, true, false then true
+          end
+        end
+
+        def json?(string)
+          string.instance_of?(String) && ENCODINGS.include?(string.encoding)
+        end
+
         # Active Job loses a BigDecimal (before Rails 7.1), an encoding other than UTF-8, the
         # default of a Hash, and subclasses.
         def same_as_argument?(value)
           case value
           when BigDecimal then false
-          when String then value.instance_of?(String) && [Encoding::UTF_8, Encoding::US_ASCII].include?(value.encoding)
+          when String then json?(value)
           when Array then value.instance_of?(Array) && value.all? { |element| same_as_argument?(element) }
           when Hash then plain?(value) && value.each_value.all? { |element| same_as_argument?(element) }
           else true

@@ -2,11 +2,11 @@ module Catenary
   module Rails
     # A thread that looks after everything that is due: the effects of running calls, reading roles,
     # states to hand over, and whether the web server is stopping. It ticks every five milliseconds
-    # while calls run, and every 50 milliseconds otherwise.
+    # while calls run or states are due, and every 50 milliseconds otherwise.
     class Watch
       TICK = 0.005
       IDLE_TICK = 0.05
-      IDLE_AFTER = 10      # ticks without a call
+      IDLE_AFTER = 10      # ticks without anything to do
       DATABASE_SECONDS = 1 # between two looks at the database's connection pool
 
       def initialize(workers, links, handover)
@@ -42,13 +42,13 @@ module Catenary
           end
         end
 
-        # Returns whether calls are running.
+        # Returns whether calls are running, or more states are due.
         def tick
           now = Clock.now
           running = @workers.tick
           @workers.calls.each(&:flush) if running
           @links.flush
-          @handover.write_due idle: !running
+          due = @handover.write_due(idle: !running)
           @links.flush # the states
           if now - @polled >= IDLE_TICK
             @polled = now
@@ -59,7 +59,7 @@ module Catenary
             # By name, to include the threads of handshakes.
             @database.check Thread.list.select { |thread| thread.name&.start_with?("catenary ") }
           end
-          running
+          running || due
         end
 
         def rest
