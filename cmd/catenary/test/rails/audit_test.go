@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -257,19 +258,42 @@ const (
 	pinned = "pinned"
 )
 
-// auditOfLab reports the laboratory's channels, without the gem.
-func auditOfLab(t *testing.T) (channels []auditedChannel) {
+// laboratory is audited without the gem, and once in each format: every audit boots Rails.
+var laboratory struct {
+	asJSON, asText sync.Once
+	channels       []auditedChannel
+	text           string
+}
+
+func auditOfLab(t *testing.T) []auditedChannel {
 	t.Helper()
-	output, _, status := runAudit(t, "--json", stage.ProjectRoot+"/testdata/lab")
-	report := struct{ Channels []auditedChannel }{}
-	if err := json.Unmarshal([]byte(output), &report); err != nil || status != 1 {
-		t.Fatalf("status %d, %v\n%s", status, err, output)
-	}
-	return report.Channels
+	laboratory.asJSON.Do(func() {
+		output, _, status := runAudit(t, "--json", stage.ProjectRoot+"/testdata/lab")
+		report := struct{ Channels []auditedChannel }{}
+		if err := json.Unmarshal([]byte(output), &report); err != nil || status != 1 {
+			t.Fatalf("status %d, %v\n%s", status, err, output)
+		}
+		laboratory.channels = report.Channels
+	})
+	return laboratory.channels
+}
+
+func textOfLab(t *testing.T) string {
+	t.Helper()
+	laboratory.asText.Do(func() {
+		laboratory.text, _, _ = runAudit(t, stage.ProjectRoot+"/testdata/lab")
+	})
+	return laboratory.text
 }
 
 // runAudit runs catenary audit on the Rails that the tests run against.
 func runAudit(t *testing.T, arguments ...string) (output, messages string, status int) {
+	t.Helper()
+	return runAuditIn(t, nil, arguments...)
+}
+
+// runAuditIn runs it with more of an environment.
+func runAuditIn(t *testing.T, env []string, arguments ...string) (output, messages string, status int) {
 	t.Helper()
 	binary, err := stage.Binary()
 	if err != nil {
@@ -278,7 +302,7 @@ func runAudit(t *testing.T, arguments ...string) (output, messages string, statu
 	defer stage.BootTurn()()
 	var out, said strings.Builder
 	command := exec.Command(binary, append([]string{"audit"}, arguments...)...)
-	command.Env = append(os.Environ(), "RAILS="+stage.RailsVersion())
+	command.Env = append(os.Environ(), stage.RailsEnv(false, env...)...)
 	command.Stdout, command.Stderr = &out, &said
 	err = command.Run()
 	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
@@ -310,6 +334,7 @@ func auditWorld(t *testing.T, behind bool, env ...string) *stage.World {
 }
 
 func TestAudit_EndsWithAStatusThatScriptsCanUse(t *testing.T) {
+	t.Parallel()
 	broken := brokenApp(t, "def boot(n) = n == 0 ? raise('the database is on holiday') : boot(n - 1)\nboot 100")
 	for _, c := range []struct {
 		arguments []string
@@ -350,10 +375,10 @@ func brokenApp(t *testing.T, ruby string) string {
 
 // TestAudit_NeedsNoDatabase has one that nobody answers for.
 func TestAudit_NeedsNoDatabase(t *testing.T) {
-	want, _, _ := runAudit(t, stage.ProjectRoot+"/testdata/lab")
-	t.Setenv("LAB_DATABASE", "true")
-	t.Setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
-	if got, messages, _ := runAudit(t, stage.ProjectRoot+"/testdata/lab"); got != want {
+	t.Parallel()
+	env := []string{"LAB_DATABASE=true", "DATABASE_URL=postgresql://nobody@127.0.0.1:1/none"}
+	want := textOfLab(t)
+	if got, messages, _ := runAuditIn(t, env, stage.ProjectRoot+"/testdata/lab"); got != want {
 		t.Errorf("got %s%s", got, messages)
 	}
 }
@@ -374,17 +399,15 @@ func TestAudit_NeedsRuby(t *testing.T) {
 
 // TestAudit_RunsAsTheGemsTask: the same report, with the gem.
 func TestAudit_RunsAsTheGemsTask(t *testing.T) {
-	want, _, _ := runAudit(t, stage.ProjectRoot+"/testdata/lab")
-	for _, c := range []struct {
-		format string
-		begins string
-	}{{"text", want}, {"json", "{\n"}} {
-		defer stage.BootTurn()()
+	t.Parallel()
+	for format, begins := range map[string]string{"text": textOfLab(t), "json": "{\n"} {
 		task := exec.Command(stage.ProjectRoot+"/testdata/lab/bin/rails", "catenary:audit")
-		task.Env = append(os.Environ(), "RAILS="+stage.RailsVersion(), "RUBYLIB="+stage.ProjectRoot+"/rpc/rails/lib", "FORMAT="+c.format)
+		task.Env = append(os.Environ(), stage.RailsEnv(true, "FORMAT="+format)...)
+		booted := stage.BootTurn()
 		output, err := task.Output()
-		if task.ProcessState.ExitCode() != 1 || !strings.HasPrefix(string(output), c.begins) {
-			t.Errorf("%s: %v\n%s", c.format, err, output)
+		booted()
+		if task.ProcessState.ExitCode() != 1 || !strings.HasPrefix(string(output), begins) {
+			t.Errorf("%s: %v\n%s", format, err, output)
 		}
 	}
 }
