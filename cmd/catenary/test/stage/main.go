@@ -34,7 +34,7 @@ var (
 	testsAtOnce     = 8 // of a folder
 	foldersAtOnce   = max(2, runtime.NumCPU()/2)
 	bootsAtOnce     = max(2, runtime.NumCPU()) // with more, no Rails boots in time
-	chromiumsAtOnce = max(2, runtime.NumCPU())
+	chromiumsAtOnce = max(3, runtime.NumCPU()) // a page mostly waits
 )
 
 // buildFolder holds the binary under test while the tests run.
