@@ -398,15 +398,16 @@ func TestAudit_NeedsNoDatabase(t *testing.T) {
 }
 
 func TestAudit_NeedsRuby(t *testing.T) {
+	t.Parallel()
 	root := brokenApp(t, "")
-	t.Setenv("PATH", root)
-	if _, messages, status := runAudit(t, root); status != 2 || !strings.Contains(messages, "Ruby must be on the PATH") {
+	nothing := []string{"PATH=" + root}
+	if _, messages, status := runAuditIn(t, nothing, root); status != 2 || !strings.Contains(messages, "Ruby must be on the PATH") {
 		t.Errorf("status %d: %s", status, messages)
 	}
 	if err := os.Chmod(root+"/bin/rails", 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, messages, status := runAudit(t, root); status != 2 || !strings.Contains(messages, "permission denied: is Ruby installed, and bin/rails executable?") {
+	if _, messages, status := runAuditIn(t, nothing, root); status != 2 || !strings.Contains(messages, "permission denied: is Ruby installed, and bin/rails executable?") {
 		t.Errorf("status %d: %s", status, messages)
 	}
 }
