@@ -22,7 +22,6 @@ func TestConformance_RailsAndCatenarySendTheSameFrames(t *testing.T) {
 
 	var equal, different atomic.Int64
 	t.Run("transcripts", func(t *testing.T) {
-		worlds.Keep(t)
 		atOnce := make(chan struct{}, 8)
 		for _, tr := range transcripts {
 			t.Run(tr.Name, func(t *testing.T) {

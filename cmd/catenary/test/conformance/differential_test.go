@@ -31,7 +31,6 @@ func TestDifferential_RandomConversationsAreTheSame(t *testing.T) {
 		t.Skip("takes a while")
 	}
 	t.Parallel()
-	worlds.Keep(t)
 	served := map[string]*stage.World{}
 	for _, server := range []string{"rails", "catenary", "rebuilt", "post"} {
 		served[server] = worlds.Find(t, worldKey{server, "in order"})

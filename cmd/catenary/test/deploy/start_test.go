@@ -58,7 +58,6 @@ var healthyWorlds = stage.SharedWorlds[string]{
 func healthyWorld(t *testing.T) *stage.World {
 	t.Helper()
 	t.Parallel()
-	healthyWorlds.Keep(t)
 	return healthyWorlds.Find(t, "catenary")
 }
 

@@ -28,7 +28,6 @@ func TestPassThrough_PlaysLikeRailsForAnAppWithoutTheGem(t *testing.T) {
 	worlds := stage.SharedWorlds[string]{
 		Start: func(kind string) (*stage.World, error) { return startPassing(kind, false, "all") },
 	}
-	worlds.Keep(t)
 	atOnce := make(chan struct{}, 8)
 	played := 0
 	t.Run("transcripts", func(t *testing.T) {

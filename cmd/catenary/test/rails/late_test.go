@@ -16,7 +16,6 @@ var usualWorlds = stage.SharedWorlds[string]{
 // visit connects to a server. expect expects the next frame.
 func visit(t *testing.T, server string) (w *stage.World, b *stage.Browser, expect func(want string)) {
 	t.Helper()
-	usualWorlds.Keep(t)
 	w = usualWorlds.Find(t, server)
 	var err error
 	if b, err = stage.Dial(w.Address, w.Handshake("GET", "/cable", nil)); err != nil {

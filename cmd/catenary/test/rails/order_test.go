@@ -81,7 +81,6 @@ func newOrderWorld(t *testing.T, env ...string) orderWorld {
 func sharedOrderWorld(t *testing.T) orderWorld {
 	t.Helper()
 	t.Parallel()
-	usualWorlds.Keep(t)
 	w := orderWorld{usualWorlds.Find(t, "catenary")}
 	w.logIfFailed(t)
 	return w

@@ -12,7 +12,6 @@ import (
 // An operator learns which variable of which channel a rebuilt object will lack.
 func TestState_AVariableThatCannotBeKeptIsLoggedOnce(t *testing.T) {
 	t.Parallel()
-	usualWorlds.Keep(t)
 	w := usualWorlds.Find(t, "catenary")
 	const identifier = `{"channel":"KeepsakeChannel"}` // of no other test in this world
 	for range 2 {

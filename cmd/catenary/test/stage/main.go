@@ -50,6 +50,7 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(buildFolder)
 	status := m.Run()
+	closeSharedWorlds()
 	if race := races.String(); race != "" {
 		fmt.Fprintln(os.Stderr, "the race detector reported for a catenary under test:\n"+race)
 		return 1

@@ -128,38 +128,13 @@ func NewWorld(t *testing.T, server string) *World {
 	return w
 }
 
-// SharedWorlds are worlds that tests share. Each is started when it is first needed.
+// SharedWorlds are worlds that the tests of a folder share. Each is started when it is first needed,
+// and closed after the last test.
 type SharedWorlds[K comparable] struct {
 	Start func(K) (*World, error)
 
 	mu      sync.Mutex
-	tests   int // that share them
 	started map[K]func() (*World, error)
-}
-
-// Keep keeps the worlds until the test ends. The last of the tests closes them.
-func (s *SharedWorlds[K]) Keep(t *testing.T) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.tests++
-	t.Cleanup(func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.tests--; s.tests == 0 {
-			s.close()
-		}
-	})
-}
-
-func (s *SharedWorlds[K]) close() {
-	var closing sync.WaitGroup
-	for _, get := range s.started {
-		if w, err := get(); err == nil {
-			closing.Go(w.Close)
-		}
-	}
-	closing.Wait()
-	s.started = nil
 }
 
 // Find returns the world of a key.
@@ -170,7 +145,15 @@ func (s *SharedWorlds[K]) Find(t *testing.T, key K) *World {
 		s.started = map[K]func() (*World, error){}
 	}
 	if s.started[key] == nil {
-		s.started[key] = sync.OnceValues(func() (*World, error) { return s.Start(key) })
+		s.started[key] = sync.OnceValues(func() (*World, error) {
+			w, err := s.Start(key)
+			if err == nil {
+				shared.Lock()
+				defer shared.Unlock()
+				shared.worlds = append(shared.worlds, w)
+			}
+			return w, err
+		})
 	}
 	get := s.started[key]
 	s.mu.Unlock()
@@ -179,6 +162,20 @@ func (s *SharedWorlds[K]) Find(t *testing.T, key K) *World {
 		t.Fatal(err)
 	}
 	return w
+}
+
+// shared are all of SharedWorlds that have been started.
+var shared struct {
+	sync.Mutex
+	worlds []*World
+}
+
+func closeSharedWorlds() {
+	var closing sync.WaitGroup
+	for _, w := range shared.worlds {
+		closing.Go(w.Close)
+	}
+	closing.Wait()
 }
 
 // FindFor returns the world of a key for a test that plays this transcript.
