@@ -130,8 +130,8 @@ func startDemo(t *testing.T) *chat {
 	address, operations := stage.FreeAddress(), stage.FreeAddress()
 	_, port, _ := strings.Cut(address, ":")
 	folder := t.TempDir()
-	demo, err := stage.Start(stage.ProjectRoot, []string{"PORT=" + port, "CATENARY_OPERATIONS_LISTEN=" + operations,
-		"DATABASE_PATH=" + folder + "/chat.sqlite3", "PIDFILE=" + folder + "/server.pid"},
+	demo, err := stage.Start(stage.ProjectRoot, append(stage.QuickBoot(), "PORT="+port, "CATENARY_OPERATIONS_LISTEN="+operations,
+		"DATABASE_PATH="+folder+"/chat.sqlite3", "PIDFILE="+folder+"/server.pid"),
 		stage.ProjectRoot+"/script/demo")
 	if err != nil {
 		t.Fatal(err)

@@ -22,7 +22,6 @@ func TestConformance_RailsAndCatenarySendTheSameFrames(t *testing.T) {
 
 	var equal, different atomic.Int64
 	t.Run("transcripts", func(t *testing.T) {
-		find := stage.SharedWorlds(t, func(k worldKey) (*stage.World, error) { return stage.StartWorld(k.server, k.kind) })
 		atOnce := make(chan struct{}, 8)
 		for _, tr := range transcripts {
 			t.Run(tr.Name, func(t *testing.T) {
@@ -37,7 +36,7 @@ func TestConformance_RailsAndCatenarySendTheSameFrames(t *testing.T) {
 					if !tr.PlayedBy(server) {
 						continue
 					}
-					same = t.Run(server, func(t *testing.T) { play(t, find, worldKey{server, tr.World}, tr) }) && same
+					same = t.Run(server, func(t *testing.T) { play(t, worldKey{server, tr.World}, tr) }) && same
 				}
 				switch {
 				case !same:
@@ -56,17 +55,12 @@ func TestConformance_RailsAndCatenarySendTheSameFrames(t *testing.T) {
 // A worldKey names a world that transcripts share.
 type worldKey struct{ server, kind string }
 
-func play(t *testing.T, find func(worldKey) (*stage.World, error), key worldKey, tr stage.Transcript) {
-	if tr.World == "own" {
-		find = func(k worldKey) (*stage.World, error) { return stage.StartWorld(k.server, k.kind) }
-	}
-	w, err := find(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if tr.World == "own" {
-		defer w.Close()
-	}
-	c := stage.Conversation{World: w, Browsers: map[string]*stage.Browser{}}
+// worlds are those of the transcripts, one of which the random conversations use too.
+var worlds = stage.SharedWorlds[worldKey]{
+	Start: func(k worldKey) (*stage.World, error) { return stage.StartWorld(k.server, k.kind) },
+}
+
+func play(t *testing.T, key worldKey, tr stage.Transcript) {
+	c := stage.Conversation{World: worlds.FindFor(t, key, tr), Browsers: map[string]*stage.Browser{}}
 	c.Play(t, tr.StepsFor(key.server, stage.RailsVersion()))
 }

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"path/filepath"
@@ -30,33 +31,30 @@ func TestDifferential_RandomConversationsAreTheSame(t *testing.T) {
 		t.Skip("takes a while")
 	}
 	t.Parallel()
-	worlds := map[string]*stage.World{}
-	for _, server := range []string{"rails", "catenary", "rebuilt", "post", "restarted"} {
-		kind, env := server, []string{"LAB_WORKERS=1"}
-		if server == "restarted" {
-			kind, env = "catenary", append(env, "WEB_CONCURRENCY=2", "LAB_LOG="+filepath.Join(t.TempDir(), "events"))
-		}
-		w, err := stage.StartWorld(kind, "", env...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(w.Close)
-		worlds[server] = w
+	served := map[string]*stage.World{}
+	for _, server := range []string{"rails", "catenary", "rebuilt", "post"} {
+		served[server] = worlds.Find(t, worldKey{server, "in order"})
 	}
+	restarted, err := stage.StartWorld("catenary", "in order", "WEB_CONCURRENCY=2", "LAB_LOG="+filepath.Join(t.TempDir(), "events"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(restarted.Close)
+	served["restarted"] = restarted
 
 	var equal, commands int
 	var restart sync.RWMutex
 	for first := 0; first < *differentialSeeds; first += conversationsAtOnce {
 		var comparisons []*comparison
 		for i := first; i < min(first+conversationsAtOnce, *differentialSeeds); i++ {
-			c := newComparison(newRandomConversation(*differentialFirst+uint64(i)), worlds, &restart)
+			c := newComparison(newRandomConversation(*differentialFirst+uint64(i)), served, &restart)
 			comparisons = append(comparisons, c)
 		}
 		concurrently(comparisons, (*comparison).begin)
 		restart.Lock()
 		var end sync.WaitGroup
 		end.Go(func() { concurrently(comparisons, (*comparison).resume) })
-		worlds["restarted"].App.Restart(t)
+		restarted.App.Restart(t)
 		restart.Unlock()
 		end.Wait()
 		for _, c := range comparisons {
@@ -318,14 +316,15 @@ func byIdentifier(frames []string, anyOrder bool) []string {
 // subscription for.
 func (c *comparison) streamsDiffer() error {
 	var want string
+	streams := c.random.streams()
 	for i, w := range c.worlds {
+		subscribers, err := w.Redis.Client.PubSubNumSub(context.Background(), streams...).Result()
+		if err != nil {
+			return err
+		}
 		var open []string
-		for _, stream := range c.random.streams() {
-			n, err := w.Redis.Run([]any{"PUBSUB", "NUMSUB", stream})
-			if err != nil {
-				return err
-			}
-			if n != "0" {
+		for _, stream := range streams {
+			if subscribers[stream] > 0 {
 				open = append(open, stream)
 			}
 		}

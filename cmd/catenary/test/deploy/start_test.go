@@ -49,8 +49,20 @@ func TestStart_IsAliveAndNotReadyWhileRailsIsDown(t *testing.T) {
 	catenary.ExpectNotReady(t, "not ready", "Rails", nobody, "start the app", "backend.url")
 }
 
+var healthyWorlds = stage.SharedWorlds[string]{
+	Start: func(server string) (*stage.World, error) { return stage.StartWorld(server, "own") },
+}
+
+// healthyWorld returns a world that parallel tests share. They start a catenary of their own, and
+// leave Rails and Redis alone.
+func healthyWorld(t *testing.T) *stage.World {
+	t.Helper()
+	t.Parallel()
+	return healthyWorlds.Find(t, "catenary")
+}
+
 func TestStart_IsNotReadyWithTheWrongSecret(t *testing.T) {
-	w := stage.NewWorld(t, "catenary")
+	w := healthyWorld(t)
 	catenary := stage.Launch(t, []string{"SECRET_KEY_BASE=" + strings.Repeat("wrong", 20)}, "--backend-url", w.App.URL(), "--broadcasts-redis-url", w.Redis.URL())
 	catenary.ExpectNotReady(t, "not ready", "403", "the same CATENARY_SECRET", "from SECRET_KEY_BASE", "environment development")
 	catenary.ExpectRejected(t)
@@ -58,7 +70,7 @@ func TestStart_IsNotReadyWithTheWrongSecret(t *testing.T) {
 
 // The file may be left from a Rails that wrote it, while the present one uses SECRET_KEY_BASE.
 func TestStart_TriesEverySecretTheAppMayUse(t *testing.T) {
-	w := stage.NewWorld(t, "catenary")
+	w := healthyWorld(t)
 	root := stage.RootWith(t, "tmp/local_secret.txt", strings.Repeat("wrong", 20))
 	catenary := stage.Launch(t, stage.WithSecret, "--root", root, "--backend-url", w.App.URL(), "--backend-transport", "link")
 	if err := catenary.Process.WaitFor(catenary.Ready); err != nil {
@@ -74,7 +86,7 @@ func TestStart_IsNotReadyWithoutTheGem(t *testing.T) {
 }
 
 func TestStart_IsNotReadyWhileRedisIsDown(t *testing.T) {
-	w := stage.NewWorld(t, "catenary")
+	w := healthyWorld(t)
 	nobody := stage.FreeAddress()
 	catenary := stage.Launch(t, stage.WithSecret, "--backend-url", w.App.URL(), "--broadcasts-redis-url", "redis://"+nobody)
 	catenary.ExpectNotReady(t, "not ready", nobody)
@@ -82,7 +94,7 @@ func TestStart_IsNotReadyWhileRedisIsDown(t *testing.T) {
 
 // Settings that keep broadcasts or handshakes from arriving are found before any browser connects.
 func TestStart_IsNotReadyIfBroadcastsWouldNotArrive(t *testing.T) {
-	w := stage.NewWorld(t, "catenary")
+	w := healthyWorld(t)
 	other, err := stage.StartRedis()
 	if err != nil {
 		t.Fatal(err)

@@ -143,12 +143,7 @@ func TestStop_DisconnectsBrowsersOneByOneAndServesTheOthersMeanwhile(t *testing.
 }
 
 func TestStop_AcceptsBrowsersDuringTheShutdownDelay(t *testing.T) {
-	w := stage.NewWorld(t, "catenary")
-	catenary, err := stage.StartCatenary(w.App, "--shutdown-delay", "20s")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(catenary.Process.Kill)
+	c, catenary := converse(t, "--shutdown-delay", "20s")
 	catenary.Process.Signal(syscall.SIGTERM)
 	if err := catenary.Process.WaitFor(func() error {
 		if catenary.Ready() == nil {
@@ -158,8 +153,6 @@ func TestStop_AcceptsBrowsersDuringTheShutdownDelay(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	w.Address = catenary.Address
-	c := &stage.Conversation{World: w, Browsers: map[string]*stage.Browser{}}
 	c.MustPlay(t, "browser> GET /cable", `server> {"type":"welcome"}`, `server> {"type":"disconnect","reason":"server_restart","reconnect":true}`)
 	if !catenary.Process.WaitForExit() || catenary.Process.Err != nil {
 		t.Errorf("catenary exited with %v", catenary.Process.Err)
@@ -167,14 +160,26 @@ func TestStop_AcceptsBrowsersDuringTheShutdownDelay(t *testing.T) {
 }
 
 func TestStop_AlsoHappensWhenTheTerminalCloses(t *testing.T) {
-	w := stage.NewWorld(t, "catenary")
-	c := &stage.Conversation{World: w, Browsers: map[string]*stage.Browser{}}
+	c, catenary := converse(t)
 	c.MustPlay(t, "browser> GET /cable", `server> {"type":"welcome"}`)
-	w.Catenary.Process.Signal(syscall.SIGHUP)
+	catenary.Process.Signal(syscall.SIGHUP)
 	c.MustPlay(t, `server> {"type":"disconnect","reason":"server_restart","reconnect":true}`)
-	if !w.Catenary.Process.WaitForExit() || w.Catenary.Process.Err != nil {
-		t.Errorf("catenary exited with %v", w.Catenary.Process.Err)
+	if !catenary.Process.WaitForExit() || catenary.Process.Err != nil {
+		t.Errorf("catenary exited with %v", catenary.Process.Err)
 	}
+}
+
+// converse starts a catenary in a healthy world, and a conversation with it.
+func converse(t *testing.T, flags ...string) (*stage.Conversation, *stage.Catenary) {
+	t.Helper()
+	w := healthyWorld(t)
+	catenary, err := stage.StartCatenary(w.App, flags...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(catenary.Process.Kill)
+	before := &stage.World{Redis: w.Redis, App: w.App, Catenary: catenary, Address: catenary.Address}
+	return &stage.Conversation{World: before, Browsers: map[string]*stage.Browser{}}, catenary
 }
 
 func TestStop_ExitsCleanlyWhileWaitingForRails(t *testing.T) {

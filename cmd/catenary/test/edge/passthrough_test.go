@@ -25,7 +25,9 @@ var differsInWhole = map[string]string{
 // Redis is.
 func TestPassThrough_PlaysLikeRailsForAnAppWithoutTheGem(t *testing.T) {
 	t.Parallel()
-	shared := stage.SharedWorlds(t, func(kind string) (*stage.World, error) { return startPassing(kind, false, "all") })
+	worlds := stage.SharedWorlds[string]{
+		Start: func(kind string) (*stage.World, error) { return startPassing(kind, false, "all") },
+	}
 	atOnce := make(chan struct{}, 8)
 	played := 0
 	t.Run("transcripts", func(t *testing.T) {
@@ -38,18 +40,7 @@ func TestPassThrough_PlaysLikeRailsForAnAppWithoutTheGem(t *testing.T) {
 				t.Parallel()
 				atOnce <- struct{}{}
 				defer func() { <-atOnce }()
-				find := shared
-				if tr.World == "own" {
-					find = func(kind string) (*stage.World, error) { return startPassing(kind, false, "all") }
-				}
-				w, err := find(tr.World)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if tr.World == "own" {
-					defer w.Close()
-				}
-				(&stage.Conversation{World: w, Browsers: map[string]*stage.Browser{}}).Play(t, tr.StepsFor("rails", stage.RailsVersion()))
+				(&stage.Conversation{World: worlds.FindFor(t, tr.World, tr), Browsers: map[string]*stage.Browser{}}).Play(t, tr.StepsFor("rails", stage.RailsVersion()))
 			})
 		}
 	})

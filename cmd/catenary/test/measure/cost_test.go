@@ -28,6 +28,7 @@ func TestCost_OfCommands(t *testing.T) {
 	if *costRounds == 0 {
 		t.Skip("run with -cost 3 to measure")
 	}
+	stage.Race = false
 	servers := []string{"rails", "catenary", "rebuilt"}
 	phases := []string{"connect", "subscribe", "perform"}
 	figures := map[[2]string][]float64{}

@@ -37,7 +37,7 @@ func TestPages_BesideBrowsers(t *testing.T) {
 		t.Skip("run with -pages 9 to measure")
 	}
 	stage.Race = false
-	native, err := stage.StartWorld("rails", "no origin check")
+	native, err := stage.StartWorld("rails", "own", "LAB_DISABLE_FORGERY_PROTECTION=true")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,12 +30,9 @@ func startWithoutRedis(t *testing.T, adapter string, env ...string) orderWorld {
 		t.Fatal(err)
 	}
 	w.Address = w.Catenary.Address
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("%s\n%s", w.App.Process.Output.Tail(), w.Catenary.Process.Output.Tail())
-		}
-	})
-	return orderWorld{w}
+	o := orderWorld{w}
+	o.logIfFailed(t)
+	return o
 }
 
 // broadcast makes a web request broadcast a message.

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -44,8 +45,17 @@ var trials = map[string]trial{
 func TestAudit_SaysOfTheLaboratoryWhatTheGemDoes(t *testing.T) {
 	t.Parallel()
 	channels := auditOfLab(t)
-	w := auditWorld(t, true)
-	client, err := rpc.NewClient(rpc.Options{URL: w.App.URL(), Secret: stage.SecretKeyBase, Node: "audit", Transport: rpc.Post, Timeout: stage.Patience, Queue: 100})
+	redis, err := stage.StartRedis()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(redis.Close)
+	app, err := stage.StartApp("lab", true, "REDIS_URL="+redis.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(app.Close)
+	client, err := rpc.NewClient(rpc.Options{URL: app.URL(), Secret: stage.SecretKeyBase, Node: "audit", Transport: rpc.Post, Timeout: stage.Patience, Queue: 100})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,19 +267,45 @@ const (
 	pinned = "pinned"
 )
 
-// auditOfLab reports the laboratory's channels, without the gem.
-func auditOfLab(t *testing.T) (channels []auditedChannel) {
+// laboratory is audited without the gem, and once in each format: every audit boots Rails.
+var laboratory struct {
+	asJSON, asText sync.Once
+	channels       []auditedChannel
+	text           string
+}
+
+func auditOfLab(t *testing.T) []auditedChannel {
 	t.Helper()
-	output, _, status := runAudit(t, "--json", stage.ProjectRoot+"/testdata/lab")
-	report := struct{ Channels []auditedChannel }{}
-	if err := json.Unmarshal([]byte(output), &report); err != nil || status != 1 {
-		t.Fatalf("status %d, %v\n%s", status, err, output)
-	}
-	return report.Channels
+	laboratory.asJSON.Do(func() {
+		output, _, status := runAudit(t, "--json", stage.ProjectRoot+"/testdata/lab")
+		report := struct{ Channels []auditedChannel }{}
+		if err := json.Unmarshal([]byte(output), &report); err != nil || status != 1 {
+			t.Fatalf("status %d, %v\n%s", status, err, output)
+		}
+		laboratory.channels = report.Channels
+	})
+	return laboratory.channels
+}
+
+func textOfLab(t *testing.T) string {
+	t.Helper()
+	laboratory.asText.Do(func() {
+		var status int
+		if laboratory.text, _, status = runAudit(t, stage.ProjectRoot+"/testdata/lab"); status != 1 {
+			t.Fatalf("status %d\n%s", status, laboratory.text)
+		}
+	})
+	return laboratory.text
 }
 
 // runAudit runs catenary audit on the Rails that the tests run against.
 func runAudit(t *testing.T, arguments ...string) (output, messages string, status int) {
+	t.Helper()
+	return runAuditIn(t, nil, arguments...)
+}
+
+// runAuditIn runs it with more of an environment.
+func runAuditIn(t *testing.T, env []string, arguments ...string) (output, messages string, status int) {
 	t.Helper()
 	binary, err := stage.Binary()
 	if err != nil {
@@ -278,7 +314,7 @@ func runAudit(t *testing.T, arguments ...string) (output, messages string, statu
 	defer stage.BootTurn()()
 	var out, said strings.Builder
 	command := exec.Command(binary, append([]string{"audit"}, arguments...)...)
-	command.Env = append(os.Environ(), "RAILS="+stage.RailsVersion())
+	command.Env = append(os.Environ(), stage.RailsEnv(false, env...)...)
 	command.Stdout, command.Stderr = &out, &said
 	err = command.Run()
 	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
@@ -310,6 +346,7 @@ func auditWorld(t *testing.T, behind bool, env ...string) *stage.World {
 }
 
 func TestAudit_EndsWithAStatusThatScriptsCanUse(t *testing.T) {
+	t.Parallel()
 	broken := brokenApp(t, "def boot(n) = n == 0 ? raise('the database is on holiday') : boot(n - 1)\nboot 100")
 	for _, c := range []struct {
 		arguments []string
@@ -319,7 +356,6 @@ func TestAudit_EndsWithAStatusThatScriptsCanUse(t *testing.T) {
 		{[]string{stage.ProjectRoot + "/testdata/rails"}, 0, "audit: 4 channels, 4 plain\n"},
 		{[]string{stage.ProjectRoot + "/testdata/rails/app/channels"}, 0, "audit: 4 channels, 4 plain\n"},
 		{[]string{"--json", stage.ProjectRoot + "/testdata/rails"}, 0, `"plain": 4`},
-		{[]string{stage.ProjectRoot + "/testdata/lab"}, 1, "2 cannot work"},
 		{[]string{stage.ProjectRoot + "/nowhere"}, 2, "there is no " + stage.ProjectRoot + "/nowhere: name a Rails application's folder"},
 		{[]string{stage.ProjectRoot + "/go.mod"}, 2, "is not a folder: name a Rails application's folder"},
 		{[]string{stage.ProjectRoot + "/docs"}, 2, "has no bin/rails: name a Rails application's folder"},
@@ -332,6 +368,9 @@ func TestAudit_EndsWithAStatusThatScriptsCanUse(t *testing.T) {
 		if status != c.status || !strings.Contains(output+messages, c.says) {
 			t.Errorf("%v: status %d, want %d and %s\n%s%s", c.arguments, status, c.status, c.says, output, messages)
 		}
+	}
+	if text := textOfLab(t); !strings.Contains(text, "2 cannot work") { // with status 1
+		t.Errorf("the laboratory: %s", text)
 	}
 }
 
@@ -350,41 +389,40 @@ func brokenApp(t *testing.T, ruby string) string {
 
 // TestAudit_NeedsNoDatabase has one that nobody answers for.
 func TestAudit_NeedsNoDatabase(t *testing.T) {
-	want, _, _ := runAudit(t, stage.ProjectRoot+"/testdata/lab")
-	t.Setenv("LAB_DATABASE", "true")
-	t.Setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
-	if got, messages, _ := runAudit(t, stage.ProjectRoot+"/testdata/lab"); got != want {
+	t.Parallel()
+	env := []string{"LAB_DATABASE=true", "DATABASE_URL=postgresql://nobody@127.0.0.1:1/none"}
+	want := textOfLab(t)
+	if got, messages, _ := runAuditIn(t, env, stage.ProjectRoot+"/testdata/lab"); got != want {
 		t.Errorf("got %s%s", got, messages)
 	}
 }
 
 func TestAudit_NeedsRuby(t *testing.T) {
+	t.Parallel()
 	root := brokenApp(t, "")
-	t.Setenv("PATH", root)
-	if _, messages, status := runAudit(t, root); status != 2 || !strings.Contains(messages, "Ruby must be on the PATH") {
+	nothing := []string{"PATH=" + root}
+	if _, messages, status := runAuditIn(t, nothing, root); status != 2 || !strings.Contains(messages, "Ruby must be on the PATH") {
 		t.Errorf("status %d: %s", status, messages)
 	}
 	if err := os.Chmod(root+"/bin/rails", 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, messages, status := runAudit(t, root); status != 2 || !strings.Contains(messages, "permission denied: is Ruby installed, and bin/rails executable?") {
+	if _, messages, status := runAuditIn(t, nothing, root); status != 2 || !strings.Contains(messages, "permission denied: is Ruby installed, and bin/rails executable?") {
 		t.Errorf("status %d: %s", status, messages)
 	}
 }
 
 // TestAudit_RunsAsTheGemsTask: the same report, with the gem.
 func TestAudit_RunsAsTheGemsTask(t *testing.T) {
-	want, _, _ := runAudit(t, stage.ProjectRoot+"/testdata/lab")
-	for _, c := range []struct {
-		format string
-		begins string
-	}{{"text", want}, {"json", "{\n"}} {
-		defer stage.BootTurn()()
+	t.Parallel()
+	for format, begins := range map[string]string{"text": textOfLab(t), "json": "{\n"} {
 		task := exec.Command(stage.ProjectRoot+"/testdata/lab/bin/rails", "catenary:audit")
-		task.Env = append(os.Environ(), "RAILS="+stage.RailsVersion(), "RUBYLIB="+stage.ProjectRoot+"/rpc/rails/lib", "FORMAT="+c.format)
+		task.Env = append(os.Environ(), stage.RailsEnv(true, "FORMAT="+format)...)
+		booted := stage.BootTurn()
 		output, err := task.Output()
-		if task.ProcessState.ExitCode() != 1 || !strings.HasPrefix(string(output), c.begins) {
-			t.Errorf("%s: %v\n%s", c.format, err, output)
+		booted()
+		if task.ProcessState.ExitCode() != 1 || !strings.HasPrefix(string(output), begins) {
+			t.Errorf("%s: %v\n%s", format, err, output)
 		}
 	}
 }

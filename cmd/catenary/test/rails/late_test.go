@@ -8,14 +8,16 @@ import (
 	"github.com/catenary-cable/catenary/cmd/catenary/test/stage"
 )
 
-// visit starts a server and connects to it. expect expects the next frame.
+// usualWorlds are servers that tests share and leave as they are.
+var usualWorlds = stage.SharedWorlds[string]{
+	Start: func(server string) (*stage.World, error) { return stage.StartWorld(server, "") },
+}
+
+// visit connects to a server. expect expects the next frame.
 func visit(t *testing.T, server string) (w *stage.World, b *stage.Browser, expect func(want string)) {
 	t.Helper()
-	w, err := stage.StartWorld(server, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.Close)
+	w = usualWorlds.Find(t, server)
+	var err error
 	if b, err = stage.Dial(w.Address, w.Handshake("GET", "/cable", nil)); err != nil {
 		t.Fatal(err)
 	}

@@ -71,12 +71,27 @@ func newOrderWorld(t *testing.T, env ...string) orderWorld {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.Close)
+	o := orderWorld{w}
+	o.logIfFailed(t)
+	return o
+}
+
+// sharedOrderWorld is for tests that have users and streams of their own, and do not mind that Rails
+// is busy.
+func sharedOrderWorld(t *testing.T) orderWorld {
+	t.Helper()
+	t.Parallel()
+	w := orderWorld{usualWorlds.Find(t, "catenary")}
+	w.logIfFailed(t)
+	return w
+}
+
+func (w orderWorld) logIfFailed(t *testing.T) {
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("%s\n%s", w.App.Process.Output.Tail(), w.Catenary.Process.Output.Tail())
 		}
 	})
-	return orderWorld{w}
 }
 
 // More browsers act than Rails has threads. What an action transmits arrives before the broadcast
@@ -136,7 +151,7 @@ func (o *subscriber) expectInOrder(count int, words ...string) {
 
 // Both the subscriber and others get them in order, even while the subscribe still runs.
 func TestOrder_BroadcastsOfASubscribeArriveBeforeThoseOfItsJob(t *testing.T) {
-	w := newOrderWorld(t)
+	w := sharedOrderWorld(t)
 	listens := w.join(t, "?uid=2", "hall")
 	for n := range 8 {
 		b, err := stage.Dial(w.Address, w.Handshake("GET", "/cable?uid=1", nil))
@@ -152,9 +167,9 @@ func TestOrder_BroadcastsOfASubscribeArriveBeforeThoseOfItsJob(t *testing.T) {
 }
 
 func TestOrder_AMessageBeforeARemoteDisconnectArrives(t *testing.T) {
-	w := newOrderWorld(t)
+	w := sharedOrderWorld(t)
 	for n := range 20 {
-		leaves := w.join(t, fmt.Sprintf("?uid=%d", n), "room")
+		leaves := w.join(t, fmt.Sprintf("?uid=leaves%d", n), "room")
 		leaves.perform(`{"action":"leave"}`)
 		leaves.expectMessages(`{"bye":1}`)
 		leaves.expect(`{"type":"disconnect","reason":"remote","reconnect":true}`)
@@ -183,7 +198,7 @@ func TestOrder_ACommandMayRunLongerThanTheBackendTimeout(t *testing.T) {
 
 // The message never comes before the handshake's answer, and is never lost.
 func TestOrder_WhatAThreadOfConnectTransmitsArrivesAfterTheHandshake(t *testing.T) {
-	w := newOrderWorld(t)
+	w := sharedOrderWorld(t)
 	for n := range 60 {
 		b, err := stage.Dial(w.Address, w.Handshake("GET", fmt.Sprintf("/cable?mode=thread&uid=%d", n), nil))
 		if err != nil {

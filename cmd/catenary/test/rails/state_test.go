@@ -12,12 +12,8 @@ import (
 // An operator learns which variable of which channel a rebuilt object will lack.
 func TestState_AVariableThatCannotBeKeptIsLoggedOnce(t *testing.T) {
 	t.Parallel()
-	w, err := stage.StartWorld("catenary", "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.Close)
-	const identifier = `{"channel":"KeepsakeChannel"}`
+	w := usualWorlds.Find(t, "catenary")
+	const identifier = `{"channel":"KeepsakeChannel"}` // of no other test in this world
 	for range 2 {
 		b, err := stage.Dial(w.Address, stage.Handshake("GET", "/cable", w.Address, nil))
 		if err != nil {

@@ -1,6 +1,7 @@
 package rails
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -28,6 +29,11 @@ func connectAndSubscribe(t *testing.T, server, query, identifier string) tenantB
 		t.Fatal(err)
 	}
 	t.Cleanup(w.Close)
+	return connectAndSubscribeTo(t, w, query, identifier)
+}
+
+func connectAndSubscribeTo(t *testing.T, w *stage.World, query, identifier string) tenantBrowser {
+	t.Helper()
 	b, err := stage.Dial(w.Address, stage.Handshake("GET", "/cable?"+query, w.Address, nil))
 	if err != nil {
 		t.Fatal(err)
@@ -42,11 +48,14 @@ func connectAndSubscribe(t *testing.T, server, query, identifier string) tenantB
 
 // asMemberOf returns the query of a tenant's member. Before Rails 7.1 there is no callback around
 // commands, only an overridden method of Rails.
-func asMemberOf(tenant string) string {
+func asMemberOf(tenant string) string { return asMember("7", tenant) }
+
+func asMember(uid, tenant string) string {
+	query := "uid=" + uid + "&tenant=" + tenant + "&mode=member&switch="
 	if around := (stage.Condition{Operator: ">=", Version: 7.1}); around.Holds(stage.RailsVersion()) {
-		return "uid=7&tenant=" + tenant + "&mode=member&switch=command"
+		return query + "command"
 	}
-	return "uid=7&tenant=" + tenant + "&mode=member&switch=dispatch"
+	return query + "dispatch"
 }
 
 func (b tenantBrowser) expect(want string) {
@@ -93,24 +102,32 @@ func TestState_IsRestoredWithinItsTenant(t *testing.T) {
 // record must be looked up: the browser reconnects, and the app decides again.
 func TestState_ADeletedRecordEndsOnlyARebuiltConnection(t *testing.T) {
 	t.Parallel()
-	for server, want := range map[string]string{
-		"rails":    stage.MessageFor(member, whoAnswer),
-		"catenary": stage.MessageFor(member, whoAnswer),
-		"rebuilt":  serverRestart,
-	} {
-		for id, name := range map[string]string{"7": "@user", "8": "@colleague"} {
-			t.Run(server+" "+name, func(t *testing.T) {
-				t.Parallel()
-				b := connectAndSubscribe(t, server, asMemberOf("acme"), member)
-				if err := b.w.App.Ask(`POST /dismiss {"id":` + id + `}`); err != nil {
-					t.Fatal(err)
-				}
-				b.performAndExpect(member, "who", want)
-				if server == "rebuilt" {
-					b.expectLost(name + " is lost")
-				}
-			})
-		}
+	for _, server := range []string{"rails", "catenary", "rebuilt"} {
+		t.Run(server, func(t *testing.T) {
+			t.Parallel()
+			w, err := stage.StartWorld(server, "own")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(w.Close)
+			for _, deleted := range []struct{ user, colleague, id, name string }{{"7", "8", "7", "@user"}, {"17", "18", "18", "@colleague"}} {
+				t.Run(deleted.name, func(t *testing.T) {
+					identifier := `{"channel":"MemberChannel","colleague":` + deleted.colleague + `}`
+					want := stage.MessageFor(identifier, fmt.Sprintf(`{"user":"%s of acme","colleague":"%s of acme","tenant":"acme"}`, deleted.user, deleted.colleague))
+					if server == "rebuilt" {
+						want = serverRestart
+					}
+					b := connectAndSubscribeTo(t, w, asMember(deleted.user, "acme"), identifier)
+					if err := w.App.Ask(`POST /dismiss {"id":` + deleted.id + `}`); err != nil {
+						t.Fatal(err)
+					}
+					b.performAndExpect(identifier, "who", want)
+					if server == "rebuilt" {
+						b.expectLost(deleted.name + " is lost")
+					}
+				})
+			}
+		})
 	}
 }
 

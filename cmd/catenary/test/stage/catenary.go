@@ -14,7 +14,7 @@ import (
 )
 
 // Race selects whether catenary is built with the race detector. A test that measures sets it to
-// false before its first catenary starts.
+// false before its first application or catenary starts.
 var Race = true
 
 // Binary builds catenary once and returns its path. The test processes of a checkout share the

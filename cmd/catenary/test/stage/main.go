@@ -34,7 +34,7 @@ var (
 	testsAtOnce     = 8 // of a folder
 	foldersAtOnce   = max(2, runtime.NumCPU()/2)
 	bootsAtOnce     = max(2, runtime.NumCPU()) // with more, no Rails boots in time
-	chromiumsAtOnce = max(2, runtime.NumCPU())
+	chromiumsAtOnce = max(3, runtime.NumCPU()) // a page mostly waits
 )
 
 // buildFolder holds the binary under test while the tests run.
@@ -50,6 +50,7 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(buildFolder)
 	status := m.Run()
+	closeSharedWorlds()
 	if race := races.String(); race != "" {
 		fmt.Fprintln(os.Stderr, "the race detector reported for a catenary under test:\n"+race)
 		return 1

@@ -30,12 +30,18 @@ const Forever = "1h"
 
 // Await polls until a condition holds, and reports whether it did within Patience.
 func Await(condition func() bool) bool {
-	for deadline := time.Now().Add(Patience); ; time.Sleep(20 * time.Millisecond) {
+	for began := time.Now(); ; PauseSince(began) {
 		if condition() {
 			return true
 		}
-		if time.Now().After(deadline) {
+		if time.Since(began) > Patience {
 			return false
 		}
 	}
+}
+
+// PauseSince sleeps between two polls. A poll takes processor time from what it waits for, so a wait
+// that began long ago polls less often.
+func PauseSince(began time.Time) {
+	time.Sleep(min(max(30*time.Millisecond, time.Since(began)/5), 250*time.Millisecond))
 }

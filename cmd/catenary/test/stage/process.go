@@ -129,8 +129,7 @@ func (p *Process) exitsWithin(timeout time.Duration) bool {
 
 // WaitFor polls until ready returns nil. It fails if the process exits or Patience is over.
 func (p *Process) WaitFor(ready func() error) error {
-	deadline := time.Now().Add(Patience)
-	for {
+	for began := time.Now(); ; PauseSince(began) {
 		err := ready()
 		select {
 		case <-p.Exited: // even if ready returns nil: another process answered
@@ -140,8 +139,7 @@ func (p *Process) WaitFor(ready func() error) error {
 		if err == nil {
 			return nil
 		}
-		time.Sleep(50 * time.Millisecond)
-		if time.Now().After(deadline) {
+		if time.Since(began) > Patience {
 			return fmt.Errorf("%s is not ready after %v: %w\n%s", p.Command.Path, Patience, err, p.Output.Tail())
 		}
 	}

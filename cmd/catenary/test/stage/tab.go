@@ -129,7 +129,7 @@ func (b *Tab) ExpectText(selector, text string) {
 // ExpectThat waits until a JavaScript condition holds.
 func (b *Tab) ExpectThat(what, condition string) {
 	b.T.Helper()
-	for deadline := time.Now().Add(Patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for began := time.Now(); time.Since(began) < Patience; PauseSince(began) {
 		// A page that is unloading has no document: the evaluation fails, and is repeated.
 		if holds, err := chromedp.Run(b.Context, chromedp.Evaluate[bool](condition)); err == nil && holds {
 			return

@@ -30,21 +30,25 @@ type World struct {
 	Redis    *Redis
 	App      *App
 	Catenary *Catenary
-	Address  string // of the server
-	root     string // catenary's root folder, "" if it has none
+	Address  string   // of the server
+	root     string   // catenary's root folder, "" if it has none
+	flags    []string // of catenary
+
+	turn        sync.Mutex // of the transcripts that disturb it
+	disturbedBy string     // the last of them, "" when it is as before
 }
 
 // Worlds maps the kinds of world that transcripts name in "world:" to the application's
-// environment. All transcripts of a kind share one world, except that each "own" transcript starts
-// a new one, which it may disturb.
+// environment. All transcripts of a kind share one world, since booting Rails takes most of a test's
+// time; so settings that have nothing to do with each other are those of one kind. Each "own"
+// transcript starts a new world.
 var Worlds = map[string][]string{
-	"":                {`LAB_ALLOWED_ORIGINS=http://allowed.example /http:\/\/re\d+\.example/`},
-	"listed origins":  {"LAB_SAME_ORIGIN=false", "LAB_ALLOWED_ORIGINS=http://allowed.example"},
-	"no origin check": {"LAB_DISABLE_FORGERY_PROTECTION=true"},
-	"prefix":          {"LAB_CHANNEL_PREFIX=myapp_production"},
-	"empty prefix":    {"LAB_CHANNEL_PREFIX="},
-	"in order":        {"LAB_WORKERS=1"}, // with more threads Rails may confirm or end a subscription twice
-	"own":             {},
+	"":                              {`LAB_ALLOWED_ORIGINS=http://allowed.example /http:\/\/re\d+\.example/`},
+	"listed origins, prefix":        {"LAB_SAME_ORIGIN=false", "LAB_ALLOWED_ORIGINS=http://allowed.example", "LAB_CHANNEL_PREFIX=myapp_production"},
+	"no origin check, empty prefix": {"LAB_DISABLE_FORGERY_PROTECTION=true", "LAB_CHANNEL_PREFIX="},
+	"in order":                      {"LAB_WORKERS=1"}, // with more threads Rails may confirm or end a subscription twice
+	"disturbed":                     {},                // by one transcript at a time
+	"own":                           {},
 }
 
 // StartWorld starts a server and what it needs. kind is one of Worlds, and env is added to the
@@ -67,30 +71,29 @@ func StartWorld(server, kind string, env ...string) (w *World, err error) {
 	if server == "rebuilt" {
 		env = append(env, "LAB_LIVE_LIMIT=0")
 	}
-	var flags []string
 	if server == "identified" {
 		env = append(env, "LAB_IDENTIFY=user")
 		if w.root, err = writeConfig(JWTSettings("    identify:\n      user: gid://app/User/{sub}\n")); err != nil {
 			return w, err
 		}
-		flags = []string{"--root", w.root, "--broadcasts-redis-url", w.Redis.URL()}
+		w.flags = []string{"--root", w.root, "--broadcasts-redis-url", w.Redis.URL()}
 	}
 	if server == "post" {
-		flags = []string{"--backend-transport", "post"}
+		w.flags = []string{"--backend-transport", "post"}
 	}
 	if server == "reconnect" {
-		flags = []string{"--backend-restart", "reconnect"}
+		w.flags = []string{"--backend-restart", "reconnect"}
 	}
 	if server == "verified" {
 		env = append(env, "LAB_TURBO=original")
-		flags = []string{"--turbo-verify-streams"}
+		w.flags = []string{"--turbo-verify-streams"}
 	}
 	if w.App, err = StartApp("lab", server != "rails", env...); err != nil {
 		return w, err
 	}
 	w.Address = w.App.Address
 	if server != "rails" {
-		if w.Catenary, err = StartCatenary(w.App, flags...); err != nil {
+		if w.Catenary, err = StartCatenary(w.App, w.flags...); err != nil {
 			return w, err
 		}
 		w.Address = w.Catenary.Address
@@ -125,27 +128,89 @@ func NewWorld(t *testing.T, server string) *World {
 	return w
 }
 
-// SharedWorlds returns a function that starts the world of a key at its first call, and closes all
-// of them with the test.
-func SharedWorlds[K comparable](t *testing.T, start func(K) (*World, error)) func(K) (*World, error) {
-	var mu sync.Mutex
-	started := map[K]func() (*World, error){}
-	t.Cleanup(func() {
-		for _, get := range started {
-			if w, err := get(); err == nil {
-				w.Close()
+// SharedWorlds are worlds that the tests of a folder share. Each is started when it is first needed,
+// and closed after the last test.
+type SharedWorlds[K comparable] struct {
+	Start func(K) (*World, error)
+
+	mu      sync.Mutex
+	started map[K]func() (*World, error)
+}
+
+// Find returns the world of a key.
+func (s *SharedWorlds[K]) Find(t *testing.T, key K) *World {
+	t.Helper()
+	s.mu.Lock()
+	if s.started == nil {
+		s.started = map[K]func() (*World, error){}
+	}
+	if s.started[key] == nil {
+		s.started[key] = sync.OnceValues(func() (*World, error) {
+			w, err := s.Start(key)
+			if err == nil {
+				shared.Lock()
+				defer shared.Unlock()
+				shared.worlds = append(shared.worlds, w)
 			}
+			return w, err
+		})
+	}
+	get := s.started[key]
+	s.mu.Unlock()
+	w, err := get()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// shared are all of SharedWorlds that have been started.
+var shared struct {
+	sync.Mutex
+	worlds []*World
+}
+
+func closeSharedWorlds() {
+	var closing sync.WaitGroup
+	for _, w := range shared.worlds {
+		closing.Go(w.Close)
+	}
+	closing.Wait()
+}
+
+// FindFor returns the world of a key for a test that plays this transcript.
+func (s *SharedWorlds[K]) FindFor(t *testing.T, key K, tr Transcript) *World {
+	t.Helper()
+	if tr.World == "own" {
+		w, err := s.Start(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(w.Close)
+		return w
+	}
+	w := s.Find(t, key)
+	if tr.World == "disturbed" {
+		w.takeTurn(t, tr.Name)
+	}
+	return w
+}
+
+// takeTurn waits until no other transcript disturbs this world. Each leaves it as it was, unless it
+// fails.
+func (w *World) takeTurn(t *testing.T, transcript string) {
+	t.Helper()
+	w.turn.Lock()
+	t.Cleanup(w.turn.Unlock)
+	if w.disturbedBy != "" {
+		t.Fatalf("%s has failed and left this world disturbed", w.disturbedBy)
+	}
+	w.disturbedBy = transcript
+	t.Cleanup(func() {
+		if !t.Failed() {
+			w.disturbedBy = ""
 		}
 	})
-	return func(key K) (*World, error) {
-		mu.Lock()
-		if started[key] == nil {
-			started[key] = sync.OnceValues(func() (*World, error) { return start(key) })
-		}
-		get := started[key]
-		mu.Unlock()
-		return get()
-	}
 }
 
 // Close stops everything.
@@ -195,20 +260,23 @@ func (w *World) ask(s Step) error {
 	return w.App.AwaitEvents(user, Callbacks(what), s.More)
 }
 
-// operate runs an "operator>" step: (stop) sends SIGTERM to the server, and (unready) waits until
-// catenary reports that it is not ready.
+// operate runs an "operator>" step: (stop) sends SIGTERM to the server, (start) starts it again, and
+// (unready) waits until catenary reports that it is not ready.
 func (w *World) operate(text string) error {
 	switch verb, _ := Action(text); verb {
 	case "stop":
-		w.server().Signal(syscall.SIGTERM)
+		server := w.server()
+		server.Signal(syscall.SIGTERM)
 		if w.Catenary == nil { // Puma 6.6 may hang on SIGTERM; an init system would kill it
 			go func() {
-				if !w.App.Process.exitsWithin(Patience / 4) {
-					w.App.Process.Kill()
+				if !server.exitsWithin(Patience / 4) {
+					server.Kill()
 				}
 			}()
 		}
 		return nil
+	case "start":
+		return w.restartServer()
 	case "unready":
 		if !Await(func() bool { return w.Catenary.Ready() != nil }) {
 			return errors.New("catenary stays ready")
@@ -236,15 +304,16 @@ func Servers() []string {
 
 // RestartServer kills the server and starts it again at the same address.
 func (w *World) RestartServer(t *testing.T) {
-	err := error(nil)
-	if w.Catenary != nil {
-		w.Catenary.Process.Kill()
-		err = w.Catenary.Up(w.App)
-	} else {
-		w.App.Process.Kill()
-		err = w.App.Up()
-	}
-	if err != nil {
+	if err := w.restartServer(); err != nil {
 		t.Error(err)
 	}
+}
+
+func (w *World) restartServer() error {
+	if w.Catenary != nil {
+		w.Catenary.Process.Kill()
+		return w.Catenary.Up(w.App, w.flags...)
+	}
+	w.App.Process.Kill()
+	return w.App.Boot()
 }
