@@ -45,10 +45,11 @@ type verdict struct {
 const ReceiveNothing = "browsers receive nothing: "
 
 const (
-	probeTick  = 50 * time.Millisecond
-	probeEvery = 10 * time.Second // between two probes of a process
-	probeAgain = time.Second      // the same after a failed one
-	probeWait  = 5 * time.Second  // for a message to arrive
+	firstTick  = 50 * time.Millisecond  // between looks at what is due, until there is a verdict
+	probeTick  = 500 * time.Millisecond // the same from then on
+	probeEvery = 10 * time.Second       // between two probes of a process
+	probeAgain = time.Second            // the same after a failed one
+	probeWait  = 5 * time.Second        // for a message to arrive
 )
 
 // NewProbe wraps a source. With the adapter "rails", Rails itself listens: then it is
@@ -98,7 +99,7 @@ func (p *Probe) Attend(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(probeTick):
+		case <-time.After(p.pause()):
 		}
 		var probes sync.WaitGroup
 		for _, process := range p.due(time.Now()) {
@@ -106,6 +107,16 @@ func (p *Probe) Attend(ctx context.Context) {
 		}
 		probes.Wait()
 	}
+}
+
+// pause is short at the start, when readiness waits for the first verdict.
+func (p *Probe) pause() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.probed {
+		return probeTick
+	}
+	return firstTick
 }
 
 // due returns the processes to probe now, and forgets verdicts on those that are gone.
