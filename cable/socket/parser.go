@@ -177,7 +177,7 @@ func attachBuffer(r *bufio.Reader, source io.Reader) {
 	empties.Put(pooled)
 }
 
-// detachBuffer returns a reader's memory to the pool. Nothing may be buffered.
+// detachBuffer returns a reader's memory to the pool, and drops what is buffered.
 func detachBuffer(r *bufio.Reader) {
 	pooled := empties.Get().(*bufio.Reader)
 	*pooled, *r = *r, bufio.Reader{}

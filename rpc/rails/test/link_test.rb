@@ -306,6 +306,27 @@ class LinkTest < CallTest
     [ours, theirs].each(&:close)
   end
 
+  # Otherwise a broadcast of the next call could overtake the result.
+  def test_a_result_is_held_until_it_has_been_written
+    ours, theirs = UNIXSocket.pair
+    framing = Catenary::Rails::Framing.new(ours)
+    begun, gate = Queue.new, Queue.new
+    framing.define_singleton_method(:send_all) do |data|
+      begun << true
+      gate.pop
+      super(data)
+    end
+    framing.write "1".dup, hold: true
+    flushes = Array.new(2) { Thread.new { framing.flush } }
+    begun.pop
+    assert_equal 1, framing.held
+    gate.close
+    flushes.each(&:join)
+    assert_equal [0, "\0\0\0\x011"], [framing.held, theirs.readpartial(100)]
+  ensure
+    [gate, ours, theirs].each(&:close)
+  end
+
   # Effects after a call
 
   def test_effects_of_a_thread_after_its_call_arrive

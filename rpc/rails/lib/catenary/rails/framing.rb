@@ -59,7 +59,7 @@ module Catenary
         @position < @buffer.bytesize
       end
 
-      # How many frames are held.
+      # How many frames are held, or are being written.
       attr_reader :held
 
       # Writes the HTTP response that precedes all frames. Returns whether it was written.
@@ -92,11 +92,11 @@ module Catenary
         false
       end
 
-      # Writes the frames that are held.
+      # Writes the frames that are held. If another thread is writing them, waits for it.
       def flush
-        return if @unwritten.empty?
+        return if @held == 0
         Thread.handle_interrupt(UNINTERRUPTED) do
-          @mutex.synchronize { send_unwritten unless @closed || @unwritten.empty? }
+          @mutex.synchronize { send_unwritten unless @closed || @held == 0 }
         end
       rescue SystemCallError, IOError, *Framing.tls_errors
         hang_up
@@ -229,10 +229,14 @@ module Catenary
         end
 
         def send_unwritten
-          data, @unwritten, @held = @unwritten, "".b, 0
-          return true if send_all(data)
-          hang_up
-          false
+          data, @unwritten = @unwritten, "".b
+          if send_all(data)
+            @held = 0
+            true
+          else
+            hang_up
+            false
+          end
         end
 
         # Returns false if the peer reads nothing for WRITE_SECONDS.

@@ -21,11 +21,11 @@ module Catenary
         key == "CONTENT_TYPE" || key == "CONTENT_LENGTH" ? key : "HTTP_#{key}"
       end
 
-      # Those of the headers that almost every handshake has.
+      # Those of the headers that almost every handshake has, as catenary spells them.
       KEYS = %w[
         Host Origin Cookie Connection Upgrade User-Agent Accept-Encoding Accept-Language Cache-Control Pragma
-        Sec-WebSocket-Version Sec-WebSocket-Key Sec-WebSocket-Protocol Sec-WebSocket-Extensions
-        Sec-Fetch-Dest Sec-Fetch-Mode Sec-Fetch-Site X-Forwarded-For X-Forwarded-Proto X-Forwarded-Host X-Real-IP X-Request-Id
+        Sec-Websocket-Version Sec-Websocket-Key Sec-Websocket-Protocol Sec-Websocket-Extensions
+        Sec-Fetch-Dest Sec-Fetch-Mode Sec-Fetch-Site X-Forwarded-For X-Forwarded-Proto X-Forwarded-Host X-Real-Ip X-Request-Id
       ].to_h { |header| [header.freeze, key(header).freeze] }.freeze
 
       # request: see docs/rpc.md. env: of the POST or the upgrade. traceparent: the call's, or nil.
@@ -51,7 +51,7 @@ module Catenary
 
         env = @env.slice(*SERVER_KEYS).merge!(
           "REQUEST_METHOD" => @request.fetch("method", "GET"), "PATH_INFO" => path_info(path), "QUERY_STRING" => query.to_s,
-          "REQUEST_PATH" => path, "REQUEST_URI" => query ? "#{path}?#{query}" : path,
+          "REQUEST_PATH" => path, "REQUEST_URI" => query ? "#{path}?#{query}" : path.dup,
           "SERVER_NAME" => host, "SERVER_PORT" => port || (secure ? "443" : "80"),
           "SERVER_PROTOCOL" => "HTTP/1.1", "HTTP_VERSION" => "HTTP/1.1", "HTTP_HOST" => port ? "#{host}:#{port}" : host,
           "REMOTE_ADDR" => @request.fetch("ip", ""), "rack.url_scheme" => secure ? "https" : "http", "rack.hijack?" => false, "rack.input" => StringIO.new("".b)

@@ -55,9 +55,9 @@ module Catenary
         @framing.write(text, hold: @framing.buffered? && (all || (@framing.held < TOGETHER - 1 && reads_next?)))
       end
 
-      # Whether messages are held.
+      # Whether messages are held, or are being written.
       def holding?
-        @framing.held > 0
+        @framing.held > 0 && !closed?
       end
 
       # Writes the messages that are held.
@@ -161,7 +161,7 @@ module Catenary
           given.bytesize == expected.bytesize && OpenSSL.fixed_length_secure_compare(given, expected)
         end
 
-        # Whether this thread reads the next call as soon as it has ended this one, and that within a tick.
+        # Whether this thread reads the next call when it has ended this one, and calls are quick.
         def reads_next?
           @endpoint.workers.quick? && @reader.equal?(Workers.current)
         end

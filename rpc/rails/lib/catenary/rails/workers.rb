@@ -105,7 +105,7 @@ module Catenary
         end
       end
 
-      # Whether calls end within a tick.
+      # Whether at least QUICK calls ended in the last tick for each that was running.
       def quick?
         !@slow
       end
