@@ -92,11 +92,11 @@ module Catenary
         false
       end
 
-      # Writes the frames that are held. If another thread is writing them, waits for it.
+      # Writes the frames that are held, unless another thread is writing them.
       def flush
-        return if @held == 0
+        return if @unwritten.empty?
         Thread.handle_interrupt(UNINTERRUPTED) do
-          @mutex.synchronize { send_unwritten unless @closed || @held == 0 }
+          @mutex.synchronize { send_unwritten unless @closed || @unwritten.empty? }
         end
       rescue SystemCallError, IOError, *Framing.tls_errors
         hang_up
