@@ -37,7 +37,7 @@ func (p Proxies) client(r *http.Request) netip.Addr {
 	if err != nil {
 		return netip.Addr{}
 	}
-	address := peer.Addr().Unmap().WithZone("")
+	address := plain(peer.Addr())
 	if !p.trust(address) {
 		return network(address)
 	}
@@ -61,7 +61,7 @@ func (p Proxies) peer(remote net.Addr) netip.Addr {
 	if !ok {
 		return netip.Addr{}
 	}
-	address := tcp.AddrPort().Addr().Unmap().WithZone("")
+	address := plain(tcp.AddrPort().Addr())
 	if p.trust(address) {
 		return netip.Addr{}
 	}
@@ -76,8 +76,11 @@ func parseHop(hop string) (netip.Addr, error) {
 		withPort, err = netip.ParseAddrPort(hop)
 		address = withPort.Addr()
 	}
-	return address.Unmap().WithZone(""), err
+	return plain(address), err
 }
+
+// plain returns the address without a zone, and an IPv4 address not as an IPv6 address.
+func plain(address netip.Addr) netip.Addr { return address.Unmap().WithZone("") }
 
 func (p Proxies) trust(address netip.Addr) bool {
 	return slices.ContainsFunc(p, func(network netip.Prefix) bool { return network.Contains(address) })

@@ -32,8 +32,10 @@ type Front struct {
 	handler   atomic.Pointer[http.Handler]
 	admission atomic.Pointer[admission.Admission] // nil until Open is given one
 
-	mu       sync.Mutex
-	admitted map[net.Conn]bool // that admission counts, until they are WebSockets or close; true: the headers of a request are incomplete
+	mu sync.Mutex
+	// admitted has the connections that admission counts, until they are WebSockets or close. True
+	// means that the headers of a request are incomplete.
+	admitted map[net.Conn]bool
 }
 
 // New returns a server on a listener. lent means that systemd owns the listener, web that the

@@ -317,11 +317,11 @@ class LinkTest < CallTest
       super(data)
     end
     framing.write "1".dup, hold: true
-    flushes = Array.new(2) { Thread.new { framing.flush } }
+    flush = Thread.new { framing.flush }
     begun.pop
     assert_equal 1, framing.held
     gate.close
-    flushes.each(&:join)
+    flush.join
     assert_equal [0, "\0\0\0\x011"], [framing.held, theirs.readpartial(100)]
   ensure
     [gate, ours, theirs].each(&:close)
