@@ -21,6 +21,7 @@ import (
 	"github.com/catenary-cable/catenary/cable/lease"
 	"github.com/catenary-cable/catenary/cable/relay"
 	"github.com/catenary-cable/catenary/cable/socket"
+	"github.com/catenary-cable/catenary/cable/socket/epoll"
 	"github.com/catenary-cable/catenary/cable/stats"
 	"github.com/catenary-cable/catenary/rpc"
 )
@@ -160,6 +161,9 @@ func NewServer(o Options) (*Server, error) {
 	s.serving, s.stopServing = context.WithCancel(s.context)
 	return s, nil
 }
+
+// Poller returns the poller of all connections, for those that are not WebSockets yet. Run runs it.
+func (s *Server) Poller() *epoll.Poller { return s.sockets.Poller() }
 
 // Run serves connections until ctx ends.
 func (s *Server) Run(ctx context.Context) error {

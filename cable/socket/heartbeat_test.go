@@ -14,7 +14,7 @@ func TestHeartbeat_PingsEachBrowserOnceInAnInterval(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			h := &heartbeat{interval: interval}
 			ours, browsers := net.Pipe()
-			to, index := &Socket{Conn: ours, fd: -1, limit: 1 << 20}, int32(0)
+			to, index := &Socket{conn: ours, fd: -1, limit: 1 << 20}, int32(0)
 			begin := time.Now()
 			phase := h.join(to, &index)
 			go h.run(ctx)

@@ -106,16 +106,23 @@ func newParser(upgrader *websocket.Upgrader) *parser {
 // Read sets the deadline of the message that has begun only if it must wait for the rest.
 func (p *parser) Read(b []byte) (int, error) {
 	if p.reader.watched {
-		n := readNow(int(p.reader.fd), b)
-		if n > 0 {
-			return n, nil
+		n, err := readNow(int(p.reader.fd), b)
+		if n > 0 || err != nil {
+			return n, err
 		}
 	}
+	conn := p.waiting()
 	if !p.timed && !p.deadline.IsZero() {
 		p.timed = true
-		p.Conn.SetReadDeadline(p.deadline)
+		conn.SetReadDeadline(p.deadline)
 	}
-	return p.Conn.Read(b)
+	return conn.Read(b)
+}
+
+func (p *parser) waiting() conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.blocking()
 }
 
 // keptText is the capacity up to which a parser keeps a message's memory for the next one.
@@ -144,7 +151,7 @@ func (p *parser) readAll(from io.Reader) ([]byte, error) {
 func (p *parser) clearDeadline() {
 	if p.timed {
 		p.timed = false
-		p.Conn.SetReadDeadline(time.Time{})
+		p.waiting().SetReadDeadline(time.Time{})
 	}
 	p.deadline = time.Time{}
 }
@@ -158,8 +165,11 @@ func (p *parser) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// Deadlines of writes are of no use: Send does not block.
+// The rest of net.Conn, which gorilla does not use: Send does not block.
+func (p *parser) LocalAddr() net.Addr              { return nil }
+func (p *parser) RemoteAddr() net.Addr             { return nil }
 func (p *parser) SetDeadline(time.Time) error      { return nil }
+func (p *parser) SetReadDeadline(time.Time) error  { return nil }
 func (p *parser) SetWriteDeadline(time.Time) error { return nil }
 
 // Pools of buffered readers with and without memory. Gorilla keeps a pointer to its bufio.Reader, so

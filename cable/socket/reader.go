@@ -3,8 +3,10 @@ package socket
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"strings"
+	"syscall"
 	"time"
 	"unicode/utf8"
 
@@ -32,13 +34,13 @@ func (s *Socket) Start() {
 	r := &s.reader
 	if r.fd >= 0 {
 		r.watched = true
-		err := s.shared.poller.watch(r)
+		err := s.shared.poller.Watch(int(r.fd), r)
 		if err == nil {
 			return
 		}
 		r.watched = false
 	}
-	go r.read()
+	go r.Ready()
 }
 
 // AnswerClose answers a close frame as websocket-driver does.
@@ -50,8 +52,8 @@ func (s *Socket) AnswerClose(code int, text string) error {
 	return nil
 }
 
-// read borrows a parser and reads. The poller starts it when the socket is readable.
-func (r *reader) read() {
+// Ready borrows a parser and reads. The poller starts it when the socket is readable.
+func (r *reader) Ready() {
 	r.borrowParser()
 	r.run()
 }
@@ -78,7 +80,7 @@ func (r *reader) run() {
 		}
 		if r.watched && r.parser.buffer.Buffered() == 0 {
 			r.returnParser()
-			r.socket.shared.poller.arm(r)
+			r.socket.shared.poller.Again(int(r.fd), r)
 			return
 		}
 	}
@@ -151,7 +153,7 @@ func (r *reader) controlFrame() (handled bool) {
 // finish stops watching, and ends.
 func (r *reader) finish(err error) {
 	if r.watched {
-		r.socket.shared.poller.forget(r)
+		r.socket.shared.poller.Forget(int(r.fd), r)
 	}
 	r.end(err)
 }
@@ -189,7 +191,8 @@ func endReason(err error) (reason string, how *Ending) {
 		return "slow", lost
 	case errors.Is(err, websocket.ErrReadLimit):
 		return "message_too_long", &Ending{websocket.CloseMessageTooBig, "the message is too long", true}
-	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.As(err, new(*net.OpError)):
+	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.As(err, new(*net.OpError)),
+		errors.As(err, new(*fs.PathError)), errors.As(err, new(syscall.Errno)):
 		return "browser_lost", lost
 	}
 	return "protocol_error", &Ending{websocket.CloseProtocolError, strings.TrimPrefix(err.Error(), "websocket: "), true}

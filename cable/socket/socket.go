@@ -1,7 +1,9 @@
 package socket
 
 import (
+	"io"
 	"net"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -41,12 +43,11 @@ type Ending struct {
 // The caller must not change a frame after Send: it may be queued.
 type Socket struct {
 	// static after the handshake
-	net.Conn
 	limit    int      // of queued bytes
 	shared   *Sockets // nil only in benchmarks and tests
 	owner    Owner
 	Page     Page  // 0: its page has not identified itself
-	fd       int32 // for non-blocking writes; -1 where they are not possible
+	fd       int32 // for what does not block; -1 where that is not possible
 	deflates bool  // permessage-deflate was negotiated
 
 	// owned by the reader
@@ -58,6 +59,7 @@ type Socket struct {
 	phase int8  // of the heartbeat; -1 while there are no pings
 
 	mu       sync.Mutex // guards the rest
+	conn     conn       // for what blocks; with a Descriptor nil until something must wait
 	corked   bool       // frames wait for Uncork
 	flushing bool       // a goroutine writes the queue
 	shut     bool       // Send drops frames
@@ -72,6 +74,7 @@ type Socket struct {
 // handshake.
 func (s *Socket) Init(shared *Sockets, owner Owner) {
 	s.fd = -1
+	s.reader.fd = -1
 	s.limit = shared.limits.PendingBytes
 	s.shared = shared
 	s.owner = owner
@@ -80,11 +83,46 @@ func (s *Socket) Init(shared *Sockets, owner Owner) {
 	s.reader.socket = s
 }
 
+// conn is the part of net.Conn that a socket needs. *os.File has it too.
+type conn interface {
+	io.ReadWriteCloser
+	SetReadDeadline(time.Time) error
+	SetWriteDeadline(time.Time) error
+}
+
+// Descriptor is a TCP connection that Go's own poller does not know. It is for Attach only: it has no
+// net.Conn, so none of its methods may be called.
+type Descriptor struct {
+	net.Conn
+	FD int
+}
+
 // Attach gives the socket its TCP connection. Upgrade does it for a handshake.
 func (s *Socket) Attach(conn net.Conn) {
-	s.Conn = conn
-	s.fd = int32(descriptor(conn, s.shared.limits.Unanswered))
-	s.reader.fd = s.fd
+	var fd int
+	bare, direct := conn.(Descriptor)
+	if direct {
+		fd = bare.FD
+	} else {
+		s.conn = conn
+		fd, direct = descriptor(conn)
+	}
+	if fd < 0 {
+		return
+	}
+	prepare(fd, s.shared.limits.Unanswered)
+	if direct {
+		s.fd = int32(fd)
+		s.reader.fd = s.fd
+	}
+}
+
+// blocking returns the connection for what must wait for the browser. s.mu is held.
+func (s *Socket) blocking() conn {
+	if s.conn == nil {
+		s.conn = os.NewFile(uintptr(s.fd), "browser")
+	}
+	return s.conn
 }
 
 // Deflates reports whether the browser accepts compressed frames.
@@ -185,10 +223,11 @@ func (s *Socket) flush() {
 			s.mu.Unlock()
 			return
 		}
+		conn := s.blocking()
 		s.mu.Unlock()
 
-		s.Conn.SetWriteDeadline(time.Now().Add(writeTimeout))
-		n, err := chunk.WriteTo(s.Conn)
+		conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+		n, err := writeAll(conn, chunk)
 		s.mu.Lock()
 		s.queued -= int(n)
 		if err != nil {
@@ -239,7 +278,7 @@ func (s *Socket) abort() {
 	if s.fd >= 0 {
 		shutdown(int(s.fd))
 	} else {
-		s.Conn.Close()
+		s.conn.Close()
 	}
 }
 
@@ -261,11 +300,15 @@ func (s *Socket) Close() error {
 	s.mu.Lock()
 	s.shut = true
 	s.closed = true
-	s.fd = -1
 	s.queue = nil
+	fd, conn := s.fd, s.conn
+	s.fd = -1
+	if conn == nil && fd >= 0 {
+		closeNow(int(fd)) // under the lock: flush must not find a descriptor that is closed
+	}
 	s.mu.Unlock()
-	if s.Conn == nil { // the handshake failed
+	if conn == nil {
 		return nil
 	}
-	return s.Conn.Close()
+	return conn.Close()
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/catenary-cable/catenary/cable/socket/epoll"
 	"github.com/catenary-cable/catenary/cable/stats"
 )
 
@@ -22,14 +23,14 @@ type Sockets struct {
 	compress  bool
 	throttled *stats.ThrottledCounter
 	started   time.Time
-	poller    *poller
+	poller    *epoll.Poller
 	heartbeat heartbeat
 	backlog   backlog
 }
 
 // NewSockets creates the shared parts. Run starts them.
 func NewSockets(o Options) (*Sockets, error) {
-	p, err := newPoller()
+	p, err := epoll.New()
 	if err != nil {
 		return nil, err
 	}
@@ -41,8 +42,11 @@ func NewSockets(o Options) (*Sockets, error) {
 // Run reads from browsers and pings them until ctx ends.
 func (a *Sockets) Run(ctx context.Context) error {
 	go a.heartbeat.run(ctx)
-	return a.poller.run(ctx)
+	return a.poller.Run(ctx)
 }
+
+// Poller returns the poller that watches the sockets. It runs with them.
+func (a *Sockets) Poller() *epoll.Poller { return a.poller }
 
 // Stats are the numbers of a server's sockets.
 type Stats struct {

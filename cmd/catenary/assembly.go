@@ -16,6 +16,7 @@ import (
 	"github.com/catenary-cable/catenary/cable/admission"
 	"github.com/catenary-cable/catenary/cable/history"
 	"github.com/catenary-cable/catenary/cable/hub"
+	"github.com/catenary-cable/catenary/cable/socket/epoll"
 	"github.com/catenary-cable/catenary/cmd/catenary/broadcasts"
 	"github.com/catenary-cable/catenary/cmd/catenary/child"
 	"github.com/catenary-cable/catenary/cmd/catenary/front"
@@ -132,7 +133,7 @@ func (a *assembly) start(command []string, stderr io.Writer) error {
 	a.service = &service{log: a.log, ready: a.ready, alive: a.meters.Gather}
 	a.serveOperations()
 	if a.cfg.Proxy { // pages do not wait for the gem's settings
-		if err := a.route(http.HandlerFunc(front.Starting), nil); err != nil {
+		if err := a.route(http.HandlerFunc(front.Starting), nil, nil); err != nil {
 			return err
 		}
 	}
@@ -183,12 +184,12 @@ func (a *assembly) startBroadcasts(history *history.History) (err error) {
 }
 
 // route sends the cable's paths to cable, and other requests to Rails where catenary is its proxy.
-func (a *assembly) route(cable http.Handler, admission *admission.Admission) error {
-	handler, err := front.Routes(a.cfg, cable, a.edge.Proxies, a.log, a.front.ErrorLog())
+func (a *assembly) route(cable http.Handler, admission *admission.Admission, poller *epoll.Poller) error {
+	router, err := front.Routes(a.cfg, cable, a.edge.Proxies, a.log, a.front.ErrorLog())
 	if err != nil {
 		return err
 	}
-	a.front.Open(handler, admission)
+	a.front.Open(router, admission, poller)
 	return nil
 }
 
@@ -244,7 +245,7 @@ func (a *assembly) open() error {
 	}
 	a.background(func(ctx context.Context) { a.rails.Watch(ctx, cfg) })
 	a.meters.Open(a.server, a.hub, a.backend, lease)
-	if err := a.route(traced(a.tracer, a.server), admission); err != nil {
+	if err := a.route(traced(a.tracer, a.server), admission, a.server.Poller()); err != nil {
 		return err
 	}
 	a.ready.open(a.source)

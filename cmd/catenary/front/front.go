@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/catenary-cable/catenary/cable/admission"
+	"github.com/catenary-cable/catenary/cable/socket/epoll"
 	"github.com/catenary-cable/catenary/config"
 )
 
@@ -27,10 +28,11 @@ type Front struct {
 	server   *http.Server
 	left     atomic.Bool
 
-	opened    chan struct{} // closed by the first Open
-	opening   sync.Once
-	handler   atomic.Pointer[http.Handler]
-	admission atomic.Pointer[admission.Admission] // nil until Open is given one
+	opening sync.Once
+	ready   chan struct{}          // closed by the first Open
+	opened  atomic.Pointer[opened] // nil before
+	closed  context.Context
+	close   context.CancelFunc
 
 	mu sync.Mutex
 	// admitted has the connections that admission counts, until they are WebSockets or close. True
@@ -38,10 +40,19 @@ type Front struct {
 	admitted map[net.Conn]bool
 }
 
+// opened is what Open is given.
+type opened struct {
+	router    *Router
+	admission *admission.Admission // nil: only pages are served
+	poller    *epoll.Poller
+}
+
 // New returns a server on a listener. lent means that systemd owns the listener, web that the
 // app's pages are served here too.
 func New(listener net.Listener, lent, web bool, limits config.Limits, logger *slog.Logger) *Front {
-	f := &Front{listener: listener, lent: lent, web: web, opened: make(chan struct{}), admitted: map[net.Conn]bool{}}
+	f := &Front{lent: lent, web: web, ready: make(chan struct{}), admitted: map[net.Conn]bool{}}
+	f.closed, f.close = context.WithCancel(context.Background())
+	f.listener = f.withVisitors(listener)
 	f.server = &http.Server{
 		Handler:           abortStalled(f, stallTimeout),
 		ReadHeaderTimeout: limits.HeaderTimeout,
@@ -65,11 +76,10 @@ func (f *Front) Addr() net.Addr { return f.listener.Addr() }
 // ErrorLog is where net/http reports errors of single connections, at level debug.
 func (f *Front) ErrorLog() *log.Logger { return f.server.ErrorLog }
 
-// Open sends all further requests to handler. admission is nil while only pages are served.
-func (f *Front) Open(handler http.Handler, admission *admission.Admission) {
-	f.admission.Store(admission)
-	f.handler.Store(&handler)
-	f.opening.Do(func() { close(f.opened) })
+// Open sends all further requests to router. admission and poller are nil while only pages are served.
+func (f *Front) Open(router *Router, admission *admission.Admission, poller *epoll.Poller) {
+	f.opened.Store(&opened{router, admission, poller})
+	f.opening.Do(func() { close(f.ready) })
 }
 
 // Starting answers 503 until Rails has reported what catenary needs to know.
@@ -80,18 +90,18 @@ func Starting(w http.ResponseWriter, _ *http.Request) {
 
 func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.noteRequest(r.Context().Value(connKey{}).(net.Conn), false)
-	handler := f.handler.Load()
-	if handler == nil {
+	opened := f.opened.Load()
+	if opened == nil {
 		Starting(w, r)
 		return
 	}
-	(*handler).ServeHTTP(w, r)
+	opened.router.ServeHTTP(w, r)
 }
 
 // watch counts a connection against the limits until it is a WebSocket. It also finds requests that
 // net/http answers itself or gives up, of which it reports only the first byte and the close.
 func (f *Front) watch(conn net.Conn, state http.ConnState) {
-	admission := f.admission.Load()
+	admission := f.currentAdmission()
 	if admission == nil {
 		return
 	}
@@ -133,12 +143,12 @@ func (f *Front) noteRequest(conn net.Conn, incomplete bool) {
 func (f *Front) Serve(ctx context.Context) error {
 	if f.lent {
 		select {
-		case <-f.opened:
+		case <-f.ready:
 		case <-ctx.Done():
 			return nil
 		}
 	}
-	err := f.server.Serve(&admittingListener{f.listener, f})
+	err := f.server.Serve(f.listener)
 	if errors.Is(err, http.ErrServerClosed) || f.left.Load() {
 		return nil
 	}
@@ -161,11 +171,14 @@ func (f *Front) Stop(ctx context.Context) {
 	if f.web {
 		f.server.Shutdown(ctx)
 	}
-	f.server.Close()
+	f.Close()
 }
 
 // Close stops at once.
-func (f *Front) Close() { f.server.Close() }
+func (f *Front) Close() {
+	f.close()
+	f.server.Close()
+}
 
 // admittingListener accepts only while there is capacity for handshakes, so that a storm queues in
 // the kernel's backlog. Where pages are served too, they must not queue behind it: there handshakes
@@ -176,10 +189,41 @@ type admittingListener struct {
 }
 
 func (l *admittingListener) Accept() (net.Conn, error) {
-	if admission := l.front.admission.Load(); admission != nil && !l.front.web {
-		admission.WaitForCapacity()
-	}
+	l.front.waitForCapacity()
 	conn, err := l.Listener.Accept()
-	runtime.Gosched() // lets the accepted connection count as a handshake before WaitForCapacity looks again
+	runtime.Gosched() // lets the accepted connection count as a handshake before waitForCapacity looks again
 	return conn, err
 }
+
+// waitForCapacity waits until fewer handshakes wait for Rails, unless pages are served here too.
+func (f *Front) waitForCapacity() {
+	if admission := f.currentAdmission(); admission != nil && !f.web {
+		admission.WaitForCapacity()
+	}
+}
+
+// currentAdmission returns nil before Open is given one.
+func (f *Front) currentAdmission() *admission.Admission {
+	if opened := f.opened.Load(); opened != nil {
+		return opened.admission
+	}
+	return nil
+}
+
+// begun is a connection for net/http of which something has been read.
+type begun struct {
+	net.Conn
+	read []byte
+}
+
+func (c *begun) Read(p []byte) (int, error) {
+	if len(c.read) > 0 {
+		n := copy(p, c.read)
+		c.read = c.read[n:]
+		return n, nil
+	}
+	return c.Conn.Read(p)
+}
+
+// CloseWrite serves net/http, which closes gently.
+func (c *begun) CloseWrite() error { return c.Conn.(*net.TCPConn).CloseWrite() }

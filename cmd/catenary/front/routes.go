@@ -13,10 +13,16 @@ import (
 	"github.com/catenary-cable/catenary/config"
 )
 
+// Router serves the requests of browsers.
+type Router struct {
+	paths       []string
+	cable, rest http.Handler
+}
+
 // Routes sends the cable's paths to cable, and everything else to Rails if catenary is the app's
 // front (cfg.Proxy). errorLog is for errors of proxied requests.
 func Routes(cfg *config.Config, cable http.Handler, proxies admission.Proxies, log *slog.Logger,
-	errorLog *log.Logger) (http.Handler, error) {
+	errorLog *log.Logger) (*Router, error) {
 	rest := http.NotFoundHandler()
 	outcome := "404"
 	if cfg.Proxy {
@@ -28,16 +34,25 @@ func Routes(cfg *config.Config, cable http.Handler, proxies admission.Proxies, l
 		outcome = "passed on to Rails"
 	}
 	strays := stats.NewThrottledCounter("an Action Cable handshake came to a path that is not in paths", log)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if MatchAny(cfg.Paths, []string{r.URL.EscapedPath()}) {
-			cable.ServeHTTP(w, r)
-			return
-		}
+	return &Router{paths: cfg.Paths, cable: cable, rest: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isCableHandshake(r) {
 			strays.Add("elsewhere", "path", r.URL.Path, "paths", strings.Join(cfg.Paths, " "), "outcome", outcome)
 		}
 		rest.ServeHTTP(w, r)
-	}), nil
+	})}, nil
+}
+
+// ServeHTTP serves a request.
+func (h *Router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h.isCable(r) {
+		h.cable.ServeHTTP(w, r)
+		return
+	}
+	h.rest.ServeHTTP(w, r)
+}
+
+func (h *Router) isCable(r *http.Request) bool {
+	return MatchAny(h.paths, []string{r.URL.EscapedPath()})
 }
 
 // MatchAny reports whether one of the patterns matches one of the paths.

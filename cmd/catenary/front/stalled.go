@@ -53,7 +53,11 @@ func (w *response) Write(p []byte) (int, error) {
 // Hijack is for the cable and the proxy, which take connections over and set their own deadlines.
 func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	w.hijacked = true
-	return w.controller.Hijack()
+	conn, buffered, err := w.controller.Hijack()
+	if passed, ok := conn.(*begun); ok && len(passed.read) == 0 {
+		conn = passed.Conn
+	}
+	return conn, buffered, err
 }
 
 // Unwrap is for http.ResponseController.

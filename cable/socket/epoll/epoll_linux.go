@@ -1,0 +1,139 @@
+package epoll
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Poller watches descriptors, each for one watcher.
+type Poller struct {
+	file *os.File // the epoll instance, which Go's own poller watches
+	raw  syscall.RawConn
+	fd   int
+
+	mu      sync.Mutex
+	entries []entry // by descriptor: the kernel gives out the lowest that is free
+	serial  int32   // of the last Watch or WatchHangup
+}
+
+type entry struct {
+	watcher Watcher // nil: the descriptor is not watched
+	serial  int32   // is in its events too, since an event may be older than the watcher
+}
+
+// New creates a Poller. Run makes it work.
+func New() (*Poller, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("creating an epoll instance: %w", err)
+	}
+	err = unix.SetNonblock(fd, true) // has os.NewFile register it with Go's poller
+	if err != nil {
+		return nil, fmt.Errorf("creating an epoll instance: %w", err)
+	}
+	file := os.NewFile(uintptr(fd), "epoll")
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return nil, fmt.Errorf("creating an epoll instance: %w", err)
+	}
+	return &Poller{file: file, raw: raw, fd: fd}, nil
+}
+
+// What is reported, once.
+const (
+	hangup   = unix.EPOLLRDHUP | unix.EPOLLONESHOT
+	readable = unix.EPOLLIN | hangup
+)
+
+// Watch reports to w, once, that a descriptor has something to read or that the other end has closed
+// the connection. It replaces the previous watcher.
+func (p *Poller) Watch(fd int, w Watcher) error { return p.watch(fd, w, readable) }
+
+// WatchHangup reports only that the other end has closed the connection.
+func (p *Poller) WatchHangup(fd int, w Watcher) error { return p.watch(fd, w, hangup) }
+
+func (p *Poller) watch(fd int, w Watcher, events uint32) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if fd >= len(p.entries) {
+		p.entries = append(p.entries, make([]entry, fd+1-len(p.entries))...)
+	}
+	e := &p.entries[fd]
+	operation := unix.EPOLL_CTL_ADD
+	if e.watcher != nil {
+		operation = unix.EPOLL_CTL_MOD
+	}
+	p.serial++
+	err := unix.EpollCtl(p.fd, operation, fd, &unix.EpollEvent{Events: events, Fd: int32(fd), Pad: p.serial})
+	if err != nil {
+		return fmt.Errorf("watching a connection: %w", err)
+	}
+	*e = entry{w, p.serial}
+	return nil
+}
+
+// Again asks for one more report to w. The lock orders what w has done before what its next Ready
+// does.
+func (p *Poller) Again(fd int, w Watcher) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if e := p.entries[fd]; e.watcher == w {
+		unix.EpollCtl(p.fd, unix.EPOLL_CTL_MOD, fd, &unix.EpollEvent{Events: readable, Fd: int32(fd), Pad: e.serial})
+	}
+}
+
+// Forget stops watching, and must be called before the descriptor is closed. It reports false if w
+// is not the descriptor's watcher any more.
+func (p *Poller) Forget(fd int, w Watcher) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if fd >= len(p.entries) || p.entries[fd].watcher != w {
+		return false
+	}
+	unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, fd, nil)
+	p.entries[fd] = entry{}
+	return true
+}
+
+// Run reports to watchers until ctx ends.
+func (p *Poller) Run(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { p.file.Close() })
+	defer stop()
+	events := make([]unix.EpollEvent, 256)
+	for {
+		var n int
+		var err error
+		closed := p.raw.Read(func(fd uintptr) bool {
+			n, err = unix.EpollWait(int(fd), events, 0)
+			return n != 0 // at 0, Go's poller waits until the epoll instance is readable
+		})
+		if ctx.Err() != nil {
+			return nil
+		}
+		if closed != nil {
+			return fmt.Errorf("waiting for browsers: %w", closed)
+		}
+		if err != nil {
+			if err == unix.EINTR {
+				continue
+			}
+			return fmt.Errorf("waiting for browsers: %w", err)
+		}
+		p.mu.Lock()
+		for _, event := range events[:n] {
+			if e := p.entries[event.Fd]; e.watcher != nil && e.serial == event.Pad {
+				go e.watcher.Ready()
+			}
+		}
+		p.mu.Unlock()
+		if n == len(events) {
+			runtime.Gosched() // lets readers end, so that not all of a storm exist at once
+		}
+	}
+}

@@ -1,0 +1,10 @@
+//go:build !linux
+
+package front
+
+import "net"
+
+// withVisitors returns a listener whose connections all go to net/http.
+func (f *Front) withVisitors(listener net.Listener) net.Listener {
+	return &admittingListener{listener, f}
+}

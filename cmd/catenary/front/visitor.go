@@ -1,0 +1,108 @@
+//go:build linux
+
+package front
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// visitor is a TCP connection that has not sent a request yet, or whose handshake is being answered.
+// It is only a descriptor: handshakes are most of the work in a storm of reconnects, and net/http
+// needs two goroutines and 10 KB of buffers for each. A visitor that sends anything but a plain
+// handshake, at once and as a whole, goes to net/http.
+type visitor struct {
+	*opened
+	listener *listener
+	fd       int
+	remote   *net.TCPAddr
+	silent   *time.Timer // closes the connection; nil: it was never silent
+}
+
+// receive reads what the visitor has sent. If that is nothing yet, the poller calls Ready later.
+func (v *visitor) receive() {
+	h := heads.Get().(*head)
+	defer heads.Put(h)
+	n, err := unix.Read(v.fd, h.buffer[:])
+	switch {
+	case err == unix.EAGAIN && v.silent == nil:
+		v.wait()
+	case err != nil || n == 0:
+		v.close()
+	default:
+		request := h.handshake(n)
+		if request == nil || n > v.listener.front.server.MaxHeaderBytes || !v.router.isCable(request) {
+			v.pass(h.buffer[:n])
+			return
+		}
+		request.RemoteAddr = v.remote.String()
+		go v.serve(request)
+	}
+}
+
+// wait waits for the first bytes, but no longer than for a whole request.
+func (v *visitor) wait() {
+	v.silent = time.AfterFunc(v.listener.front.server.ReadHeaderTimeout, v.close)
+	err := v.poller.Watch(v.fd, v)
+	if err != nil && v.silent.Stop() {
+		v.close()
+	}
+}
+
+// Ready is called when the first bytes have arrived, or never will.
+func (v *visitor) Ready() {
+	if v.silent.Stop() {
+		v.receive()
+	}
+}
+
+// close ends a visit without an answer.
+func (v *visitor) close() {
+	v.poller.Forget(v.fd, v)
+	unix.Close(v.fd)
+	v.admission.Release(v.remote)
+}
+
+// pass hands the connection to net/http, with what was read from it. net/http's connection counts for
+// admission by itself.
+func (v *visitor) pass(read []byte) {
+	if v.opened != nil {
+		v.poller.Forget(v.fd, v)
+		defer v.admission.Release(v.remote)
+	}
+	file := os.NewFile(uintptr(v.fd), "browser")
+	defer file.Close()
+	conn, err := net.FileConn(file)
+	if err != nil {
+		v.listener.front.ErrorLog().Printf("passing a connection to net/http: %v", err)
+		return
+	}
+	v.listener.pass(&begun{conn.(*net.TCPConn), append([]byte(nil), read...)})
+}
+
+// serve answers a handshake. As with net/http, the request's context ends when the browser leaves or
+// the front closes.
+func (v *visitor) serve(r *http.Request) {
+	ctx, cancel := context.WithCancel(v.listener.front.closed)
+	defer cancel()
+	gone := &hangup{cancel}
+	v.poller.WatchHangup(v.fd, gone)
+	a := &answer{fd: v.fd}
+	v.router.cable.ServeHTTP(a, r.WithContext(ctx))
+	v.admission.Release(v.remote)
+	if a.hijacked {
+		return
+	}
+	v.poller.Forget(v.fd, gone)
+	a.send()
+}
+
+// hangup cancels a handshake whose browser has left.
+type hangup struct{ cancel context.CancelFunc }
+
+func (h *hangup) Ready() { h.cancel() }
