@@ -23,7 +23,7 @@ var floors = [][]string{
 	{"cable"},
 	{"cable/hub", "cable/relay"},
 	{"cable/admission", "cable/broadcast", "cable/socket"},
-	{"cable/admission/token", "cable/admission/turbo", "cable/history", "cable/lease", "cable/socket/epoll", "cable/stats"},
+	{"cable/admission/token", "cable/admission/turbo", "cable/history", "cable/lease", "cable/socket/descriptor", "cable/stats"},
 	{"cable/internal/patience", "config", "rpc"},
 	{"config/yml", "protocol", "rpc/rails", "rpc/rpctest"},
 	{"config/erb"},

@@ -21,7 +21,7 @@ import (
 	"github.com/catenary-cable/catenary/cable/lease"
 	"github.com/catenary-cable/catenary/cable/relay"
 	"github.com/catenary-cable/catenary/cable/socket"
-	"github.com/catenary-cable/catenary/cable/socket/epoll"
+	"github.com/catenary-cable/catenary/cable/socket/descriptor"
 	"github.com/catenary-cable/catenary/cable/stats"
 	"github.com/catenary-cable/catenary/rpc"
 )
@@ -163,7 +163,7 @@ func NewServer(o Options) (*Server, error) {
 }
 
 // Poller returns the poller of all connections, for those that are not WebSockets yet. Run runs it.
-func (s *Server) Poller() *epoll.Poller { return s.sockets.Poller() }
+func (s *Server) Poller() *descriptor.Poller { return s.sockets.Poller() }
 
 // Run serves connections until ctx ends.
 func (s *Server) Run(ctx context.Context) error {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/catenary-cable/catenary/cable/internal/patience"
+	"github.com/catenary-cable/catenary/cable/socket/descriptor"
 )
 
 // bare returns a socket with a Descriptor, and its browser.
@@ -85,15 +86,15 @@ func TestDescriptor_IsClosedDuringAWriteAndOnlyOnce(t *testing.T) {
 	}
 }
 
-func TestReadNow_TellsTheEndFromNothingYet(t *testing.T) {
+func TestDescriptor_TellsTheEndFromNothingYet(t *testing.T) {
 	s, browser := bare(t)
 	buffer := make([]byte, 10)
-	if n, err := readNow(int(s.fd), buffer); n != 0 || err != nil {
+	if n, err := descriptor.Read(int(s.fd), buffer); n != 0 || err != nil {
 		t.Errorf("nothing yet: got %d, %v", n, err)
 	}
 	browser.CloseWrite()
 	for deadline := time.Now().Add(patience.Deadline); ; time.Sleep(time.Millisecond) {
-		n, err := readNow(int(s.fd), buffer)
+		n, err := descriptor.Read(int(s.fd), buffer)
 		if err == io.EOF {
 			break
 		}

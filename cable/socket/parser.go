@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/catenary-cable/catenary/cable/socket/descriptor"
 	"github.com/gorilla/websocket"
 )
 
@@ -106,7 +107,7 @@ func newParser(upgrader *websocket.Upgrader) *parser {
 // Read sets the deadline of the message that has begun only if it must wait for the rest.
 func (p *parser) Read(b []byte) (int, error) {
 	if p.reader.watched {
-		n, err := readNow(int(p.reader.fd), b)
+		n, err := descriptor.Read(int(p.reader.fd), b)
 		if n > 0 || err != nil {
 			return n, err
 		}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/catenary-cable/catenary/cable/socket/descriptor"
 )
 
 // WriteBytes is the size of one write to a socket when more is queued.
@@ -105,7 +107,7 @@ func (s *Socket) Attach(conn net.Conn) {
 		fd = bare.FD
 	} else {
 		s.conn = conn
-		fd, direct = descriptor(conn)
+		fd, direct = descriptorOf(conn)
 	}
 	if fd < 0 {
 		return
@@ -183,7 +185,7 @@ func (s *Socket) isShut() bool {
 // sendLocked writes to the kernel first, unless frames are queued. s.mu is held.
 func (s *Socket) sendLocked(frame []byte) {
 	if s.queued == 0 && !s.corked && s.fd >= 0 {
-		n, broken := writeNow(int(s.fd), frame)
+		n, broken := descriptor.Write(int(s.fd), frame)
 		if n == len(frame) {
 			return
 		}
@@ -276,7 +278,7 @@ func (s *Socket) abort() {
 	s.shut = true
 	s.queue = nil
 	if s.fd >= 0 {
-		shutdown(int(s.fd))
+		descriptor.Shutdown(int(s.fd))
 	} else {
 		s.conn.Close()
 	}
@@ -304,7 +306,7 @@ func (s *Socket) Close() error {
 	fd, conn := s.fd, s.conn
 	s.fd = -1
 	if conn == nil && fd >= 0 {
-		closeNow(int(fd)) // under the lock: flush must not find a descriptor that is closed
+		descriptor.Close(int(fd)) // under the lock: flush must not find a descriptor that is closed
 	}
 	s.mu.Unlock()
 	if conn == nil {

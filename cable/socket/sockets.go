@@ -5,7 +5,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/catenary-cable/catenary/cable/socket/epoll"
+	"github.com/catenary-cable/catenary/cable/socket/descriptor"
 	"github.com/catenary-cable/catenary/cable/stats"
 )
 
@@ -23,14 +23,14 @@ type Sockets struct {
 	compress  bool
 	throttled *stats.ThrottledCounter
 	started   time.Time
-	poller    *epoll.Poller
+	poller    *descriptor.Poller
 	heartbeat heartbeat
 	backlog   backlog
 }
 
 // NewSockets creates the shared parts. Run starts them.
 func NewSockets(o Options) (*Sockets, error) {
-	p, err := epoll.New()
+	p, err := descriptor.NewPoller()
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func (a *Sockets) Run(ctx context.Context) error {
 }
 
 // Poller returns the poller that watches the sockets. It runs with them.
-func (a *Sockets) Poller() *epoll.Poller { return a.poller }
+func (a *Sockets) Poller() *descriptor.Poller { return a.poller }
 
 // Stats are the numbers of a server's sockets.
 type Stats struct {

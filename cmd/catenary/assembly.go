@@ -16,7 +16,7 @@ import (
 	"github.com/catenary-cable/catenary/cable/admission"
 	"github.com/catenary-cable/catenary/cable/history"
 	"github.com/catenary-cable/catenary/cable/hub"
-	"github.com/catenary-cable/catenary/cable/socket/epoll"
+	"github.com/catenary-cable/catenary/cable/socket/descriptor"
 	"github.com/catenary-cable/catenary/cmd/catenary/broadcasts"
 	"github.com/catenary-cable/catenary/cmd/catenary/child"
 	"github.com/catenary-cable/catenary/cmd/catenary/front"
@@ -184,7 +184,7 @@ func (a *assembly) startBroadcasts(history *history.History) (err error) {
 }
 
 // route sends the cable's paths to cable, and other requests to Rails where catenary is its proxy.
-func (a *assembly) route(cable http.Handler, admission *admission.Admission, poller *epoll.Poller) error {
+func (a *assembly) route(cable http.Handler, admission *admission.Admission, poller *descriptor.Poller) error {
 	router, err := front.Routes(a.cfg, cable, a.edge.Proxies, a.log, a.front.ErrorLog())
 	if err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/catenary-cable/catenary/cable/admission"
-	"github.com/catenary-cable/catenary/cable/socket/epoll"
+	"github.com/catenary-cable/catenary/cable/socket/descriptor"
 	"github.com/catenary-cable/catenary/config"
 )
 
@@ -44,7 +44,7 @@ type Front struct {
 type opened struct {
 	router    *Router
 	admission *admission.Admission // nil: only pages are served
-	poller    *epoll.Poller
+	poller    *descriptor.Poller
 }
 
 // New returns a server on a listener. lent means that systemd owns the listener, web that the
@@ -77,7 +77,7 @@ func (f *Front) Addr() net.Addr { return f.listener.Addr() }
 func (f *Front) ErrorLog() *log.Logger { return f.server.ErrorLog }
 
 // Open sends all further requests to router. admission and poller are nil while only pages are served.
-func (f *Front) Open(router *Router, admission *admission.Admission, poller *epoll.Poller) {
+func (f *Front) Open(router *Router, admission *admission.Admission, poller *descriptor.Poller) {
 	f.opened.Store(&opened{router, admission, poller})
 	f.opening.Do(func() { close(f.ready) })
 }

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/catenary-cable/catenary/cable/socket/descriptor"
 	"golang.org/x/sys/unix"
 )
 
@@ -81,7 +82,7 @@ func (l *listener) run() {
 		fd, remote, err := l.accept()
 		if l.closed.Err() != nil {
 			if err == nil {
-				unix.Close(fd)
+				descriptor.Close(fd)
 			}
 			return
 		}
@@ -99,31 +100,15 @@ func (l *listener) run() {
 
 func (l *listener) accept() (fd int, remote *net.TCPAddr, err error) {
 	waited := l.raw.Read(func(listening uintptr) (done bool) {
-		var from unix.Sockaddr
-		fd, from, err = unix.Accept4(int(listening), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-		remote = addressOf(from)
+		var from netip.AddrPort
+		fd, from, err = descriptor.Accept(int(listening))
+		remote = net.TCPAddrFromAddrPort(from)
 		return err != unix.EAGAIN
 	})
 	if waited != nil {
 		err = waited
 	}
 	return fd, remote, err
-}
-
-func addressOf(from unix.Sockaddr) *net.TCPAddr {
-	switch from := from.(type) {
-	case *unix.SockaddrInet4:
-		return net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.AddrFrom4(from.Addr), uint16(from.Port)))
-	case *unix.SockaddrInet6:
-		address := netip.AddrFrom16(from.Addr).Unmap()
-		if from.ZoneId != 0 {
-			if zone, err := net.InterfaceByIndex(int(from.ZoneId)); err == nil {
-				address = address.WithZone(zone.Name)
-			}
-		}
-		return net.TCPAddrFromAddrPort(netip.AddrPortFrom(address, uint16(from.Port)))
-	}
-	return nil
 }
 
 // welcome has a visitor served, once there is something to serve it with.
@@ -136,7 +121,7 @@ func (l *listener) welcome(fd int, remote *net.TCPAddr) {
 	}
 	v.opened = opened
 	if !v.admission.Admit(remote) {
-		unix.Close(fd)
+		descriptor.Close(fd)
 		return
 	}
 	v.receive()

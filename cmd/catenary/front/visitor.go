@@ -9,7 +9,7 @@ import (
 	"os"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/catenary-cable/catenary/cable/socket/descriptor"
 )
 
 // visitor is a TCP connection that has not sent a request yet, or whose handshake is being answered.
@@ -28,12 +28,12 @@ type visitor struct {
 func (v *visitor) receive() {
 	h := heads.Get().(*head)
 	defer heads.Put(h)
-	n, err := unix.Read(v.fd, h.buffer[:])
+	n, err := descriptor.Read(v.fd, h.buffer[:])
 	switch {
-	case err == unix.EAGAIN && v.silent == nil:
-		v.wait()
-	case err != nil || n == 0:
+	case err != nil:
 		v.close()
+	case n == 0:
+		v.wait()
 	default:
 		request := h.handshake(n)
 		if request == nil || n > v.listener.front.server.MaxHeaderBytes || !v.router.isCable(request) {
@@ -64,7 +64,7 @@ func (v *visitor) Ready() {
 // close ends a visit without an answer.
 func (v *visitor) close() {
 	v.poller.Forget(v.fd, v)
-	unix.Close(v.fd)
+	descriptor.Close(v.fd)
 	v.admission.Release(v.remote)
 }
 
@@ -72,7 +72,7 @@ func (v *visitor) close() {
 // admission by itself.
 func (v *visitor) pass(read []byte) {
 	if v.opened != nil {
-		v.poller.Forget(v.fd, v)
+		v.poller.Release(v.fd, v)
 		defer v.admission.Release(v.remote)
 	}
 	file := os.NewFile(uintptr(v.fd), "browser")

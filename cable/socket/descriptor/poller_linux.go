@@ -1,4 +1,4 @@
-package epoll
+package descriptor
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,8 +28,8 @@ type entry struct {
 	serial  int32   // is in its events too, since an event may be older than the watcher
 }
 
-// New creates a Poller. Run makes it work.
-func New() (*Poller, error) {
+// NewPoller creates a Poller. Run makes it work.
+func NewPoller() (*Poller, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("creating an epoll instance: %w", err)
@@ -88,17 +89,24 @@ func (p *Poller) Again(fd int, w Watcher) {
 	}
 }
 
-// Forget stops watching, and must be called before the descriptor is closed. It reports false if w
-// is not the descriptor's watcher any more.
-func (p *Poller) Forget(fd int, w Watcher) bool {
+// Forget stops watching. It must be called before the descriptor is closed, by which the kernel stops
+// watching too.
+func (p *Poller) Forget(fd int, w Watcher) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if fd >= len(p.entries) || p.entries[fd].watcher != w {
-		return false
+	if fd < len(p.entries) && p.entries[fd].watcher == w {
+		p.entries[fd] = entry{}
 	}
-	unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, fd, nil)
-	p.entries[fd] = entry{}
-	return true
+}
+
+// Release is Forget for a descriptor that stays open.
+func (p *Poller) Release(fd int, w Watcher) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if fd < len(p.entries) && p.entries[fd].watcher == w {
+		p.entries[fd] = entry{}
+		unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, fd, nil)
+	}
 }
 
 // Run reports to watchers until ctx ends.
@@ -110,7 +118,7 @@ func (p *Poller) Run(ctx context.Context) error {
 		var n int
 		var err error
 		closed := p.raw.Read(func(fd uintptr) bool {
-			n, err = unix.EpollWait(int(fd), events, 0)
+			n, err = look(int(fd), events)
 			return n != 0 // at 0, Go's poller waits until the epoll instance is readable
 		})
 		if ctx.Err() != nil {
@@ -136,4 +144,14 @@ func (p *Poller) Run(ctx context.Context) error {
 			runtime.Gosched() // lets readers end, so that not all of a storm exist at once
 		}
 	}
+}
+
+// look returns the events that there are now.
+func look(fd int, events []unix.EpollEvent) (n int, err error) {
+	r, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(fd),
+		uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), 0, 0, 0)
+	if errno != 0 {
+		return -1, errno
+	}
+	return int(r), nil
 }
