@@ -77,6 +77,8 @@ type Client struct {
 	postReason  string        // why, if links were wanted
 	queues      queues        // calls for any process
 	queued      int           // calls in all queues, those of links included
+	resting     bool          // maintain pauses for restPause
+	called      chan struct{} // holds a token if a call has come meanwhile
 	unreachable error         // why calls cannot be sent; nil: they can, or nothing was tried yet
 	settings    *Settings     // from the latest link
 	stopped     bool          // Run has returned
@@ -93,7 +95,7 @@ func NewClient(o Options) (*Client, error) {
 	o.ReplyBytes = cmp.Or(o.ReplyBytes, 16<<20)
 	c := &Client{
 		options: o, signers: newSigners(append([]string{o.Secret}, o.Secrets...)), target: t, log: o.Log,
-		posting: o.Transport == Post, linksChange: make(chan struct{}), dialling: make(chan struct{}, 1),
+		posting: o.Transport == Post, linksChange: make(chan struct{}), dialling: make(chan struct{}, 1), called: make(chan struct{}, 1),
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
@@ -121,26 +123,41 @@ func (c *Client) Run(ctx context.Context, handler Handler) error {
 // maintain pings the links, starts processes that nobody has started within startWait, and fails
 // calls that have waited too long.
 func (c *Client) maintain(ctx context.Context) {
-	tick := time.NewTicker(stallAfter)
-	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case now := <-tick.C:
-			c.expire(now)
-			c.mu.Lock()
-			c.pumpAll() // a process may have begun to stall: its share goes to the others
-			links := slices.Clone(c.links)
-			c.mu.Unlock()
-			for _, l := range links {
-				l.ping(now, c.options.Timeout)
-				if now.Sub(l.since) > startWait {
-					c.Start(l.process)
-				}
+		case <-c.called: // calls need a shorter pause
+			continue
+		case <-time.After(c.pause()):
+		}
+		now := time.Now()
+		c.expire(now)
+		c.mu.Lock()
+		c.pumpAll() // a process may have begun to stall: its share goes to the others
+		links := slices.Clone(c.links)
+		c.mu.Unlock()
+		for _, l := range links {
+			l.ping(now, c.options.Timeout)
+			if now.Sub(l.since) > startWait {
+				c.Start(l.process)
 			}
 		}
 	}
+}
+
+// restPause is the time between two rounds of maintain while there are no calls.
+const restPause = time.Second
+
+// pause returns how long maintain should wait, unless the first call comes before.
+func (c *Client) pause() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.resting = c.queued == 0 && !slices.ContainsFunc(c.links, func(l *link) bool { return len(l.calls) > 0 })
+	if c.resting {
+		return restPause
+	}
+	return stallAfter
 }
 
 var errStopped = errors.New("catenary is stopping")

@@ -12,6 +12,13 @@ import (
 // enqueue queues a call for its home, or for any process, and sends what can be sent.
 func (c *Client) enqueue(p *Pending) {
 	c.queued++
+	if c.resting {
+		c.resting = false
+		select {
+		case c.called <- struct{}{}:
+		default:
+		}
+	}
 	home := p.call.Home
 	if home.reachable() {
 		home.link.queues.of(p.call.Do).push(p)

@@ -1,7 +1,6 @@
 package socket
 
 import (
-	"context"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -15,13 +14,18 @@ import (
 const BeatInterval = 3 * time.Second
 
 // phases spreads the pings over the interval. Rails has one timer, which pings all browsers at
-// once.
-const phases = 30
+// once. Few browsers share few phases: that the process wakes costs it more than twenty pings.
+const (
+	phases   = 30
+	perPhase = 64 // browsers, before the next phase is used
+)
 
 // heartbeat pings every socket that has joined, once per interval.
 type heartbeat struct {
 	interval time.Duration
+	started  time.Time
 	sent     atomic.Int64 // pings
+	joined   atomic.Int64 // sockets now
 	slots    [phases]slot
 }
 
@@ -29,42 +33,64 @@ type heartbeat struct {
 type slot struct {
 	mu sync.Mutex
 	Set
+	timer *time.Timer // of the next beat; nil: there are no sockets
 }
 
 // join adds a socket to a random phase. leave needs the phase and the index.
 func (h *heartbeat) join(s *Socket, index *int32) (phase int8) {
-	phase = int8(rand.IntN(phases))
+	used := min(1+h.joined.Add(1)/perPhase, phases)
+	phase = int8(rand.Int64N(used))
 	slot := &h.slots[phase]
 	slot.mu.Lock()
+	defer slot.mu.Unlock()
 	slot.Add(s, index)
-	slot.mu.Unlock()
+	if slot.timer == nil {
+		slot.timer = time.AfterFunc(h.pause(phase), func() { h.beat(phase) })
+	}
 	return phase
 }
 
 // leave reads the index under the lock, since it changes when other sockets leave.
 func (h *heartbeat) leave(phase int8, index *int32) {
+	h.joined.Add(-1)
 	slot := &h.slots[phase]
 	slot.mu.Lock()
 	slot.Remove(*index)
 	slot.mu.Unlock()
 }
 
-func (h *heartbeat) run(ctx context.Context) {
-	tick := time.NewTicker(h.interval / phases)
-	defer tick.Stop()
-	for phase := 0; ; phase = (phase + 1) % phases {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-tick.C:
-			slot := &h.slots[phase]
-			slot.mu.Lock()
-			if slot.Len() > 0 {
-				h.sent.Add(int64(slot.Len()))
-				slot.Write(frame(textFrame, protocol.Ping(now.Unix())), &Turns{Lock: &slot.mu})
-			}
-			slot.mu.Unlock()
+// pause returns the time until the next beat of a phase.
+func (h *heartbeat) pause(phase int8) time.Duration {
+	last := (time.Since(h.started) - time.Duration(phase)*h.interval/phases) % h.interval
+	if last < 0 {
+		return -last
+	}
+	return h.interval - last
+}
+
+// beat pings the sockets of a phase, and again after the interval unless none is left.
+func (h *heartbeat) beat(phase int8) {
+	slot := &h.slots[phase]
+	slot.mu.Lock()
+	defer slot.mu.Unlock()
+	if slot.Len() == 0 {
+		slot.timer = nil
+		return
+	}
+	h.sent.Add(int64(slot.Len()))
+	slot.Write(frame(textFrame, protocol.Ping(time.Now().Unix())), &Turns{Lock: &slot.mu})
+	slot.timer.Reset(h.pause(phase))
+}
+
+// stop stops the pings, for good if no socket joins.
+func (h *heartbeat) stop() {
+	for i := range h.slots {
+		slot := &h.slots[i]
+		slot.mu.Lock()
+		if slot.timer != nil {
+			slot.timer.Stop()
 		}
+		slot.mu.Unlock()
 	}
 }
 

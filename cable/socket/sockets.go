@@ -36,12 +36,13 @@ func NewSockets(o Options) (*Sockets, error) {
 	}
 	a := &Sockets{limits: o.Limits, compress: o.Compress, throttled: o.Throttled, started: time.Now(), poller: p}
 	a.heartbeat.interval = cmp.Or(o.Ping, BeatInterval)
+	a.heartbeat.started = a.started
 	return a, nil
 }
 
 // Run reads from browsers and pings them until ctx ends.
 func (a *Sockets) Run(ctx context.Context) error {
-	go a.heartbeat.run(ctx)
+	defer a.heartbeat.stop()
 	return a.poller.Run(ctx)
 }
 
