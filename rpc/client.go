@@ -123,15 +123,17 @@ func (c *Client) Run(ctx context.Context, handler Handler) error {
 // maintain pings the links, starts processes that nobody has started within startWait, and fails
 // calls that have waited too long.
 func (c *Client) maintain(ctx context.Context) {
+	last := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-c.called: // calls need a shorter pause
+		case <-c.called: // which needs a shorter pause
 			continue
-		case <-time.After(c.pause()):
+		case <-time.After(c.rest() - time.Since(last)):
 		}
 		now := time.Now()
+		last = now
 		c.expire(now)
 		c.mu.Lock()
 		c.pumpAll() // a process may have begun to stall: its share goes to the others
@@ -149,11 +151,12 @@ func (c *Client) maintain(ctx context.Context) {
 // restPause is the time between two rounds of maintain while there are no calls.
 const restPause = time.Second
 
-// pause returns how long maintain should wait, unless the first call comes before.
-func (c *Client) pause() time.Duration {
+// rest returns the time between two rounds of maintain. If it is restPause, the next call wakes
+// maintain.
+func (c *Client) rest() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.resting = c.queued == 0 && !slices.ContainsFunc(c.links, func(l *link) bool { return len(l.calls) > 0 })
+	c.resting = c.queued == 0 && c.post.inFlight == 0 && !slices.ContainsFunc(c.links, func(l *link) bool { return len(l.calls) > 0 })
 	if c.resting {
 		return restPause
 	}

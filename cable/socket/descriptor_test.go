@@ -60,6 +60,7 @@ func TestDescriptor_SendsWhatTheKernelDoesNotTakeAtOnce(t *testing.T) {
 		frame := bytes.Repeat([]byte{byte(i)}, 1+i%2_000)
 		sent = append(sent, frame...)
 		s.Send(frame)
+		s.Send(nil)
 	}
 	received := make([]byte, len(sent))
 	if _, err := io.ReadFull(browser, received); err != nil {
@@ -104,5 +105,16 @@ func TestDescriptor_TellsTheEndFromNothingYet(t *testing.T) {
 	}
 	if reason, _ := endReason(syscall.ECONNRESET); reason != "browser_lost" {
 		t.Errorf("a reset is %s", reason)
+	}
+}
+
+func TestAttach_TakesNoDescriptorFromAClosedConnection(t *testing.T) {
+	_, browser := bare(t)
+	if fd, _ := descriptorOf(browser); fd < 0 {
+		t.Errorf("open: got %d", fd)
+	}
+	browser.Close()
+	if fd, _ := descriptorOf(browser); fd >= 0 {
+		t.Errorf("closed: got %d", fd)
 	}
 }

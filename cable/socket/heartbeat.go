@@ -26,6 +26,7 @@ type heartbeat struct {
 	started  time.Time
 	sent     atomic.Int64 // pings
 	joined   atomic.Int64 // sockets now
+	stopped  atomic.Bool
 	slots    [phases]slot
 }
 
@@ -36,7 +37,7 @@ type slot struct {
 	timer *time.Timer // of the next beat; nil: there are no sockets
 }
 
-// join adds a socket to a random phase. leave needs the phase and the index.
+// join adds a socket to a random one of the phases that are used. leave needs the phase and the index.
 func (h *heartbeat) join(s *Socket, index *int32) (phase int8) {
 	used := min(1+h.joined.Add(1)/perPhase, phases)
 	phase = int8(rand.Int64N(used))
@@ -44,7 +45,7 @@ func (h *heartbeat) join(s *Socket, index *int32) (phase int8) {
 	slot.mu.Lock()
 	defer slot.mu.Unlock()
 	slot.Add(s, index)
-	if slot.timer == nil {
+	if slot.timer == nil && !h.stopped.Load() {
 		slot.timer = time.AfterFunc(h.pause(phase), func() { h.beat(phase) })
 	}
 	return phase
@@ -79,11 +80,14 @@ func (h *heartbeat) beat(phase int8) {
 	}
 	h.sent.Add(int64(slot.Len()))
 	slot.Write(frame(textFrame, protocol.Ping(time.Now().Unix())), &Turns{Lock: &slot.mu})
-	slot.timer.Reset(h.pause(phase))
+	if !h.stopped.Load() {
+		slot.timer.Reset(h.pause(phase))
+	}
 }
 
-// stop stops the pings, for good if no socket joins.
+// stop stops the pings.
 func (h *heartbeat) stop() {
+	h.stopped.Store(true)
 	for i := range h.slots {
 		slot := &h.slots[i]
 		slot.mu.Lock()

@@ -112,18 +112,12 @@ func (p *parser) Read(b []byte) (int, error) {
 			return n, err
 		}
 	}
-	conn := p.waiting()
+	conn := p.blocking()
 	if !p.timed && !p.deadline.IsZero() {
 		p.timed = true
 		conn.SetReadDeadline(p.deadline)
 	}
 	return conn.Read(b)
-}
-
-func (p *parser) waiting() conn {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.blocking()
 }
 
 // keptText is the capacity up to which a parser keeps a message's memory for the next one.
@@ -152,7 +146,7 @@ func (p *parser) readAll(from io.Reader) ([]byte, error) {
 func (p *parser) clearDeadline() {
 	if p.timed {
 		p.timed = false
-		p.waiting().SetReadDeadline(time.Time{})
+		p.blocking().SetReadDeadline(time.Time{})
 	}
 	p.deadline = time.Time{}
 }
@@ -166,7 +160,7 @@ func (p *parser) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// The rest of net.Conn, which gorilla does not use: Send does not block.
+// The rest of net.Conn. Deadlines of writes are of no use: Send does not block.
 func (p *parser) LocalAddr() net.Addr              { return nil }
 func (p *parser) RemoteAddr() net.Addr             { return nil }
 func (p *parser) SetDeadline(time.Time) error      { return nil }

@@ -153,7 +153,7 @@ func (r *reader) controlFrame() (handled bool) {
 // finish stops watching, and ends.
 func (r *reader) finish(err error) {
 	if r.watched {
-		r.socket.shared.poller.Forget(int(r.fd), r)
+		r.socket.shared.poller.Closing(int(r.fd), r)
 	}
 	r.end(err)
 }

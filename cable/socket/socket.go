@@ -101,6 +101,8 @@ type Descriptor struct {
 
 // Attach gives the socket its TCP connection. Upgrade does it for a handshake.
 func (s *Socket) Attach(conn net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var fd int
 	bare, direct := conn.(Descriptor)
 	if direct {
@@ -119,8 +121,15 @@ func (s *Socket) Attach(conn net.Conn) {
 	}
 }
 
-// blocking returns the connection for what must wait for the browser. s.mu is held.
+// blocking returns the connection for what must wait for the browser.
 func (s *Socket) blocking() conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.blockingLocked()
+}
+
+// blockingLocked is blocking with s.mu held.
+func (s *Socket) blockingLocked() conn {
 	if s.conn == nil {
 		s.conn = os.NewFile(uintptr(s.fd), "browser")
 	}
@@ -225,7 +234,7 @@ func (s *Socket) flush() {
 			s.mu.Unlock()
 			return
 		}
-		conn := s.blocking()
+		conn := s.blockingLocked()
 		s.mu.Unlock()
 
 		conn.SetWriteDeadline(time.Now().Add(writeTimeout))

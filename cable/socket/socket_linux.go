@@ -43,7 +43,7 @@ const maxVector = 1024
 
 // rest returns frames without their first n bytes.
 func rest(frames net.Buffers, n int) net.Buffers {
-	for n > 0 && n >= len(frames[0]) {
+	for len(frames) > 0 && n >= len(frames[0]) {
 		n -= len(frames[0])
 		frames = frames[1:]
 	}
@@ -72,7 +72,8 @@ func descriptorOf(conn net.Conn) (fd int, direct bool) {
 	if err != nil {
 		return -1, false
 	}
-	raw.Control(func(d uintptr) { fd = int(d) })
+	fd = -1
+	raw.Control(func(d uintptr) { fd = int(d) }) // not called if conn is closed
 	return fd, !wrapped
 }
 

@@ -50,11 +50,12 @@ func Read(fd int, p []byte) (n int, err error) {
 func Accept(listening int) (fd int, remote netip.AddrPort, err error) {
 	var from unix.RawSockaddrAny
 	size := uint32(unix.SizeofSockaddrAny)
-	r, _, errno := syscall.RawSyscall6(syscall.SYS_ACCEPT4, uintptr(listening), uintptr(unsafe.Pointer(&from)),
+	r, _, errno := syscall.RawSyscall6(unix.SYS_ACCEPT4, uintptr(listening), uintptr(unsafe.Pointer(&from)),
 		uintptr(unsafe.Pointer(&size)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
 	if errno != 0 {
 		return -1, remote, errno
 	}
+	unix.SetsockoptInt(int(r), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // as package net does
 	return int(r), address(&from), nil
 }
 
@@ -79,6 +80,12 @@ func address(from *unix.RawSockaddrAny) netip.AddrPort {
 
 // Close closes a descriptor.
 func Close(fd int) { syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(fd), 0, 0) }
+
+// CloseWrite ends a connection in our direction, after what has been written.
+func CloseWrite(fd int) { syscall.Shutdown(fd, syscall.SHUT_WR) }
+
+// Duplicate returns another descriptor of the same connection.
+func Duplicate(fd int) (int, error) { return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0) }
 
 // Shutdown ends a connection in both directions, so that a Poller reports it.
 func Shutdown(fd int) { syscall.Shutdown(fd, syscall.SHUT_RDWR) }

@@ -13,7 +13,7 @@ type Poller struct{}
 func NewPoller() (*Poller, error)             { return &Poller{}, nil }
 func (*Poller) Watch(int, Watcher) error      { return errors.ErrUnsupported }
 func (*Poller) Again(int, Watcher)            {}
-func (*Poller) Forget(int, Watcher)           {}
+func (*Poller) Closing(int, Watcher)          {}
 func (*Poller) Run(ctx context.Context) error { <-ctx.Done(); return nil }
 
 func Write(int, []byte) (n int, broken bool) { return 0, false }

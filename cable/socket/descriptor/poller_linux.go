@@ -71,7 +71,11 @@ func (p *Poller) watch(fd int, w Watcher, events uint32) error {
 		operation = unix.EPOLL_CTL_MOD
 	}
 	p.serial++
-	err := unix.EpollCtl(p.fd, operation, fd, &unix.EpollEvent{Events: events, Fd: int32(fd), Pad: p.serial})
+	event := &unix.EpollEvent{Events: events, Fd: int32(fd), Pad: p.serial}
+	err := unix.EpollCtl(p.fd, operation, fd, event)
+	if err == unix.ENOENT { // it was closed without Closing
+		err = unix.EpollCtl(p.fd, unix.EPOLL_CTL_ADD, fd, event)
+	}
 	if err != nil {
 		return fmt.Errorf("watching a connection: %w", err)
 	}
@@ -89,9 +93,8 @@ func (p *Poller) Again(fd int, w Watcher) {
 	}
 }
 
-// Forget stops watching. It must be called before the descriptor is closed, by which the kernel stops
-// watching too.
-func (p *Poller) Forget(fd int, w Watcher) {
+// Closing stops watching a descriptor that is about to be closed, by which the kernel stops too.
+func (p *Poller) Closing(fd int, w Watcher) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if fd < len(p.entries) && p.entries[fd].watcher == w {
@@ -99,7 +102,7 @@ func (p *Poller) Forget(fd int, w Watcher) {
 	}
 }
 
-// Release is Forget for a descriptor that stays open.
+// Release stops watching a descriptor that stays open.
 func (p *Poller) Release(fd int, w Watcher) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/catenary-cable/catenary/cable/socket"
+	"github.com/catenary-cable/catenary/cable/socket/descriptor"
 )
 
 // answer is the ResponseWriter of a visitor's handshake. Only the 101 keeps the connection open.
@@ -51,20 +52,59 @@ func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return socket.Descriptor{FD: a.fd}, unread, nil
 }
 
-// send sends the answer and closes the connection.
+// lingering is how long a connection on which the browser has sent something stays open after the
+// answer: if it were closed, the browser's kernel might drop the answer (net/http waits as long).
+const lingering = 500 * time.Millisecond
+
+// send sends the answer, and returns when the connection may be closed.
 func (a *answer) send() {
-	file := os.NewFile(uintptr(a.fd), "browser")
+	text := a.encode()
+	n, broken := descriptor.Write(a.fd, text)
+	if broken {
+		return
+	}
+	if n < len(text) {
+		a.sendSlowly(text[n:])
+	}
+	descriptor.CloseWrite(a.fd)
+	n, _ = descriptor.Read(a.fd, make([]byte, 512))
+	if n > 0 {
+		time.Sleep(lingering)
+	}
+}
+
+// sendSlowly waits for the browser. It works with a duplicate of the descriptor, which it closes.
+func (a *answer) sendSlowly(text []byte) {
+	fd, err := descriptor.Duplicate(a.fd)
+	if err != nil {
+		return
+	}
+	file := os.NewFile(uintptr(fd), "browser")
 	defer file.Close()
 	file.SetWriteDeadline(time.Now().Add(stallTimeout))
+	file.Write(text)
+}
+
+// encode returns the answer as net/http would write it, but with Connection: close.
+func (a *answer) encode() []byte {
 	a.WriteHeader(http.StatusOK)
 	header := a.Header()
-	header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
-	if header["Content-Type"] == nil && a.body.Len() > 0 {
-		header.Set("Content-Type", http.DetectContentType(a.body.Bytes()))
+	if header["Date"] == nil {
+		header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
 	}
-	response := http.Response{
-		StatusCode: a.status, ProtoMajor: 1, ProtoMinor: 1, Header: header, Close: true,
-		Body: io.NopCloser(&a.body), ContentLength: int64(a.body.Len()),
+	response := http.Response{StatusCode: a.status, ProtoMajor: 1, ProtoMinor: 1, Header: header, Close: true}
+	switch {
+	case a.status == http.StatusNoContent:
+	case a.status == http.StatusNotModified:
+		header.Del("Content-Type")
+	default:
+		response.Body = io.NopCloser(&a.body)
+		response.ContentLength = int64(a.body.Len())
+		if header["Content-Type"] == nil && header["Content-Encoding"] == nil && a.body.Len() > 0 {
+			header.Set("Content-Type", http.DetectContentType(a.body.Bytes()))
+		}
 	}
-	response.Write(file)
+	var text bytes.Buffer
+	response.Write(&text)
+	return text.Bytes()
 }

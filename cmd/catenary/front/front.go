@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"log/slog"
 	"net"
@@ -22,7 +23,7 @@ import (
 // left waiting. A lent listener (socket activation) stays open from one catenary to the next:
 // connections that come too early or too late wait in its backlog instead.
 type Front struct {
-	listener net.Listener
+	listener accepting
 	lent     bool
 	web      bool // serves the app's pages too
 	server   *http.Server
@@ -31,7 +32,7 @@ type Front struct {
 	opening sync.Once
 	ready   chan struct{}          // closed by the first Open
 	opened  atomic.Pointer[opened] // nil before
-	closed  context.Context
+	closed  context.Context        // done after Close
 	close   context.CancelFunc
 
 	mu sync.Mutex
@@ -107,7 +108,8 @@ func (f *Front) watch(conn net.Conn, state http.ConnState) {
 	}
 	switch state {
 	case http.StateNew:
-		if !admission.Admit(conn.RemoteAddr()) {
+		passed, _ := conn.(*begun)
+		if (passed == nil || !passed.admitted) && !admission.Admit(conn.RemoteAddr()) {
 			conn.Close()
 			return
 		}
@@ -162,7 +164,7 @@ func (f *Front) Leave() {
 		return
 	}
 	f.left.Store(true)
-	f.listener.Close()
+	f.listener.Leave()
 }
 
 // Stop closes the listener. Web requests in flight may finish until ctx is done; handshakes have
@@ -178,6 +180,13 @@ func (f *Front) Stop(ctx context.Context) {
 func (f *Front) Close() {
 	f.close()
 	f.server.Close()
+	f.listener.Close() // which the server does not know before Serve
+}
+
+// accepting is a listener of which Leave closes only what new connections come to.
+type accepting interface {
+	net.Listener
+	Leave()
 }
 
 // admittingListener accepts only while there is capacity for handshakes, so that a storm queues in
@@ -195,6 +204,9 @@ func (l *admittingListener) Accept() (net.Conn, error) {
 	return conn, err
 }
 
+// Leave closes the listener.
+func (l *admittingListener) Leave() { l.Listener.Close() }
+
 // waitForCapacity waits until fewer handshakes wait for Rails, unless pages are served here too.
 func (f *Front) waitForCapacity() {
 	if admission := f.currentAdmission(); admission != nil && !f.web {
@@ -210,11 +222,22 @@ func (f *Front) currentAdmission() *admission.Admission {
 	return nil
 }
 
-// begun is a connection for net/http of which something has been read.
-type begun struct {
-	net.Conn
-	read []byte
+// release releases a connection that admission counts, if it does.
+func (f *Front) release(remote net.Addr, admitted bool) {
+	if admission := f.currentAdmission(); admitted && admission != nil {
+		admission.Release(remote)
+	}
 }
+
+// begun is a connection for net/http of which something may have been read.
+type begun struct {
+	*net.TCPConn
+	remote   net.Addr // after a reset the kernel does not know it any more
+	read     []byte
+	admitted bool // admission counts it
+}
+
+func (c *begun) RemoteAddr() net.Addr { return c.remote }
 
 func (c *begun) Read(p []byte) (int, error) {
 	if len(c.read) > 0 {
@@ -222,8 +245,8 @@ func (c *begun) Read(p []byte) (int, error) {
 		c.read = c.read[n:]
 		return n, nil
 	}
-	return c.Conn.Read(p)
+	return c.TCPConn.Read(p)
 }
 
-// CloseWrite serves net/http, which closes gently.
-func (c *begun) CloseWrite() error { return c.Conn.(*net.TCPConn).CloseWrite() }
+// WriteTo hides TCPConn's, which does not know what has been read.
+func (c *begun) WriteTo(w io.Writer) (int64, error) { return io.Copy(w, struct{ io.Reader }{c}) }

@@ -55,7 +55,7 @@ func isHandshake(text []byte) bool {
 		}
 		switch {
 		case bytes.EqualFold(name, []byte("Host")):
-			if !consistsOf(bytes.TrimSpace(value), "-._:[]") {
+			if !consistsOf(bytes.Trim(value, " \t"), "-._:[]") {
 				return false
 			}
 			hosts++

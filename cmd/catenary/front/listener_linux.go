@@ -1,17 +1,18 @@
 package front
 
 import (
-	"context"
+	"cmp"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/catenary-cable/catenary/cable/socket/descriptor"
-	"golang.org/x/sys/unix"
 )
 
 // listener accepts connections. Visitors are served here; Accept returns the others, for net/http.
@@ -22,13 +23,15 @@ type listener struct {
 	raw    syscall.RawConn
 	begin  sync.Once
 	others chan net.Conn
-	closed context.Context
-	close  context.CancelFunc
+	failed chan error // holds why run has ended
+	left   atomic.Bool
+	closed chan struct{}
+	once   sync.Once // closes closed
 }
 
 // withVisitors returns a listener that serves visitors, where that is possible. Connections with TLS
 // all go to net/http.
-func (f *Front) withVisitors(of net.Listener) net.Listener {
+func (f *Front) withVisitors(of net.Listener) accepting {
 	tcp, ok := of.(*net.TCPListener)
 	if !ok {
 		return &admittingListener{of, f}
@@ -37,12 +40,8 @@ func (f *Front) withVisitors(of net.Listener) net.Listener {
 	if err != nil {
 		return &admittingListener{of, f}
 	}
-	l := &listener{TCPListener: tcp, front: f, file: file, others: make(chan net.Conn)}
-	l.closed, l.close = context.WithCancel(context.Background())
-	l.raw, _ = file.SyscallConn()    // cannot fail
-	l.raw.Control(func(fd uintptr) { // accepted connections inherit it
-		unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	})
+	l := &listener{TCPListener: tcp, front: f, file: file, others: make(chan net.Conn), failed: make(chan error, 1), closed: make(chan struct{})}
+	l.raw, _ = file.SyscallConn() // cannot fail
 	return l
 }
 
@@ -52,49 +51,51 @@ func (l *listener) Accept() (net.Conn, error) {
 	select {
 	case conn := <-l.others:
 		return conn, nil
-	case <-l.closed.Done():
+	case err := <-l.failed:
+		return nil, err
+	case <-l.closed:
 		return nil, net.ErrClosed
 	}
 }
 
-// Close closes the listener and its duplicate.
-func (l *listener) Close() error {
-	l.close()
+// Leave closes the listener and its duplicate. Visitors stay.
+func (l *listener) Leave() {
+	l.left.Store(true)
 	l.file.Close()
-	return l.TCPListener.Close()
+	l.TCPListener.Close()
 }
 
-// pass gives a connection to net/http.
-func (l *listener) pass(conn net.Conn) {
-	select {
-	case l.others <- conn:
-	case <-l.closed.Done():
-		conn.Close()
-	}
+// Close also ends Accept.
+func (l *listener) Close() error {
+	l.Leave()
+	l.once.Do(func() { close(l.closed) })
+	return nil
 }
 
-// run accepts connections until the listener is closed. After an error, above all where there are
-// too many descriptors, it waits as net/http does.
+// run accepts connections until the listener is closed. If it cannot accept one for now, above all
+// for want of descriptors, it waits as net/http does.
 func (l *listener) run() {
 	var pause time.Duration
 	for {
 		l.front.waitForCapacity()
 		fd, remote, err := l.accept()
-		if l.closed.Err() != nil {
-			if err == nil {
-				descriptor.Close(fd)
-			}
+		var errno syscall.Errno
+		switch {
+		case err == nil:
+			pause = 0
+			l.welcome(fd, remote)
+			runtime.Gosched() // lets the accepted connection count as a handshake before waitForCapacity looks again
+		case l.left.Load():
 			return
-		}
-		if err != nil {
+		case errors.Is(err, syscall.ECONNABORTED), errors.Is(err, syscall.EINTR):
+		case errors.As(err, &errno) && (errno.Temporary() || errno == syscall.ENOBUFS || errno == syscall.ENOMEM):
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 			l.front.ErrorLog().Printf("accepting a connection: %v; trying again in %v", err, pause)
 			time.Sleep(pause)
-			continue
+		default:
+			l.failed <- err
+			return
 		}
-		pause = 0
-		l.welcome(fd, remote)
-		runtime.Gosched() // lets the accepted connection count as a handshake before waitForCapacity looks again
 	}
 }
 
@@ -103,26 +104,22 @@ func (l *listener) accept() (fd int, remote *net.TCPAddr, err error) {
 		var from netip.AddrPort
 		fd, from, err = descriptor.Accept(int(listening))
 		remote = net.TCPAddrFromAddrPort(from)
-		return err != unix.EAGAIN
+		return err != syscall.EAGAIN
 	})
-	if waited != nil {
-		err = waited
-	}
-	return fd, remote, err
+	return fd, remote, cmp.Or(waited, err)
 }
 
 // welcome has a visitor served, once there is something to serve it with.
 func (l *listener) welcome(fd int, remote *net.TCPAddr) {
-	v := &visitor{listener: l, fd: fd, remote: remote}
 	opened := l.front.opened.Load()
 	if opened == nil || opened.admission == nil {
-		v.pass(nil)
+		l.pass(fd, remote, nil, false)
 		return
 	}
-	v.opened = opened
-	if !v.admission.Admit(remote) {
+	if !opened.admission.Admit(remote) {
 		descriptor.Close(fd)
 		return
 	}
+	v := &visitor{opened: opened, listener: l, fd: fd, remote: remote}
 	v.receive()
 }

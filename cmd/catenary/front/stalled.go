@@ -55,7 +55,7 @@ func (w *response) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	w.hijacked = true
 	conn, buffered, err := w.controller.Hijack()
 	if passed, ok := conn.(*begun); ok && len(passed.read) == 0 {
-		conn = passed.Conn
+		conn = passed.TCPConn
 	}
 	return conn, buffered, err
 }

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/catenary-cable/catenary/cable/socket/descriptor"
@@ -21,7 +23,9 @@ type visitor struct {
 	listener *listener
 	fd       int
 	remote   *net.TCPAddr
-	silent   *time.Timer // closes the connection; nil: it was never silent
+
+	waiting sync.Mutex  // held while wait starts both the timer and the watch
+	silent  *time.Timer // closes the connection; nil: it was never silent
 }
 
 // receive reads what the visitor has sent. If that is nothing yet, the poller calls Ready later.
@@ -37,7 +41,8 @@ func (v *visitor) receive() {
 	default:
 		request := h.handshake(n)
 		if request == nil || n > v.listener.front.server.MaxHeaderBytes || !v.router.isCable(request) {
-			v.pass(h.buffer[:n])
+			v.poller.Release(v.fd, v)
+			v.listener.pass(v.fd, v.remote, h.buffer[:n], true)
 			return
 		}
 		request.RemoteAddr = v.remote.String()
@@ -47,7 +52,13 @@ func (v *visitor) receive() {
 
 // wait waits for the first bytes, but no longer than for a whole request.
 func (v *visitor) wait() {
-	v.silent = time.AfterFunc(v.listener.front.server.ReadHeaderTimeout, v.close)
+	v.waiting.Lock()
+	defer v.waiting.Unlock()
+	v.silent = time.AfterFunc(v.listener.front.server.ReadHeaderTimeout, func() {
+		v.waiting.Lock()
+		defer v.waiting.Unlock()
+		v.close()
+	})
 	err := v.poller.Watch(v.fd, v)
 	if err != nil && v.silent.Stop() {
 		v.close()
@@ -63,46 +74,59 @@ func (v *visitor) Ready() {
 
 // close ends a visit without an answer.
 func (v *visitor) close() {
-	v.poller.Forget(v.fd, v)
+	v.poller.Closing(v.fd, v)
 	descriptor.Close(v.fd)
 	v.admission.Release(v.remote)
 }
 
-// pass hands the connection to net/http, with what was read from it. net/http's connection counts for
-// admission by itself.
-func (v *visitor) pass(read []byte) {
-	if v.opened != nil {
-		v.poller.Release(v.fd, v)
-		defer v.admission.Release(v.remote)
-	}
-	file := os.NewFile(uintptr(v.fd), "browser")
-	defer file.Close()
-	conn, err := net.FileConn(file)
-	if err != nil {
-		v.listener.front.ErrorLog().Printf("passing a connection to net/http: %v", err)
-		return
-	}
-	v.listener.pass(&begun{conn.(*net.TCPConn), append([]byte(nil), read...)})
-}
-
 // serve answers a handshake. As with net/http, the request's context ends when the browser leaves or
-// the front closes.
+// the front closes, and a panic ends only this connection.
 func (v *visitor) serve(r *http.Request) {
+	defer v.admission.Release(v.remote)
 	ctx, cancel := context.WithCancel(v.listener.front.closed)
 	defer cancel()
 	gone := &hangup{cancel}
 	v.poller.WatchHangup(v.fd, gone)
 	a := &answer{fd: v.fd}
+	defer func() {
+		failure := recover()
+		if failure != nil {
+			v.listener.front.ErrorLog().Printf("panic serving %v: %v\n%s", v.remote, failure, debug.Stack())
+		}
+		if a.hijacked {
+			return
+		}
+		v.poller.Closing(v.fd, gone)
+		if failure == nil {
+			a.send()
+		}
+		descriptor.Close(v.fd)
+	}()
 	v.router.cable.ServeHTTP(a, r.WithContext(ctx))
-	v.admission.Release(v.remote)
-	if a.hijacked {
-		return
-	}
-	v.poller.Forget(v.fd, gone)
-	a.send()
 }
 
 // hangup cancels a handshake whose browser has left.
 type hangup struct{ cancel context.CancelFunc }
 
 func (h *hangup) Ready() { h.cancel() }
+
+// pass hands a connection to net/http, with what was read from it. admitted means that admission
+// counts it.
+func (l *listener) pass(fd int, remote *net.TCPAddr, read []byte, admitted bool) {
+	file := os.NewFile(uintptr(fd), "browser")
+	conn, err := net.FileConn(file) // duplicates the descriptor
+	file.Close()
+	if err != nil {
+		l.front.ErrorLog().Printf("passing a connection to net/http: %v", err)
+		l.front.release(remote, admitted)
+		return
+	}
+	tcp := conn.(*net.TCPConn)
+	tcp.SetKeepAlive(false)
+	select {
+	case l.others <- &begun{tcp, remote, append([]byte(nil), read...), admitted}:
+	case <-l.closed:
+		tcp.Close()
+		l.front.release(remote, admitted)
+	}
+}

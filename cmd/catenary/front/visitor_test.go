@@ -33,20 +33,25 @@ type door struct {
 
 func newDoor(t *testing.T, timeout time.Duration, cable http.HandlerFunc) *door {
 	t.Helper()
+	return openDoor(t, false, timeout, cable)
+}
+
+func openDoor(t *testing.T, lent bool, timeout time.Duration, cable http.HandlerFunc) *door {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
 	d := &door{
-		Front: New(listener, false, false, config.Limits{HeaderTimeout: timeout, HeaderBytes: 64 << 10}, log), t: t,
+		Front: New(listener, lent, false, config.Limits{HeaderTimeout: timeout, HeaderBytes: 64 << 10}, log), t: t,
 		admission: admission.New(admission.Options{Limits: admission.Limits{ConnectionsPerAddress: 2}, Log: log}),
 	}
 	sockets, err := socket.NewSockets(socket.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	router := &Router{paths: []string{"/cable"}, cable: cable, rest: http.NotFoundHandler()}
+	router := &Router{paths: []string{"/cable"}, cable: cable, rest: cable}
 	d.Open(router, d.admission, sockets.Poller())
 	served := make(chan error, 2)
 	go func() { served <- sockets.Run(t.Context()) }()
@@ -87,9 +92,22 @@ func TestVisitor_IsServedAsNetHTTPWould(t *testing.T) {
 			io.WriteString(w, "<html>")
 		case "2":
 			w.WriteHeader(http.StatusNoContent)
+			io.WriteString(w, "<html>")
+		case "3":
+			w.Header().Set("Content-Type", "text/plain")
+			w.WriteHeader(http.StatusNotModified)
+			io.WriteString(w, "<html>")
+		case "4":
+			w.Header()["Set-Cookie"] = []string{"a=1", "b=2"}
+			w.Header().Set("Location", "/sign_in")
+			w.Header().Set("Date", time.Unix(1, 0).UTC().Format(http.TimeFormat))
+			w.WriteHeader(http.StatusFound)
+		case "5":
+			w.Header().Set("Content-Encoding", "gzip")
+			io.WriteString(w, "<html>")
 		}
 	})
-	for _, query := range []string{"a=1", "a=2", "a=3"} {
+	for _, query := range []string{"a=1", "a=2", "a=3", "a=4", "a=5", "a=6"} {
 		var requests [2]*http.Request
 		var responses [2]*http.Response
 		var bodies [2]string
@@ -115,10 +133,13 @@ func TestVisitor_IsServedAsNetHTTPWould(t *testing.T) {
 			t.Errorf("%s: the requests are\n%s\n%s", query, a, b)
 		}
 		for _, response := range responses {
-			if _, err := http.ParseTime(response.Header.Get("Date")); err != nil {
+			date, err := http.ParseTime(response.Header.Get("Date"))
+			if err != nil {
 				t.Error(err)
 			}
-			response.Header.Del("Date")
+			if date.Unix() != 1 { // the answer's own
+				response.Header.Del("Date")
+			}
 		}
 		if !reflect.DeepEqual(responses[0].Header, responses[1].Header) || bodies[0] != bodies[1] || responses[0].Status != responses[1].Status {
 			t.Errorf("%s: the responses are\n%s %v %q\n%s %v %q", query, responses[0].Status, responses[0].Header, bodies[0],
@@ -141,7 +162,7 @@ func FuzzHandshake(f *testing.F) {
 		{"Cookie: a=1", "Cookie: a\n b"}, {"Cookie: a=1", "Cookie: a\r\n b"}, {"Cookie: a=1", "Content-Length: 5"}, {"Cookie: a=1", "Content-Length: x"},
 		{"Cookie: a=1", "Transfer-Encoding: chunked"}, {"Cookie: a=1", "Expect: 100-continue"}, {"Cookie: a=1", "Expect: x"}, {"Cookie: a=1", ": x"},
 		{"Cookie: a=1", "Upgrade: h2c"}, {"websocket", "h2c"}, {"Cookie: a=1", "Trailer: x"}, {"Cookie: a=1", "Connection: close"}, {"\r\n\r\n", "\r\n\r\n\x81"},
-		{"\r\nCookie", "\nCookie"}, {"\r\n\r\n", "\n\n"}, {"Cookie: a=1", "ä: 1"}, {"Cookie: a=1", "Pragma: no-cache"}, {"GET /cable?a=1", "PRI *"},
+		{"a.example:80", "a\u00a0"}, {"a.example:80", "\u3000a"}, {"a.example:80", "a\u0085"}, {"\r\nCookie", "\nCookie"}, {"\r\n\r\n", "\n\n"}, {"Cookie: a=1", "ä: 1"}, {"Cookie: a=1", "Pragma: no-cache"}, {"GET /cable?a=1", "PRI *"},
 	} {
 		f.Add([]byte(strings.Replace(plainHandshake, change[0], change[1], 1)))
 	}
@@ -255,4 +276,137 @@ func TestVisitor_CancelsTheHandshakeOfABrowserThatLeaves(t *testing.T) {
 	<-began
 	go d.Close()
 	<-ended
+}
+
+func TestVisitor_HasItsAddressAlsoAfterAReset(t *testing.T) {
+	addresses := make(chan string, 1)
+	d := newDoor(t, stage.Patience, func(w http.ResponseWriter, r *http.Request) { addresses <- r.RemoteAddr })
+	for range 50 {
+		conn := d.dial()
+		address := conn.LocalAddr().String()
+		io.WriteString(conn, "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
+		conn.(*net.TCPConn).SetLinger(0)
+		conn.Close()
+		select {
+		case seen := <-addresses:
+			if seen != address {
+				t.Fatalf("got %q, not %q", seen, address)
+			}
+		case <-time.After(100 * time.Millisecond): // it was gone before it was accepted
+		}
+	}
+}
+
+func TestVisitor_CountsOnceWhenItGoesToNetHTTP(t *testing.T) {
+	served := make(chan bool)
+	d := newDoor(t, stage.Patience, func(w http.ResponseWriter, r *http.Request) { served <- true })
+	for range 100 { // of which the address may have two at once
+		first, second := d.dial(), d.dial()
+		for _, conn := range []net.Conn{first, second} {
+			io.WriteString(conn, "GET /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+		}
+		for range 2 {
+			select {
+			case <-served:
+			case <-time.After(stage.Patience):
+				t.Fatal("a connection was rejected")
+			}
+		}
+		io.Copy(io.Discard, first)
+		io.Copy(io.Discard, second)
+		first.Close()
+		second.Close()
+		if !stage.Await(func() bool { return d.places() == 2 }) {
+			t.Fatal("a place stays taken")
+		}
+	}
+}
+
+// places returns how many more connections the address may have.
+func (d *door) places() (n int) {
+	local := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}
+	for d.admission.Admit(local) {
+		n++
+	}
+	for range n {
+		d.admission.Release(local)
+	}
+	return n
+}
+
+func TestVisitor_GetsItsAnswerAlsoIfItHasSentMore(t *testing.T) {
+	began, answer := make(chan bool), make(chan bool)
+	d := newDoor(t, stage.Patience, func(w http.ResponseWriter, r *http.Request) {
+		began <- true
+		<-answer
+		http.Error(w, "no", http.StatusForbidden)
+	})
+	conn := d.dial()
+	io.WriteString(conn, plainHandshake)
+	<-began
+	io.WriteString(conn, "\x81\x01early")
+	time.Sleep(50 * time.Millisecond) // it arrives before the answer
+	answer <- true
+	if text, err := io.ReadAll(conn); err != nil || !strings.HasSuffix(string(text), "\r\n\r\nno\n") {
+		t.Errorf("got %q, %v", text, err)
+	}
+}
+
+func TestVisitor_GetsALongAnswerAtItsOwnPace(t *testing.T) {
+	const size = 20 << 20
+	d := newDoor(t, stage.Patience, func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, size)) })
+	conn := d.dial()
+	io.WriteString(conn, plainHandshake)
+	time.Sleep(50 * time.Millisecond)
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := io.Copy(io.Discard, response.Body); n != size || err != nil {
+		t.Errorf("got %d bytes, %v", n, err)
+	}
+}
+
+func TestVisitor_EndsAloneAfterAPanic(t *testing.T) {
+	d := newDoor(t, stage.Patience, func(w http.ResponseWriter, r *http.Request) { panic("on purpose") })
+	for range 3 { // more than the address may have at once
+		conn := d.dial()
+		io.WriteString(conn, plainHandshake)
+		if text, err := io.ReadAll(conn); len(text) > 0 {
+			t.Errorf("got %q, %v", text, err)
+		}
+		if !stage.Await(func() bool { return d.places() == 2 }) {
+			t.Fatal("the place stays taken")
+		}
+	}
+}
+
+func TestFront_LeavesItsPortWithoutHavingServed(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := New(listener, false, false, config.Limits{}, slog.New(slog.DiscardHandler))
+	f.Close()
+	again, err := net.Listen("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.Close()
+}
+
+func TestFront_AnswersWhatItHasAcceptedBeforeItLeft(t *testing.T) {
+	d := openDoor(t, true, stage.Patience, func(w http.ResponseWriter, r *http.Request) {})
+	conn := d.dial()
+	if !stage.Await(func() bool { return d.places() == 1 }) {
+		t.Fatal("the connection is not accepted")
+	}
+	d.Leave()
+	for _, piece := range []string{plainHandshake[:10], plainHandshake[10:]} {
+		io.WriteString(conn, piece)
+		time.Sleep(50 * time.Millisecond) // the pieces arrive one by one
+	}
+	if response, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || response.StatusCode != http.StatusOK {
+		t.Errorf("got %v, %v", response, err)
+	}
 }
