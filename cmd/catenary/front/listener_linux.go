@@ -123,3 +123,24 @@ func (l *listener) welcome(fd int, remote *net.TCPAddr) {
 	v := &visitor{opened: opened, listener: l, fd: fd, remote: remote}
 	v.receive()
 }
+
+// pass hands a connection to net/http, with what was read from it. admitted means that admission
+// counts it.
+func (l *listener) pass(fd int, remote *net.TCPAddr, read []byte, admitted bool) {
+	file := os.NewFile(uintptr(fd), "browser")
+	conn, err := net.FileConn(file) // duplicates the descriptor
+	file.Close()
+	if err != nil {
+		l.front.ErrorLog().Printf("passing a connection to net/http: %v", err)
+		l.front.release(remote, admitted)
+		return
+	}
+	tcp := conn.(*net.TCPConn)
+	tcp.SetKeepAlive(false)
+	select {
+	case l.others <- &begun{tcp, remote, append([]byte(nil), read...), admitted}:
+	case <-l.closed:
+		tcp.Close()
+		l.front.release(remote, admitted)
+	}
+}

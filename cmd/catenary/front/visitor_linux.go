@@ -1,12 +1,9 @@
-//go:build linux
-
 package front
 
 import (
 	"context"
 	"net"
 	"net/http"
-	"os"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -109,24 +106,3 @@ func (v *visitor) serve(r *http.Request) {
 type hangup struct{ cancel context.CancelFunc }
 
 func (h *hangup) Ready() { h.cancel() }
-
-// pass hands a connection to net/http, with what was read from it. admitted means that admission
-// counts it.
-func (l *listener) pass(fd int, remote *net.TCPAddr, read []byte, admitted bool) {
-	file := os.NewFile(uintptr(fd), "browser")
-	conn, err := net.FileConn(file) // duplicates the descriptor
-	file.Close()
-	if err != nil {
-		l.front.ErrorLog().Printf("passing a connection to net/http: %v", err)
-		l.front.release(remote, admitted)
-		return
-	}
-	tcp := conn.(*net.TCPConn)
-	tcp.SetKeepAlive(false)
-	select {
-	case l.others <- &begun{tcp, remote, append([]byte(nil), read...), admitted}:
-	case <-l.closed:
-		tcp.Close()
-		l.front.release(remote, admitted)
-	}
-}
