@@ -148,7 +148,7 @@ func TestConnection_WaitsWhileRailsRestarts(t *testing.T) {
 	b.expect(confirmed("echo"))
 	address := w.rails.Listener.Addr().String()
 	w.rails.CloseClientConnections()
-	w.rails.Listener.Close()
+	w.rails.Server.Close() // also waits for dials that have begun
 	b.send(`{"command":"message","identifier":"echo","data":"1"}`)
 	time.Sleep(300 * time.Millisecond) // the outage, of any length
 	listener := listenOn(t, address)
@@ -163,7 +163,7 @@ func TestConnection_WaitsWhileRailsRestarts(t *testing.T) {
 func TestConnection_HasTheBrowserReconnectWhenRailsIsGone(t *testing.T) {
 	w := newWorld(t, func(s *setup) { s.limits.CallWait = 200 * time.Millisecond })
 	b := w.welcomed()
-	w.rails.Listener.Close()
+	w.rails.Server.Close() // also waits for dials that have begun
 	w.rails.Cut()
 	b.subscribe("echo")
 	b.expect(`{"type":"disconnect","reason":"server_restart","reconnect":true}`)

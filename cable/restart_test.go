@@ -130,7 +130,7 @@ func TestRestart_StaggersReconnectsAtThePaceAtWhichRailsOpens(t *testing.T) {
 func TestRestart_WaitsForANewProcess(t *testing.T) {
 	w := newWorld(t, reconnecting)
 	b := w.subscribers(1)[0]
-	w.rails.Listener.Close()
+	w.rails.Server.Close() // also waits for dials that have begun
 	w.rails.Restart()
 	w.eventually("the link is gone", func() bool { return len(w.server.backend.Processes()) == 0 })
 	w.source.publish <- [2]string{"room", `1`}
